@@ -1,0 +1,1 @@
+//! What Aqueduct's adapters share: queues, handles, sockets

@@ -1,0 +1,1 @@
+//! Aqueduct for tokio: encrypted streams, messages and datagrams between peers

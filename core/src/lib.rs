@@ -1,0 +1,24 @@
+//! Aqueduct's protocol as deterministic state machines: no I/O, no clock, no randomness of its own.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod config;
+pub mod congestion;
+pub mod connection;
+pub mod crypto;
+pub mod endpoint;
+pub mod error;
+pub mod flow;
+pub mod message;
+pub mod path;
+pub mod range_set;
+pub mod recovery;
+pub mod rng;
+pub mod stream;
+pub mod time;
+pub mod wire;

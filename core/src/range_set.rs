@@ -1,0 +1,202 @@
+//! Sets of `u64` kept as sorted, disjoint, non-touching half-open ranges.
+//!
+//! Used for packet numbers, stream offsets and what is lost or acknowledged. New ranges mostly touch
+//! the last one, so the common insert and removal at either end cost no search. The set itself has no
+//! bound: its owner looks at [`RangeSet::count`] and applies the rule that the specification gives.
+
+use alloc::collections::VecDeque;
+use core::ops::Range;
+
+/// A set of `u64` as sorted ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RangeSet {
+    ranges: VecDeque<Range<u64>>,
+}
+
+impl RangeSet {
+    /// The empty set.
+    pub const fn new() -> Self {
+        Self { ranges: VecDeque::new() }
+    }
+
+    /// Number of ranges, not of elements.
+    pub fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|r| r.end - r.start).sum()
+    }
+
+    /// The ranges from lowest to highest.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + ExactSizeIterator + '_ {
+        self.ranges.iter().cloned()
+    }
+
+    /// The lowest range.
+    pub fn first(&self) -> Option<Range<u64>> {
+        self.ranges.front().cloned()
+    }
+
+    /// The highest range.
+    pub fn last(&self) -> Option<Range<u64>> {
+        self.ranges.back().cloned()
+    }
+
+    /// Removes and returns the lowest range.
+    pub fn pop_first(&mut self) -> Option<Range<u64>> {
+        self.ranges.pop_front()
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.ranges.clear();
+    }
+
+    /// Whether `value` is in the set.
+    pub fn contains(&self, value: u64) -> bool {
+        self.ranges.get(self.reaching(value + 1)).is_some_and(|r| r.start <= value)
+    }
+
+    /// Whether all of `range` is in the set. True for an empty range.
+    pub fn covers(&self, range: &Range<u64>) -> bool {
+        range.is_empty()
+            || self
+                .ranges
+                .get(self.reaching(range.end))
+                .is_some_and(|r| r.start <= range.start && range.end <= r.end)
+    }
+
+    /// How many ranges there would be after `insert(range)`.
+    pub fn count_with(&self, range: &Range<u64>) -> usize {
+        if range.is_empty() {
+            return self.count();
+        }
+        let (from, to) = self.touching(range);
+        self.count() + 1 - (to - from)
+    }
+
+    /// Adds `range`. Returns how many elements were not there before.
+    pub fn insert(&mut self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        if let Some(last) = self.ranges.back_mut() {
+            if range.start > last.end {
+                let added = range.end - range.start;
+                self.ranges.push_back(range);
+                return added;
+            }
+            if range.start >= last.start {
+                let added = range.end.saturating_sub(last.end);
+                last.end = last.end.max(range.end);
+                return added;
+            }
+        }
+        self.insert_within(range)
+    }
+
+    fn insert_within(&mut self, range: Range<u64>) -> u64 {
+        let (from, to) = self.touching(&range);
+        let mut merged = range.clone();
+        let mut held = 0;
+        for old in self.ranges.range(from..to) {
+            held += overlap(old, &range);
+            merged = merged.start.min(old.start)..merged.end.max(old.end);
+        }
+        if from == to {
+            self.ranges.insert(from, merged);
+        } else {
+            if let Some(slot) = self.ranges.get_mut(from) {
+                *slot = merged;
+            }
+            self.ranges.drain(from + 1..to);
+        }
+        range.end - range.start - held
+    }
+
+    /// Takes `range` out. Returns how many elements were there before.
+    pub fn remove(&mut self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        let from = self.reaching(range.start + 1);
+        let mut removed = 0;
+        let mut at = from;
+        while let Some(old) = self.ranges.get(at).cloned().filter(|old| old.start < range.end) {
+            removed += overlap(&old, &range);
+            let (left, right) = (old.start..range.start, range.end..old.end);
+            self.ranges.remove(at);
+            if !right.is_empty() {
+                self.ranges.insert(at, right);
+            }
+            if !left.is_empty() {
+                self.ranges.insert(at, left);
+                at += 1;
+            }
+            if old.end >= range.end {
+                break;
+            }
+        }
+        removed
+    }
+
+    /// The parts of `within` that are not in the set, from lowest to highest.
+    pub fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let mut at = within.start;
+        let mut ranges = self.ranges.range(self.reaching(within.start + 1)..);
+        core::iter::from_fn(move || {
+            while at < within.end {
+                let Some(next) = ranges.next().filter(|r| r.start < within.end) else {
+                    let gap = at..within.end;
+                    at = within.end;
+                    return Some(gap);
+                };
+                let gap = at..next.start;
+                at = next.end;
+                if !gap.is_empty() {
+                    return Some(gap);
+                }
+            }
+            None
+        })
+    }
+
+    /// Index of the first range that ends at or after `end`.
+    fn reaching(&self, end: u64) -> usize {
+        match self.ranges.back() {
+            Some(last) if last.start < end => {
+                let before = self.ranges.len() - 1;
+                match self.ranges.get(before.wrapping_sub(1)) {
+                    Some(previous) if previous.end >= end => {
+                        self.ranges.partition_point(|r| r.end < end)
+                    }
+                    _ if last.end < end => before + 1,
+                    _ => before,
+                }
+            }
+            _ => self.ranges.partition_point(|r| r.end < end),
+        }
+    }
+
+    /// The indices of the ranges that overlap or touch `range`.
+    fn touching(&self, range: &Range<u64>) -> (usize, usize) {
+        let from = self.ranges.partition_point(|r| r.end < range.start);
+        let to = self.ranges.partition_point(|r| r.start <= range.end);
+        (from, to)
+    }
+}
+
+fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+}
+
+#[cfg(test)]
+#[path = "range_set_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Fuzz targets of Aqueduct as plain functions, with their corpus

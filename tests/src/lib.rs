@@ -1,0 +1,1 @@
+//! Aqueduct's harness: virtual networks, pairs, invariants
