@@ -1,0 +1,6 @@
+//! The house rules as tests: arrows between rooms, sizes of files and functions, requirement ids.
+
+mod arrows;
+mod requirements;
+mod sizes;
+mod source;
