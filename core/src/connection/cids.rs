@@ -1,0 +1,212 @@
+//! Connection ids: those that the peer addresses us by, and those that we address it by.
+//!
+//! Ours are made from the connection's slot by the endpoint's key, so that routing needs no table;
+//! the peer's are a short list, one in use on each path (spec `10-endpoint.md`).
+
+use smallvec::SmallVec;
+
+use crate::crypto::{CidFields, CidKey, ResetKey};
+use crate::error::{TransportCode, Violation};
+use crate::range_set::RangeSet;
+use crate::wire::frame::{Frame, NewCidFrame};
+use crate::wire::id::{ConnectionId, PathId};
+use crate::wire::packet::PacketWriter;
+
+/// Ids that we give out and hold at a time, on either side (spec R-EP-4).
+pub(crate) const ACTIVE: u64 = 4;
+
+/// Makes a connection's own ids.
+#[derive(Clone)]
+pub(crate) struct CidSource {
+    /// Permutes ids.
+    pub(crate) key: CidKey,
+    /// Derives reset tokens.
+    pub(crate) reset: ResetKey,
+    /// Where the connection lives.
+    pub(crate) shard: u8,
+    /// Its slot.
+    pub(crate) slot: u32,
+    /// Its slot's generation.
+    pub(crate) generation: u16,
+}
+
+impl CidSource {
+    /// The id of a sequence number; ids come again only after 256 others.
+    pub(crate) fn id(&self, sequence: u64) -> ConnectionId {
+        let index = sequence.to_le_bytes()[0];
+        let (shard, slot, generation) = (self.shard, self.slot, self.generation);
+        self.key.encode(CidFields { shard, slot, generation, index })
+    }
+
+    /// What a reset for `cid` ends with.
+    pub(crate) fn reset_token(&self, cid: &ConnectionId) -> [u8; 16] {
+        self.reset.token(cid)
+    }
+}
+
+/// The ids that the peer may address us by.
+#[derive(Clone)]
+pub(crate) struct LocalCids {
+    source: CidSource,
+    next: u64,
+    active: SmallVec<[u64; 8]>,
+    unsent: SmallVec<[u64; 8]>,
+    limit: u64,
+}
+
+impl LocalCids {
+    /// Begins with id 0, which the handshake carried.
+    pub(crate) fn new(source: CidSource) -> Self {
+        let active = SmallVec::from_slice(&[0]);
+        Self { source, next: 1, active, unsent: SmallVec::new(), limit: 1 }
+    }
+
+    /// The peer holds up to `limit` ids: give it that many, or [`ACTIVE`] if fewer.
+    pub(crate) fn on_peer_limit(&mut self, limit: u64) {
+        self.limit = limit.min(ACTIVE);
+        self.issue();
+    }
+
+    fn issue(&mut self) {
+        while (self.active.len() as u64) < self.limit {
+            self.active.push(self.next);
+            self.unsent.push(self.next);
+            self.next += 1;
+        }
+    }
+
+    /// Whether a packet addressed by the id with this index is for a live id.
+    pub(crate) fn accepts(&self, index: u8) -> bool {
+        self.active.iter().any(|sequence| sequence.to_le_bytes()[0] == index)
+    }
+
+    /// The id of the handshake, and its reset token.
+    pub(crate) fn first(&self) -> (ConnectionId, [u8; 16]) {
+        let cid = self.source.id(0);
+        (cid, self.source.reset_token(&cid))
+    }
+
+    /// RETIRE_CID: the peer will not use an id any more; it gets another.
+    pub(crate) fn on_retire(&mut self, sequence: u64) -> Result<(), Violation> {
+        if sequence >= self.next {
+            let what = "retired a connection id that was never issued";
+            return Err(Violation::new(TransportCode::ConnectionIdLimit, what));
+        }
+        self.active.retain(|held| *held != sequence);
+        self.unsent.retain(|held| *held != sequence);
+        self.issue();
+        Ok(())
+    }
+
+    /// Writes NEW_CID for each id that the peer has not been told.
+    pub(crate) fn write(&mut self, packet: &mut PacketWriter<'_>) {
+        while let Some(&sequence) = self.unsent.first() {
+            let cid = self.source.id(sequence);
+            let reset_token = self.source.reset_token(&cid);
+            if !packet.write(&Frame::NewCid(NewCidFrame { sequence, cid, reset_token })) {
+                return;
+            }
+            self.unsent.remove(0);
+        }
+    }
+
+    /// A NEW_CID was lost.
+    pub(crate) fn on_lost(&mut self, sequence: u64) {
+        if self.active.contains(&sequence) && !self.unsent.contains(&sequence) {
+            self.unsent.push(sequence);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct RemoteCid {
+    sequence: u64,
+    cid: ConnectionId,
+    token: Option<[u8; 16]>,
+    path: Option<PathId>,
+}
+
+/// The ids that we may address the peer by.
+#[derive(Clone)]
+pub(crate) struct RemoteCids {
+    known: SmallVec<[RemoteCid; 8]>,
+    retired: RangeSet,
+    untold: SmallVec<[u64; 8]>,
+}
+
+impl RemoteCids {
+    /// Begins with the peer's id of the handshake, in use on `path`.
+    pub(crate) fn new(cid: ConnectionId, token: Option<[u8; 16]>, path: PathId) -> Self {
+        let first = RemoteCid { sequence: 0, cid, token, path: Some(path) };
+        let known = SmallVec::from_iter([first]);
+        Self { known, retired: RangeSet::new(), untold: SmallVec::new() }
+    }
+
+    /// The parameters told the reset token of the first id.
+    pub(crate) fn set_first_token(&mut self, token: [u8; 16]) {
+        if let Some(first) = self.known.iter_mut().find(|known| known.sequence == 0) {
+            first.token = Some(token);
+        }
+    }
+
+    /// NEW_CID: one more id of the peer.
+    pub(crate) fn on_new(&mut self, frame: &NewCidFrame) -> Result<(), Violation> {
+        let fail = |what| Err(Violation::new(TransportCode::ConnectionIdLimit, what));
+        if self.retired.contains(frame.sequence) {
+            return Ok(());
+        }
+        if let Some(old) = self.known.iter().find(|known| known.sequence == frame.sequence) {
+            let same = old.cid == frame.cid && old.token.is_none_or(|t| t == frame.reset_token);
+            return if same { Ok(()) } else { fail("one sequence number for two connection ids") };
+        }
+        if self.known.iter().any(|known| known.cid == frame.cid) {
+            return fail("one connection id under two sequence numbers");
+        }
+        if frame.sequence >= self.retired.len() + ACTIVE || self.known.len() as u64 >= ACTIVE {
+            return fail("more connection ids than the limit");
+        }
+        let NewCidFrame { sequence, cid, reset_token } = *frame;
+        self.known.push(RemoteCid { sequence, cid, token: Some(reset_token), path: None });
+        Ok(())
+    }
+
+    /// The id in use on `path`, taking an unused one for a path that has none yet. `None`: no id is
+    /// left, so the path cannot be used (spec R-EP-5).
+    pub(crate) fn of_path(&mut self, path: PathId) -> Option<ConnectionId> {
+        if let Some(known) = self.known.iter().find(|known| known.path == Some(path)) {
+            return Some(known.cid);
+        }
+        let unused = self.known.iter_mut().find(|known| known.path.is_none())?;
+        unused.path = Some(path);
+        Some(unused.cid)
+    }
+
+    /// A path is gone: its id is retired, never to be used on another.
+    pub(crate) fn on_path_gone(&mut self, path: PathId) {
+        if let Some(at) = self.known.iter().position(|known| known.path == Some(path)) {
+            let gone = self.known.remove(at);
+            self.retired.insert(gone.sequence..gone.sequence + 1);
+            self.untold.push(gone.sequence);
+        }
+    }
+
+    /// Writes RETIRE_CID for each id that was retired.
+    pub(crate) fn write(&mut self, packet: &mut PacketWriter<'_>) {
+        while let Some(&sequence) = self.untold.first() {
+            if !packet.write(&Frame::RetireCid { sequence }) {
+                return;
+            }
+            self.untold.remove(0);
+        }
+    }
+
+    /// A RETIRE_CID was lost.
+    pub(crate) fn on_lost(&mut self, sequence: u64) {
+        self.untold.push(sequence);
+    }
+
+    /// The reset tokens by which the peer may say that it forgot the connection.
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = &[u8; 16]> {
+        self.known.iter().filter_map(|known| known.token.as_ref())
+    }
+}

@@ -1,0 +1,70 @@
+//! News for the application: that something may be read, written or has ended. Never the data itself.
+
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+
+use crate::error::CloseReason;
+use crate::wire::id::{Dir, StreamId};
+
+/// News of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The handshake is done; the peer is who `peer()` says.
+    Connected,
+    /// `accept()` may give a stream.
+    StreamAvailable,
+    /// A stream may be read. Again only after a read found nothing.
+    Readable(StreamId),
+    /// A stream takes bytes again. Only after a write took less than it was given.
+    Writable(StreamId),
+    /// The peer stopped reading.
+    Stopped(StreamId),
+    /// Every byte and the end of the stream were acknowledged.
+    Delivered(StreamId),
+    /// A stream of this kind can be opened. Only after `open()` met the limit.
+    Openable(Dir),
+    /// A datagram may be read.
+    DatagramReceived,
+    /// The queue of outgoing datagrams has room again, after one was turned away.
+    DatagramsWritable,
+    /// A whole message may be read.
+    MessageReceived,
+    /// The peer moved to another address, and was proven to be there.
+    PathChanged {
+        /// The address now.
+        remote: SocketAddr,
+    },
+    /// The peer says where our packets come from.
+    AddressObserved(SocketAddr),
+    /// The connection ended; said once. What arrived before can be read until `Drained`.
+    Closed(CloseReason),
+    /// The handle is dead from now on. Nothing follows.
+    Drained,
+}
+
+/// News that waits to be taken. The streams' own news are kept by the streams; this queue holds what
+/// the connection says of itself, a bounded number of things, each at most once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    queue: VecDeque<EventKind>,
+}
+
+impl Events {
+    /// Adds news, unless the same waits already.
+    pub(crate) fn push(&mut self, event: EventKind) {
+        if !self.queue.contains(&event) {
+            self.queue.push_back(event);
+        }
+    }
+
+    /// Takes the oldest.
+    pub(crate) fn pop(&mut self) -> Option<EventKind> {
+        self.queue.pop_front()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

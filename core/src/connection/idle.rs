@@ -1,0 +1,75 @@
+//! Idle time-out and keep-alive, computed from two facts: when the peer was last heard, and when we
+//! last sent something that wants an answer.
+
+use core::time::Duration;
+
+use crate::time::{Instant, earliest};
+
+/// When the silence becomes too long, and when to break it.
+#[derive(Clone, Debug)]
+pub(crate) struct Idle {
+    /// The smaller of both sides' time-outs; `None` for none.
+    timeout: Option<Duration>,
+    /// Own choice of the application.
+    keep_alive: Option<Duration>,
+    heard: Instant,
+    /// When the first ack-eliciting packet since `heard` went out (RFC 9000 section 10.1).
+    asked: Option<Instant>,
+    /// When anything ack-eliciting went out last.
+    spoke: Instant,
+}
+
+impl Idle {
+    /// Begins at `now`, as if the peer had just been heard.
+    pub(crate) fn new(own: Duration, keep_alive: Option<Duration>, now: Instant) -> Self {
+        let timeout = (!own.is_zero()).then_some(own);
+        Self { timeout, keep_alive, heard: now, asked: None, spoke: now }
+    }
+
+    /// Takes the smaller of the own time-out and the peer's (spec R-CLOSE-3).
+    pub(crate) fn on_peer_timeout(&mut self, peer: Duration) {
+        if !peer.is_zero() {
+            self.timeout = Some(self.timeout.map_or(peer, |own| own.min(peer)));
+        }
+    }
+
+    /// An authenticated packet came.
+    pub(crate) fn on_heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = None;
+    }
+
+    /// A packet that elicits an ACK went out.
+    pub(crate) fn on_asked(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
+        self.spoke = now;
+    }
+
+    /// The time-out in force.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// When the connection is given up. Never before three probe time-outs of silence, so that a
+    /// slow path gets its chance (RFC 9000 section 10.1).
+    pub(crate) fn expiry(&self, pto: Duration) -> Option<Instant> {
+        let since = self.asked.unwrap_or(self.heard).max(self.heard);
+        self.timeout.map(|timeout| since + timeout.max(pto * 3))
+    }
+
+    /// When to send a PING. A side with an open inbound stream keeps alive every third of the
+    /// time-out (spec R-CLOSE-4); otherwise only if the application asked.
+    pub(crate) fn keep_alive(&self, receiving: bool) -> Option<Instant> {
+        let third = self.timeout.filter(|_| receiving).map(|timeout| timeout / 3);
+        let every = match (third, self.keep_alive) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        every.map(|every| self.heard.max(self.spoke) + every)
+    }
+
+    /// The earlier of both.
+    pub(crate) fn deadline(&self, receiving: bool, pto: Duration) -> Option<Instant> {
+        earliest([self.expiry(pto), self.keep_alive(receiving)])
+    }
+}

@@ -1,0 +1,118 @@
+//! What goes through the endpoint's doors.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::connection::EventKind;
+use crate::crypto::NodeId;
+use crate::time::Instant;
+use crate::wire::id::{CarrierId, Ecn};
+
+use super::incoming::Incoming;
+use super::slab::SlotKey;
+
+/// A connection of one endpoint. Carries a generation: a handle of a connection that is gone finds
+/// nothing, never another's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionHandle(pub(crate) SlotKey);
+
+impl ConnectionHandle {
+    /// The connection's slot: dense, used again after the connection is gone.
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// Whom to connect to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddr {
+    /// The peer's node id; `None` connects to whoever answers (`XXpsk0+psk3`).
+    pub id: Option<NodeId>,
+    /// Where to send.
+    pub remote: SocketAddr,
+    /// By which socket.
+    pub carrier: CarrierId,
+    /// A secret shared by just these two nodes, mixed into the handshake.
+    pub pair_psk: Option<[u8; 32]>,
+}
+
+impl PeerAddr {
+    /// A known node at an address, by the first carrier.
+    pub const fn new(id: NodeId, remote: SocketAddr) -> Self {
+        Self { id: Some(id), remote, carrier: CarrierId(0), pair_psk: None }
+    }
+}
+
+/// What a socket received: one datagram, or a batch that the kernel coalesced.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// The socket.
+    pub carrier: CarrierId,
+    /// Who sent it.
+    pub remote: SocketAddr,
+    /// The local address it was sent to, if the socket tells.
+    pub local: Option<IpAddr>,
+    /// The ECN mark; `None` if there was none or the socket does not tell.
+    pub ecn: Option<Ecn>,
+    /// Length of each datagram of a coalesced batch but the last, in bytes.
+    pub segment: Option<usize>,
+    /// The bytes; opened in place.
+    pub bytes: &'a mut [u8],
+}
+
+/// Where the bytes in the caller's buffer go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The socket.
+    pub carrier: CarrierId,
+    /// To whom.
+    pub remote: SocketAddr,
+    /// The local address to send from, if it matters.
+    pub local: Option<IpAddr>,
+    /// The ECN mark.
+    pub ecn: Option<Ecn>,
+    /// If set, the buffer holds several datagrams of this many bytes (the last may be shorter).
+    pub segment: Option<usize>,
+}
+
+/// What a driver does next.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Something happened on a connection.
+    Event(Event),
+    /// Somebody wants to connect: answer once, by [`Endpoint::accept`] or [`Endpoint::refuse`].
+    ///
+    /// [`Endpoint::accept`]: super::Endpoint::accept
+    /// [`Endpoint::refuse`]: super::Endpoint::refuse
+    Incoming(Incoming),
+    /// Send the bytes in the buffer.
+    Transmit(Transmit),
+    /// Nothing more to do before this instant (strictly later than `now`), or before an input.
+    Wait(Option<Instant>),
+}
+
+/// News of one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub connection: ConnectionHandle,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What a carrier is and can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarrierKind {
+    /// A UDP socket.
+    Udp {
+        /// Datagrams of one size that a single send call may carry; 1 without segmentation offload.
+        max_segments: usize,
+        /// Largest UDP payload that the interface carries, in bytes.
+        max_datagram: u16,
+    },
+    /// A connected byte stream that keeps order and loses nothing.
+    Reliable {
+        /// The other end.
+        remote: SocketAddr,
+    },
+}

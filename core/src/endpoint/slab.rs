@@ -1,0 +1,87 @@
+//! Slots with generations: where connections and half-open handshakes live.
+
+use alloc::vec::Vec;
+
+/// Names one use of one slot; a later use of the same slot has another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SlotKey {
+    /// Index of the slot.
+    pub(crate) index: u32,
+    /// How many times it was used before, modulo 2^16.
+    pub(crate) generation: u16,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<T> {
+    generation: u16,
+    value: Option<T>,
+}
+
+/// A vector of slots that are used again, each time under a new generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    limit: u32,
+}
+
+impl<T> Slab<T> {
+    /// A slab of at most `limit` values.
+    pub(crate) const fn new(limit: u32) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), limit }
+    }
+
+    /// How many values it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Puts what `make` gives into a free slot; `None` if all are taken.
+    ///
+    /// The slot that was free longest comes last, so a generation lives as long as it can only when
+    /// the slab is busy; 2^16 uses of one slot must pass before a stale key could match again.
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(SlotKey) -> T) -> Option<SlotKey> {
+        if let Some(index) = self.free.pop() {
+            let slot = self.slots.get_mut(index as usize)?;
+            let key = SlotKey { index, generation: slot.generation };
+            slot.value = Some(make(key));
+            return Some(key);
+        }
+        let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < self.limit)?;
+        let key = SlotKey { index, generation: 0 };
+        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
+        Some(key)
+    }
+
+    /// The value under `key`, if that use of the slot still lasts.
+    pub(crate) fn get(&self, key: SlotKey) -> Option<&T> {
+        let slot = self.slots.get(key.index as usize)?;
+        slot.value.as_ref().filter(|_| slot.generation == key.generation)
+    }
+
+    /// The value under `key`, to be changed.
+    pub(crate) fn get_mut(&mut self, key: SlotKey) -> Option<&mut T> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation == key.generation { slot.value.as_mut() } else { None }
+    }
+
+    /// Takes the value out and ends this use of the slot.
+    pub(crate) fn remove(&mut self, key: SlotKey) -> Option<T> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(value)
+    }
+
+    /// All values with their keys, by index.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut T)> {
+        self.slots.iter_mut().zip(0_u32..).filter_map(|(slot, index)| {
+            let key = SlotKey { index, generation: slot.generation };
+            slot.value.as_mut().map(|value| (key, value))
+        })
+    }
+}
