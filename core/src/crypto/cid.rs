@@ -1,0 +1,1 @@
+//! Connection ids that need no table.

@@ -1,0 +1,1 @@
+//! One key per phase and direction.

@@ -1,0 +1,1 @@
+//! Each packet number once.

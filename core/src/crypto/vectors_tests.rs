@@ -1,0 +1,1 @@
+//! Where published vectors are found.
