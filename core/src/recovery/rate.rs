@@ -1,0 +1,108 @@
+//! How fast a path delivers, measured at each ACK (draft-cheng-iccrg-delivery-rate-estimation-02).
+//!
+//! Each packet carries off a [`Stamp`] of how much had been delivered when it was sent. When it is
+//! acknowledged, the difference over the time between is a sample of the rate. The time is the longer
+//! of sending and acknowledging that flight, so that neither a burst of ACKs nor a burst of packets
+//! looks like a fast path.
+
+use core::time::Duration;
+
+use crate::time::{Instant, nanos};
+
+/// One measurement of a path's delivery rate (spec R-REC-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSample {
+    /// Bytes delivered over `interval`.
+    pub delivered: u64,
+    /// What they took. Never zero.
+    pub interval: Duration,
+    /// Bytes that the path had delivered in all when the newest acknowledged packet was sent: a
+    /// controller that counts round trips begins a new one when this passes its mark.
+    pub prior_delivered: u64,
+    /// Bytes that the path has delivered in all by now.
+    pub total_delivered: u64,
+    /// Whether the sender had nothing more to send at that time: the path may be faster than this.
+    pub app_limited: bool,
+}
+
+impl RateSample {
+    /// Bytes a second, rounded down; saturates.
+    pub fn bytes_per_second(&self) -> u64 {
+        let interval = u128::from(nanos(self.interval).max(1));
+        let rate = u128::from(self.delivered) * 1_000_000_000 / interval;
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a packet remembers of its path at the time it was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stamp {
+    pub(super) delivered: u64,
+    pub(super) delivered_at: Instant,
+    pub(super) first_sent_at: Instant,
+    pub(super) app_limited: bool,
+}
+
+/// The running account of one path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RateAccount {
+    delivered: u64,
+    delivered_at: Instant,
+    first_sent_at: Instant,
+    /// Samples count as limited until this much is delivered; 0 if they do not.
+    app_limited_until: u64,
+    /// The stamp of the newest packet of the ACK that is being taken in, and when that was sent.
+    newest: Option<(Stamp, Instant)>,
+}
+
+impl RateAccount {
+    /// A packet goes out while `in_flight` bytes are under way.
+    pub(super) fn on_sent(&mut self, in_flight: u64, now: Instant) -> Stamp {
+        if in_flight == 0 {
+            self.first_sent_at = now;
+            self.delivered_at = now;
+        }
+        Stamp {
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            first_sent_at: self.first_sent_at,
+            app_limited: self.app_limited_until != 0,
+        }
+    }
+
+    /// The sender has nothing more to send, with `in_flight` bytes under way.
+    pub(super) fn on_app_limited(&mut self, in_flight: u64) {
+        self.app_limited_until = (self.delivered + in_flight).max(1);
+    }
+
+    /// A packet of `size` bytes that left at `sent_at` was acknowledged.
+    pub(super) fn on_acked(&mut self, stamp: Stamp, size: u64, sent_at: Instant, now: Instant) {
+        self.delivered += size;
+        self.delivered_at = now;
+        let newer = self
+            .newest
+            .is_none_or(|(newest, at)| (stamp.delivered, sent_at) > (newest.delivered, at));
+        if newer {
+            self.newest = Some((stamp, sent_at));
+        }
+    }
+
+    /// All packets of an ACK were taken in.
+    pub(super) fn sample(&mut self) -> Option<RateSample> {
+        let (stamp, sent_at) = self.newest.take()?;
+        self.first_sent_at = self.first_sent_at.max(sent_at);
+        if self.app_limited_until != 0 && self.delivered > self.app_limited_until {
+            self.app_limited_until = 0;
+        }
+        let sending = sent_at.saturating_since(stamp.first_sent_at);
+        let acking = self.delivered_at.saturating_since(stamp.delivered_at);
+        let interval = sending.max(acking);
+        (!interval.is_zero()).then(|| RateSample {
+            delivered: self.delivered - stamp.delivered,
+            interval,
+            prior_delivered: stamp.delivered,
+            total_delivered: self.delivered,
+            app_limited: stamp.app_limited,
+        })
+    }
+}
