@@ -57,15 +57,15 @@ pub enum Frame<'a> {
     CreditRecall {
         /// Whose credit.
         target: CreditTarget,
-        /// The limit that is asked for.
-        limit: u64,
+        /// Credit that is asked back since the beginning, in all; only grows (spec R-FLOW).
+        total: u64,
     },
-    /// Promises never to pass `limit` until it is raised again.
+    /// Gives credit back: the sender of the frame will never pass its limit less `total`.
     CreditReturned {
         /// Whose credit.
         target: CreditTarget,
-        /// The new limit.
-        limit: u64,
+        /// Credit given back since the beginning, in all; only grows (spec R-FLOW).
+        total: u64,
     },
     /// The connection's credit stops the sender.
     DataBlocked {
@@ -236,9 +236,9 @@ pub enum SentFrame {
     MaxStreamData(StreamId, u64),
     /// MAX_STREAMS.
     MaxStreams(Dir, u64),
-    /// CREDIT_RECALL.
+    /// CREDIT_RECALL, by total.
     CreditRecall(CreditTarget, u64),
-    /// CREDIT_RETURNED.
+    /// CREDIT_RETURNED, by total.
     CreditReturned(CreditTarget, u64),
     /// DATA_BLOCKED.
     DataBlocked(u64),
