@@ -32,15 +32,20 @@
 pub mod cid;
 pub mod cookie;
 pub mod hkdf;
+pub mod identity;
 #[cfg(feature = "keylog")]
 pub mod keylog;
 pub mod keys;
 pub mod limits;
+mod noise;
 mod phases;
 pub mod provider;
 pub mod replay;
 pub mod reset;
 pub mod secrets;
+mod transcript;
 
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod vectors_tests;

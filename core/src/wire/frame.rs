@@ -57,15 +57,15 @@ pub enum Frame<'a> {
     CreditRecall {
         /// Whose credit.
         target: CreditTarget,
-        /// Credit that is asked back since the beginning, in all; only grows (spec R-FLOW).
-        total: u64,
+        /// The limit that is asked for.
+        limit: u64,
     },
-    /// Gives credit back: the sender of the frame will never pass its limit less `total`.
+    /// Promises never to pass `limit` until it is raised again.
     CreditReturned {
         /// Whose credit.
         target: CreditTarget,
-        /// Credit given back since the beginning, in all; only grows (spec R-FLOW).
-        total: u64,
+        /// The new limit.
+        limit: u64,
     },
     /// The connection's credit stops the sender.
     DataBlocked {
@@ -236,9 +236,9 @@ pub enum SentFrame {
     MaxStreamData(StreamId, u64),
     /// MAX_STREAMS.
     MaxStreams(Dir, u64),
-    /// CREDIT_RECALL, by total.
+    /// CREDIT_RECALL.
     CreditRecall(CreditTarget, u64),
-    /// CREDIT_RETURNED, by total.
+    /// CREDIT_RETURNED.
     CreditReturned(CreditTarget, u64),
     /// DATA_BLOCKED.
     DataBlocked(u64),
