@@ -168,6 +168,13 @@ impl RangeSet {
         })
     }
 
+    /// The lowest part of `within` that is in the set and in one range.
+    pub fn next_in(&self, within: &Range<u64>) -> Option<Range<u64>> {
+        let range = self.ranges.get(self.reaching(within.start.saturating_add(1)))?;
+        let part = range.start.max(within.start)..range.end.min(within.end);
+        (!part.is_empty()).then_some(part)
+    }
+
     /// Index of the first range that ends at or after `end`.
     fn reaching(&self, end: u64) -> usize {
         match self.ranges.back() {

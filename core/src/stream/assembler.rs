@@ -1,0 +1,514 @@
+//! Reassembly: frames in any order become a body again.
+//!
+//! ```text
+//!   frames ──▶ one copy ──▶ blocks addressed by offset ──▶ read (in order) ──▶ `Bytes`
+//!                           ┌────────┬──────┐  ┌─────────┐
+//!                    read ─▶│████████│██    │  │  ███ ██ │
+//!                           └────────┴──────┘  └─────────┘ ──▶ take_any (in order of arrival)
+//! ```
+//!
+//! A block belongs to the stream and covers a span of offsets that no other block covers; spans are
+//! at most 16 KiB, and begin at 1 KiB for a young stream. So the memory of the blocks is bounded by the
+//! span of offsets that credit allows, however finely a peer cuts its fragments; what the fragments
+//! themselves cost is bounded by the number of ranges, beyond which a frame that would open a new one is
+//! refused. What is given out is the block's own memory, cut off without a copy.
+//!
+//! The first copy of a byte wins; later ones are not looked at.
+//!
+//! Arrival in order is the fast path: the frame begins where everything ended, and is appended to the
+//! last block.
+
+use alloc::collections::VecDeque;
+use core::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::range_set::RangeSet;
+
+/// Smallest span of a block in bytes.
+pub const MIN_BLOCK: usize = 1024;
+/// Largest span of a block in bytes.
+pub const MAX_BLOCK: usize = 16 * 1024;
+/// What [`Assembler::held`] charges for a block beside its bytes.
+pub const BLOCK_OVERHEAD: u64 = 128;
+/// What [`Assembler::held`] charges for a range of offsets.
+pub const RANGE_OVERHEAD: u64 = 32;
+/// Arrivals remembered one by one; what arrives beyond is given by offset, lowest first.
+const MAX_ARRIVALS: usize = 256;
+
+/// Puts the pieces of a body together.
+///
+/// ```
+/// use aqueduct_core::stream::{Assembler, Inserted};
+///
+/// let mut assembler = Assembler::new();
+/// // The second half arrives first.
+/// assert_eq!(assembler.insert(6, b"world", 1000), Inserted::Fresh(5));
+/// assert!(assembler.read(100).is_none());
+/// assert_eq!(assembler.insert(0, b"hello ", 1000), Inserted::Fresh(6));
+/// // A repeated frame adds nothing, whatever it says.
+/// assert_eq!(assembler.insert(0, b"HELLO ", 1000), Inserted::Fresh(0));
+///
+/// let mut text = Vec::new();
+/// while let Some(chunk) = assembler.read(100) {
+///     text.extend_from_slice(&chunk.data);
+/// }
+/// assert_eq!(text, b"hello world");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Assembler {
+    /// Received or skipped, at any time.
+    received: RangeSet,
+    /// Skipped, and not passed by a reader in order.
+    skipped: RangeSet,
+    /// Sorted by offset; spans are disjoint.
+    blocks: VecDeque<Block>,
+    /// Where the reader in order stands.
+    read: u64,
+    /// Bytes copied in at any time; decides how large blocks are.
+    copied: u64,
+    order: Order,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    start: u64,
+    /// Up to where bytes were placed; what no frame filled is zero and never given out.
+    buf: BytesMut,
+    /// Bytes from `start` that belong to this block: never more than the capacity.
+    span: usize,
+}
+
+/// How the body is taken out.
+#[derive(Clone, Debug)]
+enum Order {
+    /// Neither way was used yet.
+    Undecided { arrivals: VecDeque<Range<u64>> },
+    /// By offset.
+    Offset,
+    /// By arrival: what was not given out, and in which order it came.
+    Arrival { waiting: RangeSet, arrivals: VecDeque<Range<u64>> },
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self::Undecided { arrivals: VecDeque::new() }
+    }
+}
+
+/// Consecutive bytes of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Offset of the first byte. In order, an offset beyond the last chunk's end says that the bytes
+    /// between were skipped.
+    pub offset: u64,
+    /// The bytes.
+    pub data: Bytes,
+}
+
+impl Chunk {
+    /// The offsets of the chunk.
+    pub fn range(&self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.data.len() as u64)
+    }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a packet with a refused frame must not be acknowledged"]
+pub enum Inserted {
+    /// Taken; so many bytes were not there before.
+    Fresh(u64),
+    /// Not taken: it would open one range too many. Nothing was changed.
+    TooFragmented,
+}
+
+impl Assembler {
+    /// An assembler of a body that begins at 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that the body begins at `start`: what lies below is neither waited for nor taken.
+    /// Meant for before the first byte; what was placed below is forgotten.
+    pub fn set_start(&mut self, start: u64) {
+        self.received.insert(0..start);
+        self.read = self.read.max(start);
+        self.drop_blocks_below(self.read);
+    }
+
+    /// Takes the bytes of a frame at `offset`. At most `max_ranges` ranges are kept apart; a frame
+    /// that joins what is there is always taken.
+    pub fn insert(&mut self, offset: u64, data: &[u8], max_ranges: usize) -> Inserted {
+        let range = offset..offset.saturating_add(data.len() as u64);
+        let in_order = self.received.last().map_or(0, |r| r.end) == offset;
+        if in_order {
+            self.store(offset, data);
+            self.arrived(range.clone());
+            return Inserted::Fresh(self.received.insert(range));
+        }
+        if !self.may_open(&range, max_ranges) {
+            return Inserted::TooFragmented;
+        }
+        let mut at = offset;
+        loop {
+            let gap = self.received.gaps(at..range.end).next();
+            let Some(gap) = gap else { break };
+            at = gap.end;
+            let (from, to) = (gap.start - offset, gap.end - offset);
+            if let Some(fresh) = data.get(from as usize..to as usize) {
+                self.store(gap.start, fresh);
+            }
+            self.arrived(gap);
+        }
+        Inserted::Fresh(self.received.insert(range))
+    }
+
+    /// Takes note that the bytes of `range` will not come. Bytes that came before stay.
+    pub fn skip(&mut self, range: Range<u64>, max_ranges: usize) -> Inserted {
+        if !self.may_open(&range, max_ranges) {
+            return Inserted::TooFragmented;
+        }
+        for gap in self.received.gaps(range.clone()) {
+            self.skipped.insert(gap);
+        }
+        Inserted::Fresh(self.received.insert(range))
+    }
+
+    /// The next bytes in order, at most `max`. Bytes that were skipped are passed over, which shows
+    /// in the offset. `None` if the next byte is not there, or bytes were taken by [`take_any`] before.
+    ///
+    /// [`take_any`]: Self::take_any
+    pub fn read(&mut self, max: usize) -> Option<Chunk> {
+        match self.order {
+            Order::Offset => {}
+            Order::Undecided { .. } => self.order = Order::Offset,
+            Order::Arrival { .. } => return None,
+        }
+        self.pass_skipped();
+        self.drop_blocks_below(self.read);
+        let end = self.contiguous_end();
+        let end = self.skipped.first().map_or(end, |skip| end.min(skip.start));
+        let left = usize::try_from(end.saturating_sub(self.read)).unwrap_or(usize::MAX).min(max);
+        if left == 0 {
+            return None;
+        }
+        let block = self.blocks.front_mut()?;
+        let data = block.give(left);
+        if block.span == 0 {
+            self.blocks.pop_front();
+        }
+        let offset = self.read;
+        self.read += data.len() as u64;
+        Some(Chunk { offset, data })
+    }
+
+    /// The bytes that arrived first of those that are here, at most `max`, whatever their offset.
+    ///
+    /// After [`read`] was used, what is here now is given by offset, lowest first, and only what
+    /// comes later in order of arrival. So it is with arrivals beyond 256 that wait in pieces.
+    ///
+    /// [`read`]: Self::read
+    pub fn take_any(&mut self, max: usize) -> Option<Chunk> {
+        self.by_arrival();
+        let Order::Arrival { waiting, arrivals } = &mut self.order else { return None };
+        let range = loop {
+            let Some(arrival) = arrivals.front_mut() else { break waiting.first()? };
+            let here = waiting.next_in(arrival);
+            match here {
+                Some(here) => {
+                    arrival.start = here.start;
+                    break here;
+                }
+                None => _ = arrivals.pop_front(),
+            }
+        };
+        let (index, data) = take_from(&mut self.blocks, range.clone(), max, waiting)?;
+        let taken = range.start..range.start + data.len() as u64;
+        waiting.remove(taken.clone());
+        if let Some(arrival) = arrivals.front_mut().filter(|a| a.start == taken.start) {
+            arrival.start = taken.end.min(arrival.end);
+            if arrival.is_empty() {
+                arrivals.pop_front();
+            }
+        }
+        let last = index + 1 == self.blocks.len();
+        let idle = |b: &Block| waiting.next_in(&b.offsets()).is_none();
+        if self.blocks.get(index).is_some_and(|b| b.span == 0 || (!last && idle(b))) {
+            self.blocks.remove(index);
+        }
+        Some(Chunk { offset: taken.start, data })
+    }
+
+    /// Whether the next chunk in order would begin behind skipped bytes: their range.
+    pub fn next_skip(&self) -> Option<Range<u64>> {
+        self.skipped.first().filter(|r| r.start <= self.read)
+    }
+
+    /// Whether [`read`](Self::read) has given out or passed all bytes below `offset`.
+    pub fn is_read_to(&self, offset: u64) -> bool {
+        match &self.order {
+            Order::Arrival { waiting, .. } => {
+                self.contiguous_end() >= offset && waiting.next_in(&(0..offset)).is_none()
+            }
+            _ => {
+                let passed = self.next_skip().map_or(self.read, |skip| skip.end.max(self.read));
+                passed >= offset
+            }
+        }
+    }
+
+    /// Whether something could be given out now.
+    pub fn is_readable(&self) -> bool {
+        match &self.order {
+            Order::Arrival { waiting, .. } => !waiting.is_empty(),
+            _ => self.contiguous_end() > self.read,
+        }
+    }
+
+    /// Whether [`take_any`](Self::take_any) was used, so that reading in order is over.
+    pub fn is_by_arrival(&self) -> bool {
+        matches!(self.order, Order::Arrival { .. })
+    }
+
+    /// All below was received or skipped.
+    pub fn contiguous_end(&self) -> u64 {
+        self.received.first().filter(|r| r.start == 0).map_or(0, |r| r.end)
+    }
+
+    /// One more than the highest offset that was received or skipped.
+    pub fn highest(&self) -> u64 {
+        self.received.last().map_or(0, |r| r.end)
+    }
+
+    /// The lowest offset that was received or skipped and is at or above `offset`.
+    pub fn lowest_from(&self, offset: u64) -> Option<u64> {
+        self.received.next_in(&(offset..u64::MAX)).map(|r| r.start)
+    }
+
+    /// Ranges kept apart.
+    pub fn ranges(&self) -> usize {
+        self.received.count()
+    }
+
+    /// Memory in bytes: the spans of the blocks, with [`BLOCK_OVERHEAD`] for each, and
+    /// [`RANGE_OVERHEAD`] for each range.
+    pub fn held(&self) -> u64 {
+        let blocks: u64 = self.blocks.iter().map(|b| b.span as u64 + BLOCK_OVERHEAD).sum();
+        let waiting = match &self.order {
+            Order::Undecided { arrivals } => arrivals.len(),
+            Order::Offset => 0,
+            Order::Arrival { waiting, arrivals } => waiting.count() + arrivals.len(),
+        };
+        let ranges = self.received.count() + self.skipped.count() + waiting;
+        blocks + RANGE_OVERHEAD * ranges as u64
+    }
+
+    /// Forgets all bytes at and above `size`.
+    pub fn truncate(&mut self, size: u64) {
+        let above = size..u64::MAX;
+        self.received.remove(above.clone());
+        self.skipped.remove(above.clone());
+        if let Order::Arrival { waiting, .. } = &mut self.order {
+            waiting.remove(above);
+        }
+        self.blocks.retain(|b| b.start < size);
+        if let Some(last) = self.blocks.back_mut() {
+            last.span = last.span.min(usize::try_from(size - last.start).unwrap_or(usize::MAX));
+            last.buf.truncate(last.span);
+        }
+        self.trim_arrivals(size);
+    }
+
+    fn trim_arrivals(&mut self, size: u64) {
+        let (Order::Undecided { arrivals } | Order::Arrival { arrivals, .. }) = &mut self.order
+        else {
+            return;
+        };
+        arrivals.iter_mut().for_each(|a| a.end = a.end.min(size));
+        arrivals.retain(|a| !a.is_empty());
+    }
+
+    fn may_open(&self, range: &Range<u64>, max_ranges: usize) -> bool {
+        let count = self.received.count_with(range);
+        count <= max_ranges || count <= self.received.count()
+    }
+
+    /// Remembers that `range` came now.
+    fn arrived(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        let arrivals = match &mut self.order {
+            Order::Offset => return,
+            Order::Undecided { arrivals } => arrivals,
+            Order::Arrival { waiting, arrivals } => {
+                waiting.insert(range.clone());
+                arrivals
+            }
+        };
+        let listed = arrivals.len();
+        match arrivals.back_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ if listed < MAX_ARRIVALS => arrivals.push_back(range),
+            _ => {}
+        }
+    }
+
+    /// Changes to the order of arrival.
+    fn by_arrival(&mut self) {
+        let arrivals = match &mut self.order {
+            Order::Arrival { .. } => return,
+            Order::Offset => VecDeque::new(),
+            Order::Undecided { arrivals } => core::mem::take(arrivals),
+        };
+        let mut waiting = self.received.clone();
+        waiting.remove(0..self.read);
+        self.skipped.iter().for_each(|skip| _ = waiting.remove(skip));
+        self.order = Order::Arrival { waiting, arrivals };
+    }
+
+    fn pass_skipped(&mut self) {
+        while let Some(skip) = self.skipped.first().filter(|r| r.start <= self.read) {
+            self.skipped.pop_first();
+            self.read = self.read.max(skip.end);
+        }
+    }
+
+    /// Frees the blocks, and the front part of a block, that lie below the reader.
+    fn drop_blocks_below(&mut self, offset: u64) {
+        while let Some(front) = self.blocks.front_mut().filter(|b| b.start < offset) {
+            if front.end() <= offset {
+                self.blocks.pop_front();
+            } else {
+                front.forget((offset - front.start) as usize);
+            }
+        }
+    }
+
+    /// Copies `data`, none of which is there yet, to where it belongs.
+    fn store(&mut self, mut offset: u64, mut data: &[u8]) {
+        self.copied = self.copied.saturating_add(data.len() as u64);
+        while !data.is_empty() {
+            let index = self.block_for(offset);
+            let Some(block) = self.blocks.get_mut(index) else {
+                debug_assert!(false, "block_for gives an index that exists");
+                return;
+            };
+            let placed = block.place(offset, data);
+            debug_assert!(placed > 0, "the block covers the offset");
+            let Some(rest) = data.get(placed..).filter(|_| placed > 0) else { return };
+            data = rest;
+            offset += placed as u64;
+        }
+    }
+
+    /// Index of the block that covers `offset`; makes one if there is none.
+    fn block_for(&mut self, offset: u64) -> usize {
+        let count = self.blocks.len();
+        let index = match self.blocks.back() {
+            Some(last) if last.end() <= offset => count,
+            Some(last) if last.start <= offset => return count - 1,
+            None => 0,
+            _ => self.blocks.partition_point(|b| b.end() <= offset),
+        };
+        let next = self.blocks.get(index).map_or(u64::MAX, |b| b.start);
+        if next <= offset {
+            return index;
+        }
+        let before = index.checked_sub(1).and_then(|i| self.blocks.get(i)).map_or(0, Block::end);
+        let aligned = offset - offset % MIN_BLOCK as u64;
+        let start = if self.is_by_arrival() { offset } else { aligned.max(before).max(self.read) };
+        let grain = usize::try_from(self.copied).unwrap_or(MAX_BLOCK).min(MAX_BLOCK);
+        let grain = grain.next_power_of_two().max(MIN_BLOCK) as u64;
+        // A hole is filled by a block of its own size.
+        let hole = self.received.gaps(offset..offset + grain).next().map_or(next, |gap| gap.end);
+        let end = next.min(hole).min(start + grain).max(offset + 1);
+        self.blocks.insert(index, Block::new(start, (end - start) as usize));
+        index
+    }
+}
+
+impl Block {
+    fn new(start: u64, span: usize) -> Self {
+        Self { start, buf: BytesMut::with_capacity(span), span }
+    }
+
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.span as u64)
+    }
+
+    fn offsets(&self) -> Range<u64> {
+        self.start..self.end()
+    }
+
+    /// Copies as much of `data` as belongs here. Returns how much.
+    fn place(&mut self, offset: u64, data: &[u8]) -> usize {
+        let at = (offset - self.start) as usize;
+        let count = data.len().min(self.span.saturating_sub(at));
+        let data = data.get(..count).unwrap_or(data);
+        if at > self.buf.len() {
+            self.buf.resize(at, 0);
+        }
+        let over = (self.buf.len() - at).min(count);
+        let (inside, behind) = data.split_at(over);
+        if let Some(old) = self.buf.get_mut(at..at + over) {
+            old.copy_from_slice(inside);
+        }
+        self.buf.extend_from_slice(behind);
+        count
+    }
+
+    /// Cuts the first bytes off, at most `max`.
+    fn give(&mut self, max: usize) -> Bytes {
+        let count = max.min(self.buf.len());
+        self.start += count as u64;
+        self.span -= count;
+        if self.span == 0 {
+            return core::mem::take(&mut self.buf).freeze();
+        }
+        self.buf.split_to(count).freeze()
+    }
+
+    /// Drops the first `count` bytes, placed or not.
+    fn forget(&mut self, count: usize) {
+        let placed = count.min(self.buf.len());
+        self.buf.advance(placed);
+        if count > placed {
+            // The rest was never placed: a fresh block of what remains.
+            *self = Self::new(self.start + count as u64, self.span - count);
+        } else {
+            self.start += count as u64;
+            self.span -= count;
+        }
+    }
+}
+
+/// Takes bytes from the front of `range` out of the block that has them. Returns where the rest of
+/// the block stands, and the bytes.
+fn take_from(
+    blocks: &mut VecDeque<Block>,
+    range: Range<u64>,
+    max: usize,
+    waiting: &RangeSet,
+) -> Option<(usize, Bytes)> {
+    let mut index = match blocks.back() {
+        Some(last) if last.start <= range.start => blocks.len() - 1,
+        _ => blocks.partition_point(|b| b.end() <= range.start),
+    };
+    let block = blocks.get_mut(index)?;
+    let before = block.start..range.start;
+    let keep = (before.end - before.start) as usize;
+    if waiting.next_in(&before).is_some() {
+        let left = Block { start: block.start, buf: block.buf.split_to(keep), span: keep };
+        block.start += keep as u64;
+        block.span -= keep;
+        blocks.insert(index, left);
+        index += 1;
+    } else {
+        block.forget(keep);
+    }
+    let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let data = blocks.get_mut(index)?.give(left.min(max));
+    (!data.is_empty()).then_some((index, data))
+}
