@@ -1,11 +1,24 @@
 //! Frames: what a 1-RTT packet carries (spec `04-frames.md`).
 
+use alloc::borrow::Cow;
+use alloc::string::String;
 use core::net::SocketAddr;
 use core::ops::Range;
 
 use super::ack::AckFrame;
 use super::id::{AppCode, ConnectionId, CreditTarget, Dir, PacketNumber, StreamId};
 use super::open::OpenFrame;
+
+pub use super::decode::{Frames, frames};
+
+/// Bytes of a CLOSE frame's reason, at most. Longer ones are cut when written.
+pub const MAX_REASON: usize = 64;
+/// Frames in one packet, at most; a run of PADDING counts once.
+pub const MAX_FRAMES: usize = 512;
+/// Streams of one kind, at most: their ids then fit a varint.
+pub const MAX_STREAM_COUNT: u64 = 1 << 60;
+/// The largest hop distance in RESET and STOP.
+pub const MAX_HOP: u64 = 255;
 
 /// One frame, borrowed from the packet it came in or from the part that writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,4 +269,48 @@ pub enum SentFrame {
     ObservedAddress(u64),
     /// PARAMS.
     Params,
+}
+
+impl<'a> CloseFrame<'a> {
+    /// The reason as text; what is no UTF-8 reads as replacement characters.
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.reason)
+    }
+}
+
+impl SentFrame {
+    /// The receipt of `frame`; `None` if nobody asks what becomes of it.
+    pub fn of(frame: &Frame<'_>) -> Option<Self> {
+        Some(match frame {
+            Frame::Ack(ack) => Self::Ack { largest: ack.largest },
+            Frame::Open(open) => Self::Open(open.id),
+            Frame::Stream(stream) => Self::Stream {
+                id: stream.id,
+                range: stream.offset..stream.offset.saturating_add(stream.data.len() as u64),
+                fin: stream.fin,
+            },
+            Frame::Skip { id, range } => Self::Skip { id: *id, range: range.clone() },
+            Frame::Reset(reset) => Self::Reset(reset.id),
+            Frame::Stop(stop) => Self::Stop(stop.id),
+            Frame::MaxData { limit } => Self::MaxData(*limit),
+            Frame::MaxStreamData { id, limit } => Self::MaxStreamData(*id, *limit),
+            Frame::MaxStreams { dir, limit } => Self::MaxStreams(*dir, *limit),
+            Frame::CreditRecall { target, limit } => Self::CreditRecall(*target, *limit),
+            Frame::CreditReturned { target, limit } => Self::CreditReturned(*target, *limit),
+            Frame::DataBlocked { limit } => Self::DataBlocked(*limit),
+            Frame::StreamDataBlocked { id, limit } => Self::StreamDataBlocked(*id, *limit),
+            Frame::StreamsBlocked { dir, limit } => Self::StreamsBlocked(*dir, *limit),
+            Frame::Datagram { data } => Self::Datagram(data.len()),
+            Frame::NewCid(new) => Self::NewCid(new.sequence),
+            Frame::RetireCid { sequence } => Self::RetireCid(*sequence),
+            Frame::ObservedAddress { sequence, .. } => Self::ObservedAddress(*sequence),
+            Frame::Params { .. } => Self::Params,
+            Frame::Padding { .. }
+            | Frame::Ping
+            | Frame::PathChallenge { .. }
+            | Frame::PathResponse { .. }
+            | Frame::Close(_)
+            | Frame::Unknown { .. } => return None,
+        })
+    }
 }

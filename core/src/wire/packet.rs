@@ -1,8 +1,22 @@
 //! The packet under construction.
+//!
+//! ```text
+//! buf  ┌ what was there ┬ header (zeros) ┬ frames ... ┬ room ... ┐   then the tag, by crypto
+//!      0              start            body          len        end
+//! ```
+//!
+//! Parts offer frames; each goes in whole or not at all. What may be sent was decided before, once, by
+//! the path: the writer refuses whatever the [`Allowance`] does not cover, so that no part has to ask.
 
 use alloc::vec::Vec;
 
+use super::ack::{self, AckFrame, EcnCounts, MAX_ACK_RANGES};
+use super::codec::{Length, Put};
 use super::frame::{Frame, SentFrame};
+use super::header::TAG_LEN;
+use super::id::StreamId;
+use super::varint;
+use crate::range_set::RangeSet;
 
 /// What a packet may carry now; decided once, by the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,33 +37,171 @@ pub struct PacketWriter<'a> {
     buf: &'a mut Vec<u8>,
     receipts: &'a mut Vec<SentFrame>,
     allowance: Allowance,
+    /// Length of `buf` before this packet.
+    start: usize,
+    /// Where the frames begin.
+    body: usize,
+    /// Where the frames must end; the tag follows.
+    end: usize,
+    /// Number of receipts before this packet.
+    receipts_before: usize,
+    ack_eliciting: bool,
+    in_flight: bool,
+    finished: bool,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "says whether there is a packet to seal"]
+pub struct Written {
+    /// Bytes of frames, without header and tag. 0: there is no packet, and `buf` is as it was.
+    pub len: usize,
+    /// Whether the peer will acknowledge it.
+    pub ack_eliciting: bool,
+    /// Whether it counts against the congestion window.
+    pub in_flight: bool,
 }
 
 impl<'a> PacketWriter<'a> {
-    /// Begins a packet behind what `buf` holds: `header_len` bytes of header, `capacity` of plaintext.
+    /// Begins a packet behind what `buf` holds: `header_len` bytes of header, written as zeros, and
+    /// room for `capacity` bytes of frames. `receipts` keeps what is already there.
     pub fn new(
         buf: &'a mut Vec<u8>,
-        _header_len: usize,
-        _capacity: usize,
+        header_len: usize,
+        capacity: usize,
         receipts: &'a mut Vec<SentFrame>,
         allowance: Allowance,
     ) -> Self {
-        Self { buf, receipts, allowance }
+        let start = buf.len();
+        buf.reserve(header_len.saturating_add(capacity).saturating_add(TAG_LEN));
+        buf.zeros(header_len);
+        let body = buf.len();
+        Self {
+            allowance,
+            start,
+            body,
+            end: body.saturating_add(capacity),
+            receipts_before: receipts.len(),
+            ack_eliciting: false,
+            in_flight: false,
+            finished: false,
+            buf,
+            receipts,
+        }
     }
 
-    /// Plaintext bytes that are left.
+    /// Bytes of frames that still fit.
     pub fn room(&self) -> usize {
-        self.buf.len() * 0
+        self.end.saturating_sub(self.buf.len())
     }
 
-    /// Appends `frame` whole, or not at all.
-    #[must_use = "a frame that did not fit must be written again later"]
-    pub fn write(&mut self, _frame: &Frame<'_>) -> bool {
-        self.receipts.is_empty() && self.allowance == Allowance::Nothing
+    /// Bytes of frames so far.
+    pub fn len(&self) -> usize {
+        self.buf.len().saturating_sub(self.body)
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a frame so far elicits an ACK.
+    pub const fn ack_eliciting(&self) -> bool {
+        self.ack_eliciting
     }
 
     /// What this packet may carry.
-    pub fn allowance(&self) -> Allowance {
+    pub const fn allowance(&self) -> Allowance {
         self.allowance
     }
+
+    /// Appends `frame` whole and keeps its receipt, or changes nothing: when the room is too small or
+    /// the allowance does not cover it.
+    ///
+    /// A STREAM or DATAGRAM whose length no longer fits goes in without it, as the packet's last
+    /// frame, with PADDING before it if a byte is left over.
+    #[must_use = "a frame that did not fit must be written again later"]
+    pub fn write(&mut self, frame: &Frame<'_>) -> bool {
+        if self.allowance < frame.needs() {
+            return false;
+        }
+        let room = self.room();
+        let before = self.buf.len();
+        if frame.encoded_len() <= room {
+            frame.encode(self.buf);
+        } else {
+            let Some(spare) = frame.encoded_len_last().and_then(|len| room.checked_sub(len)) else {
+                return false;
+            };
+            self.buf.zeros(spare);
+            let whole = frame.encode_last(self.buf);
+            debug_assert!(whole && self.room() == 0);
+        }
+        debug_assert!(self.buf.len() <= self.end);
+        if self.buf.len() != before {
+            self.ack_eliciting |= frame.is_ack_eliciting();
+            self.in_flight |= frame.counts_as_in_flight();
+            self.receipts.extend(SentFrame::of(frame));
+        }
+        true
+    }
+
+    /// Appends an ACK of the highest ranges of `received`: as many as `max_ranges`,
+    /// [`MAX_ACK_RANGES`] and the room allow, and at least one. Changes nothing if not even one fits,
+    /// if nothing was received, or if the allowance does not cover it.
+    #[must_use = "an ACK that did not fit is still due"]
+    pub fn write_ack(
+        &mut self,
+        received: &RangeSet,
+        delay_us: u64,
+        ecn: Option<EcnCounts>,
+        max_ranges: usize,
+    ) -> bool {
+        let Some((largest, first)) = ack::head(received) else { return false };
+        let frame = AckFrame { largest, delay_us, ranges: &[], first, ecn };
+        let mut alone = Length::default();
+        frame.put_with(core::iter::empty(), 0, &mut alone);
+        let Some(left) = self.room().checked_sub(alone.0) else { return false };
+        if self.allowance < Allowance::AcksOnly {
+            return false;
+        }
+        let most = max_ranges.clamp(1, MAX_ACK_RANGES) - 1;
+        let mut count = ack::fitting(received, most, left);
+        if varint::len(count as u64) > 1 {
+            // `alone` has one byte for the count of ranges, and 64 and more take two.
+            count = ack::fitting(received, most, left.saturating_sub(1));
+        }
+        frame.put_with(ack::tail(received).take(count), count, self.buf);
+        self.receipts.push(SentFrame::Ack { largest });
+        debug_assert!(self.buf.len() <= self.end);
+        true
+    }
+
+    /// Ends the packet: its bytes and receipts stay. A packet without frames leaves no trace.
+    pub fn finish(mut self) -> Written {
+        let len = self.len();
+        self.finished = len > 0;
+        Written { len, ack_eliciting: self.ack_eliciting, in_flight: self.in_flight }
+    }
 }
+
+impl Drop for PacketWriter<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.buf.truncate(self.start);
+            self.receipts.truncate(self.receipts_before);
+        }
+    }
+}
+
+/// Bytes of data that a STREAM frame with a length can carry in `room` bytes; 0 if not even one.
+pub fn stream_capacity(room: usize, id: StreamId, offset: u64) -> usize {
+    let offset_len = if offset == 0 { 0 } else { varint::len(offset) };
+    let data = varint::capacity(room.saturating_sub(1 + varint::len(id.0) + offset_len));
+    let left = varint::MAX.saturating_sub(offset);
+    data.min(usize::try_from(left).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;
