@@ -1,1 +1,219 @@
-//! The `congestion` room.
+//! How much may be in flight, and how fast it leaves.
+//!
+//! A path asks this room two questions before it sends: *how many bytes may be under way*
+//! ([`Congestion::window`]) and *may one leave now* ([`Pacer::may_send`]). It answers from what it was
+//! told of acknowledgements and losses, and knows nothing of packets, streams or addresses.
+//!
+//! ```text
+//!   ledger ── acked: bytes, sent, app-limited ──▶ ┌────────────┐ window ─┐
+//!          ── lost: packets, sent ──────────────▶ │ Congestion │         ├─▶ path::Budget
+//!          ── spurious ─────────────────────────▶ └────────────┘         │
+//!                                      window, RTT ─▶ ┌───────┐ tokens ──┘
+//!                             sent bytes, now ──────▶ │ Pacer │
+//!                                                     └───────┘
+//! ```
+//!
+//! Both controllers walk the same states:
+//!
+//! ```text
+//!                 RTT grows (HyStart++)           5 rounds
+//!   SlowStart ─────────────────▶ Conservative ──────────────▶ Avoidance
+//!    │  ▲     ◀───────────────── SlowStart                     ▲    │ loss
+//!    │  │        RTT shrinks         │ loss                    │    ▼
+//!    │  │ persistent congestion      └─────────────────▶ Recovery (one round trip)
+//!    └──┼──────────────── loss ────────────────────────▶    │
+//!       └───────────────────────────────────────────────────┘
+//! ```
+//!
+//! [`Congestion`] is an enum and not a trait object, so that a path is cloned, compared and printed
+//! with its controller. NewReno is the reference that others are judged by; CUBIC is the default;
+//! LEDBAT++ (for bulk that gives way) and BBR take their places behind the same verbs. All arithmetic
+//! is of integers: the same inputs give the same window on every machine.
+//!
+//! Rules and numbers: spec `08-congestion.md` (R-CC).
+
+mod base;
+mod cubic;
+mod hystart;
+mod new_reno;
+mod pacer;
+mod usage;
+
+use core::time::Duration;
+
+use crate::recovery::Rtt;
+use crate::time::Instant;
+
+pub use cubic::Cubic;
+pub use hystart::HyStart;
+pub use new_reno::NewReno;
+pub use pacer::Pacer;
+pub use usage::WindowUse;
+
+/// Which controller a path uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RFC 9002 section 7.3.
+    NewReno,
+    /// RFC 9438, leaving slow start by RFC 9406.
+    #[default]
+    Cubic,
+}
+
+/// What a controller starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CongestionConfig {
+    /// The controller.
+    pub algorithm: Algorithm,
+    /// Datagrams in the first window, at least 2; 10 unless set (RFC 9002 section 7.2).
+    pub initial_datagrams: u16,
+}
+
+impl Default for CongestionConfig {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::Cubic, initial_datagrams: 10 }
+    }
+}
+
+/// What one ACK newly acknowledged on one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// Bytes of the packets that were in flight.
+    pub bytes: u64,
+    /// When the newest of them was sent.
+    pub sent: Instant,
+    /// Whether the window was not the limit when they were sent: then it must not grow.
+    pub app_limited: bool,
+}
+
+/// What was declared lost on one path at one time. Probes for packet size are never part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// How many packets.
+    pub packets: u64,
+    /// When the newest of them was sent.
+    pub sent: Instant,
+}
+
+/// Where a controller stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The window grows by what is acknowledged.
+    SlowStart,
+    /// RTT has grown: the window grows by a quarter of what is acknowledged (RFC 9406).
+    ConservativeSlowStart,
+    /// The window was reduced less than a round trip ago.
+    Recovery,
+    /// The window probes for more.
+    Avoidance,
+}
+
+/// A path's congestion controller: the same verbs for all.
+///
+/// LEDBAT++ and BBR will be added, so the enum is not exhaustive.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Congestion {
+    /// RFC 9002 section 7.3.
+    NewReno(NewReno),
+    /// RFC 9438.
+    Cubic(Cubic),
+}
+
+/// One line a verb: the same call for every controller.
+macro_rules! each {
+    ($congestion:expr, $controller:ident => $call:expr) => {
+        match $congestion {
+            Congestion::NewReno($controller) => $call,
+            Congestion::Cubic($controller) => $call,
+        }
+    };
+}
+
+impl Congestion {
+    /// A controller of a path of which nothing is known, for datagrams of `datagram_size` bytes.
+    pub fn new(config: &CongestionConfig, datagram_size: u16) -> Self {
+        match config.algorithm {
+            Algorithm::NewReno => Self::NewReno(NewReno::new(config, datagram_size)),
+            Algorithm::Cubic => Self::Cubic(Cubic::new(config, datagram_size)),
+        }
+    }
+
+    /// Bytes that may be in flight.
+    pub fn window(&self) -> u64 {
+        each!(self, it => it.base().window())
+    }
+
+    /// The window at which slow start ends, in bytes; `None` while none was found.
+    pub fn slow_start_threshold(&self) -> Option<u64> {
+        each!(self, it => it.base().threshold())
+    }
+
+    /// Where the controller stands.
+    pub fn state(&self) -> State {
+        match self {
+            Self::NewReno(it) => it.base().state(),
+            Self::Cubic(it) => it.state(),
+        }
+    }
+
+    /// Whether a packet sent at `sent` belongs to the flight that the last reduction answered.
+    pub fn in_recovery(&self, sent: Instant) -> bool {
+        each!(self, it => it.base().in_recovery(sent))
+    }
+
+    /// A packet of `bytes` leaves while `in_flight` bytes are under way. After an idle time the window
+    /// shrinks first: what was true of the path then may not be true now.
+    pub fn on_sent(&mut self, bytes: u64, in_flight: u64, rtt: &Rtt, now: Instant) {
+        each!(self, it => it.on_sent(bytes, in_flight, rtt, now));
+    }
+
+    /// An ACK came. Called once an ACK and path, after `rtt` took its sample.
+    pub fn on_acked(&mut self, acked: &Acked, rtt: &Rtt, now: Instant) {
+        each!(self, it => it.on_acked(acked, rtt, now));
+    }
+
+    /// Packets were declared lost. Reduces the window at most once a round trip.
+    pub fn on_lost(&mut self, lost: &Lost, now: Instant) {
+        each!(self, it => it.on_congestion(lost.packets, lost.sent, now));
+    }
+
+    /// The path marked a packet sent at `sent` instead of dropping it. Reduces like a loss.
+    pub fn on_congestion_event(&mut self, sent: Instant, now: Instant) {
+        each!(self, it => it.on_congestion(0, sent, now));
+    }
+
+    /// Everything sent over several probe timeouts was lost. Comes after [`Congestion::on_lost`].
+    pub fn on_persistent_congestion(&mut self, _now: Instant) {
+        each!(self, it => it.on_persistent_congestion());
+    }
+
+    /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets of the
+    /// last reduction have, the reduction is undone (RFC 9438 section 4.9.2).
+    pub fn on_spurious_loss(&mut self, sent: Instant, _now: Instant) {
+        each!(self, it => it.on_spurious_loss(sent));
+    }
+
+    /// The path carries datagrams of another size now.
+    pub fn on_datagram_size_changed(&mut self, datagram_size: u16) {
+        each!(self, it => it.base_mut().on_datagram_size_changed(datagram_size));
+    }
+
+    /// Pacing gain as a fraction: how much faster than window a round trip packets leave, so that the
+    /// pacer is not what limits growth: 2 while the window doubles, 5/4 afterwards (RFC 9002 7.7).
+    pub fn pacing_gain(&self) -> (u64, u64) {
+        match self.state() {
+            State::SlowStart | State::ConservativeSlowStart => (2, 1),
+            State::Recovery | State::Avoidance => (5, 4),
+        }
+    }
+}
+
+/// Whole microseconds of a duration, saturating.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

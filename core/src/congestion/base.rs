@@ -1,0 +1,223 @@
+//! What window-based controllers share: the window, its threshold, recovery periods, undo.
+
+use core::time::Duration;
+
+use crate::recovery::Rtt;
+use crate::time::{Instant, nanos};
+
+use super::{CongestionConfig, State};
+
+/// No slow-start threshold was found yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// No window grows beyond this many bytes: sums and products stay far from overflow.
+const MAX_WINDOW: u64 = 1 << 40;
+
+/// The window and what surrounds it. All sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    window: u64,
+    /// Growth that is not a whole byte yet, in 1/65536 byte.
+    fraction: u64,
+    threshold: u64,
+    datagram: u64,
+    initial_datagrams: u64,
+    /// When the last reduction was made: losses of packets sent until then belong to it.
+    reduced_at: Option<Instant>,
+    /// No packet sent after the reduction has been acknowledged yet.
+    recovering: bool,
+    /// The window has not come back to the threshold since persistent congestion.
+    regrowing: bool,
+    last_sent: Option<Instant>,
+}
+
+/// What a reduction changed, until it is certain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Undo<T> {
+    window: u64,
+    threshold: u64,
+    /// Packets of this reduction that have not turned up.
+    missing: u64,
+    /// The reduction before: packets sent until then are not of this one.
+    after: Option<Instant>,
+    /// What the controller keeps besides.
+    pub(super) own: T,
+}
+
+impl Base {
+    pub(super) fn new(config: &CongestionConfig, datagram_size: u16) -> Self {
+        let mut base = Self {
+            window: 0,
+            fraction: 0,
+            threshold: UNKNOWN,
+            datagram: u64::from(datagram_size.max(1)),
+            initial_datagrams: u64::from(config.initial_datagrams.max(2)),
+            reduced_at: None,
+            recovering: false,
+            regrowing: false,
+            last_sent: None,
+        };
+        base.window = base.initial_datagrams * base.datagram;
+        base
+    }
+
+    pub(super) const fn window(&self) -> u64 {
+        self.window
+    }
+
+    pub(super) const fn datagram(&self) -> u64 {
+        self.datagram
+    }
+
+    pub(super) fn threshold(&self) -> Option<u64> {
+        (self.threshold != UNKNOWN).then_some(self.threshold)
+    }
+
+    pub(super) const fn in_slow_start(&self) -> bool {
+        self.window < self.threshold
+    }
+
+    pub(super) fn in_recovery(&self, sent: Instant) -> bool {
+        self.reduced_at.is_some_and(|at| sent <= at)
+    }
+
+    pub(super) fn state(&self) -> State {
+        match (self.recovering, self.in_slow_start()) {
+            (true, _) => State::Recovery,
+            (false, true) => State::SlowStart,
+            (false, false) => State::Avoidance,
+        }
+    }
+
+    /// Two datagrams (RFC 9002 section 7.2).
+    const fn minimum(&self) -> u64 {
+        2 * self.datagram
+    }
+
+    /// What a path is given of which nothing is known; large datagrams do not raise it beyond two of
+    /// them (RFC 9002 section 7.2).
+    fn initial(&self) -> u64 {
+        (self.initial_datagrams * self.datagram).min((2 * self.datagram).max(14_720))
+    }
+
+    /// Adds `numerator / denominator` bytes, keeping the fraction.
+    pub(super) fn grow(&mut self, numerator: u128, denominator: u64) {
+        let scaled = (numerator << 16) / u128::from(denominator.max(1));
+        let scaled = u64::try_from(scaled).unwrap_or(u64::MAX >> 1).saturating_add(self.fraction);
+        self.fraction = scaled & 0xffff;
+        self.set_window(self.window.saturating_add(scaled >> 16));
+    }
+
+    pub(super) fn set_window(&mut self, window: u64) {
+        self.window = window.clamp(self.minimum(), MAX_WINDOW.max(self.minimum()));
+        if self.window >= self.threshold {
+            self.regrowing = false;
+        }
+    }
+
+    /// Ends slow start where the window stands.
+    pub(super) fn leave_slow_start(&mut self) {
+        self.threshold = self.window;
+        self.regrowing = false;
+    }
+
+    /// Takes note of an ACK. Returns whether it may make the window grow.
+    pub(super) fn on_acked(&mut self, sent: Instant) -> bool {
+        let grows = !self.in_recovery(sent);
+        self.recovering &= !grows;
+        grows
+    }
+
+    /// Answers congestion on a packet sent at `sent` by `numerator / denominator` of the window, unless
+    /// that packet belongs to the last reduction. Returns what undoes it.
+    pub(super) fn reduce(
+        &mut self,
+        sent: Instant,
+        (numerator, denominator): (u64, u64),
+        now: Instant,
+    ) -> Option<Undo<()>> {
+        if self.in_recovery(sent) {
+            return None;
+        }
+        let undo = Undo {
+            window: self.window,
+            threshold: self.threshold,
+            missing: 0,
+            after: self.reduced_at,
+            own: (),
+        };
+        self.reduced_at = Some(now);
+        self.recovering = true;
+        self.fraction = 0;
+        self.threshold = (self.window * numerator / denominator).max(self.minimum());
+        self.set_window(self.threshold);
+        Some(undo)
+    }
+
+    /// Starts again from the minimum. The threshold that the loss just made stays, but repeated
+    /// time-outs do not lower it again (RFC 5681 section 3.1), and it is no lower than an initial window:
+    /// else a few outages in a row would leave a long path growing by a datagram a round trip.
+    pub(super) fn on_persistent_congestion<T>(&mut self, undo: Option<&Undo<T>>) {
+        let held = if self.regrowing { undo.map_or(0, |undo| undo.threshold) } else { 0 };
+        self.threshold = self.threshold.max(held).max(self.initial());
+        self.window = self.minimum();
+        self.fraction = 0;
+        self.reduced_at = None;
+        self.recovering = false;
+        self.regrowing = true;
+    }
+
+    /// Puts back what a reduction took.
+    pub(super) fn restore<T>(&mut self, undo: &Undo<T>) {
+        self.threshold = undo.threshold;
+        self.set_window(self.window.max(undo.window));
+        self.recovering = false;
+    }
+
+    pub(super) fn on_datagram_size_changed(&mut self, datagram_size: u16) {
+        self.datagram = u64::from(datagram_size.max(1));
+        self.set_window(self.window);
+    }
+
+    /// A packet leaves. If nothing was in flight for longer than a probe timeout, the window halves for
+    /// each that passed, down to the initial one, and the threshold remembers three quarters of it
+    /// (RFC 2861). Returns the idle time, if it was one.
+    pub(super) fn on_sent(&mut self, in_flight: u64, rtt: &Rtt, now: Instant) -> Option<Duration> {
+        let last = self.last_sent.replace(now)?;
+        let idle = now.saturating_since(last);
+        let timeout = rtt.pto_base();
+        if in_flight > 0 || idle <= timeout {
+            return None;
+        }
+        let halvings = nanos(idle) / nanos(timeout).max(1);
+        let halved = self.window.checked_shr(u32::try_from(halvings).unwrap_or(64)).unwrap_or(0);
+        if self.window > self.initial() {
+            self.threshold = self.threshold.max(self.window / 4 * 3);
+            self.set_window(halved.max(self.initial()));
+        }
+        Some(idle)
+    }
+}
+
+impl<T> Undo<T> {
+    /// The same, carrying what the controller keeps besides.
+    pub(super) fn with<U>(self, own: U) -> Undo<U> {
+        let Self { window, threshold, missing, after, .. } = self;
+        Undo { window, threshold, missing, after, own }
+    }
+
+    /// More packets of the same reduction were declared lost.
+    pub(super) const fn on_lost(&mut self, packets: u64) {
+        self.missing = self.missing.saturating_add(packets);
+    }
+
+    /// One of them arrived after all. Returns whether that was the last.
+    pub(super) fn on_found(&mut self, sent: Instant, base: &Base) -> bool {
+        let ours = base.in_recovery(sent) && self.after.is_none_or(|after| sent > after);
+        if !ours || self.missing == 0 {
+            return false;
+        }
+        self.missing -= 1;
+        self.missing == 0
+    }
+}

@@ -1,0 +1,1 @@
+//! Curves, bursts and undo.
