@@ -7,7 +7,7 @@
 //! the receipts by which their owners later learn what became of them.
 //!
 //! ```text
-//!            ┌ Long ─▶ header::LongPacket ─▶ (crypto opens) ─▶ hello::Hello ─▶ params::Params
+//!            ┌ Long ─▶ long::LongPacket ─▶ (crypto opens) ─▶ hello::Hello ─▶ params::Params
 //! datagram ──┤ Short ─▶ (crypto opens) ─▶ frame::frames ─▶ Frame, Frame, ...
 //! (header::  └ Other ─▶ somebody else's
 //!  classify)
@@ -29,8 +29,10 @@ mod decode;
 mod encode;
 pub mod frame;
 pub mod header;
+pub mod hello;
 pub mod id;
 pub mod kind;
+pub mod long;
 pub mod open;
 pub mod packet;
 pub mod params;
