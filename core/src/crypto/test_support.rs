@@ -23,6 +23,16 @@ pub(crate) fn vectors(file: &str) -> Option<Value> {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),
         PathBuf::from,
     );
-    let text = std::fs::read_to_string(folder.join(file)).ok()?;
+    let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+        std::eprintln!("vectors folder not found: skipped {file}");
+        return None;
+    };
     Some(serde_json::from_str(&text).expect("a vector file is JSON"))
+}
+
+/// The bytes that a hexadecimal string of a vector file spells.
+pub(crate) fn unhex(value: &Value) -> Vec<u8> {
+    let text = value.as_str().expect("a string of hex digits");
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hex");
+    (0..text.len()).step_by(2).map(digit).collect()
 }

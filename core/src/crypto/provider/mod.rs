@@ -60,6 +60,15 @@ impl Provider {
         }
     }
 
+    /// The first 16 bytes of [`Self::hmac_sha256`]: what tags, cookies and tokens use.
+    pub fn hmac_sha256_16(self, key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(self.hmac_sha256(key, parts)) {
+            *to = from;
+        }
+        short
+    }
+
     /// The public key of an X25519 secret (RFC 7748; the secret is clamped here).
     pub fn x25519_public(self, secret: &[u8; 32]) -> [u8; 32] {
         match self {

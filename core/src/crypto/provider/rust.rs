@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use aes::Aes256;
 use aes::cipher::BlockCipherEncrypt;
 use aes_gcm::Aes256Gcm;
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
+use chacha20::cipher::{KeyIvInit, StreamCipherCore};
+use chacha20::variants::Ietf;
+use chacha20::{ChaChaCore, R20};
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -119,12 +120,14 @@ impl HeaderKey {
                 let [c0, c1, c2, c3, nonce @ ..] = *sample;
                 let counter = u32::from_le_bytes([c0, c1, c2, c3]);
                 let key: &[u8; 32] = key;
-                let mut cipher = ChaCha20::new(key.into(), (&nonce).into());
-                let mut mask = [0; 5];
-                let sought = cipher.try_seek(u64::from(counter) * 64);
-                let made = sought.map(|()| cipher.apply_keystream(&mut mask));
-                debug_assert!(made.is_ok(), "any counter has a block");
-                mask
+                // The bare block function: the stream over it refuses the last counter, which a
+                // peer may well choose.
+                let mut core = ChaChaCore::<R20, Ietf>::new(key.into(), (&nonce).into());
+                core.set_block_pos(counter);
+                let mut block = Default::default();
+                core.write_keystream_block(&mut block);
+                let [m0, m1, m2, m3, m4, ..] = <[u8; 64]>::from(block);
+                [m0, m1, m2, m3, m4]
             }
             Self::Aes(key) => {
                 let mut block = (*sample).into();
