@@ -29,10 +29,19 @@
 //! Losing is not the end of the data, only of that packet: the owner writes it again under a new number.
 //! Rules and numbers: spec `07-recovery.md` (R-REC).
 
+mod acks;
 mod delivery;
+mod ledger;
+mod loss;
 mod rate;
+mod ring;
 mod rtt;
+mod settled;
 
+pub use acks::{AckStats, AckTracker, DEFAULT_MAX_ACK_DELAY, MAX_RECEIVED_RANGES, ReceivedPacket};
 pub use delivery::{Latest, Once};
+pub use ledger::{Ledger, MAX_REMEMBERED_LOST, MAX_TRACKED_PACKETS};
+pub use loss::{MAX_BACKOFF, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS};
 pub use rate::RateSample;
 pub use rtt::{GRANULARITY, INITIAL_RTT, MAX_RTT, Rtt};
+pub use settled::{Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled};

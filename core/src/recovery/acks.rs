@@ -1,0 +1,249 @@
+//! What arrived from the peer, and when to say so.
+
+use core::time::Duration;
+
+use crate::range_set::RangeSet;
+use crate::time::{Instant, nanos};
+use crate::wire::ack::EcnCounts;
+use crate::wire::frame::Frame;
+use crate::wire::id::{Ecn, PacketNumber};
+use crate::wire::packet::{Allowance, PacketWriter};
+
+/// How long an ACK waits for company, unless configured otherwise.
+pub const DEFAULT_MAX_ACK_DELAY: Duration = Duration::from_millis(25);
+
+/// Ranges of received numbers that are remembered.
+pub const MAX_RECEIVED_RANGES: usize = 256;
+
+/// Packets that elicit an ACK, for which one ACK is due at once.
+const ELICITING_PER_ACK: u32 = 2;
+
+/// With so many ranges the peer should learn soon what it need not be told any more.
+const MANY_RANGES: usize = 32;
+
+/// And after so many ACKs of which it never said that it has them.
+const MANY_ACKS: u32 = 16;
+
+/// A packet that was opened and is no replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedPacket {
+    /// Its number.
+    pub number: PacketNumber,
+    /// Whether it holds a frame that elicits an ACK.
+    pub ack_eliciting: bool,
+    /// The mark on its IP packet.
+    pub ecn: Option<Ecn>,
+}
+
+/// Counters of an [`AckTracker`] since the connection began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AckStats {
+    /// Packets taken in.
+    pub received: u64,
+    /// Of those, below one that came before.
+    pub reordered: u64,
+    /// ACK frames written.
+    pub acks_written: u64,
+    /// Packet numbers that were forgotten because the ranges were too many.
+    pub numbers_forgotten: u64,
+}
+
+/// Remembers what arrived until the peer knows it (spec R-REC-5 to R-REC-12).
+///
+/// It guards nothing: whether a number is a replay is decided before, by the packet keys' window. A number
+/// that is forgotten here is only never acknowledged (again); the peer then sends its content once more.
+///
+/// ```
+/// use aqueduct_core::recovery::{AckTracker, DEFAULT_MAX_ACK_DELAY, ReceivedPacket};
+/// use aqueduct_core::time::Instant;
+/// use aqueduct_core::wire::id::PacketNumber;
+/// use aqueduct_core::wire::packet::{Allowance, PacketWriter};
+///
+/// let mut acks = AckTracker::new(DEFAULT_MAX_ACK_DELAY);
+/// let packet = |n| ReceivedPacket { number: PacketNumber(n), ack_eliciting: true, ecn: None };
+/// acks.on_packet(packet(0), Instant::ZERO);
+/// // One packet can wait for company ...
+/// assert_eq!(acks.deadline(), Some(Instant::ZERO + DEFAULT_MAX_ACK_DELAY));
+/// // ... two cannot.
+/// acks.on_packet(packet(1), Instant::ZERO);
+/// let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+/// let mut writer = PacketWriter::new(&mut buf, 13, 1171, &mut receipts, Allowance::AcksOnly);
+/// assert!(acks.write(&mut writer, Instant::ZERO));
+/// assert!(!writer.finish().ack_eliciting);
+/// assert_eq!(acks.deadline(), None);
+/// ```
+#[derive(Clone, Debug)]
+pub struct AckTracker {
+    max_ack_delay: Duration,
+    /// What arrived and is not known to be known. Always holds `largest`.
+    received: RangeSet,
+    /// The highest number, and when it came.
+    largest: Option<(u64, Instant)>,
+    /// The highest number that elicited an ACK.
+    largest_eliciting: Option<u64>,
+    /// Packets that want an ACK, since the last one was written.
+    eliciting: u32,
+    /// When the first of them came.
+    eliciting_since: Option<Instant>,
+    /// Whether something was seen that does not wait.
+    immediate: bool,
+    /// Whether anything came since the last ACK was written.
+    fresh: bool,
+    /// ACKs written since the peer last confirmed one.
+    unconfirmed: u32,
+    ecn: Option<EcnCounts>,
+    stats: AckStats,
+}
+
+impl AckTracker {
+    /// Nothing has arrived. `max_ack_delay` is what this side's parameters promise.
+    pub fn new(max_ack_delay: Duration) -> Self {
+        Self {
+            max_ack_delay,
+            received: RangeSet::new(),
+            largest: None,
+            largest_eliciting: None,
+            eliciting: 0,
+            eliciting_since: None,
+            immediate: false,
+            fresh: false,
+            unconfirmed: 0,
+            ecn: None,
+            stats: AckStats::default(),
+        }
+    }
+
+    /// A packet was opened, found to be no replay, and its frames were handled.
+    pub fn on_packet(&mut self, packet: ReceivedPacket, now: Instant) {
+        let number = packet.number.0;
+        self.stats.received += 1;
+        let below = self.largest.is_some_and(|(largest, _)| number < largest);
+        self.stats.reordered += u64::from(below);
+        if packet.ack_eliciting {
+            self.immediate |= self.calls_for_ack(number) || packet.ecn == Some(Ecn::Ce);
+            self.largest_eliciting = self.largest_eliciting.max(Some(number));
+            self.eliciting = self.eliciting.saturating_add(1);
+            self.eliciting_since.get_or_insert(now);
+        }
+        if !below {
+            self.largest = Some((number, now));
+        }
+        self.received.insert(number..number.saturating_add(1));
+        self.fresh = true;
+        if self.received.count() > MAX_RECEIVED_RANGES {
+            let lowest = self.received.pop_first().unwrap_or(0..0);
+            self.stats.numbers_forgotten += lowest.end - lowest.start;
+        }
+        self.count(packet.ecn);
+    }
+
+    /// The peer acknowledged a packet with an ACK that went up to `largest`: it knows of what lies
+    /// below. The highest number of all stays, for every ACK names it.
+    pub fn on_acked(&mut self, largest: PacketNumber) {
+        let Some((highest, _)) = self.largest else { return };
+        self.unconfirmed = 0;
+        self.received.remove(0..largest.0.saturating_add(1).min(highest));
+    }
+
+    /// Writes an ACK if one is due, or if something new can be said in a packet that goes out anyway:
+    /// offer the packet first and, if it is not empty then, again at the end. Returns whether it wrote.
+    ///
+    /// What was written must be sent: the next ACK waits for the next packet. Should it be lost on the
+    /// way, nothing is forgotten; every ACK repeats what the peer is not known to know.
+    pub fn write(&mut self, packet: &mut PacketWriter<'_>, now: Instant) -> bool {
+        let due = self.is_due(now);
+        if !due && (packet.is_empty() || !self.fresh) {
+            return false;
+        }
+        let Some((_, at)) = self.largest else { return false };
+        let delay_us = nanos(now.saturating_since(at)) / 1_000;
+        if !packet.write_ack(&self.received, delay_us, self.ecn, MAX_RECEIVED_RANGES) {
+            return false;
+        }
+        self.stats.acks_written += 1;
+        self.eliciting = 0;
+        self.eliciting_since = None;
+        self.immediate = false;
+        self.fresh = false;
+        self.unconfirmed = self.unconfirmed.saturating_add(1);
+        self.ask_for_confirmation(packet);
+        true
+    }
+
+    /// Whether an ACK should go out even if nothing else does.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.immediate
+            || self.eliciting >= ELICITING_PER_ACK
+            || self.timer().is_some_and(|timer| timer <= now)
+    }
+
+    /// When an ACK that is not due yet will be. `None` while one is: that is for [`AckTracker::write`].
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.immediate || self.eliciting >= ELICITING_PER_ACK { None } else { self.timer() }
+    }
+
+    /// Notes that the deadline has come, if it has.
+    pub fn on_deadline(&mut self, now: Instant) {
+        self.immediate |= self.is_due(now);
+    }
+
+    /// What an ACK would say now.
+    pub const fn received(&self) -> &RangeSet {
+        &self.received
+    }
+
+    /// The highest number received.
+    pub fn largest(&self) -> Option<PacketNumber> {
+        self.largest.map(|(number, _)| PacketNumber(number))
+    }
+
+    /// Marks seen so far; `None` until the first.
+    pub const fn ecn_counts(&self) -> Option<EcnCounts> {
+        self.ecn
+    }
+
+    /// Counters since the connection began.
+    pub const fn stats(&self) -> AckStats {
+        self.stats
+    }
+
+    fn timer(&self) -> Option<Instant> {
+        self.eliciting_since.map(|since| since + self.max_ack_delay)
+    }
+
+    /// Whether a packet that elicits an ACK shows reordering or loss: it is below an earlier one, or
+    /// above it and something between is missing (RFC 9000 section 13.2.1).
+    fn calls_for_ack(&self, number: u64) -> bool {
+        match self.largest_eliciting {
+            Some(before) if number < before => true,
+            Some(before) => !self.received.covers(&(before.saturating_add(1)..number)),
+            // The peer's numbers begin at 0, but nothing says that the first packet elicits.
+            None => !self.received.covers(&(0..number)),
+        }
+    }
+
+    fn count(&mut self, mark: Option<Ecn>) {
+        let Some(mark) = mark else { return };
+        let counts = self.ecn.get_or_insert_default();
+        match mark {
+            Ecn::Ect0 => counts.ect0 += 1,
+            Ecn::Ect1 => counts.ect1 += 1,
+            Ecn::Ce => counts.ce += 1,
+        }
+    }
+
+    /// A side that only receives sends nothing that is acknowledged, and would repeat its ranges for
+    /// ever. Now and then it asks (RFC 9000 section 13.2.4).
+    fn ask_for_confirmation(&mut self, packet: &mut PacketWriter<'_>) {
+        let many = self.received.count() >= MANY_RANGES && self.unconfirmed >= MANY_ACKS;
+        if many && packet.allowance() == Allowance::Everything && !packet.ack_eliciting() {
+            if packet.write(&Frame::Ping) {
+                self.unconfirmed = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "acks_tests.rs"]
+mod tests;

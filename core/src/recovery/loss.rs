@@ -1,0 +1,330 @@
+//! When a packet in flight is lost, and what to do when nothing is heard at all.
+//!
+//! ```text
+//!  a later packet of the path arrived ──▶ lost if 3 of its packets are between, or 9/8 RTT passed
+//!  nothing arrived for a probe timeout ──▶ two probes; the next timeout is twice as long, up to a cap
+//!  6 timeouts and 5 s brought nothing ──▶ the peer is lost
+//! ```
+//!
+//! Deadlines are computed from what is remembered: when the last packet left, when the last probe
+//! timeout fired, how many did.
+
+use core::time::Duration;
+
+use super::ledger::{Flight, MAX_REMEMBERED_LOST};
+use super::ring::Fate;
+use super::settled::{Carriage, Fired, Settled};
+use super::{GRANULARITY, Ledger, Rtt};
+use crate::time::{Instant, earliest};
+use crate::wire::id::PathId;
+
+/// Later packets of its path that must have arrived for a packet to be lost at once.
+pub const PACKET_THRESHOLD: u64 = 3;
+
+/// Packets sent for one probe timeout.
+pub const PROBE_PACKETS: u8 = 2;
+
+/// What back-off is capped at, unless two probe timeouts are more.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Probe timeouts in vain before the peer may count as lost.
+pub const PEER_LOST_PROBES: u32 = 6;
+
+/// Time in vain before the peer may count as lost, unless configured otherwise.
+pub const PEER_LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// Probe timeouts (without back-off) for which a lost packet is remembered, and for which packets on a
+/// path that is not used any more are waited for.
+const LINGER: u32 = 3;
+
+/// Persistent congestion lasts this many probe timeouts (RFC 9002 section 7.6.1).
+const PERSISTENT: u32 = 3;
+
+/// The loss timing of one path, as it was when last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LossClock {
+    /// When the oldest packet in flight with a later one acknowledged will be lost.
+    pub(super) loss_at: Option<Instant>,
+    loss_delay: Duration,
+    pto: Duration,
+}
+
+/// Probe timeouts of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probes {
+    /// Fired since the last answer.
+    count: u32,
+    /// When the last of them fired.
+    fired_at: Instant,
+    /// Since when something is in flight and nothing was answered.
+    waiting_since: Option<Instant>,
+    patience: Duration,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { count: 0, fired_at: Instant::ZERO, waiting_since: None, patience: PEER_LOST_AFTER }
+    }
+}
+
+impl Probes {
+    /// A packet leaves, `alone` if nothing was in flight.
+    pub(super) fn on_sent(&mut self, alone: bool, now: Instant) {
+        if alone || self.waiting_since.is_none() {
+            self.waiting_since = Some(now);
+        }
+    }
+
+    /// The peer acknowledged something new.
+    pub(super) fn on_answer(&mut self, more_in_flight: bool, now: Instant) {
+        self.count = 0;
+        self.waiting_since = more_in_flight.then_some(now);
+    }
+}
+
+impl Ledger {
+    /// Declares packets of `path` lost, after an ACK whose RTT sample `rtt` has already taken.
+    ///
+    /// Only packets of this path that were sent later and have arrived are proof (spec R-REC-20).
+    pub fn detect_losses(&mut self, path: PathId, rtt: &Rtt, out: &mut Settled, now: Instant) {
+        let Some(at) = self.flights.iter().position(|flight| flight.path == path) else { return };
+        let pto = rtt.pto(self.peer_max_ack_delay);
+        if let Some(flight) = self.flights.get_mut(at) {
+            flight.clock.loss_delay = rtt.loss_delay();
+            flight.clock.pto = pto;
+        }
+        self.scan(at, out, now);
+    }
+
+    /// When [`Ledger::on_deadline`] wants to be called. `active` is the path in use, `rtt` its estimate.
+    pub fn deadline(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
+        let timed = self.flights.iter().filter(|flight| flight.is_timed());
+        let by_path = timed.map(|flight| {
+            let stale = flight.path != active && flight.packets > 0;
+            let stale_at = stale.then(|| self.stale_at(flight, rtt));
+            earliest([flight.clock.loss_at, stale_at])
+        });
+        earliest(by_path.chain([self.probe_at(active, rtt)]))
+    }
+
+    /// Declares lost what time has lost, and says whether to probe. Afterwards
+    /// [`Ledger::deadline`] is later than `now`.
+    pub fn on_deadline(
+        &mut self,
+        active: PathId,
+        rtt: &Rtt,
+        out: &mut Settled,
+        now: Instant,
+    ) -> Fired {
+        for at in 0..self.flights.len() {
+            let Some(flight) = self.flights.get(at).filter(|flight| flight.is_timed()) else {
+                continue;
+            };
+            let stale =
+                flight.path != active && flight.packets > 0 && self.stale_at(flight, rtt) <= now;
+            if stale {
+                let path = flight.path;
+                self.lose_flying(path, out);
+            } else if flight.clock.loss_at.is_some_and(|loss_at| loss_at <= now) {
+                self.scan(at, out, now);
+            }
+        }
+        self.ring.trim(MAX_REMEMBERED_LOST, now);
+        debug_assert!(self.ring.len() > 256 || self.is_consistent());
+        let fired = match self.probe_at(active, rtt) {
+            Some(probe_at) if probe_at <= now => self.probe(out, now),
+            _ => Fired::Nothing,
+        };
+        debug_assert!(self.deadline(active, rtt).is_none_or(|next| next > now));
+        fired
+    }
+
+    /// The carrier of `path` takes nothing for now: until [`Ledger::on_resumed`] its packets are neither
+    /// lost nor probed for. What is acknowledged meanwhile counts.
+    pub fn on_suspended(&mut self, path: PathId) {
+        self.flight_mut(path).suspended = true;
+    }
+
+    /// The carrier of `path` takes packets again. Waiting begins anew.
+    pub fn on_resumed(&mut self, path: PathId, now: Instant) {
+        let flight = self.flight_mut(path);
+        if !core::mem::replace(&mut flight.suspended, false) {
+            return;
+        }
+        flight.resumed_at = now;
+        if flight.packets > 0 && flight.largest_acked.is_some() {
+            flight.clock.loss_at = Some(now + flight.clock.loss_delay.max(GRANULARITY));
+        }
+        self.probes.waiting_since = self.probes.waiting_since.map(|since| since.max(now));
+    }
+
+    /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing of
+    /// congestion, and the ledger forgets the path.
+    pub fn declare_lost_all(&mut self, path: PathId, out: &mut Settled) {
+        self.lose_flying(path, out);
+        self.flights.retain(|flight| flight.path != path);
+        if !self.has_in_flight() {
+            self.probes.waiting_since = None;
+        }
+    }
+
+    /// Sets how long probes may go unanswered, at least, before the peer is lost.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.probes.patience = patience;
+    }
+
+    /// Probe timeouts since the last answer.
+    pub const fn unanswered_probes(&self) -> u32 {
+        self.probes.count
+    }
+
+    /// Walks the packets of a path that are in flight and below its highest acknowledged one.
+    fn scan(&mut self, flight: usize, out: &mut Settled, now: Instant) {
+        let Some(flight) = self.flights.get_mut(flight) else { return };
+        flight.clock.loss_at = None;
+        let Some((largest, largest_index)) = flight.largest_acked else { return };
+        if !flight.is_timed() {
+            return;
+        }
+        let until = now + flight.clock.pto * LINGER;
+        let mut run = LostRun::new(flight);
+        let mut at = self.ring.position(flight.settled_below);
+        flight.settled_below = largest;
+        loop {
+            at = self.ring.open_from(at);
+            let Some(slot) = self.ring.get(at).filter(|slot| slot.number < largest) else { break };
+            if slot.path != flight.path || slot.fate != Fate::Flying {
+                at += 1;
+                continue;
+            }
+            let lost_at = slot.sent_at.max(flight.resumed_at) + flight.clock.loss_delay;
+            let behind = largest_index.saturating_sub(slot.index);
+            if behind < PACKET_THRESHOLD && lost_at > now {
+                flight.clock.loss_at = earliest([flight.clock.loss_at, Some(lost_at)]);
+                flight.settled_below = flight.settled_below.min(slot.number);
+                at += 1;
+                continue;
+            }
+            let (size, sent_at, index, probe) =
+                (slot.size, slot.sent_at, slot.index, slot.mtu_probe);
+            self.ring.lose(at, until);
+            self.ring.give_receipts(at, &mut out.lost);
+            self.stats.lost += 1;
+            let outcome = out.outcome(flight.path, flight.bytes);
+            flight.leave(size);
+            outcome.count_lost(size, sent_at, probe);
+            if run.extend(index, sent_at, probe) && !outcome.persistent_congestion {
+                outcome.persistent_congestion = true;
+                self.stats.persistent_congestion += 1;
+            }
+            at += 1;
+        }
+    }
+
+    /// Everything in flight on `path` is lost, without any meaning for congestion.
+    fn lose_flying(&mut self, path: PathId, out: &mut Settled) {
+        let mut at = 0;
+        loop {
+            at = self.ring.open_from(at);
+            let Some(slot) = self.ring.get(at) else { break };
+            if slot.path == path && slot.fate == Fate::Flying {
+                let size = slot.size;
+                self.ring.give_receipts(at, &mut out.lost);
+                self.ring.finish(at);
+                self.stats.lost += 1;
+                self.flight_mut(path).leave(size);
+            }
+            at += 1;
+        }
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.path == path) {
+            flight.clock.loss_at = None;
+        }
+    }
+
+    /// When packets on a path that is not in use have waited long enough: nothing that would prove
+    /// them lost is sent there any more.
+    fn stale_at(&self, flight: &Flight, rtt: &Rtt) -> Instant {
+        flight.last_sent.max(flight.resumed_at) + rtt.pto(self.peer_max_ack_delay) * LINGER
+    }
+
+    /// When the next probe timeout fires: not while a packet waits to be lost by time
+    /// (RFC 9002 section 6.2.1).
+    fn probe_at(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
+        let flight = self.flight(active)?;
+        if !flight.is_timed() || flight.packets == 0 || flight.clock.loss_at.is_some() {
+            return None;
+        }
+        let pto = rtt.pto(self.peer_max_ack_delay);
+        let cap = MAX_BACKOFF.max(pto * 2);
+        let factor = 1_u32.checked_shl(self.probes.count).unwrap_or(u32::MAX);
+        let wait = pto.saturating_mul(factor).min(cap);
+        Some(flight.last_sent.max(flight.resumed_at).max(self.probes.fired_at) + wait)
+    }
+
+    fn probe(&mut self, out: &mut Settled, now: Instant) -> Fired {
+        self.stats.probe_timeouts += 1;
+        let since = *self.probes.waiting_since.get_or_insert(now);
+        let waited = now.saturating_since(since);
+        self.probes.fired_at = now;
+        if self.probes.count >= PEER_LOST_PROBES && waited >= self.probes.patience {
+            return Fired::PeerLost { probes: self.probes.count, waited };
+        }
+        self.probes.count = self.probes.count.saturating_add(1);
+        self.give_for_probe(out);
+        Fired::Probe { count: PROBE_PACKETS }
+    }
+
+    /// Gives back the receipts of the oldest packets in flight, so that a probe repairs what the
+    /// silence may have swallowed. The packets stay in flight.
+    fn give_for_probe(&mut self, out: &mut Settled) {
+        let (mut at, mut given) = (0, 0);
+        while given < PROBE_PACKETS {
+            at = self.ring.open_from(at);
+            let Some(slot) = self.ring.get(at) else { break };
+            if slot.fate == Fate::Flying && self.ring.give_receipts(at, &mut out.lost) {
+                given += 1;
+            }
+            at += 1;
+        }
+    }
+}
+
+impl Flight {
+    /// Whether time and order say anything about this path's packets now.
+    fn is_timed(&self) -> bool {
+        self.carriage == Carriage::Datagrams && !self.suspended
+    }
+}
+
+/// Packets lost one after another on a path, with none between that arrived.
+struct LostRun {
+    /// Only packets sent later than this count.
+    after: Option<Instant>,
+    long: Duration,
+    start: Option<Instant>,
+    next_index: u64,
+}
+
+impl LostRun {
+    fn new(flight: &Flight) -> Self {
+        let long = flight.clock.pto * PERSISTENT;
+        Self { after: flight.first_sample_at, long, start: None, next_index: 0 }
+    }
+
+    /// One more packet is lost. Returns whether the run shows persistent congestion.
+    fn extend(&mut self, index: u64, sent_at: Instant, mtu_probe: bool) -> bool {
+        if index != self.next_index {
+            self.start = None;
+        }
+        self.next_index = index + 1;
+        if mtu_probe || self.after.is_none_or(|after| sent_at <= after) {
+            return false;
+        }
+        let start = *self.start.get_or_insert(sent_at);
+        sent_at.saturating_since(start) > self.long
+    }
+}
+
+#[cfg(test)]
+#[path = "loss_tests.rs"]
+mod tests;
