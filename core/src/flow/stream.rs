@@ -1,0 +1,420 @@
+//! What we allow the peer on one stream.
+
+use crate::error::{TransportCode, Violation};
+use crate::recovery::Latest;
+use crate::time::{Instant, nanos};
+use crate::wire::frame::{Frame, SentFrame};
+use crate::wire::id::StreamId;
+use crate::wire::packet::PacketWriter;
+
+use super::MAX_LIMIT;
+use super::budget::Budget;
+use super::recv::RecvCredit;
+
+/// Who decides how large a stream's window is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// It follows the rate at which data comes and goes.
+    Auto,
+    /// The owner says, in bytes (a pipe knows its legs).
+    Fixed(u64),
+}
+
+/// Ranges that a stream with a window of `window` bytes may keep apart: beyond it a frame that would
+/// open a new range is dropped, and its packet not acknowledged (spec R-FLOW-13).
+pub const fn range_limit(window: u64) -> u64 {
+    let by_window = window / 1200;
+    if by_window > 1000 { by_window } else { 1000 }
+}
+
+/// Credit granted on one receiving half of a stream.
+///
+/// ```text
+///   0      released       highest              limit − returned        limit
+///   ├─────────┼──────────────┼────────────────────────┼──────────────────┤
+///                  held            outstanding             given back
+///             └─────────────── window (wanted) ───────┘
+/// ```
+///
+/// The limit moves on when the application has released half of a window, and at once when the window
+/// grows: with the first data, and whenever a window was used up in less than two round trips. Every
+/// raise is covered by the connection's credit first ([`RecvCredit`], passed down).
+#[derive(Clone, Debug)]
+pub struct StreamCredit {
+    id: StreamId,
+    limit: u64,
+    returned: u64,
+    asked: u64,
+    highest: u64,
+    released: u64,
+    final_size: Option<u64>,
+    abandoned: bool,
+    mode: Window,
+    window: u64,
+    /// Least limit that the owner asked for.
+    wanted: u64,
+    hungry: bool,
+    pace: Pace,
+    max: Latest<u64>,
+}
+
+/// How fast data comes, in spans of about a round trip.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    phase: Phase,
+    since: Instant,
+    from: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing came yet.
+    Fresh,
+    /// Each span brought more than the one before, as in slow start.
+    Startup,
+    Steady,
+}
+
+impl StreamCredit {
+    pub(super) const fn new(id: StreamId, credit: u64) -> Self {
+        Self {
+            id,
+            limit: credit,
+            returned: 0,
+            asked: 0,
+            highest: 0,
+            released: 0,
+            final_size: None,
+            abandoned: false,
+            mode: Window::Auto,
+            window: credit,
+            wanted: 0,
+            hungry: false,
+            pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
+            max: Latest::delivered(credit),
+        }
+    }
+
+    /// Data up to offset `end` (exclusive) came. Returns how much of it is new to the account: 0 below
+    /// the highest offset, since a gap is paid for with what lies above it.
+    ///
+    /// # Errors
+    ///
+    /// `FlowControl` past a limit, `FinalSize` past the known end. Nothing changes.
+    pub fn on_data(
+        &mut self,
+        end: u64,
+        connection: &mut RecvCredit,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<u64, Violation> {
+        let fresh = self.charge(end, connection, now)?;
+        if fresh > 0 && !self.abandoned {
+            self.grow(connection, budget, now);
+        }
+        Ok(fresh)
+    }
+
+    /// The end is known, by FIN or RESET. Charges what lies below it, settles what lies above.
+    ///
+    /// # Errors
+    ///
+    /// `FinalSize` if it differs from what was known, `FlowControl` past a limit. Nothing changes.
+    pub fn on_final(
+        &mut self,
+        size: u64,
+        connection: &mut RecvCredit,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        if size < self.highest || self.final_size.is_some_and(|known| known != size) {
+            return Err(Violation::new(TransportCode::FinalSize, "a stream's final size changed"));
+        }
+        if self.final_size.is_none() {
+            self.charge(size, connection, now)?;
+            connection.unpromise(self.outstanding());
+            self.final_size = Some(size);
+            self.hungry = false;
+            connection.settle_recall(self.id, budget);
+        }
+        Ok(())
+    }
+
+    /// The application let go of `n` bytes (or read past them, if they were skipped).
+    pub fn release(
+        &mut self,
+        n: u64,
+        connection: &mut RecvCredit,
+        budget: &mut Budget,
+        _now: Instant,
+    ) {
+        debug_assert!(n <= self.held(), "released more than came");
+        let n = n.min(self.held());
+        self.released += n;
+        connection.release(n);
+        self.raise(Due::Half, connection, budget);
+    }
+
+    /// Nobody wants the stream any more (STOP, RESET or a dropped handle): everything that came is
+    /// released, so is what still comes, and the limit stays.
+    pub fn abandon(&mut self, connection: &mut RecvCredit) {
+        self.abandoned = true;
+        connection.release(self.held());
+        self.released = self.highest;
+    }
+
+    /// Wants at least the bytes below `end`, without any of them released: a message that is collected.
+    pub fn request(&mut self, end: u64, connection: &mut RecvCredit, budget: &mut Budget) {
+        self.wanted = self.wanted.max(end.min(MAX_LIMIT));
+        self.raise(Due::Now, connection, budget);
+    }
+
+    /// Says who decides the window. A smaller one holds raises back and takes nothing back.
+    pub fn set_window(&mut self, mode: Window, connection: &mut RecvCredit, budget: &mut Budget) {
+        self.mode = mode;
+        if let Window::Fixed(window) = mode {
+            self.window = window.min(connection.max_window());
+        }
+        self.raise(Due::Half, connection, budget);
+    }
+
+    /// STREAM_DATA_BLOCKED came: raises at once what is due in part.
+    pub fn on_blocked(&mut self, limit: u64, connection: &mut RecvCredit, budget: &mut Budget) {
+        if limit == self.limit {
+            self.raise(Due::Now, connection, budget);
+        }
+    }
+
+    /// Tries a raise again that the budget had no credit for.
+    pub(super) fn top_up(&mut self, connection: &mut RecvCredit, budget: &mut Budget) {
+        if self.hungry {
+            self.raise(Due::Now, connection, budget);
+        }
+    }
+
+    /// Asks for what the stream has beyond a stream's initial credit, at most `missing`, and lets the
+    /// window fall to that. Says how many bytes it asked for.
+    pub(super) fn ask_back(&mut self, missing: u64, connection: &mut RecvCredit) -> u64 {
+        let excess = self.outstanding().saturating_sub(connection.stream_credit());
+        let n = excess.min(missing);
+        if n == 0 || connection.is_asked(self.id) {
+            return 0;
+        }
+        self.asked = self.asked.max(self.returned + n);
+        self.window = self.window.saturating_sub(n).max(connection.stream_credit());
+        connection.ask_stream(self.id, self.asked);
+        n
+    }
+
+    /// CREDIT_RETURNED for this stream.
+    ///
+    /// # Errors
+    ///
+    /// `FlowControl` if more comes back than was asked for, or than can be unused. Nothing changes.
+    pub fn on_returned(
+        &mut self,
+        total: u64,
+        connection: &mut RecvCredit,
+        budget: &mut Budget,
+    ) -> Result<(), Violation> {
+        if total > self.asked || self.limit - total < self.highest {
+            let what = "more credit given back than was unused";
+            return Err(Violation::new(TransportCode::FlowControl, what));
+        }
+        let before = self.outstanding();
+        self.returned = self.returned.max(total);
+        connection.unpromise(before - self.outstanding());
+        connection.settle_recall(self.id, budget);
+        Ok(())
+    }
+
+    /// Writes MAX_STREAM_DATA if it is due.
+    pub fn write(&mut self, packet: &mut PacketWriter<'_>) {
+        if self.wants_more() {
+            let id = self.id;
+            self.max.write(|&limit| packet.write(&Frame::MaxStreamData { id, limit }));
+        }
+    }
+
+    /// Whether [`StreamCredit::write`] has something to write.
+    pub const fn is_pending(&self) -> bool {
+        self.max.is_pending() && self.wants_more()
+    }
+
+    /// A MAX_STREAM_DATA arrived. Receipts of other parts are ignored.
+    pub fn on_acked(&mut self, frame: &SentFrame) {
+        if let SentFrame::MaxStreamData(id, limit) = *frame
+            && id == self.id
+        {
+            self.max.on_acked(&limit);
+        }
+    }
+
+    /// A MAX_STREAM_DATA was lost: it is written again if it still holds.
+    pub fn on_lost(&mut self, frame: &SentFrame) {
+        if let SentFrame::MaxStreamData(id, limit) = *frame
+            && id == self.id
+        {
+            self.max.on_lost(&limit);
+        }
+    }
+
+    /// The stream.
+    pub const fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Offset that data must not pass.
+    pub const fn limit(&self) -> u64 {
+        match self.final_size {
+            Some(size) => size,
+            None => self.limit - self.returned,
+        }
+    }
+
+    /// One more than the highest offset that came.
+    pub const fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// Bytes that are charged and not released, gaps included.
+    pub const fn held(&self) -> u64 {
+        self.highest - self.released
+    }
+
+    /// Bytes that may still come.
+    pub const fn outstanding(&self) -> u64 {
+        self.limit() - self.highest
+    }
+
+    /// The window that is aimed at, in bytes.
+    pub const fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Ranges that the stream may keep apart now.
+    pub const fn range_limit(&self) -> u64 {
+        range_limit(self.window)
+    }
+
+    /// Whether the end is known.
+    pub const fn is_final(&self) -> bool {
+        self.final_size.is_some()
+    }
+
+    /// Whether a raise waits for the budget.
+    pub const fn is_hungry(&self) -> bool {
+        self.hungry
+    }
+
+    /// Asserts what holds of a stream by itself.
+    #[cfg(any(test, fuzzing, debug_assertions))]
+    pub fn check(&self) {
+        assert!(self.returned <= self.asked && self.asked <= self.limit);
+        assert!(self.released <= self.highest, "released more than came");
+        assert!(self.highest <= self.limit(), "data past the limit");
+        assert!(self.final_size.is_none_or(|size| size == self.highest));
+    }
+
+    const fn wants_more(&self) -> bool {
+        self.final_size.is_none() && !self.abandoned
+    }
+
+    fn charge(
+        &mut self,
+        end: u64,
+        connection: &mut RecvCredit,
+        now: Instant,
+    ) -> Result<u64, Violation> {
+        let fresh = end.saturating_sub(self.highest);
+        if fresh == 0 {
+            return Ok(0);
+        }
+        if self.final_size.is_some() {
+            return Err(Violation::new(
+                TransportCode::FinalSize,
+                "data past a stream's final size",
+            ));
+        }
+        if fresh > self.outstanding() {
+            return Err(Violation::new(
+                TransportCode::FlowControl,
+                "more data than the stream's limit",
+            ));
+        }
+        connection.charge(fresh, now)?;
+        self.highest = end;
+        if self.abandoned {
+            self.abandon(connection);
+        }
+        Ok(fresh)
+    }
+
+    /// Judges the pace of arrivals, and raises if the window grew.
+    fn grow(&mut self, connection: &mut RecvCredit, budget: &mut Budget, now: Instant) {
+        if self.mode != Window::Auto {
+            return;
+        }
+        let rtt = connection.rtt();
+        let arrived = self.highest - self.pace.from;
+        let passed = now.saturating_since(self.pace.since);
+        let (quota, span) = match self.pace.phase {
+            Phase::Fresh => (0, rtt),
+            Phase::Startup => (self.window / 4, rtt * 2),
+            Phase::Steady => (self.window / 2, rtt),
+        };
+        if self.pace.phase == Phase::Fresh {
+            self.pace.phase = Phase::Startup;
+        } else if passed >= span {
+            if self.pace.phase == Phase::Startup {
+                self.pace.phase = Phase::Steady;
+                let a_trip =
+                    u128::from(arrived) * u128::from(nanos(rtt)) / u128::from(nanos(passed).max(1));
+                let four_trips = u64::try_from(a_trip).unwrap_or(MAX_LIMIT).saturating_mul(4);
+                let least = (self.window / 4).max(connection.stream_credit() * 2);
+                self.window = self.window.min(four_trips.max(least));
+            }
+            self.pace.since = now;
+            self.pace.from = self.highest;
+            return;
+        } else if arrived < quota || self.held() > self.window / 2 {
+            return;
+        }
+        self.pace.since = now;
+        self.pace.from = self.highest;
+        self.window = self.window.saturating_mul(2).min(connection.max_window()).max(self.window);
+        self.raise(Due::Now, connection, budget);
+    }
+
+    fn raise(&mut self, due: Due, connection: &mut RecvCredit, budget: &mut Budget) {
+        if !self.wants_more() || connection.is_asked(self.id) {
+            return;
+        }
+        let target = self.released.saturating_add(self.window).max(self.wanted).min(MAX_LIMIT);
+        let gap = target.saturating_sub(self.limit());
+        let half = due == Due::Half && !self.hungry && gap < self.window / 2;
+        if gap == 0 || half {
+            self.hungry = false;
+            return;
+        }
+        let granted = connection.promise(gap.min(MAX_LIMIT - self.limit), budget);
+        self.hungry = granted < gap;
+        if granted > 0 {
+            self.limit += granted;
+            self.max.set(self.limit);
+        }
+    }
+}
+
+/// When a raise is worth a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// When half of the window can be given again.
+    Half,
+    /// At once.
+    Now,
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
