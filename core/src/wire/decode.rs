@@ -174,10 +174,10 @@ fn credit<'a>(reader: &mut Reader<'a>, kind: u64) -> Result<Frame<'a>, DecodeErr
         kind::MAX_STREAMS_BI => Frame::MaxStreams { dir: Dir::Bi, limit: count(reader)? },
         kind::MAX_STREAMS_UNI => Frame::MaxStreams { dir: Dir::Uni, limit: count(reader)? },
         kind::CREDIT_RECALL => {
-            Frame::CreditRecall { target: target(reader)?, limit: reader.varint()? }
+            Frame::CreditRecall { target: target(reader)?, total: reader.varint()? }
         }
         kind::CREDIT_RETURNED => {
-            Frame::CreditReturned { target: target(reader)?, limit: reader.varint()? }
+            Frame::CreditReturned { target: target(reader)?, total: reader.varint()? }
         }
         kind::DATA_BLOCKED => Frame::DataBlocked { limit: reader.varint()? },
         kind::STREAM_DATA_BLOCKED => {
@@ -196,8 +196,7 @@ fn count(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
 }
 
 fn target(reader: &mut Reader<'_>) -> Result<CreditTarget, DecodeError> {
-    let stream = |number| CreditTarget::Stream(StreamId(number));
-    Ok(reader.varint()?.checked_sub(1).map_or(CreditTarget::Connection, stream))
+    Ok(CreditTarget::from_u64(reader.varint()?))
 }
 
 fn ip(reader: &mut Reader<'_>) -> Result<IpAddr, DecodeError> {

@@ -7,7 +7,7 @@ use super::ack::AckFrame;
 use super::codec::{Length, Put};
 use super::frame::{CloseCode, CloseFrame, Frame, MAX_REASON, NewCidFrame, ResetFrame};
 use super::frame::{StopFrame, StreamFrame};
-use super::id::{CreditTarget, Dir};
+use super::id::Dir;
 use super::kind;
 
 /// Whether a frame says where it ends, or ends with its packet.
@@ -110,11 +110,11 @@ fn put_credit(frame: &Frame<'_>, out: &mut impl Put) {
         Frame::MaxStreamData { id, limit } => numbers(out, [kind::MAX_STREAM_DATA, id.0, *limit]),
         Frame::MaxStreams { dir: Dir::Bi, limit } => numbers(out, [kind::MAX_STREAMS_BI, *limit]),
         Frame::MaxStreams { dir: Dir::Uni, limit } => numbers(out, [kind::MAX_STREAMS_UNI, *limit]),
-        Frame::CreditRecall { target, limit } => {
-            numbers(out, [kind::CREDIT_RECALL, target_number(*target), *limit]);
+        Frame::CreditRecall { target, total } => {
+            numbers(out, [kind::CREDIT_RECALL, target.to_u64(), *total]);
         }
-        Frame::CreditReturned { target, limit } => {
-            numbers(out, [kind::CREDIT_RETURNED, target_number(*target), *limit]);
+        Frame::CreditReturned { target, total } => {
+            numbers(out, [kind::CREDIT_RETURNED, target.to_u64(), *total]);
         }
         Frame::DataBlocked { limit } => numbers(out, [kind::DATA_BLOCKED, *limit]),
         Frame::StreamDataBlocked { id, limit } => {
@@ -133,14 +133,6 @@ fn put_credit(frame: &Frame<'_>, out: &mut impl Put) {
 fn numbers<const N: usize>(out: &mut impl Put, values: [u64; N]) {
     for value in values {
         out.varint(value);
-    }
-}
-
-/// 0 for the connection, else the stream's id plus one.
-fn target_number(target: CreditTarget) -> u64 {
-    match target {
-        CreditTarget::Connection => 0,
-        CreditTarget::Stream(id) => id.0.saturating_add(1),
     }
 }
 

@@ -70,15 +70,15 @@ pub enum Frame<'a> {
     CreditRecall {
         /// Whose credit.
         target: CreditTarget,
-        /// The limit that is asked for.
-        limit: u64,
+        /// Credit that is asked back since the beginning, in all; only grows (spec R-FLOW-9).
+        total: u64,
     },
-    /// Promises never to pass `limit` until it is raised again.
+    /// Gives credit back: the sender of the frame will never pass its limit less `total`.
     CreditReturned {
         /// Whose credit.
         target: CreditTarget,
-        /// The new limit.
-        limit: u64,
+        /// Credit given back since the beginning, in all; only grows (spec R-FLOW-9).
+        total: u64,
     },
     /// The connection's credit stops the sender.
     DataBlocked {
@@ -249,9 +249,9 @@ pub enum SentFrame {
     MaxStreamData(StreamId, u64),
     /// MAX_STREAMS.
     MaxStreams(Dir, u64),
-    /// CREDIT_RECALL.
+    /// CREDIT_RECALL, by total.
     CreditRecall(CreditTarget, u64),
-    /// CREDIT_RETURNED.
+    /// CREDIT_RETURNED, by total.
     CreditReturned(CreditTarget, u64),
     /// DATA_BLOCKED.
     DataBlocked(u64),
@@ -295,8 +295,8 @@ impl SentFrame {
             Frame::MaxData { limit } => Self::MaxData(*limit),
             Frame::MaxStreamData { id, limit } => Self::MaxStreamData(*id, *limit),
             Frame::MaxStreams { dir, limit } => Self::MaxStreams(*dir, *limit),
-            Frame::CreditRecall { target, limit } => Self::CreditRecall(*target, *limit),
-            Frame::CreditReturned { target, limit } => Self::CreditReturned(*target, *limit),
+            Frame::CreditRecall { target, total } => Self::CreditRecall(*target, *total),
+            Frame::CreditReturned { target, total } => Self::CreditReturned(*target, *total),
             Frame::DataBlocked { limit } => Self::DataBlocked(*limit),
             Frame::StreamDataBlocked { id, limit } => Self::StreamDataBlocked(*id, *limit),
             Frame::StreamsBlocked { dir, limit } => Self::StreamsBlocked(*dir, *limit),

@@ -95,12 +95,39 @@ impl fmt::Debug for StreamId {
 pub struct AppCode(pub u64);
 
 /// What a credit frame speaks of (spec R-FLOW).
+///
+/// One varint on the wire: 0 the connection, 1 the count of bidirectional streams, 2 the count of
+/// unidirectional ones, else the stream's id plus 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CreditTarget {
-    /// The connection's limit.
+    /// The connection's limit, in bytes.
     Connection,
-    /// One stream's limit.
+    /// How many streams of a kind the frame's receiver may open.
+    Streams(Dir),
+    /// One stream's limit, in bytes.
     Stream(StreamId),
+}
+
+impl CreditTarget {
+    /// The varint that names it.
+    pub const fn to_u64(self) -> u64 {
+        match self {
+            Self::Connection => 0,
+            Self::Streams(Dir::Bi) => 1,
+            Self::Streams(Dir::Uni) => 2,
+            Self::Stream(id) => id.0.saturating_add(3),
+        }
+    }
+
+    /// What the varint `value` names.
+    pub const fn from_u64(value: u64) -> Self {
+        match value {
+            0 => Self::Connection,
+            1 => Self::Streams(Dir::Bi),
+            2 => Self::Streams(Dir::Uni),
+            _ => Self::Stream(StreamId(value - 3)),
+        }
+    }
 }
 
 /// A path's index in its connection: never reused.
