@@ -201,7 +201,7 @@ impl fmt::Debug for NodeKey {
 }
 
 /// Why bytes are no id, or a signature is not this node's. State is never changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum IdentityError {
     /// There is no such point on the curve.

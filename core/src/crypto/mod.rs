@@ -31,6 +31,7 @@
 
 pub mod cid;
 pub mod cookie;
+pub mod handshake;
 pub mod hkdf;
 pub mod identity;
 #[cfg(feature = "keylog")]

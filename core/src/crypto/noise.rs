@@ -189,7 +189,7 @@ impl NoiseState {
     }
 
     fn next_tokens(&self, by: Side) -> Result<&'static [Token], NoiseError> {
-        let turn = if self.done % 2 == 0 { Side::Initiator } else { Side::Responder };
+        let turn = if self.done.is_multiple_of(2) { Side::Initiator } else { Side::Responder };
         let tokens = self.pattern.messages.get(self.done).filter(|_| turn == by);
         tokens.copied().ok_or(NoiseError::Misuse)
     }
