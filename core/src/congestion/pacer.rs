@@ -14,6 +14,7 @@
 
 use core::time::Duration;
 
+use crate::recovery::INITIAL_RTT;
 use crate::time::{Instant, nanos};
 
 /// Tokens are counted in 1/65536 byte, so that frequent refills lose nothing.
@@ -31,21 +32,24 @@ struct Rate {
 pub struct Pacer {
     granularity: u64,
     datagram: u64,
-    rate: Option<Rate>,
+    rate: Rate,
     /// In 1/65536 byte.
     tokens: u64,
+    /// What is left of the first burst, in bytes: spent once, never earned again.
+    first: u64,
     refilled: Instant,
 }
 
 impl Pacer {
-    /// A pacer for a driver whose timer has `granularity`. Until a rate is set it holds `burst` bytes
-    /// (the initial window) and earns none.
-    pub fn new(granularity: Duration, datagram_size: u16, burst: u64, now: Instant) -> Self {
+    /// A pacer for a driver whose timer has `granularity`, on a path of which nothing is known but the
+    /// initial `window` in bytes. That much may leave at once, one time.
+    pub fn new(granularity: Duration, datagram_size: u16, window: u64, now: Instant) -> Self {
         Self {
             granularity: nanos(granularity).max(1),
             datagram: u64::from(datagram_size.max(1)),
-            rate: None,
-            tokens: burst << SHIFT,
+            rate: Rate { bytes: window.max(1), nanos: nanos(INITIAL_RTT) },
+            tokens: 0,
+            first: window,
             refilled: now,
         }
     }
@@ -54,7 +58,8 @@ impl Pacer {
     pub fn set_rate(&mut self, window: u64, gain: (u64, u64), rtt: Duration, now: Instant) {
         self.refill(now);
         let bytes = window.saturating_mul(gain.0) / gain.1.max(1);
-        self.rate = Some(Rate { bytes: bytes.max(1), nanos: nanos(rtt).max(1) });
+        self.rate = Rate { bytes: bytes.max(1), nanos: nanos(rtt).max(1) };
+        self.tokens = self.tokens.min(self.burst() << SHIFT);
     }
 
     /// The path carries datagrams of another size now.
@@ -62,27 +67,26 @@ impl Pacer {
         self.datagram = u64::from(datagram_size.max(1));
     }
 
-    /// The rate in bytes a second, rounded down; `None` before one is known.
-    pub fn bytes_per_second(&self) -> Option<u64> {
-        self.rate.map(|rate| rate.over(1_000_000_000))
+    /// The rate in bytes a second, rounded down.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.rate.over(1_000_000_000)
     }
 
     /// What may leave at once, in bytes: the larger of two timer granularities' worth and ten datagrams,
     /// where those ten are cut to a millisecond's worth on a slow path; never less than two datagrams.
     pub fn burst(&self) -> u64 {
-        let Some(rate) = self.rate else { return u64::MAX >> SHIFT };
-        let timer = rate.over(2 * self.granularity);
-        let datagrams = (10 * self.datagram).min(rate.over(1_000_000));
+        let timer = self.rate.over(self.granularity.saturating_mul(2));
+        let datagrams = (10 * self.datagram).min(self.rate.over(1_000_000));
         timer.max(datagrams).max(2 * self.datagram)
     }
 
     /// Bytes that may leave now.
     pub fn available(&mut self, now: Instant) -> u64 {
         self.refill(now);
-        self.tokens >> SHIFT
+        (self.tokens >> SHIFT).saturating_add(self.first)
     }
 
-    /// Whether `bytes` may leave now. More than a burst may leave when the bucket is full.
+    /// Whether `bytes` may leave now. What is more than a burst waits for a full bucket.
     pub fn may_send(&mut self, bytes: u64, now: Instant) -> bool {
         self.available(now) >= bytes.min(self.burst())
     }
@@ -90,29 +94,30 @@ impl Pacer {
     /// `bytes` leave, whether or not they were allowed to.
     pub fn on_sent(&mut self, bytes: u64, now: Instant) {
         self.refill(now);
-        self.tokens = self.tokens.saturating_sub(bytes << SHIFT);
+        let first = self.first.min(bytes);
+        self.first -= first;
+        self.tokens = self.tokens.saturating_sub((bytes - first).saturating_mul(1 << SHIFT));
     }
 
-    /// When a datagram may leave, rounded up to the timer's granularity. In the past if it may now;
-    /// `None` if no rate is known and the first burst is spent.
-    pub fn deadline(&self) -> Option<Instant> {
-        let want = (self.datagram << SHIFT).saturating_sub(self.tokens);
+    /// When the next datagram may leave, rounded up to the timer's granularity. In the past if it may.
+    pub fn deadline(&self) -> Instant {
+        let have = self.tokens.saturating_add(self.first.saturating_mul(1 << SHIFT));
+        let want = (self.datagram << SHIFT).saturating_sub(have);
         if want == 0 {
-            return Some(self.refilled);
+            return self.refilled;
         }
-        let rate = self.rate?;
-        let wait =
-            (u128::from(want) * u128::from(rate.nanos)).div_ceil(u128::from(rate.bytes) << SHIFT);
-        let at = u128::from(self.refilled.as_nanos()) + wait;
+        let wait = (u128::from(want) * u128::from(self.rate.nanos))
+            .div_ceil(u128::from(self.rate.bytes) << SHIFT);
+        let at = u128::from(self.refilled.as_nanos()).saturating_add(wait);
         let at = u64::try_from(at).unwrap_or(u64::MAX);
-        Some(Instant::from_nanos(at.checked_next_multiple_of(self.granularity).unwrap_or(u64::MAX)))
+        let rounded = at.checked_next_multiple_of(self.granularity).unwrap_or(u64::MAX);
+        Instant::from_nanos(rounded)
     }
 
     fn refill(&mut self, now: Instant) {
         let elapsed = nanos(now.saturating_since(self.refilled));
         self.refilled = self.refilled.max(now);
-        let Some(rate) = self.rate else { return };
-        let earned = rate.scaled(elapsed);
+        let earned = self.rate.scaled(elapsed);
         self.tokens = self.tokens.saturating_add(earned).min(self.burst() << SHIFT);
     }
 }
@@ -125,7 +130,7 @@ impl Rate {
 
     /// 1/65536 bytes in `time` nanoseconds, at most what the bucket can count.
     fn scaled(self, time: u64) -> u64 {
-        let exact = (u128::from(self.bytes) << SHIFT) * u128::from(time) / u128::from(self.nanos);
-        u64::try_from(exact).unwrap_or(u64::MAX >> 1)
+        let earned = (u128::from(self.bytes) << SHIFT) * u128::from(time) / u128::from(self.nanos);
+        u64::try_from(earned).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1)
     }
 }

@@ -1,1 +1,426 @@
-//! The `path` room.
+//! One way to the peer, and the choice between ways.
+//!
+//! A *carrier* is a socket of the driver. A [`Path`] is one way over it: local address, remote address,
+//! and everything that is true of that way only: its round-trip time, its congestion window, its
+//! pacer, the packet size it carries, whether it carries ECN marks, whether the peer was shown to be at
+//! its other end. [`Paths`] is the handful of ways of one connection, of which one is active.
+//!
+//! ```text
+//!                      packet with the highest number, from elsewhere
+//!            ┌──────────────────────────────────────────────────────┐
+//!        ┌───┴────┐  challenge to both   ┌───────────┐  response  ┌─▼──────┐
+//!   ───▶ │ active │ ───────────────────▶ │ candidate │ ─────────▶ │ active │
+//!        └───┬────┘                      └─────┬─────┘            └────────┘
+//!            │ is now                          │ no answer in 3 PTO,
+//!            ▼                                 ▼ or the active path speaks again
+//!        ┌──────────┐  3 PTO of silence     dropped
+//!        │ previous │ ──────────────────────▶
+//!        └──────────┘
+//! ```
+//!
+//! Until a candidate is validated data stays on the active path, and no more than three times what came from
+//! the candidate goes there. So somebody who copies packets to another address moves nothing.
+//!
+//! What may be sent is decided in one place: [`Paths::budget`]. It asks the amplification limit, the
+//! congestion window and the pacer, and says how many datagrams of which size may leave and what
+//! held back more. The parts that write frames never ask.
+//!
+//! What became of packets comes back as the ledger's `PathOutcome`, one for each path: first
+//! [`Path::on_rtt_sample`], then [`Path::on_outcome`].
+//!
+//! A path over a reliable carrier (TCP) has none of this: no loss, no window, no pacing, no probing.
+//! [`Deframer`] cuts datagrams out of its byte stream.
+//!
+//! Rules and numbers: spec `09-path.md` (R-PATH) and `12-tcp.md` (R-TCP).
+
+mod amplification;
+mod budget;
+mod deframe;
+mod ecn;
+mod mtu;
+mod observed;
+mod paths;
+mod validation;
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, State, WindowUse};
+use crate::recovery::{PathOutcome, Rtt, RttSample};
+use crate::time::Instant;
+use crate::wire::ack::EcnCounts;
+use crate::wire::id::{CarrierId, Ecn, PathId};
+use crate::wire::packet::Allowance;
+
+pub use amplification::Amplification;
+pub use budget::{Budget, LimitedBy, MAX_BATCH, MAX_BATCH_BYTES, Need};
+pub use deframe::{DeframeError, Deframer, MAX_FRAME, frame_header};
+pub use ecn::{EcnState, EcnValidation};
+pub use mtu::{BASE_SIZE, PacketSize, RETRY_AFTER, SizeChange};
+pub use observed::Observed;
+pub use paths::{Arrival, CarrierLoss, MAX_PATHS, PathEvent, Paths, Seen};
+pub use validation::Validation;
+
+/// What the paths of a connection start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathConfig {
+    /// The congestion controller.
+    pub congestion: CongestionConfig,
+    /// How exactly the driver keeps a deadline: pacing is rounded up to it. Not zero.
+    pub timer_granularity: Duration,
+    /// The largest datagram that is tried, in bytes of UDP payload: at least [`BASE_SIZE`]; 1,452 fits
+    /// Ethernet with IPv6.
+    pub max_datagram_size: u16,
+    /// `Testing` where the driver can mark packets, else `Off`.
+    pub ecn: EcnState,
+}
+
+impl Default for PathConfig {
+    fn default() -> Self {
+        Self {
+            congestion: CongestionConfig::default(),
+            timer_granularity: Duration::from_millis(1),
+            max_datagram_size: 1_452,
+            ecn: EcnState::Testing,
+        }
+    }
+}
+
+/// What a carrier does to datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CarrierKind {
+    /// It may lose, reorder and double them.
+    #[default]
+    Udp,
+    /// It carries them in order or breaks (TCP).
+    Reliable,
+}
+
+/// Where a datagram came from, or where one is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The socket.
+    pub carrier: CarrierId,
+    /// What the socket does to datagrams.
+    pub kind: CarrierKind,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// This side's address, if the socket tells.
+    pub local: Option<IpAddr>,
+}
+
+/// One way to the peer.
+#[derive(Clone, Debug)]
+pub struct Path {
+    id: PathId,
+    source: Source,
+    rtt: Rtt,
+    max_ack_delay: Duration,
+    congestion: Congestion,
+    pacer: Pacer,
+    usage: WindowUse,
+    amplification: Amplification,
+    validation: Validation,
+    size: PacketSize,
+    ecn: EcnValidation,
+    last_heard: Instant,
+    /// The pacer held something back: its deadline counts.
+    paced: bool,
+    stats: PathStats,
+}
+
+/// Counters of one path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathStats {
+    /// Datagrams sent.
+    pub sent_datagrams: u64,
+    /// Bytes sent, of UDP payload.
+    pub sent_bytes: u64,
+    /// Authentic datagrams received.
+    pub received_datagrams: u64,
+    /// Bytes received in them.
+    pub received_bytes: u64,
+    /// Times the congestion window was reduced by loss.
+    pub congestion_events: u64,
+    /// Probes for packet size that arrived.
+    pub size_probes_acked: u64,
+    /// Probes for packet size that were lost.
+    pub size_probes_lost: u64,
+}
+
+impl Path {
+    /// A way to `source` of which nothing is known; the peer's counts of ECN marks stand at `ecn`.
+    pub(crate) fn new(
+        id: PathId,
+        source: Source,
+        config: &PathConfig,
+        ecn: EcnCounts,
+        now: Instant,
+    ) -> Self {
+        let udp = source.kind == CarrierKind::Udp;
+        let size = if udp {
+            PacketSize::new(config.max_datagram_size)
+        } else {
+            PacketSize::fixed(config.max_datagram_size.max(BASE_SIZE))
+        };
+        let congestion = Congestion::new(&config.congestion, BASE_SIZE);
+        let window = congestion.window();
+        let state = if udp { config.ecn } else { EcnState::Off };
+        Self {
+            id,
+            source,
+            rtt: Rtt::new(),
+            max_ack_delay: Duration::from_millis(25),
+            pacer: Pacer::new(config.timer_granularity, BASE_SIZE, window, now),
+            congestion,
+            usage: WindowUse::new(),
+            amplification: if udp { Amplification::new() } else { Amplification::validated() },
+            validation: Validation::new(),
+            size,
+            ecn: EcnValidation::new(state, ecn),
+            last_heard: now,
+            paced: false,
+            stats: PathStats::default(),
+        }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> PathId {
+        self.id
+    }
+
+    /// The way itself.
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its round-trip time.
+    pub const fn rtt(&self) -> &Rtt {
+        &self.rtt
+    }
+
+    /// The probe timeout without back-off.
+    pub fn pto(&self) -> Duration {
+        self.rtt.pto(self.max_ack_delay)
+    }
+
+    /// Its congestion controller.
+    pub const fn congestion(&self) -> &Congestion {
+        &self.congestion
+    }
+
+    /// Its packet size.
+    pub const fn packet_size(&self) -> &PacketSize {
+        &self.size
+    }
+
+    /// Whether it carries ECN marks.
+    pub const fn ecn(&self) -> &EcnValidation {
+        &self.ecn
+    }
+
+    /// How to mark the next datagram on it.
+    pub const fn mark(&self) -> Option<Ecn> {
+        self.ecn.mark()
+    }
+
+    /// Whether the peer was shown to be at its other end.
+    pub const fn is_validated(&self) -> bool {
+        self.amplification.is_validated()
+    }
+
+    /// Its counters.
+    pub const fn stats(&self) -> &PathStats {
+        &self.stats
+    }
+
+    /// Bytes that may go to an address that is not validated yet; `u64::MAX` if it is.
+    pub fn unvalidated_allowance(&self) -> u64 {
+        self.amplification.remaining()
+    }
+
+    /// Takes a sample of its round-trip time. Comes before the ledger looks for losses.
+    pub fn on_rtt_sample(&mut self, sample: &RttSample) {
+        self.rtt.on_sample(sample.latest, sample.ack_delay, self.max_ack_delay);
+    }
+
+    /// A datagram of `bytes` leaves on it, of whatever kind.
+    pub fn on_sent(&mut self, bytes: u16) {
+        self.amplification.on_sent(u64::from(bytes));
+        self.stats.sent_datagrams += 1;
+        self.stats.sent_bytes = self.stats.sent_bytes.saturating_add(u64::from(bytes));
+    }
+
+    /// A datagram of `bytes` leaves that counts as in flight; `in_flight` bytes were under way before.
+    /// Comes besides [`Path::on_sent`]; not for probes of the packet size.
+    pub fn on_sent_in_flight(&mut self, bytes: u16, in_flight: u64, now: Instant) {
+        if self.source.kind == CarrierKind::Reliable {
+            return;
+        }
+        let bytes = u64::from(bytes);
+        self.congestion.on_sent(bytes, in_flight, &self.rtt, now);
+        self.pacer.on_sent(bytes, now);
+        let datagram = u64::from(self.size.datagram_size());
+        self.usage.on_sent(in_flight.saturating_add(bytes), self.congestion.window(), datagram);
+    }
+
+    /// Takes in what became of its packets, all at once: congestion, packet size, ECN, pacing.
+    pub fn on_outcome(&mut self, outcome: &PathOutcome, now: Instant) -> SizeChange {
+        if self.source.kind == CarrierKind::Reliable {
+            return SizeChange::None;
+        }
+        self.on_acked(outcome, now);
+        self.on_lost(outcome, now);
+        if let Some(sent) = outcome.largest_spurious_sent {
+            for _ in 0..outcome.spurious_packets {
+                self.congestion.on_spurious_loss(sent, now);
+            }
+        }
+        if outcome.acked_packets > 0 {
+            self.ecn.on_acked(u64::from(outcome.acked_packets), outcome.ecn);
+        }
+        self.ecn.on_lost(u64::from(outcome.lost_packets));
+        self.stats.size_probes_acked += u64::from(outcome.mtu_acked.is_some());
+        self.stats.size_probes_lost += u64::from(outcome.mtu_lost.is_some());
+        let change = self.size.on_outcome(outcome, now);
+        if change != SizeChange::None {
+            self.follow_size();
+        }
+        self.follow_window(now);
+        change
+    }
+
+    fn on_acked(&mut self, outcome: &PathOutcome, now: Instant) {
+        let Some(sent) = outcome.largest_acked_sent else { return };
+        let settled = outcome.acked_bytes.saturating_add(outcome.lost_bytes);
+        let left = outcome.prior_in_flight.saturating_sub(settled);
+        let slow_start =
+            matches!(self.congestion.state(), State::SlowStart | State::ConservativeSlowStart);
+        let window = self.congestion.window();
+        let app_limited = self.usage.on_acked(sent, left, window, slow_start, now);
+        let acked = Acked { bytes: outcome.acked_bytes, sent, app_limited };
+        self.congestion.on_acked(&acked, &self.rtt, now);
+    }
+
+    fn on_lost(&mut self, outcome: &PathOutcome, now: Instant) {
+        let Some(sent) = outcome.largest_lost_sent else { return };
+        let lost = Lost { packets: u64::from(outcome.lost_packets), sent };
+        self.stats.congestion_events += u64::from(!self.congestion.in_recovery(sent));
+        self.congestion.on_lost(&lost, now);
+        if outcome.persistent_congestion {
+            self.congestion.on_persistent_congestion(now);
+            self.rtt.on_persistent_congestion();
+        }
+    }
+
+    /// The `count`th probe timeout in a row fired.
+    pub fn on_probe_timeout(&mut self, count: u32) {
+        self.size.on_probe_timeout(count);
+    }
+
+    /// The socket refused a datagram of `size` bytes as too long for the way out.
+    pub fn on_datagram_refused(&mut self, size: u16, now: Instant) {
+        self.size.on_refused(size, now);
+        self.follow_size();
+    }
+
+    /// The size of the probe that may leave now: a packet of PING and PADDING by itself, marked in the
+    /// ledger as a probe of the packet size. Only on the active path, and only while `in_flight` leaves
+    /// the window open.
+    pub fn next_size_probe(&self, in_flight: u64) -> Option<u16> {
+        let open = self.is_validated() && in_flight < self.congestion.window();
+        self.size.next_probe().filter(|_| open)
+    }
+
+    /// The probe left.
+    pub fn on_size_probe_sent(&mut self, size: u16) {
+        self.size.on_probe_sent(size);
+    }
+
+    /// What may leave on it now, with `in_flight` bytes under way.
+    pub fn budget(&mut self, need: Need, in_flight: u64, now: Instant) -> Budget {
+        self.paced = false;
+        let allowed = self.amplification.remaining();
+        let size = u64::from(self.size.datagram_size());
+        if allowed < size && allowed < u64::from(BASE_SIZE) {
+            return self.nothing_but(Allowance::Nothing, LimitedBy::Amplification);
+        }
+        let size = size.min(allowed);
+        let batch = u64::from(MAX_BATCH).min(u64::from(MAX_BATCH_BYTES) / size.max(1));
+        let mut most = (batch, LimitedBy::Batch);
+        let mut bound = |count: u64, cause| {
+            if count < most.0 {
+                most = (count, cause);
+            }
+        };
+        bound(allowed / size.max(1), LimitedBy::Amplification);
+        if self.source.kind == CarrierKind::Udp && need == Need::Data {
+            let open = self.congestion.window().saturating_sub(in_flight);
+            bound(open / size.max(1), LimitedBy::Window);
+            bound(self.pacer.available(now) / size.max(1), LimitedBy::Pacer);
+        }
+        self.paced = most.1 == LimitedBy::Pacer;
+        if most.0 == 0 {
+            return self.nothing_but(Allowance::AcksOnly, most.1);
+        }
+        Budget {
+            path: self.id,
+            allowance: Allowance::Everything,
+            datagram_size: u16::try_from(size).unwrap_or(u16::MAX),
+            max_datagrams: u16::try_from(most.0).unwrap_or(MAX_BATCH),
+            limited_by: most.1,
+        }
+    }
+
+    fn nothing_but(&self, allowance: Allowance, limited_by: LimitedBy) -> Budget {
+        let datagram_size = self.size.datagram_size();
+        let max_datagrams = u16::from(allowance != Allowance::Nothing);
+        Budget { path: self.id, allowance, datagram_size, max_datagrams, limited_by }
+    }
+
+    fn on_received(&mut self, bytes: u64, now: Instant) {
+        self.amplification.on_received(bytes);
+        self.stats.received_datagrams += 1;
+        self.stats.received_bytes = self.stats.received_bytes.saturating_add(bytes);
+        self.last_heard = now;
+    }
+
+    /// Takes over what `other` learnt: the way is the same, only the peer's port has changed.
+    fn inherit(&mut self, other: &Self, now: Instant) {
+        self.rtt = other.rtt;
+        self.congestion = other.congestion.clone();
+        self.size = other.size.clone();
+        self.size.forget_probe();
+        self.follow_size();
+        self.follow_window(now);
+    }
+
+    fn follow_size(&mut self) {
+        let size = self.size.datagram_size();
+        self.congestion.on_datagram_size_changed(size);
+        self.pacer.on_datagram_size_changed(size);
+    }
+
+    fn follow_window(&mut self, now: Instant) {
+        let gain = self.congestion.pacing_gain();
+        self.pacer.set_rate(self.congestion.window(), gain, self.rtt.smoothed(), now);
+    }
+
+    /// When [`Path::on_deadline`] wants to be called.
+    fn deadline(&self) -> Option<Instant> {
+        let paced = self.paced.then(|| self.pacer.deadline());
+        crate::time::earliest([paced, self.validation.deadline(), self.size.deadline()])
+    }
+
+    /// Time has passed. Returns whether its challenge was given up.
+    fn on_deadline(&mut self, now: Instant) -> bool {
+        if self.pacer.deadline() <= now {
+            self.paced = false;
+        }
+        self.size.on_deadline(now);
+        self.validation.on_deadline(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;
