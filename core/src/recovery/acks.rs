@@ -18,6 +18,12 @@ pub const MAX_RECEIVED_RANGES: usize = 256;
 /// Packets that elicit an ACK, for which one ACK is due at once.
 const ELICITING_PER_ACK: u32 = 2;
 
+/// Bytes of an ACK frame without its further ranges, at most.
+const HEAD_LEN: usize = 51;
+
+/// Bytes of each further range, at most, up to gaps of 2^30 packets.
+const RANGE_LEN: usize = 8;
+
 /// With so many ranges the peer should learn soon what it need not be told any more.
 const MANY_RANGES: usize = 32;
 
@@ -91,8 +97,20 @@ pub struct AckTracker {
     fresh: bool,
     /// ACKs written since the peer last confirmed one.
     unconfirmed: u32,
+    /// The highest number that any ACK has named.
+    named: Option<u64>,
+    /// What came below `named`, and so is missing in ACKs that are still under way.
+    late: [Option<Late>; 2],
     ecn: Option<EcnCounts>,
     stats: AckStats,
+}
+
+/// Packets that came below what had been named already: only an ACK of more than `named` is surely
+/// younger than they are.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    lowest: u64,
+    named: u64,
 }
 
 impl AckTracker {
@@ -108,6 +126,8 @@ impl AckTracker {
             immediate: false,
             fresh: false,
             unconfirmed: 0,
+            named: None,
+            late: [None; 2],
             ecn: None,
             stats: AckStats::default(),
         }
@@ -129,6 +149,7 @@ impl AckTracker {
             self.largest = Some((number, now));
         }
         self.received.insert(number..number.saturating_add(1));
+        self.note_late(number);
         self.fresh = true;
         if self.received.count() > MAX_RECEIVED_RANGES {
             let lowest = self.received.pop_first().unwrap_or(0..0);
@@ -138,11 +159,17 @@ impl AckTracker {
     }
 
     /// The peer acknowledged a packet with an ACK that went up to `largest`: it knows of what lies
-    /// below. The highest number of all stays, for every ACK names it.
+    /// below, unless that came later than the ACK left. The highest number of all stays, for every ACK
+    /// names it.
     pub fn on_acked(&mut self, largest: PacketNumber) {
         let Some((highest, _)) = self.largest else { return };
         self.unconfirmed = 0;
-        self.received.remove(0..largest.0.saturating_add(1).min(highest));
+        while self.late.first().is_some_and(|late| late.is_some_and(|l| largest.0 > l.named)) {
+            self.late = [self.late.get(1).copied().flatten(), None];
+        }
+        let lows = self.late.iter().flatten().map(|late| late.lowest);
+        let known = lows.fold(highest.min(largest.0.saturating_add(1)), u64::min);
+        self.received.remove(0..known);
     }
 
     /// Writes an ACK if one is due, or if something new can be said in a packet that goes out anyway:
@@ -151,8 +178,7 @@ impl AckTracker {
     /// What was written must be sent: the next ACK waits for the next packet. Should it be lost on the
     /// way, nothing is forgotten; every ACK repeats what the peer is not known to know.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, now: Instant) -> bool {
-        let due = self.is_due(now);
-        if !due && (packet.is_empty() || !self.fresh) {
+        if !self.is_due(now) && !self.can_ride(packet) {
             return false;
         }
         let Some((_, at)) = self.largest else { return false };
@@ -165,6 +191,7 @@ impl AckTracker {
         self.eliciting_since = None;
         self.immediate = false;
         self.fresh = false;
+        self.named = self.largest.map(|(number, _)| number);
         self.unconfirmed = self.unconfirmed.saturating_add(1);
         self.ask_for_confirmation(packet);
         true
@@ -207,6 +234,13 @@ impl AckTracker {
         self.stats
     }
 
+    /// Whether an ACK that is not due can go into a packet that holds something: all of it, for ranges
+    /// that are left out would count as told.
+    fn can_ride(&self, packet: &PacketWriter<'_>) -> bool {
+        let most = HEAD_LEN + RANGE_LEN * self.received.count();
+        self.fresh && !packet.is_empty() && most <= packet.room()
+    }
+
     fn timer(&self) -> Option<Instant> {
         self.eliciting_since.map(|since| since + self.max_ack_delay)
     }
@@ -219,6 +253,17 @@ impl AckTracker {
             Some(before) => !self.received.covers(&(before.saturating_add(1)..number)),
             // The peer's numbers begin at 0, but nothing says that the first packet elicits.
             None => !self.received.covers(&(0..number)),
+        }
+    }
+
+    /// Two generations, so that reordering in every round trip does not keep the first from ending.
+    fn note_late(&mut self, number: u64) {
+        let Some(named) = self.named.filter(|named| number < *named) else { return };
+        let [first, second] = &mut self.late;
+        match (first, second) {
+            (Some(_), Some(late)) => *late = Late { lowest: late.lowest.min(number), named },
+            (Some(_), second) => *second = Some(Late { lowest: number, named }),
+            (first, _) => *first = Some(Late { lowest: number, named }),
         }
     }
 

@@ -244,6 +244,7 @@ impl Ledger {
     ) -> Result<(), Violation> {
         let Some(largest) = self.check_sent(ranges.clone())? else { return Ok(()) };
         self.stats.acks += 1;
+        self.ring.trim(MAX_REMEMBERED_LOST, now);
         let newest = self.largest_acked.is_none_or(|before| largest > before);
         let measured = self.measured(largest, newest);
         let mut answered = false;

