@@ -266,8 +266,11 @@ impl RecvCredit {
     /// Counts `n` bytes that may be refused, such as a datagram. Returns whether there is room.
     pub fn try_hold(&mut self, n: u64, budget: &mut Budget) -> bool {
         let needed = self.lease().saturating_add(self.other).saturating_add(n);
-        if let Some(missing) = needed.checked_sub(self.share.size()) {
-            if missing > 0 && (self.goal > 0 || budget.borrow(&mut self.share, missing) < missing) {
+        let missing = needed.saturating_sub(self.share.size());
+        if missing > 0 {
+            let lent = if self.goal == 0 { budget.borrow(&mut self.share, missing) } else { 0 };
+            if lent < missing {
+                budget.repay(&mut self.share, lent);
                 return false;
             }
         }
@@ -340,16 +343,16 @@ impl RecvCredit {
     /// Asserts the invariants of spec R-FLOW-1 and R-FLOW-2, given all streams that are open.
     #[cfg(any(test, fuzzing, debug_assertions))]
     pub fn check<'a>(&self, streams: impl IntoIterator<Item = &'a StreamCredit>) {
-        let (mut outstanding, mut highest) = (0, 0);
+        let (mut outstanding, mut charged) = (0, 0);
         let mut open = 0;
         for stream in streams {
             stream.check();
             outstanding += stream.outstanding();
-            highest += stream.highest();
+            charged += stream.charged();
             open += 1;
         }
         assert_eq!(outstanding, self.promised, "promises do not add up");
-        assert!(highest <= self.used, "streams hold more than the connection counted");
+        assert!(charged <= self.used, "streams hold more than the connection counted");
         assert_eq!(open, self.bidi.open() + self.uni.open() + self.own.open, "streams lost");
         self.check_sums();
     }
@@ -385,6 +388,12 @@ impl RecvCredit {
         self.promised -= n;
         self.active_at = now;
         Ok(())
+    }
+
+    /// `n` bytes were charged that lie below the start of a stream's body.
+    pub(super) const fn refund(&mut self, n: u64) {
+        self.used -= n;
+        self.promised += n;
     }
 
     /// `n` bytes of what arrived are no longer held.

@@ -1,0 +1,314 @@
+//! Unreliable datagrams: two bounded queues.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::error::{TransportCode, Violation};
+use crate::flow::{Budget, RecvCredit};
+use crate::wire::frame::{Frame, SentFrame};
+use crate::wire::packet::PacketWriter;
+
+/// Bytes that a queue counts for each datagram beside its payload, so that empty ones are not free.
+pub const ITEM_OVERHEAD: u64 = 64;
+
+/// Bytes of a DATAGRAM frame that is the last in its packet, beside the payload.
+const FRAME_OVERHEAD: usize = 1;
+
+/// What gives way when a queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DropRule {
+    /// The oldest in the queue: news counts more (voice, positions).
+    #[default]
+    Oldest,
+    /// The one that comes.
+    Newest,
+}
+
+/// Bounds of the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramLimits {
+    /// Most bytes in the outgoing queue, [`ITEM_OVERHEAD`] included for each.
+    pub send_bytes: u64,
+    /// Most datagrams in the outgoing queue.
+    pub send_count: usize,
+    /// Most bytes in the incoming queue, [`ITEM_OVERHEAD`] included for each.
+    pub recv_bytes: u64,
+    /// Most datagrams in the incoming queue.
+    pub recv_count: usize,
+    /// Largest payload that is taken, as announced in PARAMS; 0 takes no datagrams at all.
+    pub max_size: u64,
+    /// What gives way in either queue.
+    pub rule: DropRule,
+}
+
+/// 256 KiB and 1,024 datagrams each way, any size that fits a packet, the oldest give way.
+impl Default for DatagramLimits {
+    fn default() -> Self {
+        Self {
+            send_bytes: 256 * 1024,
+            send_count: 1024,
+            recv_bytes: 256 * 1024,
+            recv_count: 1024,
+            max_size: 65_527,
+            rule: DropRule::Oldest,
+        }
+    }
+}
+
+/// Why a datagram was not queued. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendDatagramError {
+    /// The peer takes no datagrams.
+    #[error("the peer takes no datagrams")]
+    Disabled,
+    /// It fits no packet of the present path, or the peer would refuse it.
+    #[error("a datagram of {size} bytes is too large: at most {limit} bytes can be sent now")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// Bytes that can be sent now.
+        limit: usize,
+    },
+    /// It would not fit the empty outgoing queue.
+    #[error("a datagram of {size} bytes is larger than the outgoing queue of {limit} bytes")]
+    QueueTooSmall {
+        /// Its bytes.
+        size: usize,
+        /// Bytes that the queue takes.
+        limit: u64,
+    },
+}
+
+/// What became of a datagram that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// It waits to be sent.
+    Kept,
+    /// It waits, and this many older ones were dropped for it.
+    InPlaceOf(usize),
+    /// The queue was full and it was dropped.
+    Dropped,
+}
+
+/// What became of datagrams, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatagramStats {
+    /// Written into a packet.
+    pub sent: u64,
+    /// Acknowledged by the peer.
+    pub acked: u64,
+    /// In packets that were declared lost; never sent again.
+    pub lost: u64,
+    /// Dropped before they were sent: the queue was full.
+    pub send_dropped: u64,
+    /// Dropped before they were sent: packets became too small for them.
+    pub send_unsendable: u64,
+    /// Came, whether or not they were kept.
+    pub received: u64,
+    /// Came and were dropped: the queue was full.
+    pub recv_dropped: u64,
+    /// Came and were dropped: the connection's share of the budget was used up.
+    pub recv_no_room: u64,
+}
+
+/// Datagrams of one connection, both ways.
+#[derive(Clone, Debug)]
+pub struct Datagrams {
+    limits: DatagramLimits,
+    peer_max_size: u64,
+    outgoing: Queue,
+    incoming: Queue,
+    stats: DatagramStats,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    items: VecDeque<Bytes>,
+    bytes: u64,
+}
+
+impl Datagrams {
+    /// Empty queues. Until [`Datagrams::set_peer_max_size`] nothing can be sent.
+    pub fn new(limits: DatagramLimits) -> Self {
+        Self {
+            limits,
+            peer_max_size: 0,
+            outgoing: Queue::default(),
+            incoming: Queue::default(),
+            stats: DatagramStats::default(),
+        }
+    }
+
+    /// What the peer announced in PARAMS: the largest payload that it takes, in bytes; 0 for none.
+    pub const fn set_peer_max_size(&mut self, max_size: u64) {
+        self.peer_max_size = max_size;
+    }
+
+    /// Largest payload that can be sent now, in packets that hold `capacity` bytes of frames; `None` if
+    /// the peer takes no datagrams.
+    pub fn max_size(&self, capacity: usize) -> Option<usize> {
+        let fitting = capacity.checked_sub(FRAME_OVERHEAD)?;
+        let taken = usize::try_from(self.peer_max_size).unwrap_or(usize::MAX);
+        (taken > 0).then(|| fitting.min(taken))
+    }
+
+    /// Queues a datagram for packets that hold `capacity` bytes of frames. An empty one is a datagram too.
+    ///
+    /// # Errors
+    ///
+    /// [`SendDatagramError`]; nothing was changed.
+    pub fn send(&mut self, data: Bytes, capacity: usize) -> Result<Queued, SendDatagramError> {
+        let limit = self.max_size(capacity).ok_or(SendDatagramError::Disabled)?;
+        let size = data.len();
+        if size > limit {
+            return Err(SendDatagramError::TooLarge { size, limit });
+        }
+        let (bytes, count) = (self.limits.send_bytes, self.limits.send_count);
+        if cost(&data) > bytes || count == 0 {
+            return Err(SendDatagramError::QueueTooSmall { size, limit: bytes });
+        }
+        let mut dropped = 0;
+        while !self.outgoing.fits(&data, bytes, count) {
+            self.stats.send_dropped += 1;
+            if self.limits.rule == DropRule::Newest {
+                return Ok(Queued::Dropped);
+            }
+            self.outgoing.pop();
+            dropped += 1;
+        }
+        self.outgoing.push(data);
+        Ok(if dropped == 0 { Queued::Kept } else { Queued::InPlaceOf(dropped) })
+    }
+
+    /// Writes what fits, oldest first. What would not fit an empty packet any more is dropped.
+    pub fn write(&mut self, packet: &mut PacketWriter<'_>) {
+        while let Some(data) = self.outgoing.items.front() {
+            let alone = packet.is_empty();
+            let too_large = packet.room() as u64 <= data.len() as u64;
+            if packet.write(&Frame::Datagram { data }) {
+                self.outgoing.pop();
+                self.stats.sent += 1;
+            } else if alone && too_large {
+                self.outgoing.pop();
+                self.stats.send_unsendable += 1;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// A packet with datagrams of ours arrived.
+    pub const fn on_acked(&mut self, frame: &SentFrame) {
+        if let SentFrame::Datagram(_) = frame {
+            self.stats.acked += 1;
+        }
+    }
+
+    /// A packet with datagrams of ours was lost: they are counted and not sent again.
+    pub const fn on_lost(&mut self, frame: &SentFrame) {
+        if let SentFrame::Datagram(_) = frame {
+            self.stats.lost += 1;
+        }
+    }
+
+    /// A datagram came. It is charged to the connection's share as long as it waits; what finds no room
+    /// is dropped and counted. Returns whether it waits.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` if it is larger than what was announced, or none were to come. Nothing changes.
+    pub fn on_frame(
+        &mut self,
+        data: &[u8],
+        credit: &mut RecvCredit,
+        budget: &mut Budget,
+    ) -> Result<bool, Violation> {
+        let limits = self.limits;
+        if limits.max_size == 0 || data.len() as u64 > limits.max_size {
+            let what = "a datagram larger than what was announced";
+            return Err(Violation::new(TransportCode::TooLarge, what));
+        }
+        self.stats.received += 1;
+        let cost = cost(data);
+        if cost > limits.recv_bytes || limits.recv_count == 0 {
+            self.stats.recv_dropped += 1;
+            return Ok(false);
+        }
+        while !self.incoming.fits(data, limits.recv_bytes, limits.recv_count) {
+            self.stats.recv_dropped += 1;
+            if limits.rule == DropRule::Newest {
+                return Ok(false);
+            }
+            self.recv(credit);
+        }
+        if !credit.try_hold(cost, budget) {
+            self.stats.recv_no_room += 1;
+            return Ok(false);
+        }
+        self.incoming.push(Bytes::copy_from_slice(data));
+        Ok(true)
+    }
+
+    /// The oldest datagram that came; its charge ends.
+    pub fn recv(&mut self, credit: &mut RecvCredit) -> Option<Bytes> {
+        let data = self.incoming.pop()?;
+        credit.unhold(cost(&data));
+        Some(data)
+    }
+
+    /// Whether [`Datagrams::recv`] would give one.
+    pub fn is_readable(&self) -> bool {
+        !self.incoming.items.is_empty()
+    }
+
+    /// Whether something waits to be sent.
+    pub fn is_pending(&self) -> bool {
+        !self.outgoing.items.is_empty()
+    }
+
+    /// Numbers so far.
+    pub const fn stats(&self) -> DatagramStats {
+        self.stats
+    }
+
+    /// Asserts the queues' bounds and sums.
+    #[cfg(any(test, fuzzing, debug_assertions))]
+    pub fn check(&self) {
+        self.outgoing.check(self.limits.send_bytes, self.limits.send_count);
+        self.incoming.check(self.limits.recv_bytes, self.limits.recv_count);
+    }
+}
+
+impl Queue {
+    fn fits(&self, data: &[u8], bytes: u64, count: usize) -> bool {
+        self.bytes + cost(data) <= bytes && self.items.len() < count
+    }
+
+    fn push(&mut self, data: Bytes) {
+        self.bytes += cost(&data);
+        self.items.push_back(data);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let data = self.items.pop_front()?;
+        self.bytes -= cost(&data);
+        Some(data)
+    }
+
+    #[cfg(any(test, fuzzing, debug_assertions))]
+    fn check(&self, bytes: u64, count: usize) {
+        assert_eq!(self.bytes, self.items.iter().map(|data| cost(data)).sum::<u64>());
+        assert!(self.bytes <= bytes && self.items.len() <= count, "a queue passed its bounds");
+    }
+}
+
+const fn cost(data: &[u8]) -> u64 {
+    data.len() as u64 + ITEM_OVERHEAD
+}
+
+#[cfg(test)]
+#[path = "datagrams_tests.rs"]
+mod tests;
