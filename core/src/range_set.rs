@@ -1,4 +1,4 @@
-//! Sets of `u64` kept as sorted, disjoint, non-touching half-open ranges.
+//! Sets of `u64` below `u64::MAX`, kept as sorted, disjoint, non-touching half-open ranges.
 //!
 //! Used for packet numbers, stream offsets and what is lost or acknowledged. New ranges mostly touch
 //! the last one, so the common insert and removal at either end cost no search. The set itself has no
@@ -59,9 +59,9 @@ impl RangeSet {
         self.ranges.clear();
     }
 
-    /// Whether `value` is in the set.
+    /// Whether `value` is in the set; `u64::MAX` never is.
     pub fn contains(&self, value: u64) -> bool {
-        self.ranges.get(self.reaching(value + 1)).is_some_and(|r| r.start <= value)
+        value.checked_add(1).is_some_and(|end| self.covers(&(value..end)))
     }
 
     /// Whether all of `range` is in the set. True for an empty range.
@@ -126,31 +126,42 @@ impl RangeSet {
         if range.is_empty() {
             return 0;
         }
-        let from = self.reaching(range.start + 1);
-        let mut removed = 0;
-        let mut at = from;
-        while let Some(old) = self.ranges.get(at).cloned().filter(|old| old.start < range.end) {
-            removed += overlap(&old, &range);
-            let (left, right) = (old.start..range.start, range.end..old.end);
-            self.ranges.remove(at);
-            if !right.is_empty() {
-                self.ranges.insert(at, right);
-            }
-            if !left.is_empty() {
-                self.ranges.insert(at, left);
-                at += 1;
-            }
-            if old.end >= range.end {
-                break;
-            }
+        let from = self.reaching(range.start.saturating_add(1));
+        let to = self.ranges.partition_point(|r| r.start < range.end);
+        if from >= to {
+            return 0;
         }
+        let (mut removed, mut left, mut right) = (0, 0..0, 0..0);
+        for (index, old) in self.ranges.range(from..to).enumerate() {
+            removed += overlap(old, &range);
+            if index == 0 {
+                left = old.start..range.start;
+            }
+            right = range.end..old.end;
+        }
+        self.replace(from, to, [left, right]);
         removed
+    }
+
+    /// Puts those of `with` that are not empty in the place of the ranges `from..to`, at least one.
+    fn replace(&mut self, from: usize, to: usize, with: [Range<u64>; 2]) {
+        let mut at = from;
+        for range in with.into_iter().filter(|range| !range.is_empty()) {
+            match self.ranges.get_mut(at) {
+                Some(slot) if at < to => *slot = range,
+                _ => self.ranges.insert(at, range),
+            }
+            at += 1;
+        }
+        if at < to {
+            self.ranges.drain(at..to);
+        }
     }
 
     /// The parts of `within` that are not in the set, from lowest to highest.
     pub fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let mut at = within.start;
-        let mut ranges = self.ranges.range(self.reaching(within.start + 1)..);
+        let mut ranges = self.ranges.range(self.reaching(within.start.saturating_add(1))..);
         core::iter::from_fn(move || {
             while at < within.end {
                 let Some(next) = ranges.next().filter(|r| r.start < within.end) else {
@@ -175,19 +186,11 @@ impl RangeSet {
         (!part.is_empty()).then_some(part)
     }
 
-    /// Index of the first range that ends at or after `end`.
+    /// Index of the first range that ends at or after `end`. Most callers ask near the top.
     fn reaching(&self, end: u64) -> usize {
         match self.ranges.back() {
-            Some(last) if last.start < end => {
-                let before = self.ranges.len() - 1;
-                match self.ranges.get(before.wrapping_sub(1)) {
-                    Some(previous) if previous.end >= end => {
-                        self.ranges.partition_point(|r| r.end < end)
-                    }
-                    _ if last.end < end => before + 1,
-                    _ => before,
-                }
-            }
+            Some(last) if last.end < end => self.ranges.len(),
+            Some(last) if last.start < end => self.ranges.len() - 1,
             _ => self.ranges.partition_point(|r| r.end < end),
         }
     }

@@ -56,3 +56,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_largest_numbers_are_in_reach() {
+    let mut set = RangeSet::new();
+    assert_eq!(set.insert(u64::MAX - 2..u64::MAX), 2);
+    assert_eq!(set.insert(0..1), 1);
+    assert!(set.contains(u64::MAX - 1));
+    assert!(!set.contains(u64::MAX));
+    assert_eq!(set.gaps(u64::MAX - 5..u64::MAX).collect::<Vec<_>>(), [u64::MAX - 5..u64::MAX - 2]);
+    assert_eq!(set.gaps(u64::MAX..u64::MAX).count(), 0);
+    assert_eq!(set.remove(1..u64::MAX), 2);
+    assert_eq!(set.iter().collect::<Vec<_>>(), [0..1]);
+}
+
+#[test]
+fn removing_within_one_range_leaves_two() {
+    let mut set = RangeSet::new();
+    set.insert(0..10);
+    set.insert(20..30);
+    assert_eq!(set.remove(3..5), 2);
+    assert_eq!(set.iter().collect::<Vec<_>>(), [0..3, 5..10, 20..30]);
+    assert_eq!(set.remove(2..25), 11);
+    assert_eq!(set.iter().collect::<Vec<_>>(), [0..2, 25..30]);
+    assert_eq!(set.remove(2..25), 0);
+}

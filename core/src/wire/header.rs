@@ -11,6 +11,7 @@
 
 use super::codec::{DecodeError, Reader};
 use super::id::{ConnectionId, PacketNumber};
+use super::varint;
 
 /// The version of the protocol that this crate speaks.
 pub const VERSION_1: u16 = 1;
@@ -212,8 +213,9 @@ impl PacketNumber {
     pub const fn expand(truncated: u32, expected: Self) -> Self {
         const WINDOW: u64 = 1 << 32;
         let candidate = (expected.0 & !(WINDOW - 1)) | truncated as u64;
-        if candidate.saturating_add(WINDOW / 2) <= expected.0 {
-            Self(candidate.saturating_add(WINDOW))
+        let above = candidate.saturating_add(WINDOW);
+        if candidate.saturating_add(WINDOW / 2) <= expected.0 && above <= varint::MAX {
+            Self(above)
         } else if candidate > expected.0.saturating_add(WINDOW / 2) && candidate >= WINDOW {
             Self(candidate - WINDOW)
         } else {

@@ -28,6 +28,8 @@ pub mod codec;
 mod decode;
 mod encode;
 pub mod frame;
+#[cfg(any(test, feature = "arbitrary"))]
+mod generate;
 pub mod header;
 pub mod hello;
 pub mod id;
@@ -38,3 +40,8 @@ pub mod packet;
 pub mod params;
 pub mod rules;
 pub mod varint;
+
+#[cfg(test)]
+mod frame_tests;
+#[cfg(test)]
+pub(crate) mod vectors_tests;
