@@ -281,10 +281,9 @@ impl AckTracker {
     /// ever. Now and then it asks (RFC 9000 section 13.2.4).
     fn ask_for_confirmation(&mut self, packet: &mut PacketWriter<'_>) {
         let many = self.received.count() >= MANY_RANGES && self.unconfirmed >= MANY_ACKS;
-        if many && packet.allowance() == Allowance::Everything && !packet.ack_eliciting() {
-            if packet.write(&Frame::Ping) {
-                self.unconfirmed = 0;
-            }
+        let may = packet.allowance() == Allowance::Everything && !packet.ack_eliciting();
+        if many && may && packet.write(&Frame::Ping) {
+            self.unconfirmed = 0;
         }
     }
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::single_range_in_vec_init, reason = "lists of ranges are meant")]
+
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Range;

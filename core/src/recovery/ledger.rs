@@ -246,7 +246,7 @@ impl Ledger {
         self.stats.acks += 1;
         self.ring.trim(MAX_REMEMBERED_LOST, now);
         let newest = self.largest_acked.is_none_or(|before| largest > before);
-        let measured = self.measured(largest, newest);
+        let measured = self.measured(largest, newest, now);
         let mut answered = false;
         for range in ranges {
             let mut at = self.ring.position(range.start);
@@ -255,8 +255,7 @@ impl Ledger {
                 if self.ring.get(at).is_none_or(|slot| slot.number >= range.end) {
                     break;
                 }
-                self.acked(at, out, now);
-                answered = true;
+                answered |= self.acked(at, out, now);
                 at += 1;
             }
         }
@@ -365,28 +364,27 @@ impl Ledger {
     }
 
     /// Where and when the largest number of an ACK was sent, if it is newly acknowledged.
-    fn measured(&self, largest: u64, newest: bool) -> Option<(PathId, Instant)> {
+    fn measured(&self, largest: u64, newest: bool, now: Instant) -> Option<(PathId, Instant)> {
         if let Some((number, path, sent_at)) = self.unlisted
             && number == largest
         {
             return newest.then_some((path, sent_at));
         }
         let slot = self.ring.get(self.ring.position(largest))?;
-        let open = slot.number == largest && slot.fate != Fate::Done;
+        let open = slot.number == largest && slot.fate.is_open(now);
         open.then_some((slot.path, slot.sent_at))
     }
 
-    /// The packet at `at`, not done before, is acknowledged.
-    fn acked(&mut self, at: usize, out: &mut Settled, now: Instant) {
-        let Some(slot) = self.ring.get(at) else { return };
+    /// The packet at `at`, not done before, is acknowledged. Returns whether that is news.
+    fn acked(&mut self, at: usize, out: &mut Settled, now: Instant) -> bool {
+        let Some(slot) = self.ring.get(at) else { return false };
         let (number, path, index, size) = (slot.number, slot.path, slot.index, slot.size);
         let (sent_at, stamp, probe) = (slot.sent_at, slot.stamp, slot.mtu_probe);
-        let flying = slot.fate == Fate::Flying;
+        let (flying, open) = (slot.fate == Fate::Flying, slot.fate.is_open(now));
         self.ring.finish(at);
         // A path that was given up has no flight: then only the slot is let go.
-        let Some(flight) = self.flights.iter_mut().find(|flight| flight.path == path) else {
-            return;
-        };
+        let flight = self.flights.iter_mut().find(|flight| flight.path == path);
+        let Some(flight) = flight.filter(|_| open) else { return false };
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.rate.on_acked(stamp, u64::from(size), sent_at, now);
@@ -395,7 +393,7 @@ impl Ledger {
             outcome.spurious_packets += 1;
             outcome.spurious_bytes += u64::from(size);
             outcome.largest_spurious_sent = outcome.largest_spurious_sent.max(Some(sent_at));
-            return;
+            return true;
         }
         self.stats.acked += 1;
         flight.leave(size);
@@ -411,6 +409,7 @@ impl Ledger {
             outcome.mtu_acked = outcome.mtu_acked.max(Some(size));
         }
         self.ring.give_receipts(at, &mut out.acked);
+        true
     }
 
     /// The largest of an ACK tells the time, if a packet of its path that elicits an ACK is among the

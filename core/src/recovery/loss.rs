@@ -164,6 +164,7 @@ impl Ledger {
     /// congestion, and the ledger forgets the path.
     pub fn declare_lost_all(&mut self, path: PathId, out: &mut Settled) {
         self.lose_flying(path, out);
+        self.ring.forget(path);
         self.flights.retain(|flight| flight.path != path);
         if !self.has_in_flight() {
             self.probes.waiting_since = None;

@@ -45,3 +45,7 @@ pub use loss::{MAX_BACKOFF, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES,
 pub use rate::RateSample;
 pub use rtt::{GRANULARITY, INITIAL_RTT, MAX_RTT, Rtt};
 pub use settled::{Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled};
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model_tests;

@@ -45,6 +45,17 @@ pub(super) enum Fate {
     Done,
 }
 
+impl Fate {
+    /// Whether an ACK at `now` would be news.
+    pub(super) fn is_open(self, now: Instant) -> bool {
+        match self {
+            Self::Flying => true,
+            Self::Lost { until } => until > now,
+            Self::Done => false,
+        }
+    }
+}
+
 /// What [`Ring::push`] needs to know.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -157,6 +168,16 @@ impl Ring {
         debug_assert_eq!(slot.fate, Fate::Flying);
         slot.fate = Fate::Lost { until };
         self.lost += 1;
+    }
+
+    /// Remembers no lost packet of `path` any more.
+    pub(super) fn forget(&mut self, path: PathId) {
+        for at in 0..self.slots.len() {
+            let lost = |slot: &&Slot| slot.path == path && matches!(slot.fate, Fate::Lost { .. });
+            if self.get(at).filter(lost).is_some() {
+                self.finish(at);
+            }
+        }
     }
 
     /// Moves the packet's receipts to `out`, the first time.
