@@ -4,7 +4,7 @@ use super::ack::{AckFrame, MAX_ACK_RANGES};
 use super::codec::{DecodeError, Put, Reader};
 use super::frame::{CloseCode, CloseFrame, Frame, MAX_FRAMES, SentFrame, StreamFrame, frames};
 use super::hello::Hello;
-use super::id::{CreditTarget, PacketNumber, StreamId};
+use super::id::{CreditTarget, Dir, PacketNumber, StreamId};
 use super::long::LongPacket;
 use super::open::{OpenFrame, Protocol};
 use super::packet::Allowance;
@@ -297,11 +297,18 @@ fn a_body_ends_at_2_to_the_62_minus_1() {
 
 /// spec: R-FRM-23
 #[test]
-fn credit_targets_are_the_connection_or_a_stream() {
-    for (byte, target) in [(0, CreditTarget::Connection), (1, CreditTarget::Stream(StreamId(0)))] {
-        let frame = Frame::CreditRecall { target, limit: 5 };
+fn credit_targets_are_the_connection_a_count_or_a_stream() {
+    let targets = [
+        (0, CreditTarget::Connection),
+        (1, CreditTarget::Streams(Dir::Bi)),
+        (2, CreditTarget::Streams(Dir::Uni)),
+        (3, CreditTarget::Stream(StreamId(0))),
+        (4, CreditTarget::Stream(StreamId(1))),
+    ];
+    for (byte, target) in targets {
+        let frame = Frame::CreditRecall { target, total: 5 };
         assert_eq!(frames(&[0x14, byte, 5]).next(), Some(Ok(frame)));
-        let frame = Frame::CreditReturned { target, limit: 5 };
+        let frame = Frame::CreditReturned { target, total: 5 };
         assert_eq!(frames(&[0x15, byte, 5]).next(), Some(Ok(frame)));
     }
 }

@@ -62,8 +62,7 @@ fn dir(u: &mut Unstructured<'_>) -> Result<Dir> {
 }
 
 fn target(u: &mut Unstructured<'_>) -> Result<CreditTarget> {
-    let stream = number(u, varint::MAX)?.checked_sub(1).map(StreamId);
-    Ok(stream.map_or(CreditTarget::Connection, CreditTarget::Stream))
+    any(u).map(CreditTarget::from_u64)
 }
 
 impl<'a> Arbitrary<'a> for Frame<'a> {
@@ -110,8 +109,8 @@ fn credit<'a>(u: &mut Unstructured<'a>) -> Result<Frame<'a>> {
         0 => Frame::MaxData { limit: any(u)? },
         1 => Frame::MaxStreamData { id: stream(u)?, limit: any(u)? },
         2 => Frame::MaxStreams { dir: dir(u)?, limit: number(u, MAX_STREAM_COUNT)? },
-        3 => Frame::CreditRecall { target: target(u)?, limit: any(u)? },
-        4 => Frame::CreditReturned { target: target(u)?, limit: any(u)? },
+        3 => Frame::CreditRecall { target: target(u)?, total: any(u)? },
+        4 => Frame::CreditReturned { target: target(u)?, total: any(u)? },
         5 => Frame::DataBlocked { limit: any(u)? },
         6 => Frame::StreamDataBlocked { id: stream(u)?, limit: any(u)? },
         _ => Frame::StreamsBlocked { dir: dir(u)?, limit: number(u, MAX_STREAM_COUNT)? },

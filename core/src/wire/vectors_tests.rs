@@ -204,10 +204,24 @@ fn credit_cases() -> Vec<(&'static str, Frame<'static>, Form)> {
         ("max-stream-data", Frame::MaxStreamData { id: STREAM, limit }),
         ("max-streams-bi", Frame::MaxStreams { dir: Dir::Bi, limit: most }),
         ("max-streams-uni", Frame::MaxStreams { dir: Dir::Uni, limit: 8 }),
-        ("recall-connection", Frame::CreditRecall { target: CreditTarget::Connection, limit }),
-        ("recall-stream", Frame::CreditRecall { target: stream, limit: 0 }),
-        ("returned-connection", Frame::CreditReturned { target: CreditTarget::Connection, limit }),
-        ("returned-stream", Frame::CreditReturned { target: stream, limit }),
+        (
+            "recall-connection",
+            Frame::CreditRecall { target: CreditTarget::Connection, total: limit },
+        ),
+        ("recall-stream", Frame::CreditRecall { target: stream, total: 0 }),
+        (
+            "returned-connection",
+            Frame::CreditReturned { target: CreditTarget::Connection, total: limit },
+        ),
+        ("returned-stream", Frame::CreditReturned { target: stream, total: limit }),
+        (
+            "recall-streams-bi",
+            Frame::CreditRecall { target: CreditTarget::Streams(Dir::Bi), total: 3 },
+        ),
+        (
+            "returned-streams-uni",
+            Frame::CreditReturned { target: CreditTarget::Streams(Dir::Uni), total: 3 },
+        ),
         ("data-blocked", Frame::DataBlocked { limit }),
         ("stream-data-blocked", Frame::StreamDataBlocked { id: STREAM, limit }),
         ("streams-blocked-bi", Frame::StreamsBlocked { dir: Dir::Bi, limit: most }),
