@@ -357,14 +357,16 @@ impl Assembler {
 
     /// Changes to the order of arrival.
     fn by_arrival(&mut self) {
-        let arrivals = match &mut self.order {
+        let remembered = match &mut self.order {
             Order::Arrival { .. } => return,
-            Order::Offset => VecDeque::new(),
-            Order::Undecided { arrivals } => core::mem::take(arrivals),
+            Order::Offset => None,
+            Order::Undecided { arrivals } => Some(core::mem::take(arrivals)),
         };
         let mut waiting = self.received.clone();
         waiting.remove(0..self.read);
         self.skipped.iter().for_each(|skip| _ = waiting.remove(skip));
+        let by_offset = || waiting.iter().take(MAX_ARRIVALS).collect();
+        let arrivals = remembered.unwrap_or_else(by_offset);
         self.order = Order::Arrival { waiting, arrivals };
     }
 

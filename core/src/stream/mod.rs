@@ -5,3 +5,9 @@ pub mod state;
 
 pub use assembler::{Assembler, Inserted};
 pub use send_buffer::SendBuffer;
+
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod exercise;
+
+#[cfg(test)]
+mod buffer_tests;
