@@ -101,6 +101,12 @@ impl SendCredit {
         }
     }
 
+    /// Whether [`SendCredit::write`] has something to write.
+    pub fn is_pending(&self) -> bool {
+        let blocked = self.available() == 0 && self.blocked.value() == Some(&self.limit);
+        self.answer.is_pending() || (blocked && self.blocked.is_pending())
+    }
+
     /// Writes CREDIT_RETURNED if an answer is owed, and a BLOCKED frame if still blocked.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>) {
         let target = self.target;

@@ -65,8 +65,10 @@ pub struct Assembler {
     blocks: VecDeque<Block>,
     /// Where the reader in order stands.
     read: u64,
-    /// Bytes copied in at any time; decides how large blocks are.
-    copied: u64,
+    /// Where the body begins; blocks grow with the distance from here.
+    start: u64,
+    /// Where the body ends, once known: no block reaches beyond.
+    end: Option<u64>,
     order: Order,
 }
 
@@ -132,9 +134,15 @@ impl Assembler {
     /// Says that the body begins at `start`: what lies below is neither waited for nor taken.
     /// Meant for before the first byte; what was placed below is forgotten.
     pub fn set_start(&mut self, start: u64) {
+        self.start = start;
         self.received.insert(0..start);
         self.read = self.read.max(start);
         self.drop_blocks_below(self.read);
+    }
+
+    /// Says where the body ends, so that no memory is set aside for what lies beyond.
+    pub fn set_end(&mut self, end: u64) {
+        self.end = Some(end);
     }
 
     /// Takes the bytes of a frame at `offset`. At most `max_ranges` ranges are kept apart; a frame
@@ -262,7 +270,8 @@ impl Assembler {
     pub fn is_readable(&self) -> bool {
         match &self.order {
             Order::Arrival { waiting, .. } => !waiting.is_empty(),
-            _ => self.contiguous_end() > self.read,
+            Order::Undecided { .. } => self.highest() > self.start,
+            Order::Offset => self.contiguous_end() > self.read,
         }
     }
 
@@ -284,6 +293,25 @@ impl Assembler {
     /// The lowest offset that was received or skipped and is at or above `offset`.
     pub fn lowest_from(&self, offset: u64) -> Option<u64> {
         self.received.next_in(&(offset..u64::MAX)).map(|r| r.start)
+    }
+
+    /// How many bytes below `offset` were neither given out nor skipped, here or not.
+    pub fn outstanding(&self, offset: u64) -> u64 {
+        let within = |set: &RangeSet, range: &Range<u64>| -> u64 {
+            let parts = set.iter().map(|r| r.start.max(range.start)..r.end.min(range.end));
+            parts.filter(|part| !part.is_empty()).map(|part| part.end - part.start).sum()
+        };
+        match &self.order {
+            Order::Arrival { waiting, .. } => {
+                let missing: u64 =
+                    self.received.gaps(0..offset).map(|gap| gap.end - gap.start).sum();
+                missing + within(waiting, &(0..offset))
+            }
+            _ => {
+                let ahead = self.read..offset.max(self.read);
+                ahead.end - ahead.start - within(&self.skipped, &ahead)
+            }
+        }
     }
 
     /// Ranges kept apart.
@@ -390,9 +418,8 @@ impl Assembler {
 
     /// Copies `data`, none of which is there yet, to where it belongs.
     fn store(&mut self, mut offset: u64, mut data: &[u8]) {
-        self.copied = self.copied.saturating_add(data.len() as u64);
         while !data.is_empty() {
-            let index = self.block_for(offset);
+            let index = self.block_for(offset, data.len());
             let Some(block) = self.blocks.get_mut(index) else {
                 debug_assert!(false, "block_for gives an index that exists");
                 return;
@@ -406,7 +433,7 @@ impl Assembler {
     }
 
     /// Index of the block that covers `offset`; makes one if there is none.
-    fn block_for(&mut self, offset: u64) -> usize {
+    fn block_for(&mut self, offset: u64, len: usize) -> usize {
         let count = self.blocks.len();
         let index = match self.blocks.back() {
             Some(last) if last.end() <= offset => count,
@@ -419,13 +446,14 @@ impl Assembler {
             return index;
         }
         let before = index.checked_sub(1).and_then(|i| self.blocks.get(i)).map_or(0, Block::end);
-        let aligned = offset - offset % MIN_BLOCK as u64;
-        let start = if self.is_by_arrival() { offset } else { aligned.max(before).max(self.read) };
-        let grain = usize::try_from(self.copied).unwrap_or(MAX_BLOCK).min(MAX_BLOCK);
-        let grain = grain.next_power_of_two().max(MIN_BLOCK) as u64;
+        let grain = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(MAX_BLOCK);
+        let grain = grain.max(len).min(MAX_BLOCK).next_power_of_two().max(MIN_BLOCK) as u64;
+        // Behind what is there; after a hole, where a block of this size would begin anyway.
+        let start = (offset - offset % grain).max(before).max(self.read);
+        let body = self.end.unwrap_or(u64::MAX);
         // A hole is filled by a block of its own size.
         let hole = self.received.gaps(offset..offset + grain).next().map_or(next, |gap| gap.end);
-        let end = next.min(hole).min(start + grain).max(offset + 1);
+        let end = next.min(hole).min(body).min(start + grain).max(offset + 1);
         self.blocks.insert(index, Block::new(start, (end - start) as usize));
         index
     }

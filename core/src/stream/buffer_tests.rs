@@ -1,14 +1,10 @@
 //! Property tests of the two buffers against plain models, and the rules that deserve a name.
 
-use std::vec;
 use std::vec::Vec;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::assembler::{Assembler, Inserted, MAX_BLOCK};
 use super::exercise::{self, RecvOp, SendOp};
-use super::send_buffer::{BufferError, CHUNK_OVERHEAD, SendBuffer};
 
 fn send_op() -> impl Strategy<Value = SendOp> {
     prop_oneof![

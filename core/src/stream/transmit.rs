@@ -1,0 +1,156 @@
+//! What goes out, and what became of it.
+
+use super::send::{SendHalf, Then};
+use super::table::{DELIVERED, Opening, Place};
+use super::{RecvAccount, Streams};
+use crate::flow::SendCredit;
+use crate::wire::frame::SentFrame;
+use crate::wire::id::{CreditTarget, StreamId};
+use crate::wire::packet::{Allowance, PacketWriter};
+
+impl Streams {
+    /// Writes what the streams have: first control frames (RESET, STOP, credit) as they fell due, then
+    /// OPEN, SKIP and STREAM by class and turn. `credit` is what the peer allows on the connection.
+    pub fn write(&mut self, packet: &mut PacketWriter<'_>, credit: &mut SendCredit) {
+        if packet.allowance() < Allowance::Everything {
+            return;
+        }
+        self.counts.iter_mut().for_each(|count| count.write(packet));
+        self.packet += 1;
+        self.write_control(packet);
+        self.wake_starved(credit);
+        self.scheduler.begin_packet();
+        while let Some((id, class, turn)) = self.scheduler.front() {
+            let Some(slot) = self.table.get_mut(id) else {
+                self.scheduler.pop(class);
+                continue;
+            };
+            if !slot.write_open(packet, self.packet) {
+                break;
+            }
+            let Some(half) = &mut slot.send else {
+                self.scheduler.pop(class);
+                continue;
+            };
+            let (bytes, then) = half.write_body(packet, credit, turn);
+            match then {
+                Then::Again | Then::Full => self.scheduler.wrote(class, bytes),
+                Then::Idle => {
+                    slot.place = Place::Out;
+                    self.scheduler.pop(class);
+                }
+                Then::Starved => {
+                    slot.place = Place::Starved;
+                    self.scheduler.pop(class);
+                    self.starved.push_back(id);
+                    self.starved_at = credit.limit();
+                }
+            }
+            if !slot.in_control && slot.control_is_due() {
+                slot.in_control = true;
+                self.control.push_back(id);
+            }
+            if then == Then::Full {
+                break;
+            }
+        }
+        // What only became due by what was just written (a reset behind its promise, a BLOCKED).
+        self.write_control(packet);
+    }
+
+    /// Whether [`Streams::write`] may have something to write. Errs only towards true.
+    pub fn may_write(&self, credit: &SendCredit) -> bool {
+        !self.control.is_empty()
+            || !self.scheduler.is_empty()
+            || (!self.starved.is_empty() && credit.limit() > self.starved_at)
+            || self.counts.iter().any(SendCredit::is_pending)
+    }
+
+    fn write_control(&mut self, packet: &mut PacketWriter<'_>) {
+        while let Some(id) = self.control.front().copied() {
+            if let Some(slot) = self.table.get_mut(id) {
+                if !slot.write_control(packet, self.packet) {
+                    return;
+                }
+                slot.in_control = false;
+            }
+            self.control.pop_front();
+        }
+    }
+
+    /// The connection's credit was raised: who waited for it is in turn again.
+    fn wake_starved(&mut self, credit: &SendCredit) {
+        if self.starved.is_empty() || credit.limit() <= self.starved_at {
+            return;
+        }
+        while let Some(id) = self.starved.pop_front() {
+            if let Some(slot) = self.table.get_mut(id).filter(|s| s.place == Place::Starved) {
+                slot.place = Place::Out;
+                self.file(id);
+            }
+        }
+    }
+
+    /// A frame of [`Streams::write`] arrived. Receipts of other parts are ignored.
+    pub fn on_acked(&mut self, frame: &SentFrame, account: &mut RecvAccount<'_>) {
+        let Some(id) = named(frame) else {
+            self.counts.iter_mut().for_each(|count| count.on_acked(frame));
+            return;
+        };
+        let Some(slot) = self.table.get_mut(id) else { return };
+        match (frame, &mut slot.opening) {
+            (SentFrame::Open(_), Opening::Ours { sent, .. }) => sent.on_acked(),
+            (SentFrame::Open(_), _) => {}
+            (SentFrame::Stop(_) | SentFrame::MaxStreamData(..), _) => {
+                slot.recv.iter_mut().for_each(|half| half.on_acked(frame));
+            }
+            _ => {
+                if slot.send.as_mut().is_some_and(|half| half.on_acked(frame)) {
+                    slot.news |= DELIVERED;
+                }
+                let room = self.config.send_buffer;
+                if slot.news == 0 && !slot.send.as_ref().is_some_and(|half| half.has_news(room)) {
+                    if slot.send.as_ref().is_some_and(SendHalf::is_over) {
+                        self.retire(id, account);
+                    }
+                    return;
+                }
+                self.file(id);
+                self.retire(id, account);
+            }
+        }
+    }
+
+    /// A frame of [`Streams::write`] was lost. Receipts of other parts are ignored.
+    pub fn on_lost(&mut self, frame: &SentFrame) {
+        let Some(id) = named(frame) else {
+            self.counts.iter_mut().for_each(|count| count.on_lost(frame));
+            return;
+        };
+        let Some(slot) = self.table.get_mut(id) else { return };
+        match (frame, &mut slot.opening) {
+            (SentFrame::Open(_), Opening::Ours { sent, .. }) => sent.on_lost(),
+            (SentFrame::Open(_), _) => {}
+            (SentFrame::Stop(_) | SentFrame::MaxStreamData(..), _) => {
+                slot.recv.iter_mut().for_each(|half| half.on_lost(frame));
+            }
+            _ => slot.send.iter_mut().for_each(|half| half.on_lost(frame)),
+        }
+        self.file(id);
+    }
+}
+
+/// The stream that a receipt of ours names.
+fn named(frame: &SentFrame) -> Option<StreamId> {
+    match frame {
+        SentFrame::Open(id)
+        | SentFrame::Stream { id, .. }
+        | SentFrame::Skip { id, .. }
+        | SentFrame::Reset(id)
+        | SentFrame::Stop(id)
+        | SentFrame::MaxStreamData(id, _)
+        | SentFrame::StreamDataBlocked(id, _)
+        | SentFrame::CreditReturned(CreditTarget::Stream(id), _) => Some(*id),
+        _ => None,
+    }
+}
