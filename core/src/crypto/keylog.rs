@@ -34,21 +34,22 @@ impl PacketKeys {
         initiator_ephemeral: &[u8; 32],
         out: &mut impl Write,
     ) -> fmt::Result {
-        let (directions, recipe) = self.logged();
+        let recipe = self.recipe();
         let cipher = match recipe.cipher {
             Cipher::ChaCha20Poly1305 => "chacha20-poly1305",
             Cipher::Aes256Gcm => "aes-256-gcm",
         };
-        for (sender, phase, secret, header) in directions {
+        for (sender, logged) in self.logged() {
             let way = match sender {
                 Side::Initiator => "i2r",
                 Side::Responder => "r2i",
             };
-            let key: Zeroizing<[u8; 32]> = Zeroizing::new(derive(recipe.provider, secret, b"key"));
-            let iv: Zeroizing<[u8; 12]> = Zeroizing::new(derive(recipe.provider, secret, b"iv"));
+            let provider = recipe.provider;
+            let key: Zeroizing<[u8; 32]> = Zeroizing::new(derive(provider, logged.secret, b"key"));
+            let iv: Zeroizing<[u8; 12]> = Zeroizing::new(derive(provider, logged.secret, b"iv"));
             let ephemeral = Hex(initiator_ephemeral);
-            write!(out, "AQDUCT_KEY v1 {ephemeral} {way} {phase} {cipher}")?;
-            writeln!(out, " {} {} {}", Hex(&*key), Hex(&*iv), Hex(header))?;
+            write!(out, "AQDUCT_KEY v1 {ephemeral} {way} {} {cipher}", logged.phase)?;
+            writeln!(out, " {} {} {}", Hex(&*key), Hex(&*iv), Hex(logged.header_key))?;
         }
         Ok(())
     }

@@ -28,12 +28,18 @@ use zeroize::Zeroizing;
 
 use super::hkdf::{EXPAND_MAX, PREFIX, derive, expand_label};
 use super::limits::{CLOSE_RESERVE, KeyLimits};
+#[cfg(feature = "keylog")]
+use super::phases::LoggedPhase;
 use super::phases::{Choice, ReceivePhases, Recipe, SendPhases, keep_until};
 use super::provider::{Cipher, Provider};
 use super::replay::{MAX_NUMBER, ReplayWindow, Seen};
 use super::secrets::Secrets;
 use crate::error::{TransportCode, Violation};
 use crate::time::Instant;
+use crate::wire::header::{
+    FORM_MASK, KEY_PHASE_BIT, RESERVED_BITS, SAMPLE_LEN, SHORT_FORM, SHORT_HEADER_LEN,
+    SHORT_OVERHEAD, TAG_LEN,
+};
 use crate::wire::id::{PacketNumber, Side};
 
 /// All keys of one connection, both directions.
@@ -42,11 +48,12 @@ use crate::wire::id::{PacketNumber, Side};
 ///
 /// ```
 /// use core::time::Duration;
-/// use aqueduct_core::crypto::keys::{HEADER_LEN, PacketKeys, TAG_LEN};
+/// use aqueduct_core::crypto::keys::PacketKeys;
 /// use aqueduct_core::crypto::limits::KeyLimits;
 /// use aqueduct_core::crypto::provider::{Cipher, Provider};
 /// use aqueduct_core::crypto::secrets::Secrets;
 /// use aqueduct_core::time::Instant;
+/// use aqueduct_core::wire::header::{SHORT_HEADER_LEN, TAG_LEN};
 /// use aqueduct_core::wire::id::{PacketNumber, Side};
 ///
 /// let secrets = Secrets { i2r: [1; 32], r2i: [2; 32], exporter: [3; 32] };
@@ -56,9 +63,9 @@ use crate::wire::id::{PacketNumber, Side};
 /// };
 /// let (mut here, mut there) = (keys(Side::Initiator), keys(Side::Responder));
 ///
-/// let mut packet = [0; HEADER_LEN + 5 + TAG_LEN];
+/// let mut packet = [0; SHORT_HEADER_LEN + 5 + TAG_LEN];
 /// packet[1..9].copy_from_slice(b"their id");
-/// packet[HEADER_LEN..HEADER_LEN + 5].copy_from_slice(b"hello");
+/// packet[SHORT_HEADER_LEN..SHORT_HEADER_LEN + 5].copy_from_slice(b"hello");
 /// here.seal(&mut packet, Instant::ZERO).unwrap();
 ///
 /// let opened = there.open(&mut packet, Duration::from_millis(50), Instant::ZERO).unwrap();
@@ -196,7 +203,7 @@ impl PacketKeys {
         }
     }
 
-    /// Protects a packet in place: [`HEADER_LEN`] bytes with the destination at 1..9, the payload,
+    /// Protects a packet in place: [`SHORT_HEADER_LEN`] bytes with the destination at 1..9, the payload,
     /// and [`TAG_LEN`] bytes of room. Writes everything else and returns the number that it gave.
     /// Begins a key update first if one is due and allowed.
     ///
@@ -241,23 +248,23 @@ impl PacketKeys {
         };
         let mask = self.receive.header_key.mask(&parts.sample);
         let header = Header::unprotected(*parts.header, mask);
-        let number = reconstruct(header.number, self.window.next_expected());
+        let expected = PacketNumber(self.window.next_expected());
+        let number = PacketNumber::expand(header.number, expected);
         self.receive.expire(now);
-        let Some((choice, key)) = self.receive.choose(header.phase_bit(), number) else {
+        let Some((choice, key)) = self.receive.choose(header.phase_bit(), number.0) else {
             self.counters.old_phase = self.counters.old_phase.saturating_add(1);
             return Err(Discard::OldPhase.into());
         };
-        let nonce = key.nonce(number);
+        let nonce = key.nonce(number.0);
         if key.aead.open(&nonce, &header.bytes, parts.payload, parts.tag).is_err() {
             return Err(self.on_failed());
         }
-        self.on_authentic(header, choice, PacketNumber(number), keep_until(pto, now))?;
+        self.on_authentic(header, choice, number, keep_until(pto, now))?;
         self.counters.opened += 1;
         let phase = match choice {
             Choice::Previous => self.receive.phase.saturating_sub(1),
             Choice::Current | Choice::Next => self.receive.phase,
         };
-        let number = PacketNumber(number);
         Ok(Opened { number, payload: parts.payload, phase: KeyPhase(phase) })
     }
 
@@ -346,14 +353,16 @@ impl PacketKeys {
         Ok(())
     }
 
-    /// For each direction: who sends, phase, secret of the phase and key of the header.
+    /// What a key log tells of both directions, by who sends.
     #[cfg(feature = "keylog")]
-    pub(super) fn logged(&self) -> ([(Side, u64, &[u8; 32], &[u8; 32]); 2], Recipe) {
-        let (send, receive) = (&self.send, &self.receive);
-        let sent = (self.side, send.phase, send.secret(), send.header_key.logged());
-        let received =
-            (self.side.peer(), receive.phase, receive.secret(), receive.header_key.logged());
-        ([sent, received], self.recipe)
+    pub(super) fn logged(&self) -> [(Side, LoggedPhase<'_>); 2] {
+        [(self.side, self.send.logged()), (self.side.peer(), self.receive.logged())]
+    }
+
+    /// How keys are made here.
+    #[cfg(feature = "keylog")]
+    pub(super) const fn recipe(&self) -> Recipe {
+        self.recipe
     }
 
     fn seal_within(
@@ -362,7 +371,7 @@ impl PacketKeys {
         reserve: u64,
         now: Instant,
     ) -> Result<PacketNumber, SealError> {
-        if packet.len() < OVERHEAD {
+        if packet.len() < SHORT_OVERHEAD {
             return Err(SealError::TooShort);
         }
         self.receive.expire(now);
@@ -379,20 +388,23 @@ impl PacketKeys {
         self.send.sealed += 1;
         self.send.since.get_or_insert(now);
         self.counters.sealed += 1;
+        let number = PacketNumber(number);
         self.protect(packet, number);
-        Ok(PacketNumber(number))
+        Ok(number)
     }
 
     /// Writes header and tag around the payload. The packet is known to be long enough.
-    fn protect(&self, packet: &mut [u8], number: u64) {
-        let phase_bit = if self.send.phase & 1 == 1 { PHASE_BIT } else { 0 };
-        let Some((header, body)) = packet.split_first_chunk_mut::<HEADER_LEN>() else { return };
+    fn protect(&self, packet: &mut [u8], number: PacketNumber) {
+        let phase_bit = if self.send.phase & 1 == 1 { KEY_PHASE_BIT } else { 0 };
+        let Some((header, body)) = packet.split_first_chunk_mut::<SHORT_HEADER_LEN>() else {
+            return;
+        };
         let [first, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = header;
-        *first = FORM | phase_bit;
-        [*n0, *n1, *n2, *n3] = (number as u32).to_be_bytes();
+        *first = SHORT_FORM | phase_bit;
+        [*n0, *n1, *n2, *n3] = number.truncated().to_be_bytes();
         let Some((payload, tag)) = body.split_last_chunk_mut::<TAG_LEN>() else { return };
         let key = self.send.key();
-        *tag = key.aead.seal(&key.nonce(number), header, payload);
+        *tag = key.aead.seal(&key.nonce(number.0), header, payload);
         let Some(sample) = body.first_chunk::<SAMPLE_LEN>() else { return };
         let [m0, m1, m2, m3, m4] = self.send.header_key.mask(sample);
         let [first, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = header;
@@ -493,7 +505,7 @@ impl fmt::Debug for PacketKeys {
 
 /// A datagram, taken apart.
 struct Parts<'p> {
-    header: &'p [u8; HEADER_LEN],
+    header: &'p [u8; SHORT_HEADER_LEN],
     payload: &'p mut [u8],
     tag: &'p [u8; TAG_LEN],
     sample: [u8; SAMPLE_LEN],
@@ -501,24 +513,24 @@ struct Parts<'p> {
 
 impl<'p> Parts<'p> {
     fn of(datagram: &'p mut [u8]) -> Option<Self> {
-        let (header, body) = datagram.split_first_chunk_mut::<HEADER_LEN>()?;
+        let (header, body) = datagram.split_first_chunk_mut::<SHORT_HEADER_LEN>()?;
         let sample = *body.first_chunk()?;
         let (payload, tag) = body.split_last_chunk_mut()?;
         let [first, ..] = header;
-        (*first & !PROTECTED == FORM).then_some(Self { header, payload, tag, sample })
+        (*first & FORM_MASK == SHORT_FORM).then_some(Self { header, payload, tag, sample })
     }
 }
 
 /// A header without its protection.
 #[derive(Clone, Copy)]
 struct Header {
-    bytes: [u8; HEADER_LEN],
+    bytes: [u8; SHORT_HEADER_LEN],
     number: u32,
     first: u8,
 }
 
 impl Header {
-    fn unprotected(mut bytes: [u8; HEADER_LEN], mask: [u8; 5]) -> Self {
+    fn unprotected(mut bytes: [u8; SHORT_HEADER_LEN], mask: [u8; 5]) -> Self {
         let [m0, m1, m2, m3, m4] = mask;
         let [first, _, _, _, _, _, _, _, _, n0, n1, n2, n3] = &mut bytes;
         *first ^= m0 & PROTECTED;
@@ -531,25 +543,11 @@ impl Header {
     }
 
     fn phase_bit(self) -> u8 {
-        u8::from(self.first & PHASE_BIT != 0)
+        u8::from(self.first & KEY_PHASE_BIT != 0)
     }
 
     fn reserved_bits(self) -> u8 {
-        self.first & PROTECTED & !PHASE_BIT
-    }
-}
-
-/// The full number whose low 32 bits are `low`, nearest to `expected` (RFC 9000 appendix A.3).
-fn reconstruct(low: u32, expected: u64) -> u64 {
-    const WINDOW: u64 = 1 << 32;
-    const HALF: u64 = WINDOW / 2;
-    let candidate = (expected & !(WINDOW - 1)) | u64::from(low);
-    if candidate + HALF <= expected && candidate < MAX_NUMBER + 1 - WINDOW {
-        candidate + WINDOW
-    } else if candidate > expected + HALF && candidate >= WINDOW {
-        candidate - WINDOW
-    } else {
-        candidate
+        self.first & RESERVED_BITS
     }
 }
 
@@ -557,23 +555,11 @@ fn violation(what: &'static str) -> Violation {
     Violation::new(TransportCode::KeyUpdate, what)
 }
 
-/// Bytes before the payload: first byte, destination, number.
-pub const HEADER_LEN: usize = 13;
-
-/// Bytes behind the payload.
-pub const TAG_LEN: usize = 16;
-
-/// Bytes of a packet that are not payload.
-pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
-
 /// Longest label of an exporter, in bytes.
 pub const EXPORT_LABEL_MAX: usize = 255 - PREFIX.len();
 
-const SAMPLE_LEN: usize = 16;
-/// The first two bits of a data packet, which stay readable.
-const FORM: u8 = 0b0100_0000;
-const PROTECTED: u8 = 0b0011_1111;
-const PHASE_BIT: u8 = 0b0010_0000;
+/// Bits of a first byte that are protected.
+const PROTECTED: u8 = !FORM_MASK;
 
 #[cfg(test)]
 #[path = "keys_tests.rs"]

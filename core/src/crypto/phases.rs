@@ -54,7 +54,7 @@ impl HeaderProtection {
     }
 
     #[cfg(feature = "keylog")]
-    pub(super) fn logged(&self) -> &[u8; 32] {
+    fn logged(&self) -> &[u8; 32] {
         &self.bytes
     }
 }
@@ -77,11 +77,6 @@ impl PhaseKey {
 
     fn next(&self, recipe: Recipe) -> Self {
         Self::new(recipe, derive(recipe.provider, &self.secret, b"ku"))
-    }
-
-    #[cfg(feature = "keylog")]
-    pub(super) fn secret(&self) -> &[u8; 32] {
-        &self.secret
     }
 }
 
@@ -107,6 +102,14 @@ impl PacketKey {
         }
         nonce
     }
+}
+
+/// What a key log is made from, of one direction.
+#[cfg(feature = "keylog")]
+pub(super) struct LoggedPhase<'k> {
+    pub(super) phase: u64,
+    pub(super) secret: &'k [u8; 32],
+    pub(super) header_key: &'k [u8; 32],
 }
 
 /// The sending direction.
@@ -156,8 +159,9 @@ impl SendPhases {
     }
 
     #[cfg(feature = "keylog")]
-    pub(super) fn secret(&self) -> &[u8; 32] {
-        self.current.secret()
+    pub(super) fn logged(&self) -> LoggedPhase<'_> {
+        let (secret, header_key) = (&self.current.secret, self.header_key.logged());
+        LoggedPhase { phase: self.phase, secret, header_key }
     }
 }
 
@@ -254,8 +258,15 @@ impl ReceivePhases {
     }
 
     #[cfg(feature = "keylog")]
-    pub(super) fn secret(&self) -> &[u8; 32] {
-        self.current.secret()
+    pub(super) fn logged(&self) -> LoggedPhase<'_> {
+        let (secret, header_key) = (&self.current.secret, self.header_key.logged());
+        LoggedPhase { phase: self.phase, secret, header_key }
+    }
+
+    /// All that is not key.
+    #[cfg(test)]
+    pub(super) fn positions(&self) -> (u64, u64, u64, bool) {
+        (self.phase, self.first, self.earlier_end, self.holds_previous())
     }
 }
 
@@ -266,3 +277,7 @@ const KEEP_PREVIOUS_PTO: u32 = 3;
 pub(super) fn keep_until(pto: Duration, now: Instant) -> Instant {
     now + pto.saturating_mul(KEEP_PREVIOUS_PTO)
 }
+
+#[cfg(test)]
+#[path = "phases_tests.rs"]
+mod tests;
