@@ -14,8 +14,8 @@
 //!
 //! *Secret and public draws never come from one fork.* What is drawn for the wire (ids, challenges,
 //! padding of resets) is seen by others; if the generator of such bytes were ever recovered, no key
-//! may hang on it. The generator erases its key at every refill, so that a memory image tells nothing
-//! of what was drawn before.
+//! may hang on it. The generator erases its key at every refill, so that a memory image tells
+//! nothing of what was drawn before.
 
 use core::fmt;
 

@@ -9,7 +9,7 @@ fn root(number: u64) -> Rng {
     Rng::new(&Seed::from_u64(number))
 }
 
-/// The generator, written the slow way: each key makes a block, its first half-block is the next key.
+/// The generator, written the slow way: each key makes a block, which begins with the next key.
 fn reference(seed: [u8; 32], count: usize) -> Vec<u8> {
     let (mut key, mut out) = (seed, Vec::new());
     while out.len() < count {

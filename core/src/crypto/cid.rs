@@ -4,8 +4,8 @@
 //! generation of the slot and which of the connection's ids it is. So that nobody else reads or
 //! guesses that, the 64 bits pass through a block cipher under a key of the node: Speck64/128, a
 //! permutation of exactly 64 bits. Sixteen of the bits are fixed; an id that somebody made up is
-//! refused with probability 1 - 2^-16 before anything is looked up, and costs one failed open at most
-//! otherwise. Nothing but routing rests on this: packets are authenticated by their own keys.
+//! refused with probability 1 - 2^-16 before anything is looked up, and costs one failed open at
+//! most otherwise. Nothing but routing rests on this: packets are authenticated by their own keys.
 //!
 //! ```text
 //!  63   58 57            40 39          24 23    16 15             0
@@ -86,9 +86,9 @@ impl CidFields {
 
 /// Turns fields into connection ids and back, under one key.
 ///
-/// The id of all zeros means "not known yet" on the wire and must never be produced. Under a given key
-/// exactly one 64-bit value becomes all zeros; a key under which that value carries the check, and so
-/// could be asked for, is not used (one key in 65,536).
+/// The id of all zeros means "not known yet" on the wire and must never be produced. Under a given
+/// key exactly one 64-bit value becomes all zeros; a key under which that value carries the check,
+/// and so could be asked for, is not used (one key in 65,536).
 ///
 /// # Example
 ///

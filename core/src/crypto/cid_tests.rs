@@ -55,8 +55,8 @@ fn made_up_ids_pass_once_in_65536() {
     assert!((4..40).contains(&passed), "{passed} of about 16");
 }
 
-/// A key that maps a good value to zero is found from the other end: decrypting zero under many keys
-/// until the check holds.
+/// A key that maps a good value to zero is found from the other end: decrypting zero under many
+/// keys until the check holds.
 ///
 /// spec: R-KEY-38
 #[test]

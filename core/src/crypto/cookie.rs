@@ -1,9 +1,9 @@
-//! Retry cookies: a stranger shows that it can receive at its address, and nobody has to remember it.
+//! Retry cookies: a stranger shows that it can receive at its address, at no cost of memory.
 //!
 //! A cookie is a time, the number of a key and a keyed hash over these and everything that the
-//! stranger must not change: its address, its port, the connection id it chose, the pattern it speaks.
-//! Keys live for a minute as the current one and for another as the previous one; both are drawn from
-//! the endpoint's generator.
+//! stranger must not change: its address, its port, the connection id it chose, the pattern it
+//! speaks. Keys live for a minute as the current one and for another as the previous one; both are
+//! drawn from the endpoint's generator.
 //!
 //! ```text
 //!  0        4        5        8                        24

@@ -1,8 +1,8 @@
 //! Key log lines, for a dissector that is to read a recorded connection (spec R-KEY-45).
 //!
-//! They exist behind the feature `keylog` and are written only when the application asks for them, for
-//! one connection, now. Whoever has a line can read and forge that direction's packets, of its phase
-//! only: the secrets that later phases come from are not in it.
+//! They exist behind the feature `keylog` and are written only when the application asks for them,
+//! for one connection, now. Whoever has a line can read and forge that direction's packets, of its
+//! phase only: the secrets that later phases come from are not in it.
 //!
 //! One line a direction, fields separated by single blanks, bytes in lower-case hex:
 //!

@@ -1,9 +1,9 @@
 //! Packet protection: what turns a packet into a datagram and a datagram into a packet.
 //!
-//! [`PacketKeys`] is the only holder of a connection's keys and the only giver of packet numbers, so
-//! that no nonce can be used twice: a number is drawn and used inside one call of
-//! [`PacketKeys::seal`]. It updates the keys by itself when they have served long enough and the peer
-//! is known to follow, and follows the peer's updates.
+//! [`PacketKeys`] is the only holder of a connection's keys and the only giver of packet numbers,
+//! so that no nonce can be used twice: a number is drawn and used inside one call of
+//! [`PacketKeys::seal`]. It updates the keys by itself when they have served long enough and the
+//! peer is known to follow, and follows the peer's updates.
 //!
 //! ```text
 //!  0         1              9          13                      len-16        len
@@ -203,9 +203,9 @@ impl PacketKeys {
         }
     }
 
-    /// Protects a packet in place: [`SHORT_HEADER_LEN`] bytes with the destination at 1..9, the payload,
-    /// and [`TAG_LEN`] bytes of room. Writes everything else and returns the number that it gave.
-    /// Begins a key update first if one is due and allowed.
+    /// Protects a packet in place: [`SHORT_HEADER_LEN`] bytes with the destination at 1..9, the
+    /// payload, and [`TAG_LEN`] bytes of room. Writes everything else and returns the number that
+    /// it gave. Begins a key update first if one is due and allowed.
     ///
     /// # Errors
     ///
@@ -305,8 +305,8 @@ impl PacketKeys {
     }
 
     /// Makes the replay window cover at least `packets` numbers (at most
-    /// [`MAX_PACKETS`](super::replay::MAX_PACKETS)); the connection knows its receive rate and round
-    /// trip.
+    /// [`MAX_PACKETS`](super::replay::MAX_PACKETS)); the connection knows its receive rate and
+    /// round trip.
     pub fn grow_window_to(&mut self, packets: u64) {
         self.window.grow_to(packets);
     }
@@ -420,8 +420,8 @@ impl PacketKeys {
         self.send.sealed >= self.limits.soft_packets() || age >= self.limits.soft_age()
     }
 
-    /// spec R-KEY-13: one update at a time, and time for stragglers in between unless the hard limit
-    /// comes near.
+    /// spec R-KEY-13: one update at a time, and time for stragglers in between unless the hard
+    /// limit comes near.
     fn update_is_allowed(&self) -> bool {
         let soft = self.limits.soft_packets();
         let hard = self.limits.hard_packets(self.recipe.cipher);

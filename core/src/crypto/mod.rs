@@ -20,12 +20,12 @@
 //!  stateless, for the endpoint:  cookie (retry), reset (tokens), cid (ids that need no table)
 //! ```
 //!
-//! *Who uses it.* The connection holds one [`keys::PacketKeys`] and passes every datagram through it;
-//! the endpoint routes by [`cid::CidCodec`], answers floods with [`cookie::CookieKeys`] and packets of
-//! dead connections with [`reset::ResetKey`].
+//! *Who uses it.* The connection holds one [`keys::PacketKeys`] and passes every datagram through
+//! it; the endpoint routes by [`cid::CidCodec`], answers floods with [`cookie::CookieKeys`] and
+//! packets of dead connections with [`reset::ResetKey`].
 //!
-//! *The seam.* [`provider::Provider`] is a value, chosen once; keys are enums over what is compiled in.
-//! No type parameter and no cipher crate's type leaves the room.
+//! *The seam.* [`provider::Provider`] is a value, chosen once; keys are enums over what is compiled
+//! in. No type parameter and no cipher crate's type leaves the room.
 //!
 //! The rules stand in `spec/02-handshake.md` (R-HS) and `spec/03-keys.md` (R-KEY).
 

@@ -2,7 +2,8 @@
 //!
 //! A *phase* is the time that one pair of keys is in use; both directions move through the same
 //! phases, one bit in the header says whether a packet's phase is odd. Sending knows one key, the
-//! current one. Receiving knows three, and picks one before it looks at a single byte of ciphertext:
+//! current one. Receiving knows three, and picks one before it looks at a single byte of
+//! ciphertext:
 //!
 //! ```text
 //!   phase bit as current ──────────────────────────► current

@@ -1,17 +1,17 @@
 //! The replay window: each packet number is let through once.
 //!
-//! A ring of bits, one a packet number, over the `capacity` numbers up to the largest accepted. What
-//! lies below it is refused without being known: it may be new, but nobody remembers.
+//! A ring of bits, one a packet number, over the `capacity` numbers up to the largest accepted.
+//! What lies below it is refused without being known: it may be new, but nobody remembers.
 //!
 //! ```text
-//!            below: refused, counted apart        window: one bit each            ahead: always new
-//!   ──────────────────────────────────────┬─────────────────────────────────┬───────────────────────►
-//!                                       floor                            largest               number
+//!      below: refused, counted apart     window: one bit each     ahead: always new
+//!   ───────────────────────────────────┬────────────────────────┬──────────────────► number
+//!                                    floor                   largest
 //! ```
 //!
 //! The window grows by doubling when the packets of a round trip would not fit it
-//! ([`ReplayWindow::grow_to`]). History is not invented by that: the floor stays where it was, and what
-//! had fallen below it stays refused for ever.
+//! ([`ReplayWindow::grow_to`]). History is not invented by that: the floor stays where it was, and
+//! what had fallen below it stays refused for ever.
 
 use alloc::vec;
 use alloc::vec::Vec;

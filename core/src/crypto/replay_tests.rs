@@ -53,7 +53,7 @@ proptest! {
     /// spec: R-KEY-20 R-KEY-21 R-KEY-22 R-KEY-23
     #[test]
     fn agrees_with_a_set(
-        start in prop_oneof![Just(0), 0_u64..100_000, (MAX_NUMBER - 900_000)..(MAX_NUMBER - 800_000)],
+        start in prop_oneof![Just(0), 0_u64..100_000, Just(MAX_NUMBER - 900_000)],
         ops in proptest::collection::vec(op(), 1..300),
     ) {
         let mut window = ReplayWindow::default();

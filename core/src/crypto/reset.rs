@@ -1,8 +1,9 @@
-//! Stateless reset: an endpoint that lost its state tells the peer so, without remembering anything.
+//! Stateless reset: an endpoint that lost its state tells the peer so, without remembering
+//! anything.
 //!
-//! Every connection id has a token that only its owner can compute and that the peer learnt together
-//! with the id. A packet for an id that nobody knows is answered by random bytes that end in the token
-//! of that id; to everybody but the peer it looks like one more packet.
+//! Every connection id has a token that only its owner can compute and that the peer learnt
+//! together with the id. A packet for an id that nobody knows is answered by random bytes that end
+//! in the token of that id; to everybody but the peer it looks like one more packet.
 //!
 //! ```text
 //!  0                                       len-16            len

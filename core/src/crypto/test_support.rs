@@ -16,8 +16,8 @@ pub(crate) fn providers() -> Vec<Provider> {
     ]
 }
 
-/// A file of published vectors, if the folder is there: `AQUEDUCT_VECTORS`, or `shared/vectors` beside
-/// the repository.
+/// A file of published vectors, if the folder is there: `AQUEDUCT_VECTORS`, or `shared/vectors`
+/// beside the repository.
 pub(crate) fn vectors(file: &str) -> Option<Value> {
     let folder = std::env::var_os("AQUEDUCT_VECTORS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),

@@ -47,7 +47,8 @@ fn wycheproof_aes_256_gcm() {
     wycheproof_aead("aes_gcm", Cipher::Aes256Gcm, [39, 27]);
 }
 
-/// The seam has 256-bit keys, 96-bit nonces and 128-bit tags; other groups are left out and counted.
+/// The seam has 256-bit keys, 96-bit nonces and 128-bit tags; other groups are left out and
+/// counted.
 fn wycheproof_aead(name: &str, cipher: Cipher, expected: [u32; 2]) {
     let Some(file) = vectors(&std::format!("wycheproof/{name}_test.json")) else { return };
     for provider in providers() {
