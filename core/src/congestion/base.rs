@@ -40,6 +40,7 @@ pub(super) struct Undo<T> {
     missing: u64,
     /// The reduction before: packets sent until then are not of this one.
     after: Option<Instant>,
+    regrowing: bool,
     /// What the controller keeps besides.
     pub(super) own: T,
 }
@@ -144,6 +145,7 @@ impl Base {
             threshold: self.threshold,
             missing: 0,
             after: self.reduced_at,
+            regrowing: self.regrowing,
             own: (),
         };
         self.reduced_at = Some(now);
@@ -157,12 +159,13 @@ impl Base {
     /// Starts again from the minimum. The threshold that the loss just made stays, but repeated
     /// time-outs do not lower it again (RFC 5681 section 3.1), and it is no lower than an initial window:
     /// else a few outages in a row would leave a long path growing by a datagram a round trip.
-    pub(super) fn on_persistent_congestion<T>(&mut self, undo: Option<&Undo<T>>) {
-        let held = if self.regrowing { undo.map_or(0, |undo| undo.threshold) } else { 0 };
+    pub(super) fn on_persistent_congestion<T>(&mut self, undo: Option<&Undo<T>>, now: Instant) {
+        let held = undo.filter(|undo| undo.regrowing).map_or(0, |undo| undo.threshold);
         self.threshold = self.threshold.max(held).max(self.initial());
         self.window = self.minimum();
         self.fraction = 0;
-        self.reduced_at = None;
+        // Whatever else of the outage turns out lost belongs to it.
+        self.reduced_at = Some(now);
         self.recovering = false;
         self.regrowing = true;
     }
@@ -202,8 +205,8 @@ impl Base {
 impl<T> Undo<T> {
     /// The same, carrying what the controller keeps besides.
     pub(super) fn with<U>(self, own: U) -> Undo<U> {
-        let Self { window, threshold, missing, after, .. } = self;
-        Undo { window, threshold, missing, after, own }
+        let Self { window, threshold, missing, after, regrowing, .. } = self;
+        Undo { window, threshold, missing, after, regrowing, own }
     }
 
     /// More packets of the same reduction were declared lost.

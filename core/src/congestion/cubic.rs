@@ -144,8 +144,8 @@ impl Cubic {
         }
     }
 
-    pub(super) fn on_persistent_congestion(&mut self) {
-        self.base.on_persistent_congestion(self.undo.take().as_ref());
+    pub(super) fn on_persistent_congestion(&mut self, now: Instant) {
+        self.base.on_persistent_congestion(self.undo.take().as_ref(), now);
         self.curve = Curve::default();
     }
 

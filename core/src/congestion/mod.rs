@@ -185,8 +185,8 @@ impl Congestion {
     }
 
     /// Everything sent over several probe timeouts was lost. Comes after [`Congestion::on_lost`].
-    pub fn on_persistent_congestion(&mut self, _now: Instant) {
-        each!(self, it => it.on_persistent_congestion());
+    pub fn on_persistent_congestion(&mut self, now: Instant) {
+        each!(self, it => it.on_persistent_congestion(now));
     }
 
     /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets of the

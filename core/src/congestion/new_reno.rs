@@ -51,8 +51,8 @@ impl NewReno {
         }
     }
 
-    pub(super) fn on_persistent_congestion(&mut self) {
-        self.base.on_persistent_congestion(self.undo.take().as_ref());
+    pub(super) fn on_persistent_congestion(&mut self, now: Instant) {
+        self.base.on_persistent_congestion(self.undo.take().as_ref(), now);
     }
 
     pub(super) fn on_spurious_loss(&mut self, sent: Instant) {

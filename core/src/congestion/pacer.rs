@@ -20,6 +20,9 @@ use crate::time::{Instant, nanos};
 /// Tokens are counted in 1/65536 byte, so that frequent refills lose nothing.
 const SHIFT: u32 = 16;
 
+/// No rate counts more bytes than this a round trip: products stay inside 128 bits.
+const MAX_BYTES: u64 = 1 << 44;
+
 /// A rate as bytes over nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rate {
@@ -35,6 +38,8 @@ pub struct Pacer {
     rate: Rate,
     /// In 1/65536 byte.
     tokens: u64,
+    /// Of what was earned, the part that is no 1/65536 byte yet, over `rate.nanos`.
+    remainder: u64,
     /// What is left of the first burst, in bytes: spent once, never earned again.
     first: u64,
     refilled: Instant,
@@ -49,6 +54,7 @@ impl Pacer {
             datagram: u64::from(datagram_size.max(1)),
             rate: Rate { bytes: window.max(1), nanos: nanos(INITIAL_RTT) },
             tokens: 0,
+            remainder: 0,
             first: window,
             refilled: now,
         }
@@ -58,7 +64,11 @@ impl Pacer {
     pub fn set_rate(&mut self, window: u64, gain: (u64, u64), rtt: Duration, now: Instant) {
         self.refill(now);
         let bytes = window.saturating_mul(gain.0) / gain.1.max(1);
-        self.rate = Rate { bytes: bytes.max(1), nanos: nanos(rtt).max(1) };
+        let rate = Rate { bytes: bytes.clamp(1, MAX_BYTES), nanos: nanos(rtt).max(1) };
+        if rate.nanos != self.rate.nanos {
+            self.remainder = 0;
+        }
+        self.rate = rate;
         self.tokens = self.tokens.min(self.burst() << SHIFT);
     }
 
@@ -72,10 +82,11 @@ impl Pacer {
         self.rate.over(1_000_000_000)
     }
 
-    /// What may leave at once, in bytes: the larger of two timer granularities' worth and ten datagrams,
-    /// where those ten are cut to a millisecond's worth on a slow path; never less than two datagrams.
+    /// What may leave at once, in bytes: the larger of two timer granularities' worth (the deadline was
+    /// rounded up by one, and may be missed by one) with the datagram that was waited for, and of ten
+    /// datagrams, where those ten are cut to a millisecond's worth on a slow path; never less than two.
     pub fn burst(&self) -> u64 {
-        let timer = self.rate.over(self.granularity.saturating_mul(2));
+        let timer = self.datagram + self.rate.over(self.granularity.saturating_mul(2));
         let datagrams = (10 * self.datagram).min(self.rate.over(1_000_000));
         timer.max(datagrams).max(2 * self.datagram)
     }
@@ -106,8 +117,8 @@ impl Pacer {
         if want == 0 {
             return self.refilled;
         }
-        let wait = (u128::from(want) * u128::from(self.rate.nanos))
-            .div_ceil(u128::from(self.rate.bytes) << SHIFT);
+        let want = u128::from(want) * u128::from(self.rate.nanos) - u128::from(self.remainder);
+        let wait = want.div_ceil(u128::from(self.rate.bytes) << SHIFT);
         let at = u128::from(self.refilled.as_nanos()).saturating_add(wait);
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         let rounded = at.checked_next_multiple_of(self.granularity).unwrap_or(u64::MAX);
@@ -117,20 +128,31 @@ impl Pacer {
     fn refill(&mut self, now: Instant) {
         let elapsed = nanos(now.saturating_since(self.refilled));
         self.refilled = self.refilled.max(now);
-        let earned = self.rate.scaled(elapsed);
-        self.tokens = self.tokens.saturating_add(earned).min(self.burst() << SHIFT);
+        let earned = self.rate.earned(elapsed) + u128::from(self.remainder);
+        let (whole, part) = (earned / self.rate.span(), earned % self.rate.span());
+        self.remainder = u64::try_from(part).unwrap_or(0);
+        let tokens = u64::try_from(whole).unwrap_or(u64::MAX).saturating_add(self.tokens);
+        self.tokens = tokens.min(self.burst() << SHIFT);
     }
 }
 
 impl Rate {
-    /// Bytes in `time` nanoseconds.
+    /// Bytes in `time` nanoseconds, at most what the bucket can count.
     fn over(self, time: u64) -> u64 {
-        self.scaled(time) >> SHIFT
+        let bytes = u128::from(self.bytes) * u128::from(time) / self.span();
+        u64::try_from(bytes).unwrap_or(u64::MAX).min(u64::MAX >> (SHIFT + 2))
     }
 
-    /// 1/65536 bytes in `time` nanoseconds, at most what the bucket can count.
-    fn scaled(self, time: u64) -> u64 {
-        let earned = (u128::from(self.bytes) << SHIFT) * u128::from(time) / u128::from(self.nanos);
-        u64::try_from(earned).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1)
+    /// What `time` nanoseconds earn, in 1/65536 bytes over [`Rate::span`].
+    fn earned(self, time: u64) -> u128 {
+        (u128::from(self.bytes) << SHIFT) * u128::from(time)
+    }
+
+    fn span(self) -> u128 {
+        u128::from(self.nanos)
     }
 }
+
+#[cfg(test)]
+#[path = "pacer_tests.rs"]
+mod tests;

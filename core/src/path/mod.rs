@@ -359,8 +359,8 @@ impl Path {
             bound(open / size.max(1), LimitedBy::Window);
             bound(self.pacer.available(now) / size.max(1), LimitedBy::Pacer);
         }
-        self.paced = most.1 == LimitedBy::Pacer;
         if most.0 == 0 {
+            self.paced = most.1 == LimitedBy::Pacer;
             return self.nothing_but(Allowance::AcksOnly, most.1);
         }
         Budget {

@@ -187,12 +187,14 @@ impl PacketSize {
         if size <= self.current {
             if size > BASE_SIZE {
                 self.fall_back(Search::below(u32::from(size)));
+                self.settle(now);
             }
             return;
         }
         self.probe = None;
         if let Phase::Searching(search) = &mut self.phase {
-            if u32::from(size) <= search.too_large {
+            let open = search.too_large.saturating_sub(u32::from(search.fresh));
+            if u32::from(size) <= open {
                 // The socket knows: nothing to confirm.
                 *search = Search { confirming: true, ..Search::below(u32::from(size)) };
             }
@@ -289,7 +291,8 @@ impl PacketSize {
                 // What was taken not to pass did: everything above is open again.
                 Search::from_top(self.ceiling)
             } else {
-                Search::below(search.too_large)
+                let fresh = search.fresh && u32::from(size) + 1 < search.too_large;
+                Search { fresh, ..Search::below(search.too_large) }
             };
         }
         self.settle(now);

@@ -218,23 +218,30 @@ impl Paths {
         None
     }
 
-    /// Begins to move to another way by this side's own wish. Returns the path, and one that gave way.
-    /// Data follows when it is validated. A path to `source` that exists is used.
-    pub fn migrate(&mut self, source: &Source, now: Instant) -> (PathId, Option<PathEvent>) {
+    /// Begins to move to another way by this side's own wish. Data follows when that is validated; at
+    /// once, if it is already. A path to `source` that exists is used.
+    pub fn migrate(
+        &mut self,
+        source: &Source,
+        now: Instant,
+    ) -> (PathId, SmallVec<[PathEvent; MAX_PATHS]>) {
         let known = self.paths.iter().find(|path| path.source.is_same_way(source)).map(Path::id);
         let (path, dropped) = match known {
             Some(path) => (path, None),
             None => self.open(*source, now),
         };
-        if path != self.active {
+        let mut events: SmallVec<_> = dropped.map(PathEvent::Dropped).into_iter().collect();
+        if self.get(path).is_some_and(Path::is_validated) {
+            events.extend(self.move_to(path, now));
+        } else {
             self.candidate = Some(Candidate { path, wish: Wish::Ours });
-            // What this side chose itself is nobody's amplifier.
             if let Some(path) = self.get_mut(path) {
+                // This side chose the address, so a challenge to it is owed to nobody's request.
                 path.amplification.on_received(u64::from(BASE_SIZE));
             }
             self.challenge(path, now);
         }
-        (path, dropped.map(PathEvent::Dropped))
+        (path, events)
     }
 
     /// Forgets a path that cannot be used, for instance because no connection id is left for it.
