@@ -1,1 +1,308 @@
-//! config.
+//! Configuration: plain values, right by construction. `Default` is what we would run ourselves.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::congestion::Algorithm;
+use crate::crypto::handshake::{Ciphers, HandshakeConfig, Network, PairSecrets, Strangers};
+use crate::crypto::identity::NodeKey;
+use crate::crypto::limits::KeyLimits;
+use crate::crypto::provider::Provider;
+use crate::flow::{BudgetError, BudgetLimits};
+use crate::message::DropRule;
+use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
+
+/// A slot number has 18 bits (spec `10-endpoint.md`).
+pub const MAX_CONNECTIONS: u32 = 1 << 18;
+/// The smallest datagram that every path carries, in bytes of UDP payload.
+pub const MIN_DATAGRAM: u16 = 1200;
+
+/// A setting that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The budget does not fit the number of connections.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// A value outside of its range.
+    #[error("{setting} = {value} is out of range: {least} to {most}")]
+    OutOfRange {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was given.
+        value: u64,
+        /// The smallest that is allowed.
+        least: u64,
+        /// The largest that is allowed.
+        most: u64,
+    },
+}
+
+fn within(setting: &'static str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::OutOfRange { setting, value, least, most })
+    }
+}
+
+/// When a stranger must prove its address before it is answered (spec R-EP-14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryPolicy {
+    /// Under load.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+}
+
+/// How connections behave.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    pub(crate) idle_timeout: Duration,
+    pub(crate) keep_alive: Option<Duration>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) max_ack_delay: Duration,
+    pub(crate) max_streams_bidi: u32,
+    pub(crate) max_streams_uni: u32,
+    pub(crate) max_packet_size: u16,
+    pub(crate) send_buffer: u64,
+    pub(crate) max_message_size: u64,
+    pub(crate) datagram_queue: u64,
+    pub(crate) datagram_rule: DropRule,
+    pub(crate) controller: Algorithm,
+    pub(crate) key_limits: KeyLimits,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(30),
+            keep_alive: None,
+            handshake_timeout: Duration::from_secs(10),
+            max_ack_delay: Duration::from_millis(25),
+            max_streams_bidi: 100,
+            max_streams_uni: 100,
+            max_packet_size: 1452,
+            send_buffer: 1024 * 1024,
+            max_message_size: 16 * 1024 * 1024,
+            datagram_queue: 256 * 1024,
+            datagram_rule: DropRule::Oldest,
+            controller: Algorithm::Cubic,
+            key_limits: KeyLimits::default(),
+        }
+    }
+}
+
+impl TransportConfig {
+    /// Time without a word from the peer after which the connection ends. Default 30 s.
+    ///
+    /// # Errors
+    /// Less than a millisecond or more than a day.
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        within("idle_timeout (ms)", millis, 1, MAX_IDLE_TIMEOUT_MS)?;
+        self.idle_timeout = timeout;
+        Ok(self)
+    }
+
+    /// Silence after which a PING goes out; `None` leaves it to open streams. Default `None`.
+    pub fn with_keep_alive(mut self, every: Option<Duration>) -> Self {
+        self.keep_alive = every;
+        self
+    }
+
+    /// How long a handshake may take. Default 10 s.
+    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Longest time that an ACK is held back. Default 25 ms.
+    ///
+    /// # Errors
+    /// More than a second.
+    pub fn with_max_ack_delay(mut self, delay: Duration) -> Result<Self, ConfigError> {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        within("max_ack_delay (ms)", millis, 0, 1000)?;
+        self.max_ack_delay = delay;
+        Ok(self)
+    }
+
+    /// Streams of each kind that the peer may have open at a time. Default 100 and 100.
+    ///
+    /// # Errors
+    /// More than 65,535.
+    pub fn with_max_streams(mut self, bidi: u32, uni: u32) -> Result<Self, ConfigError> {
+        within("max_streams_bidi", bidi.into(), 0, 65_535)?;
+        within("max_streams_uni", uni.into(), 0, 65_535)?;
+        (self.max_streams_bidi, self.max_streams_uni) = (bidi, uni);
+        Ok(self)
+    }
+
+    /// Largest UDP payload to send and to accept, in bytes; probing finds what the path carries up to
+    /// it. Default 1,452.
+    ///
+    /// # Errors
+    /// Less than 1,200 or more than 65,507.
+    pub fn with_max_packet_size(mut self, bytes: u16) -> Result<Self, ConfigError> {
+        within("max_packet_size", bytes.into(), MIN_DATAGRAM.into(), 65_507)?;
+        self.max_packet_size = bytes;
+        Ok(self)
+    }
+
+    /// Bytes of one stream that wait for acknowledgement before writes are held. Default 1 MiB.
+    ///
+    /// # Errors
+    /// Zero, or more than 4 GiB.
+    pub fn with_send_buffer(mut self, bytes: u64) -> Result<Self, ConfigError> {
+        self.send_buffer = within("send_buffer", bytes, 1, 1 << 32)?;
+        Ok(self)
+    }
+
+    /// Largest whole message to accept, in bytes. Default 16 MiB.
+    ///
+    /// # Errors
+    /// More than 2^62 - 1.
+    pub fn with_max_message_size(mut self, bytes: u64) -> Result<Self, ConfigError> {
+        self.max_message_size = within("max_message_size", bytes, 0, (1 << 62) - 1)?;
+        Ok(self)
+    }
+
+    /// Bytes of unreliable datagrams that wait, each way, and what gives way. Zero turns datagrams off.
+    /// Default 256 KiB, the oldest.
+    pub fn with_datagrams(mut self, queue_bytes: u64, rule: DropRule) -> Self {
+        (self.datagram_queue, self.datagram_rule) = (queue_bytes, rule);
+        self
+    }
+
+    /// The congestion controller. Default CUBIC.
+    pub fn with_controller(mut self, controller: Algorithm) -> Self {
+        self.controller = controller;
+        self
+    }
+
+    /// How much one key may protect before it is updated, and at most (spec `03-keys.md`).
+    pub fn with_key_limits(mut self, limits: KeyLimits) -> Self {
+        self.key_limits = limits;
+        self
+    }
+}
+
+/// How an endpoint behaves.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    pub(crate) handshake: Arc<HandshakeConfig>,
+    pub(crate) provider: Provider,
+    pub(crate) memory: BudgetLimits,
+    pub(crate) half_open: u32,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timer_granularity: Duration,
+    pub(crate) shard: u8,
+    pub(crate) transport: Arc<TransportConfig>,
+}
+
+impl EndpointConfig {
+    /// Defaults for the node that holds `key`: an open network, 256 MiB, 4,096 connections.
+    pub fn new(key: NodeKey) -> Self {
+        let handshake = HandshakeConfig::new(key).with_ciphers(Ciphers::PreferAes256Gcm);
+        Self {
+            handshake: Arc::new(handshake),
+            provider: Provider::Rust,
+            memory: BudgetLimits::default(),
+            half_open: 1024,
+            retry: RetryPolicy::Auto,
+            timer_granularity: Duration::from_millis(1),
+            shard: 0,
+            transport: Arc::new(TransportConfig::default()),
+        }
+    }
+
+    /// Memory for what peers may make us hold, in bytes, and how many connections share it.
+    ///
+    /// # Errors
+    /// The floors of all connections (16 KiB each) would take more than half of the budget (spec
+    /// R-LIM-3), or there are more connections than slots.
+    pub fn with_memory(mut self, budget: u64, max_connections: u32) -> Result<Self, ConfigError> {
+        within("max_connections", max_connections.into(), 1, MAX_CONNECTIONS.into())?;
+        self.memory = BudgetLimits::new(budget, max_connections)?;
+        Ok(self)
+    }
+
+    fn with_handshake(mut self, change: impl FnOnce(HandshakeConfig) -> HandshakeConfig) -> Self {
+        self.handshake = Arc::new(change(Arc::unwrap_or_clone(self.handshake)));
+        self
+    }
+
+    /// The network that both ends must be members of; nodes of different networks do not hear each
+    /// other. Default: the nameless open network.
+    pub fn with_network(self, network: Network) -> Self {
+        self.with_handshake(|handshake| handshake.with_network(network))
+    }
+
+    /// Secrets shared with single peers, mixed into their handshakes. Default: none.
+    pub fn with_pair_secrets(self, secrets: PairSecrets) -> Self {
+        self.with_handshake(|handshake| handshake.with_pair_secrets(secrets))
+    }
+
+    /// Who computes the ciphers. Default: the pure-Rust provider.
+    pub fn with_provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self.with_handshake(|handshake| handshake.with_provider(provider))
+    }
+
+    /// Ciphers for data; the responder's preference decides. Default: both, AES-256-GCM preferred.
+    pub fn with_ciphers(self, ciphers: Ciphers) -> Self {
+        self.with_handshake(|handshake| handshake.with_ciphers(ciphers))
+    }
+
+    /// Whether nodes that do not know this node's id get an answer. Default: they do.
+    pub fn with_strangers(self, strangers: Strangers) -> Self {
+        self.with_handshake(|handshake| handshake.with_strangers(strangers))
+    }
+
+    /// When strangers must prove their address. Default: under load.
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Unfinished handshakes of strangers at a time. Default 1,024.
+    ///
+    /// # Errors
+    /// Zero, or more than 65,536.
+    pub fn with_half_open(mut self, limit: u32) -> Result<Self, ConfigError> {
+        within("half_open", limit.into(), 1, 65_536)?;
+        self.half_open = limit;
+        Ok(self)
+    }
+
+    /// How finely the driver can wake: deadlines of the pacer are rounded up to it. Default 1 ms.
+    pub fn with_timer_granularity(mut self, granularity: Duration) -> Self {
+        self.timer_granularity = granularity;
+        self
+    }
+
+    /// Which of a process's endpoints this is; part of its connection ids. Default 0.
+    ///
+    /// # Errors
+    /// More than 63.
+    pub fn with_shard(mut self, shard: u8) -> Result<Self, ConfigError> {
+        within("shard", shard.into(), 0, 63)?;
+        self.shard = shard;
+        Ok(self)
+    }
+
+    /// How connections behave.
+    pub fn with_transport(mut self, transport: TransportConfig) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Slots for connections: those that are draining need theirs a little longer.
+    pub(crate) fn slots(&self) -> u32 {
+        self.memory.max_connections().saturating_mul(2).min(MAX_CONNECTIONS)
+    }
+}

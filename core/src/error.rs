@@ -110,7 +110,7 @@ pub enum CloseReason {
     Refused(Refusal),
     /// The handshake failed.
     #[error("the handshake failed: {0}")]
-    Handshake(&'static str),
+    Handshake(String),
     /// The peer lost its state (it restarted) and said so by a stateless reset.
     #[error("reset: the peer no longer knows this connection")]
     Reset,

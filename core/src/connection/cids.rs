@@ -5,7 +5,8 @@
 
 use smallvec::SmallVec;
 
-use crate::crypto::{CidFields, CidKey, ResetKey};
+use crate::crypto::cid::{CidCodec, CidFields};
+use crate::crypto::reset::{ResetKey, ResetToken};
 use crate::error::{TransportCode, Violation};
 use crate::range_set::RangeSet;
 use crate::wire::frame::{Frame, NewCidFrame};
@@ -19,7 +20,7 @@ pub(crate) const ACTIVE: u64 = 4;
 #[derive(Clone)]
 pub(crate) struct CidSource {
     /// Permutes ids.
-    pub(crate) key: CidKey,
+    pub(crate) codec: CidCodec,
     /// Derives reset tokens.
     pub(crate) reset: ResetKey,
     /// Where the connection lives.
@@ -34,13 +35,14 @@ impl CidSource {
     /// The id of a sequence number; ids come again only after 256 others.
     pub(crate) fn id(&self, sequence: u64) -> ConnectionId {
         let index = sequence.to_le_bytes()[0];
-        let (shard, slot, generation) = (self.shard, self.slot, self.generation);
-        self.key.encode(CidFields { shard, slot, generation, index })
+        let fields = CidFields::new(self.shard, self.slot, self.generation, index);
+        debug_assert!(fields.is_some(), "the slab keeps slots within 18 bits, the configuration shards");
+        fields.map_or(ConnectionId::ZERO, |fields| self.codec.encode(fields))
     }
 
     /// What a reset for `cid` ends with.
     pub(crate) fn reset_token(&self, cid: &ConnectionId) -> [u8; 16] {
-        self.reset.token(cid)
+        self.reset.token(*cid).0
     }
 }
 
@@ -80,10 +82,9 @@ impl LocalCids {
         self.active.iter().any(|sequence| sequence.to_le_bytes()[0] == index)
     }
 
-    /// The id of the handshake, and its reset token.
-    pub(crate) fn first(&self) -> (ConnectionId, [u8; 16]) {
-        let cid = self.source.id(0);
-        (cid, self.source.reset_token(&cid))
+    /// The id of the handshake.
+    pub(crate) fn first(&self) -> ConnectionId {
+        self.source.id(0)
     }
 
     /// RETIRE_CID: the peer will not use an id any more; it gets another.
@@ -122,7 +123,7 @@ impl LocalCids {
 struct RemoteCid {
     sequence: u64,
     cid: ConnectionId,
-    token: Option<[u8; 16]>,
+    token: ResetToken,
     path: Option<PathId>,
 }
 
@@ -136,17 +137,11 @@ pub(crate) struct RemoteCids {
 
 impl RemoteCids {
     /// Begins with the peer's id of the handshake, in use on `path`.
-    pub(crate) fn new(cid: ConnectionId, token: Option<[u8; 16]>, path: PathId) -> Self {
+    pub(crate) fn new(cid: ConnectionId, token: [u8; 16], path: PathId) -> Self {
+        let token = ResetToken(token);
         let first = RemoteCid { sequence: 0, cid, token, path: Some(path) };
         let known = SmallVec::from_iter([first]);
         Self { known, retired: RangeSet::new(), untold: SmallVec::new() }
-    }
-
-    /// The parameters told the reset token of the first id.
-    pub(crate) fn set_first_token(&mut self, token: [u8; 16]) {
-        if let Some(first) = self.known.iter_mut().find(|known| known.sequence == 0) {
-            first.token = Some(token);
-        }
     }
 
     /// NEW_CID: one more id of the peer.
@@ -156,7 +151,7 @@ impl RemoteCids {
             return Ok(());
         }
         if let Some(old) = self.known.iter().find(|known| known.sequence == frame.sequence) {
-            let same = old.cid == frame.cid && old.token.is_none_or(|t| t == frame.reset_token);
+            let same = old.cid == frame.cid && old.token == ResetToken(frame.reset_token);
             return if same { Ok(()) } else { fail("one sequence number for two connection ids") };
         }
         if self.known.iter().any(|known| known.cid == frame.cid) {
@@ -166,7 +161,7 @@ impl RemoteCids {
             return fail("more connection ids than the limit");
         }
         let NewCidFrame { sequence, cid, reset_token } = *frame;
-        self.known.push(RemoteCid { sequence, cid, token: Some(reset_token), path: None });
+        self.known.push(RemoteCid { sequence, cid, token: ResetToken(reset_token), path: None });
         Ok(())
     }
 
@@ -206,7 +201,7 @@ impl RemoteCids {
     }
 
     /// The reset tokens by which the peer may say that it forgot the connection.
-    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = &[u8; 16]> {
-        self.known.iter().filter_map(|known| known.token.as_ref())
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = &ResetToken> {
+        self.known.iter().map(|known| &known.token)
     }
 }

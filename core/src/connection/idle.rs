@@ -8,8 +8,8 @@ use crate::time::{Instant, earliest};
 /// When the silence becomes too long, and when to break it.
 #[derive(Clone, Debug)]
 pub(crate) struct Idle {
-    /// The smaller of both sides' time-outs; `None` for none.
-    timeout: Option<Duration>,
+    /// The smaller of both sides' time-outs.
+    timeout: Duration,
     /// Own choice of the application.
     keep_alive: Option<Duration>,
     heard: Instant,
@@ -22,15 +22,12 @@ pub(crate) struct Idle {
 impl Idle {
     /// Begins at `now`, as if the peer had just been heard.
     pub(crate) fn new(own: Duration, keep_alive: Option<Duration>, now: Instant) -> Self {
-        let timeout = (!own.is_zero()).then_some(own);
-        Self { timeout, keep_alive, heard: now, asked: None, spoke: now }
+        Self { timeout: own, keep_alive, heard: now, asked: None, spoke: now }
     }
 
     /// Takes the smaller of the own time-out and the peer's (spec R-CLOSE-3).
     pub(crate) fn on_peer_timeout(&mut self, peer: Duration) {
-        if !peer.is_zero() {
-            self.timeout = Some(self.timeout.map_or(peer, |own| own.min(peer)));
-        }
+        self.timeout = self.timeout.min(peer);
     }
 
     /// An authenticated packet came.
@@ -46,21 +43,20 @@ impl Idle {
     }
 
     /// The time-out in force.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// When the connection is given up. Never before three probe time-outs of silence, so that a
     /// slow path gets its chance (RFC 9000 section 10.1).
-    pub(crate) fn expiry(&self, pto: Duration) -> Option<Instant> {
-        let since = self.asked.unwrap_or(self.heard).max(self.heard);
-        self.timeout.map(|timeout| since + timeout.max(pto * 3))
+    pub(crate) fn expiry(&self, pto: Duration) -> Instant {
+        self.asked.unwrap_or(self.heard).max(self.heard) + self.timeout.max(pto * 3)
     }
 
     /// When to send a PING. A side with an open inbound stream keeps alive every third of the
     /// time-out (spec R-CLOSE-4); otherwise only if the application asked.
     pub(crate) fn keep_alive(&self, receiving: bool) -> Option<Instant> {
-        let third = self.timeout.filter(|_| receiving).map(|timeout| timeout / 3);
+        let third = receiving.then_some(self.timeout / 3);
         let every = match (third, self.keep_alive) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -70,6 +66,6 @@ impl Idle {
 
     /// The earlier of both.
     pub(crate) fn deadline(&self, receiving: bool, pto: Duration) -> Option<Instant> {
-        earliest([self.expiry(pto), self.keep_alive(receiving)])
+        earliest([Some(self.expiry(pto)), self.keep_alive(receiving)])
     }
 }

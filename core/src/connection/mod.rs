@@ -1,1 +1,226 @@
-//! The `connection` room.
+//! One connection: the composition of everything below, and nothing else.
+//!
+//! It reads as three short lists: **what came in** (`receive.rs`), **what goes out** (`transmit.rs`),
+//! **what became of it** (`settle.rs`). Beside them stand the parts of its life: the handshake that it
+//! begins with (`connecting.rs`, `confirm.rs`), the clock (`deadline.rs`, `idle.rs`), the end
+//! (`ending.rs`), and what the application sees (`calls.rs`, `event.rs`).
+//!
+//! ```text
+//!  datagram ─► keys.open ─► frames ─┬─► acks, ledger ─► settle ─► owners of receipts
+//!                                   ├─► streams, messages, datagrams ─► credit
+//!                                   └─► paths, connection ids, close
+//!
+//!  budget of the path ─► PacketWriter ─► acks · paths · ids · credit · datagrams · streams
+//!                                    ─► keys.seal ─► ledger
+//! ```
+//!
+//! The parts are fields beside each other; none knows another. Who needs another's state is handed it.
+
+mod calls;
+mod carriers;
+mod cids;
+mod confirm;
+mod connecting;
+mod deadline;
+mod ending;
+mod event;
+mod idle;
+mod lifecycle;
+mod messages;
+mod receive;
+mod setup;
+mod settle;
+mod stats;
+mod transmit;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::config::TransportConfig;
+use crate::crypto::handshake::{Established, Initiator};
+use crate::crypto::provider::Provider;
+use crate::error::CloseReason;
+use crate::flow::{RecvCredit, SendCredit};
+use crate::message::{DatagramLimits, Datagrams, MessageLimits, Messages};
+use crate::path::{Paths, Source};
+use crate::recovery::{AckTracker, Ledger, Settled};
+use crate::rng::Rng;
+use crate::stream::{PeerLimits, StreamConfig, Streams};
+use crate::time::Instant;
+use crate::wire::frame::SentFrame;
+use crate::wire::id::{CreditTarget, Side, StreamId};
+
+pub use calls::MessageError;
+pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
+pub use event::EventKind;
+pub use stats::ConnectionStats;
+
+pub(crate) use cids::CidSource;
+pub(crate) use setup::Setup;
+
+use cids::LocalCids;
+use connecting::Connecting;
+use ending::Farewell;
+use event::Events;
+use idle::Idle;
+use lifecycle::Lifecycle;
+use receive::Meter;
+use transmit::Traps;
+
+/// One connection to one peer.
+#[derive(Clone)]
+pub struct Connection {
+    side: Side,
+    config: Arc<TransportConfig>,
+    provider: Provider,
+    lifecycle: Lifecycle,
+    /// Where packets go, and how much may go now.
+    paths: Paths,
+    /// What the peer sent us.
+    acks: AckTracker,
+    /// What we sent the peer.
+    ledger: Ledger,
+    /// What we allow the peer to send.
+    credit: RecvCredit,
+    /// What the peer allows us to send, on all streams together.
+    allowed: SendCredit,
+    streams: Streams,
+    datagrams: Datagrams,
+    messages: Messages,
+    /// Largest message that the peer takes, in bytes.
+    peer_max_message: u64,
+    /// Messages whose streams do not take more for now.
+    outbox: VecDeque<(StreamId, Bytes)>,
+    /// Streams of the peer's that the application has not taken.
+    inbound: VecDeque<StreamId>,
+    cids: LocalCids,
+    idle: Idle,
+    events: Events,
+    /// Probes that are to be sent whatever congestion control says.
+    probes: u8,
+    /// A PING is to be sent.
+    ping: bool,
+    /// How fast packets come in, for the replay window.
+    meter: Meter,
+    /// Packet numbers that are left out, to catch who acknowledges what it did not see.
+    traps: Traps,
+    /// The polite close that the application asked for.
+    farewell: Option<Farewell>,
+    /// Why it ended, once it has.
+    reason: Option<CloseReason>,
+    /// Nobody is told of it: the application refused it before it began.
+    quiet: bool,
+    rng: Rng,
+    /// Kept for their memory only.
+    settled: Settled,
+    receipts: Vec<SentFrame>,
+}
+
+impl Connection {
+    /// A connection that we begin.
+    pub(crate) fn dial(setup: Setup, initiator: Initiator, to: &Source, now: Instant) -> Self {
+        let connecting = Connecting::new(
+            initiator,
+            setup.params(),
+            setup.config.handshake_timeout,
+            now,
+        );
+        let lifecycle = Lifecycle::Connecting(Box::new(connecting));
+        Self::new(setup, Side::Initiator, lifecycle, to, now)
+    }
+
+    fn new(
+        setup: Setup,
+        side: Side,
+        lifecycle: Lifecycle,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let credit = setup.credit(side);
+        let path_config = setup.path_config();
+        let Setup { config, provider, cids, mut rng, .. } = setup;
+        let paths = Paths::new(&path_config, *source, rng.fork("path"), now);
+        Self {
+            side,
+            provider,
+            lifecycle,
+            paths,
+            acks: AckTracker::new(config.max_ack_delay),
+            ledger: Ledger::new(),
+            credit,
+            allowed: SendCredit::new(CreditTarget::Connection, 0),
+            streams: Streams::new(side, StreamConfig { send_buffer: config.send_buffer }),
+            datagrams: Datagrams::new(datagram_limits(&config)),
+            messages: Messages::new(message_limits(&config)),
+            peer_max_message: 0,
+            outbox: VecDeque::new(),
+            inbound: VecDeque::new(),
+            cids: LocalCids::new(cids),
+            idle: Idle::new(config.idle_timeout, config.keep_alive, now),
+            events: Events::default(),
+            probes: 0,
+            ping: false,
+            meter: Meter::new(now),
+            traps: Traps::new(&mut rng),
+            farewell: None,
+            reason: None,
+            quiet: false,
+            rng,
+            settled: Settled::default(),
+            receipts: Vec::new(),
+            config,
+        }
+    }
+
+    /// Takes what the handshake brought: limits, ids and time-outs of the peer.
+    fn learn(&mut self, established: &Established) {
+        let params = &established.peer_params;
+        let max_ack_delay = Duration::from_micros(params.max_ack_delay_us);
+        let size = u16::try_from(params.max_packet_size).unwrap_or(u16::MAX);
+        self.paths.on_peer_limits(size, max_ack_delay);
+        self.ledger.set_peer_max_ack_delay(max_ack_delay);
+        self.allowed.on_max(params.initial_max_data);
+        self.streams.set_peer_limits(PeerLimits {
+            max_stream_data: params.initial_max_stream_data,
+            max_streams_bidi: params.max_streams_bidi,
+            max_streams_uni: params.max_streams_uni,
+        });
+        self.datagrams.set_peer_max_size(params.max_datagram_frame);
+        self.peer_max_message = params.max_message_size;
+        self.cids.on_peer_limit(params.active_cid_limit);
+        self.idle.on_peer_timeout(Duration::from_millis(params.idle_timeout_ms));
+    }
+
+    /// Whether a packet addressed by the id with this index is for a live id.
+    pub(crate) fn accepts(&self, index: u8) -> bool {
+        self.cids.accepts(index)
+    }
+
+    /// Whether we began and have no keys yet.
+    pub(crate) fn is_connecting(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Connecting(_))
+    }
+}
+
+fn datagram_limits(config: &TransportConfig) -> DatagramLimits {
+    DatagramLimits {
+        send_bytes: config.datagram_queue,
+        recv_bytes: config.datagram_queue,
+        max_size: setup::max_datagram(config),
+        rule: config.datagram_rule,
+        ..DatagramLimits::default()
+    }
+}
+
+fn message_limits(config: &TransportConfig) -> MessageLimits {
+    MessageLimits {
+        max_size: config.max_message_size,
+        idle_timeout: config.idle_timeout,
+        ..MessageLimits::default()
+    }
+}

@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::connection::EventKind;
-use crate::crypto::NodeId;
+use crate::connection::{EventKind, Transmit};
+use crate::crypto::identity::NodeId;
 use crate::time::Instant;
 use crate::wire::id::{CarrierId, Ecn};
 
@@ -31,14 +31,12 @@ pub struct PeerAddr {
     pub remote: SocketAddr,
     /// By which socket.
     pub carrier: CarrierId,
-    /// A secret shared by just these two nodes, mixed into the handshake.
-    pub pair_psk: Option<[u8; 32]>,
 }
 
 impl PeerAddr {
     /// A known node at an address, by the first carrier.
     pub const fn new(id: NodeId, remote: SocketAddr) -> Self {
-        Self { id: Some(id), remote, carrier: CarrierId(0), pair_psk: None }
+        Self { id: Some(id), remote, carrier: CarrierId(0) }
     }
 }
 
@@ -57,21 +55,6 @@ pub struct Datagram<'a> {
     pub segment: Option<usize>,
     /// The bytes; opened in place.
     pub bytes: &'a mut [u8],
-}
-
-/// Where the bytes in the caller's buffer go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The socket.
-    pub carrier: CarrierId,
-    /// To whom.
-    pub remote: SocketAddr,
-    /// The local address to send from, if it matters.
-    pub local: Option<IpAddr>,
-    /// The ECN mark.
-    pub ecn: Option<Ecn>,
-    /// If set, the buffer holds several datagrams of this many bytes (the last may be shorter).
-    pub segment: Option<usize>,
 }
 
 /// What a driver does next.
@@ -98,21 +81,4 @@ pub struct Event {
     pub connection: ConnectionHandle,
     /// What.
     pub kind: EventKind,
-}
-
-/// What a carrier is and can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CarrierKind {
-    /// A UDP socket.
-    Udp {
-        /// Datagrams of one size that a single send call may carry; 1 without segmentation offload.
-        max_segments: usize,
-        /// Largest UDP payload that the interface carries, in bytes.
-        max_datagram: u16,
-    },
-    /// A connected byte stream that keeps order and loses nothing.
-    Reliable {
-        /// The other end.
-        remote: SocketAddr,
-    },
 }

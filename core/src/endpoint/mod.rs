@@ -1,1 +1,355 @@
-//! The `endpoint` room.
+//! One socket set's worth of connections: routing, strangers, readiness.
+//!
+//! Datagrams go in by [`Endpoint::handle_datagram`], everything comes out by [`Endpoint::poll`]. The
+//! endpoint owns its connections, since a pipe needs two at once and one memory budget stands above all.
+//!
+//! ```text
+//!            ┌─ short ─► connection id ─► slot ─► Connection ──► ready ──► poll
+//! datagram ──┤                 └─ no slot ─► a reset, or nothing
+//!            └─ long ──┬─ first packet ─► strangers ─► half-open ─► Incoming ─► accept
+//!                      └─ others ─► connection id ─► slot
+//! ```
+//!
+//! The loop that drives it is the same in an async runtime, in a thread, in a simulator and in a
+//! browser:
+//!
+//! ```
+//! use aqueduct_core::config::EndpointConfig;
+//! use aqueduct_core::crypto::identity::NodeKey;
+//! use aqueduct_core::endpoint::{Endpoint, Output};
+//! use aqueduct_core::rng::Seed;
+//! use aqueduct_core::time::Instant;
+//!
+//! let config = EndpointConfig::new(NodeKey::from_seed(&[7; 32]));
+//! let mut endpoint = Endpoint::new(config, Seed::from_u64(1));
+//! let mut buf = Vec::new();
+//! let now = Instant::ZERO;
+//! let wake = loop {
+//!     match endpoint.poll(&mut buf, now) {
+//!         Output::Transmit(to) => println!("send {} bytes to {}", buf.len(), to.remote),
+//!         Output::Event(event) => println!("{event:?}"),
+//!         Output::Incoming(incoming) => { endpoint.accept(incoming, now); }
+//!         Output::Wait(until) => break until,
+//!     }
+//! };
+//! assert_eq!(wake, None); // nothing to do until something comes in
+//! ```
+
+mod admit;
+mod connection_ref;
+mod incoming;
+mod io;
+mod ready;
+mod route;
+mod slab;
+mod stats;
+mod strangers;
+mod turn;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+
+use thiserror::Error;
+
+use crate::config::EndpointConfig;
+use crate::connection::{Carriers, CidSource, Connection, Setup};
+use crate::crypto::cid::{CidCodec, CidFields};
+use crate::crypto::cookie::CookieKeys;
+use crate::crypto::handshake::{HandshakeError, Initiator};
+use crate::crypto::identity::NodeId;
+use crate::crypto::reset::ResetKey;
+use crate::flow::{Budget, Share};
+use crate::path::Source;
+use crate::rng::{Rng, Seed};
+use crate::time::Instant;
+use crate::wire::id::CarrierId;
+
+pub use crate::connection::{CarrierKind, EventKind, Transmit};
+pub use connection_ref::ConnectionRef;
+pub use incoming::Incoming;
+pub use io::{ConnectionHandle, Datagram, Event, Output, PeerAddr};
+pub use stats::EndpointStats;
+
+use incoming::Offered;
+use ready::{Deadlines, Queued, ReadyQueue};
+use slab::{Slab, SlotKey};
+use strangers::{HalfOpen, Strangers};
+
+/// Why a connection was not begun. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// All slots are taken, or the budget has no floor left.
+    #[error("all {max_connections} connections are in use (setting: max_connections)")]
+    Full {
+        /// The limit.
+        max_connections: u32,
+    },
+    /// The carrier was not opened, or is closed.
+    #[error("carrier {} is not open", .0.0)]
+    NoCarrier(CarrierId),
+    /// The handshake cannot begin.
+    #[error("the handshake cannot begin: {0}")]
+    Handshake(HandshakeError),
+}
+
+/// What lives in a slot.
+#[derive(Clone)]
+enum Entry {
+    /// A stranger's handshake.
+    HalfOpen(Box<HalfOpen>),
+    /// A connection.
+    Connection(Box<Member>),
+}
+
+/// A connection and where it stands in the endpoint's queues.
+#[derive(Clone)]
+struct Member {
+    connection: Connection,
+    /// In the queue of those who may have something to send.
+    ready: Queued,
+    /// In the queue of those who have news.
+    news: Queued,
+    /// As in `Endpoint::deadlines`.
+    deadline: Option<Instant>,
+    /// In the strangers' table under this key, if the peer began.
+    ephemeral: Option<[u8; 32]>,
+    /// In `Endpoint::dialing` under this id, while we are the one who began.
+    dialing: Option<NodeId>,
+    /// In `Endpoint::by_remote` under this address.
+    remote: SocketAddr,
+}
+
+/// All that speaks through one set of sockets.
+#[derive(Clone)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    budget: Budget,
+    carriers: Carriers,
+    slots: Slab<Entry>,
+    strangers: Strangers,
+    /// Connections that we begin, by whom to.
+    dialing: BTreeMap<NodeId, SlotKey>,
+    /// Connections by where their peer is: whom a stateless reset could mean.
+    by_remote: BTreeSet<(SocketAddr, SlotKey)>,
+    /// Strangers that the application has not been told of.
+    offers: VecDeque<Offered>,
+    /// Connections that may have something to send.
+    ready: ReadyQueue,
+    /// Connections that have news.
+    news: ReadyQueue,
+    deadlines: Deadlines,
+    /// News of connections that were over before they began.
+    late: VecDeque<Event>,
+    codec: CidCodec,
+    reset: ResetKey,
+    secret_rng: Rng,
+    public_rng: Rng,
+    stats: EndpointStats,
+    /// The latest instant that an input brought.
+    now: Instant,
+}
+
+impl Endpoint {
+    /// An endpoint without carriers. Everything random in it comes from `seed`, which must be fresh
+    /// from the operating system's generator for every endpoint.
+    pub fn new(config: EndpointConfig, seed: Seed) -> Self {
+        let mut root = Rng::new(&seed);
+        let cookies = CookieKeys::new(config.provider, root.fork("cookie"), Instant::ZERO);
+        let codec = CidCodec::new(&mut root.fork("cid"));
+        let reset = ResetKey::new(config.provider, root.fork("reset").bytes());
+        Self {
+            budget: Budget::new(config.memory),
+            carriers: Carriers::default(),
+            slots: Slab::new(config.slots()),
+            strangers: Strangers::new(cookies, config.retry, config.half_open),
+            dialing: BTreeMap::new(),
+            by_remote: BTreeSet::new(),
+            offers: VecDeque::new(),
+            ready: ReadyQueue::default(),
+            news: ReadyQueue::default(),
+            deadlines: Deadlines::default(),
+            late: VecDeque::new(),
+            codec,
+            reset,
+            secret_rng: root.fork("secret"),
+            public_rng: root.fork("public"),
+            stats: EndpointStats::default(),
+            now: Instant::ZERO,
+            config,
+        }
+    }
+
+    /// This node's id.
+    pub fn node_id(&self) -> NodeId {
+        self.config.handshake.id()
+    }
+
+    /// Counters of everything that no connection counts, and what is in use now.
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            half_open: self.strangers.half_open(),
+            connections: self.budget.connections() - self.strangers.half_open(),
+            budget_committed: self.budget.committed(),
+            ..self.stats
+        }
+    }
+
+    /// Begins a connection. It is there at once; [`EventKind::Connected`] or [`EventKind::Closed`]
+    /// tells what became of it.
+    ///
+    /// # Errors
+    /// No slot, no memory, no such carrier, or the node's own id; nothing was changed then.
+    pub fn connect(
+        &mut self,
+        to: PeerAddr,
+        now: Instant,
+    ) -> Result<ConnectionHandle, ConnectError> {
+        self.advance(now);
+        let Some(carrier) = self.carriers.get(to.carrier).copied() else {
+            return Err(ConnectError::NoCarrier(to.carrier));
+        };
+        let max_connections = self.config.memory.max_connections();
+        let full = ConnectError::Full { max_connections };
+        let share = self.budget.open().ok_or(full.clone())?;
+        let Some(key) = self.slots.reserve() else {
+            self.budget.close(share);
+            return Err(full);
+        };
+        let setup = self.setup(key, share);
+        let scid = setup.cids.id(0);
+        let mut rng = self.secret_rng.fork("initiator");
+        let config = &self.config.handshake;
+        match Initiator::start(config, to.id, scid, &setup.params(), &mut rng) {
+            Ok(initiator) => {
+                let remote = to.remote;
+                let source = Source { carrier: to.carrier, kind: carrier.kind.carriage(), remote, local: None };
+                let connection = Connection::dial(setup, initiator, &source, now);
+                self.admit(key, connection, source.remote);
+                if let Some(id) = to.id {
+                    self.note_dialing(key, id);
+                }
+                self.touch(key);
+                Ok(ConnectionHandle(key))
+            }
+            Err(error) => {
+                self.slots.release(key);
+                self.budget.close(setup.share);
+                Err(ConnectError::Handshake(error))
+            }
+        }
+    }
+
+    /// A connection that is not drained yet; `None` for ever after.
+    pub fn connection(&mut self, handle: ConnectionHandle) -> Option<ConnectionRef<'_>> {
+        let Some(Entry::Connection(member)) = self.slots.get_mut(handle.0) else { return None };
+        let queues = connection_ref::Queues { ready: &mut self.ready, news: &mut self.news };
+        Some(ConnectionRef::new(handle, member, &mut self.budget, queues, self.now))
+    }
+
+    /// A carrier is there.
+    pub fn carrier_opened(&mut self, carrier: CarrierId, kind: CarrierKind, now: Instant) {
+        self.advance(now);
+        self.carriers.open(carrier, kind);
+    }
+
+    /// A carrier is gone, with everything that was in it. Connections that have no other way end.
+    pub fn carrier_closed(&mut self, carrier: CarrierId, now: Instant) {
+        self.advance(now);
+        self.carriers.close(carrier);
+        self.tell_members(|connection, budget| {
+            connection.on_carrier_closed(carrier, budget, now);
+        });
+    }
+
+    /// A carrier takes no bytes for now. Nothing is sent through it, and nothing on it is counted as
+    /// lost, until it is writable (spec R-EP-41).
+    pub fn carrier_blocked(&mut self, carrier: CarrierId, now: Instant) {
+        self.advance(now);
+        self.carriers.set_blocked(carrier, true);
+        self.tell_members(|connection, _| connection.on_carrier_blocked(carrier));
+    }
+
+    /// A blocked carrier takes bytes again.
+    pub fn carrier_writable(&mut self, carrier: CarrierId, now: Instant) {
+        self.advance(now);
+        self.carriers.set_blocked(carrier, false);
+        self.tell_members(|connection, _| connection.on_carrier_writable(carrier, now));
+    }
+
+    fn tell_members(&mut self, mut tell: impl FnMut(&mut Connection, &mut Budget)) {
+        for (key, entry) in self.slots.iter_mut() {
+            if let Entry::Connection(member) = entry {
+                tell(&mut member.connection, &mut self.budget);
+                self.ready.push(key, &mut member.ready);
+                self.news.push(key, &mut member.news);
+            }
+        }
+    }
+
+    /// Time moves on; it never goes back.
+    fn advance(&mut self, now: Instant) {
+        debug_assert!(now >= self.now, "time goes back");
+        self.now = self.now.max(now);
+    }
+
+    /// What a connection in the slot `key` begins with.
+    fn setup(&mut self, key: SlotKey, share: Share) -> Setup {
+        let cids = CidSource {
+            codec: self.codec.clone(),
+            reset: self.reset.clone(),
+            shard: self.config.shard,
+            slot: key.index,
+            generation: key.generation,
+        };
+        Setup {
+            config: Arc::clone(&self.config.transport),
+            provider: self.config.provider,
+            timer_granularity: self.config.timer_granularity,
+            cids,
+            share,
+            rng: self.public_rng.fork("connection"),
+        }
+    }
+
+    /// Puts a connection into its slot.
+    fn admit(&mut self, key: SlotKey, connection: Connection, remote: SocketAddr) {
+        let member = Member {
+            connection,
+            ready: Queued::default(),
+            news: Queued::default(),
+            deadline: None,
+            ephemeral: None,
+            dialing: None,
+            remote,
+        };
+        self.by_remote.insert((remote, key));
+        self.slots.put(key, Entry::Connection(Box::new(member)));
+    }
+
+    fn note_dialing(&mut self, key: SlotKey, id: NodeId) {
+        if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
+            member.dialing = Some(id);
+            self.dialing.insert(id, key);
+        }
+    }
+
+    /// A connection was spoken to: it may have something to send, and news.
+    fn touch(&mut self, key: SlotKey) {
+        if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
+            self.ready.push(key, &mut member.ready);
+            self.news.push(key, &mut member.news);
+        }
+    }
+
+    /// The slot that a connection id of ours names, if everything in it holds (spec R-EP-1).
+    fn slot_of(&self, fields: CidFields) -> Option<SlotKey> {
+        let key = SlotKey { index: fields.slot(), generation: fields.generation() };
+        (fields.shard() == self.config.shard).then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests;

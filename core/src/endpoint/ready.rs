@@ -25,7 +25,17 @@ impl ReadyQueue {
         }
     }
 
-    /// The connection at the front; the caller clears its mark with [`Queued::clear`].
+    /// The connection at the front, which stays there.
+    pub(crate) fn first(&self) -> Option<SlotKey> {
+        self.queue.front().copied()
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Takes the connection at the front; the caller clears its mark with [`Queued::clear`].
     pub(crate) fn pop(&mut self) -> Option<SlotKey> {
         self.queue.pop_front()
     }

@@ -31,26 +31,26 @@ impl<T> Slab<T> {
         Self { slots: Vec::new(), free: Vec::new(), limit }
     }
 
-    /// How many values it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    /// Puts what `make` gives into a free slot; `None` if all are taken.
+    /// Sets a slot apart for a value that follows; `None` if all are taken. Nobody finds anything in
+    /// it before [`Slab::put`].
     ///
-    /// The slot that was free longest comes last, so a generation lives as long as it can only when
-    /// the slab is busy; 2^16 uses of one slot must pass before a stale key could match again.
-    pub(crate) fn insert_with(&mut self, make: impl FnOnce(SlotKey) -> T) -> Option<SlotKey> {
+    /// 2^16 uses of one slot must pass before a stale key could match again.
+    pub(crate) fn reserve(&mut self) -> Option<SlotKey> {
         if let Some(index) = self.free.pop() {
-            let slot = self.slots.get_mut(index as usize)?;
-            let key = SlotKey { index, generation: slot.generation };
-            slot.value = Some(make(key));
-            return Some(key);
+            let slot = self.slots.get(index as usize)?;
+            return Some(SlotKey { index, generation: slot.generation });
         }
         let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < self.limit)?;
-        let key = SlotKey { index, generation: 0 };
-        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
-        Some(key)
+        self.slots.push(Slot { generation: 0, value: None });
+        Some(SlotKey { index, generation: 0 })
+    }
+
+    /// Puts a value into a slot that was set apart or holds another.
+    pub(crate) fn put(&mut self, key: SlotKey, value: T) {
+        if let Some(slot) = self.slots.get_mut(key.index as usize) {
+            debug_assert_eq!(slot.generation, key.generation, "a stale key");
+            slot.value = Some(value);
+        }
     }
 
     /// The value under `key`, if that use of the slot still lasts.
@@ -65,19 +65,32 @@ impl<T> Slab<T> {
         if slot.generation == key.generation { slot.value.as_mut() } else { None }
     }
 
-    /// Takes the value out and ends this use of the slot.
-    pub(crate) fn remove(&mut self, key: SlotKey) -> Option<T> {
+    /// Takes the value out; the slot stays set apart.
+    pub(crate) fn take(&mut self, key: SlotKey) -> Option<T> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation == key.generation { slot.value.take() } else { None }
+    }
+
+    /// Ends this use of the slot and gives what was in it.
+    pub(crate) fn release(&mut self, key: SlotKey) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation != key.generation {
             return None;
         }
-        let value = slot.value.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
-        Some(value)
+        slot.value.take()
     }
 
     /// All values with their keys, by index.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SlotKey, &T)> {
+        self.slots.iter().zip(0_u32..).filter_map(|(slot, index)| {
+            let key = SlotKey { index, generation: slot.generation };
+            slot.value.as_ref().map(|value| (key, value))
+        })
+    }
+
+    /// The same, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut T)> {
         self.slots.iter_mut().zip(0_u32..).filter_map(|(slot, index)| {
             let key = SlotKey { index, generation: slot.generation };

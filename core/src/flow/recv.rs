@@ -320,6 +320,11 @@ impl RecvCredit {
         budget.close(self.share);
     }
 
+    /// Ends the account and gives its share, for [`Budget::close`].
+    pub fn into_share(self) -> Share {
+        self.share
+    }
+
     /// The connection's part of the budget.
     pub const fn share(&self) -> &Share {
         &self.share

@@ -56,6 +56,9 @@ pub enum OpenError {
     /// The peer allows no more streams now; an event says when it does.
     #[error("the peer allows no more streams for now")]
     Blocked,
+    /// The connection is over, or was asked to end.
+    #[error("the connection is over or ending")]
+    Closed,
     /// No credit can be had for the answers to a bidirectional stream.
     #[error("the memory budget has no room for another stream")]
     NoCredit,

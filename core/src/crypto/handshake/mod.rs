@@ -111,8 +111,7 @@ impl Mode {
 }
 
 /// What a finished handshake gives: all that a connection begins with.
-///
-/// Not `Clone`, for its secrets are used once.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Established {
     /// Which end this node was.

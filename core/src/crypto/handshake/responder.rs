@@ -283,6 +283,7 @@ impl Pending {
 }
 
 /// A known node wants a connection.
+#[derive(Clone)]
 pub struct IkOffer {
     pending: Pending,
     cipher: Cipher,

@@ -1,0 +1,310 @@
+//! What an application asks of a connection. The endpoint's `ConnectionRef` hands these on.
+
+use bytes::Bytes;
+use core::net::SocketAddr;
+use thiserror::Error;
+
+use crate::crypto::identity::NodeId;
+use crate::crypto::keys::ExportError;
+use crate::crypto::reset::ResetToken;
+use crate::error::CloseReason;
+use crate::flow::{Budget, Candidate, Share};
+use crate::message::{Queued, SendDatagramError, TooLarge};
+use crate::stream::{
+    OpenError, OpenOptions, RecvAccount, RecvStream, SendStream, StreamEvent,
+};
+use crate::time::Instant;
+use crate::wire::frame::CloseCode;
+use crate::wire::header::SHORT_OVERHEAD;
+use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
+
+use super::ending::Farewell;
+use super::event::EventKind;
+use super::lifecycle::Lifecycle;
+use super::{Connection, ConnectionStats};
+
+/// Why a message was not sent. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// It is larger than the peer takes.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// No stream could be opened for it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Connection {
+    /// Who the peer is; `None` until it is proven.
+    pub fn peer(&self) -> Option<NodeId> {
+        self.lifecycle.session().map(|session| session.peer)
+    }
+
+    /// Where the peer is.
+    pub fn remote(&self) -> SocketAddr {
+        self.paths.active().source().remote
+    }
+
+    /// Why it ended, if it has.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    /// Counters, and what is now.
+    pub fn stats(&self) -> ConnectionStats {
+        let path = self.paths.active();
+        let keys = self.lifecycle.session().map(|session| session.keys.counters());
+        ConnectionStats {
+            path: *path.stats(),
+            rtt: path.rtt().smoothed(),
+            min_rtt: path.rtt().min(),
+            congestion_window: path.congestion().window(),
+            bytes_in_flight: self.ledger.in_flight(path.id()),
+            datagram_size: path.packet_size().datagram_size(),
+            ledger: self.ledger.stats(),
+            acks: self.acks.stats(),
+            keys: keys.unwrap_or_default(),
+            datagrams: self.datagrams.stats(),
+            streams: self.streams.count(),
+            credit_granted: self.credit.lease(),
+            bytes_held: self.credit.held(),
+        }
+    }
+
+    /// Opens a stream. OPEN goes out together with the first bytes.
+    pub(crate) fn open(
+        &mut self,
+        dir: Dir,
+        options: OpenOptions,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<StreamId, OpenError> {
+        if self.reason.is_some() || self.farewell.is_some() {
+            return Err(OpenError::Closed);
+        }
+        let mut account = RecvAccount { credit: &mut self.credit, budget, now };
+        self.streams.open(dir, options, &mut account)
+    }
+
+    /// The next stream that the peer opened.
+    pub(crate) fn accept(&mut self) -> Option<StreamId> {
+        self.inbound.pop_front()
+    }
+
+    /// The sending half of a stream.
+    pub(crate) fn send(&mut self, id: StreamId) -> Option<SendStream<'_>> {
+        self.streams.send(id)
+    }
+
+    /// The receiving half of a stream.
+    pub(crate) fn recv<'a>(
+        &'a mut self,
+        id: StreamId,
+        budget: &'a mut Budget,
+        now: Instant,
+    ) -> Option<RecvStream<'a>> {
+        self.streams.recv(id, RecvAccount { credit: &mut self.credit, budget, now })
+    }
+
+    /// Bytes of frames that a packet holds now.
+    fn capacity(&self) -> usize {
+        usize::from(self.paths.active().packet_size().datagram_size()).saturating_sub(SHORT_OVERHEAD)
+    }
+
+    /// Largest datagram that can be sent now; `None` if the peer takes none.
+    pub fn max_datagram_len(&self) -> Option<usize> {
+        self.datagrams.max_size(self.capacity())
+    }
+
+    /// Queues an unreliable datagram.
+    pub(crate) fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
+        let capacity = self.capacity();
+        self.datagrams.send(data, capacity)
+    }
+
+    /// The oldest datagram that came.
+    pub(crate) fn recv_datagram(&mut self) -> Option<Bytes> {
+        self.datagrams.recv(&mut self.credit)
+    }
+
+    /// Sends a whole message; its stream's id names it in `Delivered`.
+    pub(crate) fn send_message(
+        &mut self,
+        data: Bytes,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<StreamId, MessageError> {
+        if self.reason.is_some() || self.farewell.is_some() {
+            return Err(OpenError::Closed.into());
+        }
+        self.post(data, budget, now)
+    }
+
+    /// The next whole message.
+    pub(crate) fn recv_message(&mut self, budget: &mut Budget, now: Instant) -> Option<Bytes> {
+        self.fetch(budget, now)
+    }
+
+    /// Ends after everything that was written is delivered.
+    pub(crate) fn close(&mut self, code: AppCode, reason: &[u8], now: Instant) {
+        if self.reason.is_none() && self.farewell.is_none() {
+            self.farewell = Some(Farewell { code, reason: reason.to_vec() });
+            if matches!(self.lifecycle, Lifecycle::Connecting(_)) {
+                self.abort(code, reason, now);
+            }
+        }
+    }
+
+    /// Ends at once.
+    pub(crate) fn abort(&mut self, code: AppCode, reason: &[u8], now: Instant) {
+        self.end(CloseCode::App(code), reason, CloseReason::Local(code), now);
+    }
+
+    /// Derives a secret that only the two ends of this connection know (spec `03-keys.md`). `false`
+    /// before the handshake is done.
+    ///
+    /// # Errors
+    /// A label or an output of a length that cannot be.
+    pub fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<bool, ExportError> {
+        match self.lifecycle.session() {
+            Some(session) => session.keys.export(label, context, out).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The handshake's hash, equal at both ends and at no other connection: binds what stands above to
+    /// this connection. `None` before the handshake is done.
+    pub fn handshake_hash(&self) -> Option<[u8; 32]> {
+        self.lifecycle.session().map(|session| session.handshake_hash)
+    }
+
+    /// The tokens by which the peer may say that it forgot the connection.
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = &ResetToken> {
+        self.lifecycle.session().into_iter().flat_map(|session| session.cids.reset_tokens())
+    }
+
+    /// The next piece of news.
+    pub(crate) fn next_event(&mut self) -> Option<EventKind> {
+        self.gather();
+        let event = self.events.pop();
+        if self.quiet { None } else { event }
+    }
+
+    /// Whether [`Connection::next_event`] may give something.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.events.is_empty() || self.is_drained()
+    }
+
+    /// Moves the streams' news among ours; what concerns messages is dealt with here.
+    fn gather(&mut self) {
+        while self.events.is_empty() {
+            let Some(event) = self.streams.poll_event() else { return };
+            let kind = match event {
+                StreamEvent::Incoming => {
+                    self.sort_incoming();
+                    continue;
+                }
+                StreamEvent::Readable(id) if self.is_message(id) => continue,
+                StreamEvent::Writable(id) | StreamEvent::Stopped { id, .. }
+                    if self.is_message(id) =>
+                {
+                    self.continue_message(id);
+                    continue;
+                }
+                StreamEvent::Readable(id) => EventKind::Readable(id),
+                StreamEvent::Writable(id) => EventKind::Writable(id),
+                StreamEvent::Stopped { id, .. } => EventKind::Stopped(id),
+                StreamEvent::Delivered(id) => EventKind::Delivered(id),
+                StreamEvent::Available(dir) => EventKind::Openable(dir),
+            };
+            self.events.push(kind);
+        }
+    }
+
+    fn sort_incoming(&mut self) {
+        let before = self.inbound.len();
+        while let Some(id) = self.streams.accept() {
+            if !self.is_message(id) {
+                self.inbound.push_back(id);
+            }
+        }
+        if self.inbound.len() > before {
+            self.events.push(EventKind::StreamAvailable);
+        }
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_drained(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Drained)
+    }
+
+    /// Its part of the budget, to be given back.
+    pub(crate) fn into_share(self) -> Share {
+        self.credit.into_share()
+    }
+
+    /// How it looks to whom must find credit for others.
+    pub(crate) fn recall_candidate<K>(&self, key: K) -> Option<Candidate<K>> {
+        matches!(self.lifecycle, Lifecycle::Open(_)).then(|| Candidate {
+            key,
+            recallable: self.credit.recallable(),
+            lent: self.credit.share().lent(),
+            active_at: self.credit.active_at(),
+        })
+    }
+
+    /// Asks the peer for credit that it does not use.
+    pub(crate) fn ask_back(&mut self, bytes: u64, budget: &mut Budget, now: Instant) {
+        let mut account = RecvAccount { credit: &mut self.credit, budget, now };
+        self.streams.ask_back(bytes, &mut account);
+    }
+
+    /// Whether credit was wanted that the budget did not have.
+    pub(crate) fn wants_credit(&self) -> bool {
+        self.credit.is_hungry()
+    }
+
+    /// The budget has something again.
+    pub(crate) fn top_up(&mut self, budget: &mut Budget, now: Instant) {
+        let mut account = RecvAccount { credit: &mut self.credit, budget, now };
+        self.streams.top_up(&mut account);
+    }
+
+    /// A carrier is gone.
+    pub(crate) fn on_carrier_closed(
+        &mut self,
+        carrier: CarrierId,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        use crate::path::CarrierLoss;
+        match self.paths.on_carrier_closed(carrier, now) {
+            CarrierLoss::Survived(events) => self.on_path_events(events, budget, now),
+            CarrierLoss::Fatal => {
+                if self.reason.is_none() {
+                    self.end_now(CloseReason::CarrierLost);
+                }
+            }
+        }
+    }
+
+    /// A carrier takes no bytes for now: silence on it proves nothing.
+    pub(crate) fn on_carrier_blocked(&mut self, carrier: CarrierId) {
+        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
+            self.ledger.on_suspended(path.id());
+        }
+    }
+
+    /// It takes bytes again.
+    pub(crate) fn on_carrier_writable(&mut self, carrier: CarrierId, now: Instant) {
+        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
+            self.ledger.on_resumed(path.id(), now);
+        }
+    }
+}

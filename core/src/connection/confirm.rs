@@ -1,0 +1,279 @@
+//! From handshake packets to keys, and from keys to the certainty that the peer has them.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crate::crypto::handshake::{
+    Established, HandshakeError, IkOffer, Initiator, InitiatorStep,
+};
+use crate::crypto::keys::PacketKeys;
+use crate::error::CloseReason;
+use crate::path::Source;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::id::{PathId, Side};
+
+use super::cids::RemoteCids;
+use super::connecting::Answered;
+use super::event::EventKind;
+use super::lifecycle::{Confirmation, Lifecycle, Resend, Session};
+use super::{Connection, Setup};
+
+impl Connection {
+    /// The peer began by `IKpsk0+psk2` and we answered with `answer`; its first packet confirms it.
+    pub(crate) fn answered(
+        setup: Setup,
+        established: Established,
+        answer: Vec<u8>,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let until = now + setup.config.handshake_timeout;
+        let confirmation = Confirmation::Awaiting { answer, until };
+        Self::with_keys(setup, established, confirmation, source, now)
+    }
+
+    /// The peer began by `XXpsk0+psk3` and completed it.
+    pub(crate) fn accepted(
+        setup: Setup,
+        established: Established,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let confirmed = Confirmation::Confirmed;
+        let mut connection = Self::with_keys(setup, established, confirmed, source, now);
+        connection.on_confirmed();
+        connection
+    }
+
+    /// The peer completed its handshake, and the application does not want it. Nobody hears of it.
+    pub(crate) fn refused(
+        setup: Setup,
+        established: Established,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let mut connection = Self::accepted(setup, established, source, now);
+        connection.quiet = true;
+        connection.turn_away(now);
+        connection
+    }
+
+    /// The answer could not be made: the connection is over before it began.
+    pub(crate) fn stillborn(
+        setup: Setup,
+        error: HandshakeError,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let mut connection =
+            Self::new(setup, Side::Responder, Lifecycle::Drained, source, now);
+        connection.end_now(CloseReason::Handshake(error.to_string()));
+        connection
+    }
+
+    fn with_keys(
+        setup: Setup,
+        established: Established,
+        confirmation: Confirmation,
+        source: &Source,
+        now: Instant,
+    ) -> Self {
+        let mut connection = Self::new(setup, Side::Responder, Lifecycle::Drained, source, now);
+        connection.open_session(established, confirmation, None);
+        connection
+    }
+
+    /// There are keys: packets can flow.
+    fn open_session(
+        &mut self,
+        established: Established,
+        confirmation: Confirmation,
+        keys: Option<PacketKeys>,
+    ) {
+        self.side = established.side;
+        self.learn(&established);
+        let keys = keys.unwrap_or_else(|| self.keys_of(&established));
+        let token = established.peer_params.reset_token;
+        let session = Session {
+            keys,
+            peer: established.peer,
+            cids: RemoteCids::new(established.peer_cid, token, PathId(0)),
+            confirmation,
+            handshake_hash: established.handshake_hash,
+        };
+        self.lifecycle = Lifecycle::Open(Box::new(session));
+    }
+
+    fn keys_of(&self, established: &Established) -> PacketKeys {
+        let Established { cipher, side, secrets, .. } = established;
+        PacketKeys::new(self.provider, *cipher, *side, secrets, self.config.key_limits)
+    }
+
+    /// The peer has the keys.
+    fn on_confirmed(&mut self) {
+        if let Some(session) = self.lifecycle.session_mut() {
+            session.confirmation = Confirmation::Confirmed;
+            session.keys.on_confirmed();
+        }
+        self.paths.on_address_proven();
+        // Who finished the handshake last hears so at once.
+        self.ping = true;
+        if self.side == Side::Responder {
+            self.events.push(EventKind::Connected);
+        }
+    }
+
+    /// A packet opened: whoever sent it has the keys.
+    pub(super) fn on_proof(&mut self) {
+        let confirmed = self
+            .lifecycle
+            .session()
+            .is_none_or(|session| matches!(session.confirmation, Confirmation::Confirmed));
+        if !confirmed {
+            self.on_confirmed();
+        }
+    }
+
+    /// A handshake packet for this connection. Returns whether it was one that mattered.
+    pub(crate) fn on_handshake(
+        &mut self,
+        packet: &mut [u8],
+        rng: &mut Rng,
+        now: Instant,
+    ) -> bool {
+        match &mut self.lifecycle {
+            Lifecycle::Connecting(connecting) => {
+                let Some(initiator) = connecting.take() else { return false };
+                let step = initiator.on_packet(packet);
+                self.on_step(step, rng, now)
+            }
+            Lifecycle::Open(session) => match &mut session.confirmation {
+                // The responder asks again: what we finished with was lost.
+                Confirmation::Repeating { resend, .. } => {
+                    resend.hurry(now);
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn on_step(
+        &mut self,
+        step: InitiatorStep,
+        rng: &mut Rng,
+        now: Instant,
+    ) -> bool {
+        match step {
+            InitiatorStep::Established { established, reply } => {
+                self.on_established(*established, reply, now);
+            }
+            InitiatorStep::Retry(initiator) => self.ask_again(initiator, now),
+            InitiatorStep::OtherVersion(restart) => match restart.begin(rng) {
+                Ok(initiator) => self.ask_again(initiator, now),
+                Err(error) => self.end_now(CloseReason::Handshake(error.to_string())),
+            },
+            InitiatorStep::Refused(refusal) => self.end_now(CloseReason::Refused(refusal)),
+            InitiatorStep::Failed(error) => self.end_now(CloseReason::Handshake(error.to_string())),
+            InitiatorStep::Discarded(initiator, _) => {
+                if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
+                    connecting.put_back(initiator);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    fn ask_again(&mut self, initiator: Initiator, now: Instant) {
+        if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
+            connecting.put_back(initiator);
+            connecting.resend.hurry(now);
+        }
+    }
+
+    fn on_established(
+        &mut self,
+        established: Established,
+        reply: Option<Vec<u8>>,
+        now: Instant,
+    ) {
+        let patience = self.config.handshake_timeout;
+        let confirmation = match reply {
+            Some(last) => {
+                Confirmation::Repeating { last, resend: Resend::new(patience, now) }
+            }
+            None => Confirmation::Confirmed,
+        };
+        let confirmed = matches!(confirmation, Confirmation::Confirmed);
+        self.open_session(established, confirmation, None);
+        self.idle.on_heard(now);
+        self.events.push(EventKind::Connected);
+        if confirmed {
+            self.on_confirmed();
+        } else {
+            self.ping = true;
+        }
+    }
+
+    /// The answer to the peer's question, for a duplicate of it; `None` once it is confirmed.
+    pub(crate) fn answer_again(&self) -> Option<&[u8]> {
+        match &self.lifecycle {
+            Lifecycle::Open(session) => match &session.confirmation {
+                Confirmation::Awaiting { answer, .. } => Some(answer),
+                _ => None,
+            },
+            Lifecycle::Connecting(connecting) => {
+                connecting.answered.as_ref().map(|answered| &*answered.answer)
+            }
+            _ => None,
+        }
+    }
+
+    /// The peer's own question shows that the way is open: ask again at once.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
+            connecting.resend.hurry(now);
+        }
+    }
+
+    /// The peer began as well, and its attempt is kept: answers it. Our own rests.
+    pub(crate) fn answer_rival(
+        &mut self,
+        offer: IkOffer,
+        rng: &mut Rng,
+        now: Instant,
+    ) -> Option<Vec<u8>> {
+        let Lifecycle::Connecting(connecting) = &self.lifecycle else { return None };
+        let scid = self.cids.first();
+        let (answer, established) = offer.accept(scid, &connecting.params, rng).ok()?;
+        let keys = self.keys_of(&established);
+        let established = *established;
+        let answered = Answered { established, keys, answer: answer.clone() };
+        if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
+            connecting.on_answered(answered, now);
+        }
+        Some(answer)
+    }
+
+    /// A packet for a connection that we began: if it opens under the keys of the peer's own attempt,
+    /// that attempt is the connection.
+    pub(super) fn try_rival(&mut self, packet: &mut [u8], now: Instant) -> bool {
+        let pto = self.paths.active().pto();
+        let Lifecycle::Connecting(connecting) = &mut self.lifecycle else { return false };
+        let Some(answered) = &mut connecting.answered else { return false };
+        // Opening marks the number as seen, so it is tried on a copy.
+        let mut probe = packet.to_vec();
+        if answered.keys.clone().open(&mut probe, pto, now).is_err() {
+            return false;
+        }
+        let Some(answered) = connecting.answered.take() else { return false };
+        let Answered { established, keys, .. } = *answered;
+        self.open_session(established, Confirmation::Confirmed, Some(keys));
+        self.on_confirmed();
+        true
+    }
+}

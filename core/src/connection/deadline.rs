@@ -1,0 +1,142 @@
+//! When the connection next cares, and what it does then. Every deadline is computed from what the parts
+//! remember; nothing is armed, so nothing can be forgotten.
+
+use crate::error::CloseReason;
+use crate::flow::Budget;
+use crate::path::PathEvent;
+use crate::recovery::Fired;
+use crate::time::{Instant, earliest};
+
+use super::Connection;
+use super::event::EventKind;
+use super::lifecycle::{Confirmation, Lifecycle};
+
+impl Connection {
+    /// The next instant at which [`Connection::on_deadline`] has something to do. To be asked when
+    /// nothing is left to send.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.lifecycle {
+            Lifecycle::Connecting(connecting) => connecting.deadline(),
+            Lifecycle::Open(session) => {
+                let confirmation = match &session.confirmation {
+                    Confirmation::Confirmed => None,
+                    Confirmation::Awaiting { until, .. } => Some(*until),
+                    Confirmation::Repeating { resend, .. } => Some(resend.deadline()),
+                };
+                earliest([confirmation, self.open_deadline()])
+            }
+            Lifecycle::Closing(_, closing) => Some(closing.until),
+            Lifecycle::Draining { until } => Some(*until),
+            Lifecycle::Drained => None,
+        }
+    }
+
+    fn open_deadline(&self) -> Option<Instant> {
+        let path = self.paths.active();
+        earliest([
+            self.acks.deadline(),
+            self.ledger.deadline(path.id(), path.rtt()),
+            self.paths.deadline(),
+            self.credit.deadline(path.pto()),
+            self.messages.deadline(),
+            self.idle.deadline(self.streams.expects_data(), path.pto()),
+        ])
+    }
+
+    /// Fires what is due, in the order of the parts below.
+    pub(crate) fn on_deadline(&mut self, budget: &mut Budget, now: Instant) {
+        match &self.lifecycle {
+            Lifecycle::Connecting(connecting) => {
+                if connecting.resend.given_up(now) {
+                    let waited = self.config.handshake_timeout;
+                    self.end_now(CloseReason::HandshakeTimeout(waited));
+                }
+            }
+            Lifecycle::Open(_) => self.on_open_deadline(budget, now),
+            Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
+            Lifecycle::Draining { until } if *until <= now => self.finish(),
+            _ => {}
+        }
+    }
+
+    fn on_open_deadline(&mut self, budget: &mut Budget, now: Instant) {
+        let given_up = match self.lifecycle.session().map(|session| &session.confirmation) {
+            Some(Confirmation::Awaiting { until, .. }) => *until <= now,
+            Some(Confirmation::Repeating { resend, .. }) => resend.given_up(now),
+            _ => false,
+        };
+        if given_up {
+            let waited = self.config.handshake_timeout;
+            self.end_now(CloseReason::HandshakeTimeout(waited));
+            return;
+        }
+        self.acks.on_deadline(now);
+        if self.on_ledger_deadline(budget, now) {
+            return;
+        }
+        for event in self.paths.on_deadline(now) {
+            self.on_path_events(Some(event), budget, now);
+        }
+        let pto = self.paths.active().pto();
+        if let Err(violation) = self.credit.on_deadline(pto, now) {
+            self.end_by_violation(violation, now);
+            return;
+        }
+        self.give_up_messages(budget, now);
+        if self.idle.expiry(pto) <= now {
+            self.end_now(CloseReason::IdleTimeout(self.idle.timeout()));
+            return;
+        }
+        let keep_alive = self.idle.keep_alive(self.streams.expects_data());
+        self.ping |= keep_alive.is_some_and(|at| at <= now);
+    }
+
+    /// Losses and probes. Returns whether the connection ended.
+    fn on_ledger_deadline(&mut self, budget: &mut Budget, now: Instant) -> bool {
+        let path = self.paths.active();
+        let (id, rtt) = (path.id(), *path.rtt());
+        if self.ledger.deadline(id, &rtt).is_none_or(|at| at > now) {
+            return false;
+        }
+        match self.ledger.on_deadline(id, &rtt, &mut self.settled, now) {
+            Fired::Nothing => {}
+            Fired::Probe { count } => {
+                self.probes = count;
+                let unanswered = self.ledger.unanswered_probes();
+                self.paths.active_mut().on_probe_timeout(unanswered);
+            }
+            Fired::PeerLost { probes, waited } => {
+                self.end_now(CloseReason::PeerLost { probes, waited });
+                return true;
+            }
+        }
+        self.settle(budget, now);
+        false
+    }
+
+    /// What the paths say of themselves.
+    pub(super) fn on_path_events(
+        &mut self,
+        events: impl IntoIterator<Item = PathEvent>,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        for event in events {
+            match event {
+                PathEvent::Moved { to, .. } => {
+                    if let Some(path) = self.paths.get(to) {
+                        let remote = path.source().remote;
+                        self.events.push(EventKind::PathChanged { remote });
+                    }
+                }
+                PathEvent::Dropped(path) => {
+                    self.ledger.declare_lost_all(path, &mut self.settled);
+                    self.settle(budget, now);
+                    if let Some(session) = self.lifecycle.session_mut() {
+                        session.cids.on_path_gone(path);
+                    }
+                }
+            }
+        }
+    }
+}

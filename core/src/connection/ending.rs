@@ -1,0 +1,136 @@
+//! How a connection ends: once, with one cause.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+
+use crate::error::{CloseReason, TransportCode, Violation};
+use crate::time::Instant;
+use crate::wire::frame::{CloseCode, CloseFrame, MAX_REASON};
+use crate::wire::id::AppCode;
+
+use super::Connection;
+use super::event::EventKind;
+use super::lifecycle::{Closing, Lifecycle};
+
+/// Probe time-outs for which an ended connection still hears late packets (RFC 9000 section 10.2).
+const LATE_PTOS: u32 = 3;
+
+/// A close that waits until what was written is delivered.
+#[derive(Clone, Debug)]
+pub(super) struct Farewell {
+    /// The application's code.
+    pub(super) code: AppCode,
+    /// Its reason.
+    pub(super) reason: Vec<u8>,
+}
+
+impl Connection {
+    /// Ends without a word to the peer: there is nobody to say it to, or no keys to say it with.
+    pub(super) fn end_now(&mut self, reason: CloseReason) {
+        self.on_end(reason);
+        self.lifecycle = Lifecycle::Drained;
+        self.events.push(EventKind::Drained);
+    }
+
+    /// Ends, and says why.
+    pub(super) fn end(
+        &mut self,
+        code: CloseCode,
+        said: &[u8],
+        reason: CloseReason,
+        now: Instant,
+    ) {
+        let until = now + self.paths.active().pto() * LATE_PTOS;
+        match mem::replace(&mut self.lifecycle, Lifecycle::Drained) {
+            Lifecycle::Open(session) => {
+                self.lifecycle = Lifecycle::Closing(session, Closing::new(code, cut(said), until));
+                self.on_end(reason);
+            }
+            Lifecycle::Connecting(_) => self.end_now(reason),
+            other => self.lifecycle = other,
+        }
+    }
+
+    /// The peer broke a rule.
+    pub(super) fn end_by_violation(&mut self, violation: Violation, now: Instant) {
+        let code = CloseCode::Transport(violation.code as u64);
+        let reason = CloseReason::Violation(violation);
+        self.end(code, violation.what.as_bytes(), reason, now);
+    }
+
+    /// A key protects no more.
+    pub(super) fn end_by_limit(&mut self, now: Instant) {
+        let code = CloseCode::Transport(TransportCode::AeadLimit as u64);
+        self.end(code, b"a key reached its limit", CloseReason::AeadLimit, now);
+    }
+
+    /// The application did not want the peer.
+    pub(super) fn turn_away(&mut self, now: Instant) {
+        let code = CloseCode::Transport(TransportCode::Refused as u64);
+        self.end(code, b"", CloseReason::Local(AppCode(0)), now);
+    }
+
+    /// CLOSE came.
+    pub(super) fn end_by_peer(&mut self, close: &CloseFrame<'_>, now: Instant) {
+        let reason = String::from_utf8_lossy(close.reason).into_owned();
+        let refused = CloseCode::Transport(TransportCode::Refused as u64);
+        self.drain(
+            match close.code {
+                code if code == refused => {
+                    CloseReason::Refused(crate::error::Refusal::NotAllowed)
+                }
+                CloseCode::App(code) => CloseReason::Peer { code, reason },
+                CloseCode::Transport(code) => CloseReason::PeerTransport { code, reason },
+            },
+            now,
+        );
+    }
+
+    /// Ends in silence, but keeps the slot until late packets have died out.
+    pub(super) fn drain(&mut self, reason: CloseReason, now: Instant) {
+        let until = now + self.paths.active().pto() * LATE_PTOS;
+        if matches!(self.lifecycle, Lifecycle::Open(_)) {
+            self.lifecycle = Lifecycle::Draining { until };
+            self.on_end(reason);
+        }
+    }
+
+    /// The time for late packets is over.
+    pub(super) fn finish(&mut self) {
+        self.lifecycle = Lifecycle::Drained;
+        self.events.push(EventKind::Drained);
+    }
+
+    fn on_end(&mut self, reason: CloseReason) {
+        if self.reason.is_none() {
+            self.events.push(EventKind::Closed(reason.clone()));
+            self.reason = Some(reason);
+        }
+        self.farewell = None;
+    }
+
+    /// CLOSE may follow what was delivered (spec R-CLOSE-5).
+    pub(super) fn close_if_delivered(&mut self, now: Instant) {
+        let delivered = self.farewell.is_some()
+            && self.streams.is_flushed()
+            && self.outbox.is_empty()
+            && !self.datagrams.is_pending();
+        if let Some(farewell) = self.farewell.take_if(|_| delivered) {
+            let Farewell { code, reason } = farewell;
+            self.end(CloseCode::App(code), &reason, CloseReason::Local(code), now);
+        }
+    }
+}
+
+/// At most 64 bytes, and no half character at the end (spec R-CLOSE-10).
+fn cut(reason: &[u8]) -> &[u8] {
+    let Some(short) = reason.get(..MAX_REASON) else { return reason };
+    match core::str::from_utf8(short) {
+        Ok(_) => short,
+        Err(error) if error.error_len().is_none() => {
+            short.get(..error.valid_up_to()).unwrap_or_default()
+        }
+        Err(_) => short,
+    }
+}

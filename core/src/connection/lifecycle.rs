@@ -1,0 +1,170 @@
+//! Where a connection stands. Each state holds only its own data.
+//!
+//! ```text
+//!              R2, X2                                     3 PTO
+//!  Connecting ────────► Open ──── close, violation ──► Closing ────┐
+//!      │   ▲              │  └──── CLOSE, reset ─────► Draining ───┤ 3 PTO
+//!      │   └─ the peer    └─────── time-out ──────────────────────►▼
+//!      │      began as well (see `connecting.rs`)               Drained
+//!      └──────── refused, time-out ─────────────────────────────►
+//! ```
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::crypto::identity::NodeId;
+use crate::crypto::keys::PacketKeys;
+use crate::time::Instant;
+use crate::wire::frame::CloseCode;
+
+use super::cids::RemoteCids;
+use super::connecting::Connecting;
+
+/// Where a connection stands.
+#[derive(Clone)]
+pub(crate) enum Lifecycle {
+    /// We began, and have no keys yet.
+    Connecting(Box<Connecting>),
+    /// Packets flow.
+    Open(Box<Session>),
+    /// We sent CLOSE; it is repeated to whoever still sends.
+    Closing(Box<Session>, Closing),
+    /// The peer sent CLOSE, or forgot us: silence until late packets have died out.
+    Draining {
+        /// When the slot is free.
+        until: Instant,
+    },
+    /// Over.
+    Drained,
+}
+
+impl Lifecycle {
+    /// The keys and what belongs to them, while packets flow.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Open(session) | Self::Closing(session, _) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn session_mut(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::Open(session) | Self::Closing(session, _) => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// What two nodes that have agreed on keys know of each other.
+#[derive(Clone)]
+pub(crate) struct Session {
+    /// Opens and seals.
+    pub(crate) keys: PacketKeys,
+    /// Who the peer is, proven.
+    pub(crate) peer: NodeId,
+    /// By which ids to address it.
+    pub(crate) cids: RemoteCids,
+    /// Whether the peer is known to have the keys.
+    pub(crate) confirmation: Confirmation,
+    /// Channel binding: the handshake's hash, equal on both sides.
+    pub(crate) handshake_hash: [u8; 32],
+}
+
+/// Whether the peer has shown that it has the keys.
+#[derive(Clone, Debug)]
+pub(crate) enum Confirmation {
+    /// It has.
+    Confirmed,
+    /// We answered and wait for its first packet. Until then only the answer is sent, and only again
+    /// when asked again (spec R-EP-18).
+    Awaiting {
+        /// The answer's bytes, for a duplicate of the question.
+        answer: Vec<u8>,
+        /// When the attempt is given up.
+        until: Instant,
+    },
+    /// We finished (`X3`) and wait for the responder's first packet. What we finished with is sent
+    /// again until then.
+    Repeating {
+        /// The bytes of `X3`.
+        last: Vec<u8>,
+        /// How often and when they were sent.
+        resend: Resend,
+    },
+}
+
+/// A handshake packet that is sent until it is answered: after 250 ms, doubling to 4 s.
+#[derive(Clone, Debug)]
+pub(crate) struct Resend {
+    sent: u32,
+    next: Instant,
+    give_up: Instant,
+}
+
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(4);
+
+impl Resend {
+    /// Due at once, given up after `patience`.
+    pub(crate) fn new(patience: Duration, now: Instant) -> Self {
+        Self { sent: 0, next: now, give_up: now + patience }
+    }
+
+    /// Whether to send now.
+    pub(crate) fn due(&self, now: Instant) -> bool {
+        self.next <= now
+    }
+
+    /// Whether to stop.
+    pub(crate) fn given_up(&self, now: Instant) -> bool {
+        self.give_up <= now
+    }
+
+    /// It was sent. `jitter`, drawn at random, spreads many senders apart by up to an eighth.
+    pub(crate) fn on_sent(&mut self, jitter: u64, now: Instant) {
+        let wait = (FIRST * (1 << self.sent.min(4))).min(LONGEST);
+        let eighth = u64::try_from(wait.as_nanos() / 8).unwrap_or(1).max(1);
+        self.sent += 1;
+        self.next = now + wait + Duration::from_nanos(jitter % eighth);
+    }
+
+    /// Something proves that the way is open: send at once.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.next = self.next.min(now);
+    }
+
+    /// The next thing to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.next.min(self.give_up)
+    }
+}
+
+/// A CLOSE that was sent and is repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    /// Its code.
+    pub(crate) code: CloseCode,
+    /// Its reason, at most 64 bytes.
+    pub(crate) reason: Vec<u8>,
+    /// When it is enough.
+    pub(crate) until: Instant,
+    /// Packets that came meanwhile.
+    heard: u32,
+    /// Whether CLOSE is to be sent (again).
+    pub(crate) due: bool,
+}
+
+impl Closing {
+    /// CLOSE is due now, and the state ends at `until`.
+    pub(crate) fn new(code: CloseCode, reason: &[u8], until: Instant) -> Self {
+        Self { code, reason: reason.to_vec(), until, heard: 0, due: true }
+    }
+
+    /// Still packets: CLOSE again after the 1st, 2nd, 4th, 8th (spec R-CLOSE-6).
+    pub(crate) fn on_packet(&mut self) {
+        self.heard = self.heard.saturating_add(1);
+        self.due |= self.heard.is_power_of_two();
+    }
+}

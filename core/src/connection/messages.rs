@@ -1,0 +1,137 @@
+//! Whole messages over streams of their own: which streams they are, and moving their bytes.
+
+use bytes::Bytes;
+
+use crate::flow::Budget;
+use crate::message::{Message, Outgoing, PROTOCOL};
+use crate::stream::{OpenOptions, RecvAccount, StreamProtocol};
+use crate::time::Instant;
+use crate::wire::frame::Frame;
+use crate::wire::id::{AppCode, Dir, StreamId};
+use crate::wire::open::OpenFrame;
+
+use super::Connection;
+use super::calls::MessageError;
+use super::event::EventKind;
+
+/// The code in STOP for a message that is not taken.
+pub(super) const GIVEN_UP: AppCode = AppCode(1);
+
+impl Connection {
+    /// Whether a stream carries a message.
+    pub(super) fn is_message(&self, id: StreamId) -> bool {
+        let protocol = self.streams.info(id).map(|info| &info.protocol);
+        protocol == Some(&StreamProtocol::Number(PROTOCOL))
+    }
+
+    /// Sends a message whole. See [`Connection::send_message`].
+    pub(super) fn post(
+        &mut self,
+        data: Bytes,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<StreamId, MessageError> {
+        let Outgoing { data } = Outgoing::new(data, self.peer_max_message)?;
+        let mut options = OpenOptions::new(StreamProtocol::Number(PROTOCOL));
+        options.size = Some(data.len() as u64);
+        let mut account = RecvAccount { credit: &mut self.credit, budget, now };
+        let id = self.streams.open(Dir::Uni, options, &mut account)?;
+        self.outbox.push_back((id, data));
+        self.continue_message(id);
+        Ok(id)
+    }
+
+    /// Writes what a message's stream takes now; the rest follows when there is room.
+    pub(super) fn continue_message(&mut self, id: StreamId) {
+        let Some(at) = self.outbox.iter().position(|(waiting, _)| *waiting == id) else { return };
+        let Some((_, rest)) = self.outbox.get_mut(at) else { return };
+        let done = self.streams.send(id).is_none_or(|mut stream| {
+            let taken = stream.write(rest.clone()).unwrap_or(rest.len());
+            let _ = rest.split_to(taken.min(rest.len()));
+            rest.is_empty() && stream.finish().is_ok() || stream.stopped().is_some()
+        });
+        if done {
+            self.outbox.remove(at);
+        }
+    }
+
+    /// A message may have begun.
+    pub(super) fn on_message_open(
+        &mut self,
+        open: &OpenFrame<'_>,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        let (refused, given_up) = match self.messages.on_open(open, now) {
+            Ok(evicted) => (None, evicted.map(|evicted| evicted.0)),
+            Err(_) => (Some(open.id), None),
+        };
+        for id in [refused, given_up].into_iter().flatten() {
+            self.stop_message(id, budget, now);
+        }
+        let account = RecvAccount { credit: &mut self.credit, budget, now };
+        if refused.is_none()
+            && let Some(size) = open.size
+            && let Some(mut stream) = self.streams.recv(open.id, account)
+        {
+            stream.request(size);
+        }
+    }
+
+    /// Bytes or the end of a message's stream came.
+    pub(super) fn on_message_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        let (id, highest) = match frame {
+            Frame::Stream(stream) => (stream.id, stream.offset + stream.data.len() as u64),
+            Frame::Skip { id, .. } => return self.stop_message(*id, budget, now),
+            Frame::Reset(reset) => return self.messages.on_reset(reset.id),
+            _ => return,
+        };
+        let account = RecvAccount { credit: &mut self.credit, budget, now };
+        let Some(stream) = self.streams.recv(id, account) else { return };
+        let (arrived, end) = (stream.contiguous_end(), stream.final_size());
+        drop(stream);
+        match self.messages.on_progress(id, arrived, highest, end, now) {
+            Ok(_) => {}
+            Err(_) => self.stop_message(id, budget, now),
+        }
+        if self.messages.is_readable() {
+            self.events.push(EventKind::MessageReceived);
+        }
+    }
+
+    fn stop_message(&mut self, id: StreamId, budget: &mut Budget, now: Instant) {
+        if !self.is_message(id) {
+            return;
+        }
+        self.messages.on_reset(id);
+        let account = RecvAccount { credit: &mut self.credit, budget, now };
+        if let Some(mut stream) = self.streams.recv(id, account) {
+            stream.stop(GIVEN_UP);
+        }
+    }
+
+    /// Gives up messages that have been silent for too long.
+    pub(super) fn give_up_messages(&mut self, budget: &mut Budget, now: Instant) {
+        while let Some(evicted) = self.messages.on_deadline(now) {
+            self.stop_message(evicted.0, budget, now);
+        }
+    }
+
+    /// The next whole message.
+    pub(super) fn fetch(&mut self, budget: &mut Budget, now: Instant) -> Option<Bytes> {
+        let id = self.messages.take_whole()?;
+        let account = RecvAccount { credit: &mut self.credit, budget, now };
+        let mut stream = self.streams.recv(id, account)?;
+        let mut chunks = alloc::vec::Vec::new();
+        while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX) {
+            stream.release(chunk.data.len() as u64);
+            chunks.push(chunk.data);
+        }
+        Some(Message::join(id, chunks).data)
+    }
+}

@@ -1,0 +1,293 @@
+//! List one: what came in.
+
+use core::time::Duration;
+
+use crate::crypto::keys::{KeyPhase, OpenError};
+use crate::crypto::reset::is_reset;
+use crate::error::{CloseReason, TransportCode, Violation};
+use crate::flow::Budget;
+use crate::message::PROTOCOL;
+use crate::path::{Arrival, Source};
+use crate::recovery::ReceivedPacket;
+use crate::stream::{Accepted, RecvAccount};
+use crate::time::Instant;
+use crate::wire::frame::{Frame, frames};
+use crate::wire::id::{CreditTarget, Ecn, PathId};
+use crate::wire::open::Protocol;
+
+use super::Connection;
+use super::event::EventKind;
+use super::lifecycle::Lifecycle;
+
+/// What a frame needs to know of the packet that it came in.
+#[derive(Clone, Copy)]
+struct Context {
+    path: PathId,
+    phase: KeyPhase,
+    now: Instant,
+}
+
+impl Connection {
+    /// A short packet for this connection.
+    pub(crate) fn on_datagram(
+        &mut self,
+        source: &Source,
+        ecn: Option<Ecn>,
+        packet: &mut [u8],
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        if self.is_connecting() && !self.try_rival(packet, now) {
+            return;
+        }
+        match &self.lifecycle {
+            Lifecycle::Connecting(_) => {}
+            Lifecycle::Open(_) => {
+                if let Err(violation) = self.receive(source, ecn, packet, budget, now) {
+                    self.end_by_violation(violation, now);
+                }
+            }
+            Lifecycle::Closing(..) => self.receive_late(packet, now),
+            Lifecycle::Draining { .. } | Lifecycle::Drained => {}
+        }
+    }
+
+    fn receive(
+        &mut self,
+        source: &Source,
+        ecn: Option<Ecn>,
+        packet: &mut [u8],
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let len = packet.len();
+        let pto = self.paths.active().pto();
+        let Lifecycle::Open(session) = &mut self.lifecycle else { return Ok(()) };
+        let opened = match session.keys.open(packet, pto, now) {
+            Ok(opened) => opened,
+            Err(OpenError::Violation(violation)) => return Err(violation),
+            Err(OpenError::AeadLimit) => {
+                self.end_by_limit(now);
+                return Ok(());
+            }
+            Err(_) => {
+                if is_reset(packet, session.cids.reset_tokens()) {
+                    self.on_reset(now);
+                }
+                return Ok(());
+            }
+        };
+        self.on_proof();
+        self.idle.on_heard(now);
+        let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
+        let arrival = if newest { Arrival::Newest } else { Arrival::Late };
+        let Some(path) = self.on_way(source, len, arrival, budget, now) else { return Ok(()) };
+        let context = Context { path, phase: opened.phase, now };
+        let (mut ack_eliciting, mut moving, mut whole, mut empty) = (false, false, true, true);
+        for frame in frames(opened.payload) {
+            let frame = frame?;
+            empty = false;
+            ack_eliciting |= frame.is_ack_eliciting();
+            moving |= !is_probing(&frame);
+            whole &= self.on_frame(&frame, context, budget)?;
+        }
+        if empty {
+            return Err(Violation::new(TransportCode::Protocol, "a packet without a frame"));
+        }
+        if whole {
+            let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
+            self.acks.on_packet(packet, now);
+        }
+        if newest && moving {
+            let event = self.paths.on_moving_packet(path, now);
+            self.on_path_events(event, budget, now);
+        }
+        self.widen_replay_window(now);
+        Ok(())
+    }
+
+    /// The path that a packet came on. `None`: it says nothing that can be answered.
+    fn on_way(
+        &mut self,
+        source: &Source,
+        len: usize,
+        arrival: Arrival,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Option<PathId> {
+        let seen = self.paths.on_packet(source, len, arrival, now);
+        let dropped = seen.dropped.map(crate::path::PathEvent::Dropped);
+        self.on_path_events(dropped, budget, now);
+        let path = seen.path?;
+        if seen.opened && !self.address_path(path) {
+            // No id is left that the peer could not be followed by (spec R-EP-5).
+            self.paths.close(path);
+            return None;
+        }
+        Some(path)
+    }
+
+    /// Sees to it that a path has a connection id of its own.
+    fn address_path(&mut self, path: PathId) -> bool {
+        self.lifecycle.session_mut().is_some_and(|session| session.cids.of_path(path).is_some())
+    }
+
+    /// One frame. `false`: the packet is not acknowledged, because a part of it could not be kept.
+    fn on_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        context: Context,
+        budget: &mut Budget,
+    ) -> Result<bool, Violation> {
+        let Context { path, phase, now } = context;
+        match frame {
+            Frame::Padding { .. }
+            | Frame::Ping
+            | Frame::Params { .. }
+            | Frame::DataBlocked { .. }
+            | Frame::Unknown { .. } => {}
+            Frame::Ack(ack) => {
+                if let Some(session) = self.lifecycle.session_mut() {
+                    session.keys.on_ack(ack.largest, phase)?;
+                }
+                self.ledger.on_ack(ack, &mut self.settled, now)?;
+                self.settle(budget, now);
+            }
+            Frame::MaxData { limit } => _ = self.allowed.on_max(*limit),
+            Frame::CreditRecall { target: CreditTarget::Connection, total } => {
+                self.allowed.on_recall(*total);
+            }
+            Frame::CreditReturned {
+                target: target @ (CreditTarget::Connection | CreditTarget::Streams(_)),
+                total,
+            } => self.credit.on_returned(*target, *total, budget)?,
+            Frame::StreamsBlocked { dir, limit } => {
+                self.credit.on_streams_blocked(*dir, *limit, budget);
+            }
+            Frame::Open(_)
+            | Frame::Stream(_)
+            | Frame::Skip { .. }
+            | Frame::Reset(_)
+            | Frame::Stop(_)
+            | Frame::MaxStreamData { .. }
+            | Frame::StreamDataBlocked { .. }
+            | Frame::MaxStreams { .. }
+            | Frame::CreditRecall { .. }
+            | Frame::CreditReturned { .. } => return self.on_stream_frame(frame, budget, now),
+            Frame::Datagram { data } => {
+                if self.datagrams.on_frame(data, &mut self.credit, budget)? {
+                    self.events.push(EventKind::DatagramReceived);
+                }
+            }
+            Frame::NewCid(new) => {
+                if let Some(session) = self.lifecycle.session_mut() {
+                    session.cids.on_new(new)?;
+                }
+            }
+            Frame::RetireCid { sequence } => self.cids.on_retire(*sequence)?,
+            Frame::PathChallenge { token } => self.paths.on_challenge(path, *token),
+            Frame::PathResponse { token } => {
+                let event = self.paths.on_response(*token, now);
+                self.on_path_events(event, budget, now);
+            }
+            Frame::ObservedAddress { sequence, address } => {
+                if self.paths.on_observed(*sequence, *address) {
+                    self.events.push(EventKind::AddressObserved(*address));
+                }
+            }
+            Frame::Close(close) => self.end_by_peer(close, now),
+        }
+        Ok(true)
+    }
+
+    fn on_stream_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Result<bool, Violation> {
+        let opens = matches!(frame, Frame::Open(open)
+            if open.protocol == Protocol::Number(PROTOCOL) && self.streams.info(open.id).is_none());
+        let mut account = RecvAccount { credit: &mut self.credit, budget, now };
+        let accepted = self.streams.on_frame(frame, &mut account)?;
+        if let Frame::Open(open) = frame
+            && opens
+        {
+            self.on_message_open(open, budget, now);
+        } else if self.messages.partial() > 0 {
+            self.on_message_frame(frame, budget, now);
+        }
+        Ok(accepted == Accepted::Yes)
+    }
+
+    /// A packet while we are closing: CLOSE is said again, now and then.
+    fn receive_late(&mut self, packet: &mut [u8], now: Instant) {
+        let pto = self.paths.active().pto();
+        let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return };
+        let Ok(opened) = session.keys.open(packet, pto, now) else { return };
+        let closed = frames(opened.payload)
+            .any(|frame| matches!(frame, Ok(Frame::Close(_)) | Err(_)));
+        if closed {
+            let until = closing.until;
+            self.lifecycle = Lifecycle::Draining { until };
+        } else {
+            closing.on_packet();
+        }
+    }
+
+    /// Ends as the peer's stateless reset says: it no longer knows this connection.
+    pub(crate) fn on_reset(&mut self, now: Instant) {
+        if matches!(self.lifecycle, Lifecycle::Open(_)) {
+            self.drain(CloseReason::Reset, now);
+        }
+    }
+
+    fn widen_replay_window(&mut self, now: Instant) {
+        let rtt = self.paths.iter().map(|path| path.rtt().smoothed()).max().unwrap_or_default();
+        if let Some(packets) = self.meter.on_packet(rtt, now)
+            && let Some(session) = self.lifecycle.session_mut()
+        {
+            session.keys.grow_window_to(packets);
+        }
+    }
+}
+
+/// Whether a frame may come from an address without saying that the peer is there for good (RFC 9000
+/// section 9.1).
+fn is_probing(frame: &Frame<'_>) -> bool {
+    matches!(
+        frame,
+        Frame::Padding { .. }
+            | Frame::PathChallenge { .. }
+            | Frame::PathResponse { .. }
+            | Frame::NewCid(_)
+    )
+}
+
+/// Counts packets of one round trip: the replay window must hold several times as many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meter {
+    since: Instant,
+    packets: u64,
+}
+
+/// How many round trips' worth of packets the replay window holds.
+const ROUNDS_IN_WINDOW: u64 = 4;
+
+impl Meter {
+    /// Begins at `now`.
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { since: now, packets: 0 }
+    }
+
+    /// One more packet. When a round trip is over, says how many packets the window should hold.
+    fn on_packet(&mut self, rtt: Duration, now: Instant) -> Option<u64> {
+        self.packets += 1;
+        if now.saturating_since(self.since) < rtt {
+            return None;
+        }
+        let packets = self.packets.saturating_mul(ROUNDS_IN_WINDOW);
+        *self = Self::new(now);
+        Some(packets)
+    }
+}

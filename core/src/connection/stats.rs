@@ -1,0 +1,40 @@
+//! Counters of one connection, as one value.
+
+use core::time::Duration;
+
+use crate::crypto::keys::KeyCounters;
+use crate::message::DatagramStats;
+use crate::path::PathStats;
+use crate::recovery::{AckStats, LedgerStats};
+
+/// What a connection did, and how it stands. Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// The active path.
+    pub path: PathStats,
+    /// Smoothed round-trip time of the active path.
+    pub rtt: Duration,
+    /// Least round-trip time of the active path.
+    pub min_rtt: Duration,
+    /// What congestion control lets be in flight.
+    pub congestion_window: u64,
+    /// What is in flight.
+    pub bytes_in_flight: u64,
+    /// The size of datagrams that the path is known to carry.
+    pub datagram_size: u16,
+    /// Packets sent, and what became of them.
+    pub ledger: LedgerStats,
+    /// Packets received.
+    pub acks: AckStats,
+    /// Packets opened and discarded, key updates.
+    pub keys: KeyCounters,
+    /// Unreliable datagrams.
+    pub datagrams: DatagramStats,
+    /// Streams that are not over.
+    pub streams: usize,
+    /// What the peer can make us hold: credit granted and not released.
+    pub credit_granted: u64,
+    /// What it makes us hold now.
+    pub bytes_held: u64,
+}

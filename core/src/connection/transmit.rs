@@ -1,0 +1,377 @@
+//! List two: what goes out.
+
+use alloc::vec::Vec;
+
+use crate::crypto::keys::SealError;
+use crate::path::{self, LimitedBy, Need, Source};
+use crate::recovery::SentPacket;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::frame::{CloseFrame, Frame, SentFrame};
+use crate::wire::header::{SHORT_DCID_OFFSET, SHORT_HEADER_LEN, SHORT_OVERHEAD, TAG_LEN};
+use crate::wire::id::{PacketNumber, PathId};
+use crate::wire::packet::{Allowance, PacketWriter};
+
+use super::Connection;
+use super::carriers::{CarrierKind, Carriers, Transmit};
+use super::lifecycle::{Confirmation, Lifecycle};
+
+/// What a packet may be and where it goes.
+#[derive(Clone, Copy)]
+struct Slip {
+    path: PathId,
+    allowance: Allowance,
+    /// Bytes of the datagram, at most.
+    size: usize,
+}
+
+/// What kind of packet to build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// Whatever the parts have to say.
+    Data,
+    /// A probe of the packet size: as large as the slip says, and nothing in it that matters.
+    SizeProbe,
+    /// Only what a path that is not active has to say.
+    Side,
+}
+
+impl Connection {
+    /// Appends the next datagrams to `buf` and says where they go; `None` when there is nothing to send
+    /// now.
+    pub(crate) fn transmit(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        match &self.lifecycle {
+            Lifecycle::Connecting(_) => self.transmit_question(buf, carriers, now),
+            Lifecycle::Open(session) => match session.confirmation {
+                Confirmation::Awaiting { .. } => None,
+                Confirmation::Repeating { .. } => self
+                    .transmit_last(buf, carriers, now)
+                    .or_else(|| self.transmit_data(buf, carriers, now)),
+                Confirmation::Confirmed => self.transmit_data(buf, carriers, now),
+            },
+            Lifecycle::Closing(..) => self.transmit_close(buf, carriers, now),
+            Lifecycle::Draining { .. } | Lifecycle::Drained => None,
+        }
+    }
+
+    /// I1 or X1, when it is due.
+    fn transmit_question(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let to = *self.paths.active().source();
+        let Lifecycle::Connecting(connecting) = &mut self.lifecycle else { return None };
+        if !connecting.due(now) || !carriers.is_writable(to.carrier) {
+            return None;
+        }
+        connecting.initiator()?.datagram(buf);
+        connecting.resend.on_sent(self.rng.u64(), now);
+        Some(transmit_to(&to))
+    }
+
+    /// X3, when it is due.
+    fn transmit_last(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let to = *self.paths.active().source();
+        let session = self.lifecycle.session_mut()?;
+        let Confirmation::Repeating { last, resend } = &mut session.confirmation else {
+            return None;
+        };
+        if !resend.due(now) || !carriers.is_writable(to.carrier) {
+            return None;
+        }
+        buf.extend_from_slice(last);
+        resend.on_sent(self.rng.u64(), now);
+        Some(transmit_to(&to))
+    }
+
+    fn transmit_close(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let path = self.paths.active();
+        let (id, to) = (path.id(), *path.source());
+        let allowed = path.unvalidated_allowance() >= u64::from(path::BASE_SIZE);
+        let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return None };
+        if !closing.due || !allowed || !carriers.is_writable(to.carrier) {
+            return None;
+        }
+        closing.due = false;
+        let capacity = usize::from(path::BASE_SIZE) - SHORT_OVERHEAD;
+        let close = CloseFrame { code: closing.code, reason: &closing.reason };
+        let mut packet = PacketWriter::new(
+            buf,
+            SHORT_HEADER_LEN,
+            capacity,
+            &mut self.receipts,
+            Allowance::CloseOnly,
+        );
+        if !packet.write(&Frame::Close(close)) || packet.finish().len == 0 {
+            return None;
+        }
+        let dcid = session.cids.of_path(id)?;
+        buf.extend_from_slice(&[0; TAG_LEN]);
+        address(buf, &dcid.0);
+        session.keys.seal_close(buf, now).ok()?;
+        let len = u16::try_from(buf.len()).unwrap_or(u16::MAX);
+        self.paths.active_mut().on_sent(len);
+        Some(transmit_to(&to))
+    }
+
+    /// Packets of frames: first for a path that is being tried, then a batch for the active one.
+    fn transmit_data(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.transmit_side(buf, carriers, now) {
+            return Some(transmit);
+        }
+        let path = self.paths.active();
+        let (id, to) = (path.id(), *path.source());
+        let carrier = carriers.get(to.carrier).filter(|carrier| !carrier.blocked)?;
+        if let Some(transmit) = self.transmit_size_probe(buf, &carrier.kind, now) {
+            return Some(transmit);
+        }
+        let need = if self.probes > 0 { Need::Probe } else { Need::Data };
+        let in_flight = self.ledger.in_flight(id);
+        let allowed = self.paths.budget(need, in_flight, now);
+        if allowed.allowance == Allowance::Nothing {
+            return None;
+        }
+        let size = usize::from(allowed.datagram_size);
+        let slip = Slip { path: id, allowance: allowed.allowance, size };
+        let most = match carrier.kind {
+            CarrierKind::Udp { max_segments, .. } => max_segments.max(1),
+            CarrierKind::Reliable { .. } => 1,
+        };
+        let most = most.min(allowed.max_datagrams.into());
+        let sent = self.fill(buf, slip, most, now);
+        if sent < most && allowed.allowance == Allowance::Everything {
+            self.on_nothing_left(id, allowed.limited_by, now);
+        }
+        (sent > 0).then(|| Transmit {
+            ecn: self.paths.active().mark(),
+            segment: (sent > 1).then_some(size),
+            ..transmit_to(&to)
+        })
+    }
+
+    /// Builds up to `most` datagrams of equal size; a shorter one is the last.
+    fn fill(&mut self, buf: &mut Vec<u8>, slip: Slip, most: usize, now: Instant) -> usize {
+        let mut sent = 0;
+        while sent < most {
+            let before = buf.len();
+            if self.build(buf, slip, Build::Data, now).is_none() {
+                break;
+            }
+            sent += 1;
+            if buf.len() - before < slip.size {
+                break;
+            }
+        }
+        sent
+    }
+
+    /// The application has nothing more to send although it might: what is measured now says little of
+    /// the path. And what was asked of `close` may be fulfilled.
+    fn on_nothing_left(&mut self, path: PathId, limit: LimitedBy, now: Instant) {
+        if limit == LimitedBy::Batch {
+            self.ledger.on_app_limited(path);
+        }
+        self.close_if_delivered(now);
+    }
+
+    fn transmit_side(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let allowed = self.paths.side_budget()?;
+        let to = *self.paths.get(allowed.path)?.source();
+        if !carriers.is_writable(to.carrier) {
+            return None;
+        }
+        let size = usize::from(allowed.datagram_size);
+        let slip = Slip { path: allowed.path, allowance: allowed.allowance, size };
+        self.build(buf, slip, Build::Side, now)?;
+        Some(transmit_to(&to))
+    }
+
+    fn transmit_size_probe(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carrier: &CarrierKind,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let path = self.paths.active();
+        let (id, to) = (path.id(), *path.source());
+        let size = path.next_size_probe(self.ledger.in_flight(id))?;
+        if let CarrierKind::Udp { max_datagram, .. } = carrier
+            && size > *max_datagram
+        {
+            self.paths.active_mut().on_datagram_refused(size, now);
+            return None;
+        }
+        let slip = Slip { path: id, allowance: Allowance::Everything, size: size.into() };
+        self.build(buf, slip, Build::SizeProbe, now)?;
+        self.paths.active_mut().on_size_probe_sent(size);
+        Some(transmit_to(&to))
+    }
+
+    /// Writes, seals and records one packet. `None`: nobody had anything to say, and nothing changed.
+    fn build(&mut self, buf: &mut Vec<u8>, slip: Slip, kind: Build, now: Instant) -> Option<()> {
+        let start = buf.len();
+        let mut receipts = core::mem::take(&mut self.receipts);
+        let capacity = slip.size.saturating_sub(SHORT_OVERHEAD);
+        let mut packet =
+            PacketWriter::new(buf, SHORT_HEADER_LEN, capacity, &mut receipts, slip.allowance);
+        match kind {
+            Build::Data => self.write(&mut packet, slip.path, now),
+            Build::Side => self.paths.write(slip.path, &mut packet, now),
+            Build::SizeProbe => {
+                let _ = packet.write(&Frame::Ping);
+                let len = packet.room();
+                let _ = packet.write(&Frame::Padding { len });
+            }
+        }
+        let written = packet.finish();
+        let sealed = if written.len > 0 { self.seal(buf, start, slip.path, now) } else { None };
+        if let Some(number) = sealed {
+            let len = u16::try_from(buf.len() - start).unwrap_or(u16::MAX);
+            let mtu_probe = kind == Build::SizeProbe;
+            let ack_eliciting = written.ack_eliciting;
+            let path = slip.path;
+            let packet = SentPacket { number, path, size: len, ack_eliciting, mtu_probe };
+            self.record(packet, &mut receipts, now);
+        } else {
+            buf.truncate(start);
+        }
+        receipts.clear();
+        self.receipts = receipts;
+        sealed.map(|_| ())
+    }
+
+    /// The parts, in the order in which they may speak.
+    fn write(&mut self, packet: &mut PacketWriter<'_>, path: PathId, now: Instant) {
+        self.acks.write(packet, now);
+        self.paths.write(path, packet, now);
+        self.cids.write(packet);
+        self.credit.write(packet);
+        self.allowed.write(packet);
+        if let Some(session) = self.lifecycle.session_mut() {
+            session.cids.write(packet);
+        }
+        self.datagrams.write(packet);
+        self.streams.write(packet, &mut self.allowed);
+        if !packet.ack_eliciting()
+            && (self.ping || self.probes > 0)
+            && packet.write(&Frame::Ping)
+        {
+            self.ping = false;
+        }
+        self.acks.write(packet, now);
+    }
+
+    /// Gives the packet behind `start` its address and protection.
+    fn seal(
+        &mut self,
+        buf: &mut Vec<u8>,
+        start: usize,
+        path: PathId,
+        now: Instant,
+    ) -> Option<PacketNumber> {
+        let session = self.lifecycle.session_mut()?;
+        let dcid = session.cids.of_path(path)?;
+        buf.extend_from_slice(&[0; TAG_LEN]);
+        let packet = buf.get_mut(start..)?;
+        address(packet, &dcid.0);
+        if self.traps.due(session.keys.next_number(), &mut self.rng) {
+            session.keys.skip_number();
+        }
+        match session.keys.seal(packet, now) {
+            Ok(number) => Some(number),
+            Err(SealError::AeadLimit) => {
+                self.end_by_limit(now);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// A packet leaves: everybody who counts is told.
+    fn record(
+        &mut self,
+        packet: SentPacket,
+        receipts: &mut Vec<SentFrame>,
+        now: Instant,
+    ) {
+        let in_flight = self.ledger.in_flight(packet.path);
+        if let Some(path) = self.paths.get_mut(packet.path) {
+            path.on_sent(packet.size);
+            if packet.ack_eliciting && !packet.mtu_probe {
+                path.on_sent_in_flight(packet.size, in_flight, now);
+            }
+        }
+        if packet.ack_eliciting {
+            self.idle.on_asked(now);
+            self.probes = self.probes.saturating_sub(1);
+            self.ping = false;
+        }
+        self.ledger.on_sent(packet, receipts, now);
+    }
+}
+
+/// Puts the destination's id into the header of the packet.
+fn address(packet: &mut [u8], dcid: &[u8; 8]) {
+    let place = packet.get_mut(SHORT_DCID_OFFSET..SHORT_DCID_OFFSET + dcid.len());
+    if let Some(place) = place {
+        place.copy_from_slice(dcid);
+    }
+}
+
+fn transmit_to(to: &Source) -> Transmit {
+    let Source { carrier, remote, local, .. } = *to;
+    Transmit { carrier, remote, local, ecn: None, segment: None }
+}
+
+/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what it
+/// cannot have seen (RFC 9000 section 21.4).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traps {
+    next: u64,
+}
+
+/// Packets between two traps: at least this many, and on average half as many more.
+const TRAP_SPACING: u64 = 512;
+
+impl Traps {
+    /// The first is somewhere in the first packets.
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        Self { next: 1 + rng.below(TRAP_SPACING) }
+    }
+
+    /// Whether to leave `number` out.
+    fn due(&mut self, number: PacketNumber, rng: &mut Rng) -> bool {
+        let due = number.0 >= self.next;
+        if due {
+            self.next = number.0 + TRAP_SPACING + rng.below(TRAP_SPACING);
+        }
+        due
+    }
+}

@@ -1,0 +1,124 @@
+//! From a datagram to whoever it is for.
+
+use crate::crypto::reset::is_reset;
+use crate::path::Source;
+use crate::time::Instant;
+use crate::wire::header::{Class, LongHeader, PacketType, classify};
+use crate::wire::id::{ConnectionId, Ecn};
+
+use super::slab::SlotKey;
+use super::{Datagram, Endpoint, Entry};
+
+/// Connections at one address whose reset tokens are compared with a stray's end.
+const MAX_RESET_CANDIDATES: usize = 16;
+
+impl Endpoint {
+    /// Takes in what a socket received. The bytes are opened in place; afterwards they are scrambled.
+    /// Nothing that a stranger sends is an error.
+    pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
+        self.advance(now);
+        let Datagram { carrier, remote, local, ecn, segment, bytes } = datagram;
+        let Some(kind) = self.carriers.get(carrier).map(|carrier| carrier.kind.carriage()) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let source = Source { carrier, kind, remote, local };
+        let segment = segment.unwrap_or(bytes.len()).max(1);
+        for packet in bytes.chunks_mut(segment) {
+            self.stats.datagrams += 1;
+            self.route(&source, ecn, packet, now);
+        }
+    }
+
+    fn route(&mut self, source: &Source, ecn: Option<Ecn>, packet: &mut [u8], now: Instant) {
+        match classify(packet) {
+            Class::Short { dcid } => self.on_short(dcid, source, ecn, packet, now),
+            Class::Long(header) if header.kind.begins() => self.on_first(source, packet, now),
+            Class::Long(header) => self.on_long(&header, source, packet, now),
+            Class::Other => self.stats.malformed += 1,
+        }
+    }
+
+    /// The slot that a connection id names, and the index of the id.
+    fn find(&self, cid: ConnectionId) -> Option<(SlotKey, u8)> {
+        let fields = self.codec.decode(cid)?;
+        Some((self.slot_of(fields)?, fields.index()))
+    }
+
+    fn on_short(
+        &mut self,
+        dcid: ConnectionId,
+        source: &Source,
+        ecn: Option<Ecn>,
+        packet: &mut [u8],
+        now: Instant,
+    ) {
+        if let Some((key, index)) = self.find(dcid)
+            && let Some(Entry::Connection(member)) = self.slots.get_mut(key)
+            && member.connection.accepts(index)
+        {
+            member.connection.on_datagram(source, ecn, packet, &mut self.budget, now);
+            self.touch(key);
+        } else {
+            self.on_stray(dcid, source, packet, now);
+        }
+    }
+
+    /// A handshake packet that is no first one.
+    fn on_long(
+        &mut self,
+        header: &LongHeader,
+        source: &Source,
+        packet: &mut [u8],
+        now: Instant,
+    ) {
+        let Some((key, 0)) = self.find(header.dcid) else {
+            self.stats.handshake_discarded += 1;
+            return;
+        };
+        match self.slots.get_mut(key) {
+            Some(Entry::HalfOpen(_)) if header.kind == PacketType::X3 => {
+                self.on_third(key, source, packet);
+            }
+            Some(Entry::Connection(member)) => {
+                let mut rng = self.secret_rng.fork("restart");
+                if member.connection.on_handshake(packet, &mut rng, now) {
+                    self.touch(key);
+                } else {
+                    self.stats.handshake_discarded += 1;
+                }
+            }
+            _ => self.stats.handshake_discarded += 1,
+        }
+    }
+
+    /// A short packet for no connection: perhaps a reset of one of ours, perhaps from a peer that
+    /// should have one (spec R-EP-30, R-EP-31).
+    fn on_stray(&mut self, dcid: ConnectionId, source: &Source, packet: &[u8], now: Instant) {
+        self.stats.strays += 1;
+        if let Some(key) = self.reset_target(source, packet) {
+            if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
+                member.connection.on_reset(now);
+            }
+            self.touch(key);
+            return;
+        }
+        let mut answer = alloc::vec::Vec::new();
+        if self.strangers.may_reset(now)
+            && self.reset.write(dcid, packet.len(), &mut self.public_rng, &mut answer)
+            && self.strangers.reply(source, answer)
+        {
+            self.stats.resets += 1;
+        }
+    }
+
+    /// The connection that a stateless reset means.
+    fn reset_target(&self, source: &Source, packet: &[u8]) -> Option<SlotKey> {
+        let from = (source.remote, SlotKey { index: 0, generation: 0 });
+        let there = self.by_remote.range(from..).take_while(|(at, _)| *at == source.remote);
+        there.take(MAX_RESET_CANDIDATES).map(|(_, key)| *key).find(|key| {
+            matches!(self.slots.get(*key), Some(Entry::Connection(member))
+                if is_reset(packet, member.connection.reset_tokens()))
+        })
+    }
+}

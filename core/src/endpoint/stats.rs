@@ -1,0 +1,36 @@
+//! Counters of what no connection counts.
+
+/// What strangers did and what the endpoint holds. Counters since the endpoint began, but for the
+/// three that say "now".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Datagrams taken in.
+    pub datagrams: u64,
+    /// Datagrams of no form that we know.
+    pub malformed: u64,
+    /// Datagrams whose connection id names no connection, or that opened under no key.
+    pub strays: u64,
+    /// Handshake packets that were discarded: a wrong mac or tag, or nobody waits for them.
+    pub handshake_discarded: u64,
+    /// First packets that were seen before.
+    pub duplicates: u64,
+    /// First packets dropped for a limit.
+    pub over_limit: u64,
+    /// Retries sent.
+    pub retries: u64,
+    /// Version packets sent.
+    pub versions: u64,
+    /// Stateless resets sent.
+    pub resets: u64,
+    /// Handshakes refused as busy.
+    pub refused_busy: u64,
+    /// First packets that were worth curve operations.
+    pub handshakes_opened: u64,
+    /// Unfinished handshakes now.
+    pub half_open: u32,
+    /// Connections now.
+    pub connections: u32,
+    /// Bytes of the budget that connections have now.
+    pub budget_committed: u64,
+}

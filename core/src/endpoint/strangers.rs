@@ -1,0 +1,208 @@
+//! Those who are not connected yet: what each check costs, and who gives way (spec `10-endpoint.md`).
+//!
+//! ```text
+//!  I1, X1 ──► length, version, mac ──► seen before? ──► cookie? ──► limits ──► curve operations
+//!              a hash, no state          answer again     RETRY       drop       a half-open slot
+//! ```
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::config::RetryPolicy;
+use crate::connection::Transmit;
+use crate::crypto::cookie::{Cookie, CookieKeys, Stranger};
+use crate::crypto::handshake::AwaitX3;
+use crate::flow::Share;
+use crate::path::Source;
+use crate::time::Instant;
+
+use super::slab::SlotKey;
+
+/// Half-open handshakes of one IP address (spec R-EP-13).
+const PER_ADDRESS: u16 = 16;
+/// First packets without a cookie a second before cookies are demanded (spec R-EP-14).
+const COOKIELESS_PER_SECOND: u32 = 512;
+/// Stateless resets a second (spec R-EP-30).
+const RESETS_PER_SECOND: u32 = 10;
+/// Answers to strangers that wait to be sent.
+const MAX_REPLIES: usize = 64;
+
+/// A handshake that a stranger began and that is not a connection yet.
+#[derive(Clone)]
+pub(super) struct HalfOpen {
+    /// The initiator's ephemeral key: names the attempt.
+    pub(super) ephemeral: [u8; 32],
+    /// Where it came from.
+    pub(super) source: Source,
+    /// Its part of the budget.
+    pub(super) share: Share,
+    /// When it is forgotten.
+    pub(super) until: Instant,
+    /// What it waits for.
+    pub(super) stage: Stage,
+}
+
+/// What a half-open handshake waits for.
+#[derive(Clone)]
+pub(super) enum Stage {
+    /// The application's answer.
+    Offered,
+    /// The stranger's last packet.
+    AwaitX3 {
+        /// The machine.
+        machine: AwaitX3,
+        /// What we answered, for a duplicate of the question.
+        answer: Vec<u8>,
+    },
+}
+
+/// A count of events in the current second.
+#[derive(Clone, Copy, Debug, Default)]
+struct PerSecond {
+    second: u64,
+    count: u32,
+}
+
+impl PerSecond {
+    /// Counts one more; returns how many that makes in this second.
+    fn count(&mut self, now: Instant) -> u32 {
+        let second = now.as_nanos() / 1_000_000_000;
+        if self.second != second {
+            *self = Self { second, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+}
+
+/// Strangers' limits, and what waits to be said to them.
+#[derive(Clone)]
+pub(super) struct Strangers {
+    cookies: CookieKeys,
+    policy: RetryPolicy,
+    limit: u32,
+    half_open: u32,
+    by_address: BTreeMap<IpAddr, u16>,
+    by_ephemeral: BTreeMap<[u8; 32], SlotKey>,
+    cookieless: PerSecond,
+    resets: PerSecond,
+    replies: VecDeque<(Transmit, Vec<u8>)>,
+}
+
+/// What is to be done with a first packet that is no duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Worth curve operations.
+    Open,
+    /// Must show first that it receives at its address.
+    Retry(Cookie),
+    /// Too many.
+    Drop,
+}
+
+impl Strangers {
+    /// None yet, and at most `limit` at a time.
+    pub(super) fn new(cookies: CookieKeys, policy: RetryPolicy, limit: u32) -> Self {
+        Self {
+            cookies,
+            policy,
+            limit,
+            half_open: 0,
+            by_address: BTreeMap::new(),
+            by_ephemeral: BTreeMap::new(),
+            cookieless: PerSecond::default(),
+            resets: PerSecond::default(),
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// The attempt or connection that an ephemeral key began.
+    pub(super) fn find(&self, ephemeral: &[u8; 32]) -> Option<SlotKey> {
+        self.by_ephemeral.get(ephemeral).copied()
+    }
+
+    /// Judges a first packet that is no duplicate by cookie and limits (spec R-EP-13, R-EP-14).
+    pub(super) fn admit(&mut self, cookie: &Cookie, who: &Stranger, now: Instant) -> Admission {
+        let proven = *cookie != Cookie::NONE && self.cookies.check(cookie, who, now);
+        if !proven {
+            let crowded = self.half_open >= self.limit.div_ceil(4);
+            let hurried = self.cookieless.count(now) > COOKIELESS_PER_SECOND;
+            if self.policy == RetryPolicy::Always || crowded || hurried {
+                return Admission::Retry(self.cookies.make(who, now));
+            }
+        }
+        let from_there = self.by_address.get(&who.address.ip()).copied().unwrap_or(0);
+        if self.half_open >= self.limit || from_there >= PER_ADDRESS {
+            return Admission::Drop;
+        }
+        Admission::Open
+    }
+
+    /// A half-open handshake has a slot.
+    pub(super) fn on_begun(&mut self, ephemeral: [u8; 32], address: IpAddr, key: SlotKey) {
+        self.half_open += 1;
+        *self.by_address.entry(address).or_insert(0) += 1;
+        self.by_ephemeral.insert(ephemeral, key);
+    }
+
+    /// Another name of a connection that we began ourselves.
+    pub(super) fn remember(&mut self, ephemeral: [u8; 32], key: SlotKey) {
+        self.by_ephemeral.insert(ephemeral, key);
+    }
+
+    /// It is half-open no more: it became a connection or was forgotten.
+    pub(super) fn on_ended(&mut self, address: IpAddr) {
+        self.half_open = self.half_open.saturating_sub(1);
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    /// Neither attempt nor connection: the key may begin another.
+    pub(super) fn forget(&mut self, ephemeral: &[u8; 32]) {
+        self.by_ephemeral.remove(ephemeral);
+    }
+
+    /// Whether one more stateless reset may go out now.
+    pub(super) fn may_reset(&mut self, now: Instant) -> bool {
+        self.resets.count(now) <= RESETS_PER_SECOND
+    }
+
+    /// Says `bytes` to whoever is at `source`, unless too much waits already.
+    pub(super) fn reply(&mut self, source: &Source, bytes: Vec<u8>) -> bool {
+        if self.replies.len() >= MAX_REPLIES {
+            return false;
+        }
+        let Source { carrier, remote, local, .. } = *source;
+        let transmit = Transmit { carrier, remote, local, ecn: None, segment: None };
+        self.replies.push_back((transmit, bytes));
+        true
+    }
+
+    /// The oldest reply whose carrier takes it.
+    pub(super) fn pop_reply(
+        &mut self,
+        writable: impl Fn(&Transmit) -> bool,
+    ) -> Option<(Transmit, Vec<u8>)> {
+        let at = self.replies.iter().position(|(transmit, _)| writable(transmit))?;
+        self.replies.remove(at)
+    }
+
+    /// Half-open handshakes now.
+    pub(super) const fn half_open(&self) -> u32 {
+        self.half_open
+    }
+}
+
+/// Who asks, as cookies are bound to it.
+pub(super) fn stranger(
+    address: SocketAddr,
+    scid: crate::wire::id::ConnectionId,
+    pattern: u8,
+) -> Stranger {
+    Stranger { address, scid, pattern }
+}

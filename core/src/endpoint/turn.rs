@@ -1,0 +1,167 @@
+//! The way out: what is due fires, then the next thing to do is given.
+
+use alloc::vec::Vec;
+
+use crate::connection::{EventKind, Transmit};
+use crate::time::{Instant, earliest};
+
+use super::slab::SlotKey;
+use super::{ConnectionHandle, Endpoint, Entry, Event, Incoming, Member, Output};
+
+impl Endpoint {
+    /// Fires what is due at `now`, then gives the next thing to do. Call it until it says
+    /// [`Output::Wait`]. `buf` is cleared; after [`Output::Transmit`] it holds the bytes to send.
+    pub fn poll(&mut self, buf: &mut Vec<u8>, now: Instant) -> Output {
+        self.advance(now);
+        buf.clear();
+        self.fire(now);
+        loop {
+            if let Some(event) = self.next_event() {
+                return Output::Event(event);
+            }
+            if let Some(offered) = self.offers.pop_front() {
+                return Output::Incoming(Incoming(offered));
+            }
+            if let Some(transmit) = self.next_transmit(buf, now) {
+                return Output::Transmit(transmit);
+            }
+            // What was tried in vain may have made news: a key at its limit ends its connection.
+            if self.news.is_empty() && !self.balance(now) {
+                return Output::Wait(self.wait(now));
+            }
+        }
+    }
+
+    fn wait(&self, now: Instant) -> Option<Instant> {
+        let wait = earliest([self.deadlines.first(), self.budget.deadline()]);
+        debug_assert!(wait.is_none_or(|wait| wait > now), "a deadline that has passed");
+        wait.map(|wait| wait.max(Instant::from_nanos(now.as_nanos() + 1)))
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(key) = self.deadlines.pop_due(now) {
+            match self.slots.get_mut(key) {
+                Some(Entry::Connection(member)) => {
+                    member.deadline = None;
+                    member.connection.on_deadline(&mut self.budget, now);
+                    self.touch(key);
+                }
+                Some(Entry::HalfOpen(_)) => self.forget_half_open(key),
+                None => {}
+            }
+        }
+        self.balance(now);
+    }
+
+    /// Moves credit from those who do not use it to those who want it (spec R-FLOW-12).
+    /// Returns whether anything was moved.
+    fn balance(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        if self.budget.deadline().is_some_and(|deadline| deadline <= now) {
+            let members = self.slots.iter().filter_map(|(key, entry)| match entry {
+                Entry::Connection(member) => member.connection.recall_candidate(key),
+                Entry::HalfOpen(_) => None,
+            });
+            for (key, bytes) in self.budget.plan(members, now) {
+                if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
+                    member.connection.ask_back(bytes, &mut self.budget, now);
+                }
+                self.touch(key);
+                moved = true;
+            }
+        }
+        if self.budget.take_freed() {
+            for (key, entry) in self.slots.iter_mut() {
+                if let Entry::Connection(member) = entry
+                    && member.connection.wants_credit()
+                {
+                    member.connection.top_up(&mut self.budget, now);
+                    self.ready.push(key, &mut member.ready);
+                    moved = true;
+                }
+            }
+        }
+        moved
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.late.pop_front() {
+            return Some(event);
+        }
+        while let Some(key) = self.news.first() {
+            let Some(Entry::Connection(member)) = self.slots.get_mut(key) else {
+                self.news.pop();
+                continue;
+            };
+            if let Some(kind) = member.connection.next_event() {
+                let connection = ConnectionHandle(key);
+                if kind == EventKind::Drained {
+                    self.remove(key);
+                }
+                return Some(Event { connection, kind });
+            }
+            member.news.clear();
+            self.news.pop();
+            if member.connection.is_drained() {
+                self.remove(key);
+            }
+        }
+        None
+    }
+
+    fn next_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
+        let carriers = &self.carriers;
+        let writable = |transmit: &Transmit| carriers.is_writable(transmit.carrier);
+        if let Some((transmit, bytes)) = self.strangers.pop_reply(writable) {
+            buf.extend_from_slice(&bytes);
+            return Some(transmit);
+        }
+        while let Some(key) = self.ready.pop() {
+            let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { continue };
+            member.ready.clear();
+            let transmit = member.connection.transmit(buf, &self.carriers, now);
+            if transmit.is_some() {
+                self.ready.push(key, &mut member.ready);
+                return transmit;
+            }
+            if member.connection.has_news() {
+                self.news.push(key, &mut member.news);
+            }
+            self.settle(key);
+        }
+        None
+    }
+
+    /// A connection has nothing more to send: its deadline and address are what they are now.
+    fn settle(&mut self, key: SlotKey) {
+        let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
+        let deadline = member.connection.deadline();
+        self.deadlines.change(key, member.deadline, deadline);
+        member.deadline = deadline;
+        let remote = member.connection.remote();
+        if member.remote != remote {
+            self.by_remote.remove(&(member.remote, key));
+            self.by_remote.insert((remote, key));
+            member.remote = remote;
+        }
+        if member.dialing.is_some() && !member.connection.is_connecting() {
+            let dialed = member.dialing.take();
+            dialed.map(|id| self.dialing.remove(&id));
+        }
+    }
+
+    /// The connection is over and said so: everything that it had is free.
+    fn remove(&mut self, key: SlotKey) {
+        let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
+        let Member { connection, deadline, ephemeral, dialing, remote, .. } = *member;
+        self.deadlines.change(key, deadline, None);
+        self.by_remote.remove(&(remote, key));
+        if let Some(ephemeral) = ephemeral {
+            self.strangers.forget(&ephemeral);
+        }
+        if let Some(id) = dialing {
+            self.dialing.remove(&id);
+        }
+        self.budget.close(connection.into_share());
+    }
+}
