@@ -10,9 +10,7 @@ use crate::crypto::reset::ResetToken;
 use crate::error::CloseReason;
 use crate::flow::{Budget, Candidate, Share};
 use crate::message::{Queued, SendDatagramError, TooLarge};
-use crate::stream::{
-    OpenError, OpenOptions, RecvAccount, RecvStream, SendStream, StreamEvent,
-};
+use crate::stream::{OpenError, OpenOptions, RecvAccount, RecvStream, SendStream, StreamEvent};
 use crate::time::Instant;
 use crate::wire::frame::CloseCode;
 use crate::wire::header::SHORT_OVERHEAD;
@@ -109,7 +107,8 @@ impl Connection {
 
     /// Bytes of frames that a packet holds now.
     fn capacity(&self) -> usize {
-        usize::from(self.paths.active().packet_size().datagram_size()).saturating_sub(SHORT_OVERHEAD)
+        usize::from(self.paths.active().packet_size().datagram_size())
+            .saturating_sub(SHORT_OVERHEAD)
     }
 
     /// Largest datagram that can be sent now; `None` if the peer takes none.

@@ -36,7 +36,10 @@ impl CidSource {
     pub(crate) fn id(&self, sequence: u64) -> ConnectionId {
         let index = sequence.to_le_bytes()[0];
         let fields = CidFields::new(self.shard, self.slot, self.generation, index);
-        debug_assert!(fields.is_some(), "the slab keeps slots within 18 bits, the configuration shards");
+        debug_assert!(
+            fields.is_some(),
+            "the slab keeps slots within 18 bits, the configuration shards"
+        );
         fields.map_or(ConnectionId::ZERO, |fields| self.codec.encode(fields))
     }
 

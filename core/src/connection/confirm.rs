@@ -4,9 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use crate::crypto::handshake::{
-    Established, HandshakeError, IkOffer, Initiator, InitiatorStep,
-};
+use crate::crypto::handshake::{Established, HandshakeError, IkOffer, Initiator, InitiatorStep};
 use crate::crypto::keys::PacketKeys;
 use crate::error::CloseReason;
 use crate::path::Source;
@@ -67,8 +65,7 @@ impl Connection {
         source: &Source,
         now: Instant,
     ) -> Self {
-        let mut connection =
-            Self::new(setup, Side::Responder, Lifecycle::Drained, source, now);
+        let mut connection = Self::new(setup, Side::Responder, Lifecycle::Drained, source, now);
         connection.end_now(CloseReason::Handshake(error.to_string()));
         connection
     }
@@ -137,12 +134,7 @@ impl Connection {
     }
 
     /// A handshake packet for this connection. Returns whether it was one that mattered.
-    pub(crate) fn on_handshake(
-        &mut self,
-        packet: &mut [u8],
-        rng: &mut Rng,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn on_handshake(&mut self, packet: &mut [u8], rng: &mut Rng, now: Instant) -> bool {
         match &mut self.lifecycle {
             Lifecycle::Connecting(connecting) => {
                 let Some(initiator) = connecting.take() else { return false };
@@ -161,12 +153,7 @@ impl Connection {
         }
     }
 
-    fn on_step(
-        &mut self,
-        step: InitiatorStep,
-        rng: &mut Rng,
-        now: Instant,
-    ) -> bool {
+    fn on_step(&mut self, step: InitiatorStep, rng: &mut Rng, now: Instant) -> bool {
         match step {
             InitiatorStep::Established { established, reply } => {
                 self.on_established(*established, reply, now);
@@ -195,17 +182,10 @@ impl Connection {
         }
     }
 
-    fn on_established(
-        &mut self,
-        established: Established,
-        reply: Option<Vec<u8>>,
-        now: Instant,
-    ) {
+    fn on_established(&mut self, established: Established, reply: Option<Vec<u8>>, now: Instant) {
         let patience = self.config.handshake_timeout;
         let confirmation = match reply {
-            Some(last) => {
-                Confirmation::Repeating { last, resend: Resend::new(patience, now) }
-            }
+            Some(last) => Confirmation::Repeating { last, resend: Resend::new(patience, now) },
             None => Confirmation::Confirmed,
         };
         let confirmed = matches!(confirmation, Confirmation::Confirmed);

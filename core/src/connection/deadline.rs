@@ -15,32 +15,34 @@ impl Connection {
     /// The next instant at which [`Connection::on_deadline`] has something to do. To be asked when
     /// nothing is left to send.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.lifecycle {
+        earliest(self.wishes().map(|(_, at)| at))
+    }
+
+    /// Who wishes to be woken when: names for people who look for a loop or a stall.
+    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 7] {
+        let path = self.paths.active();
+        let own = match &self.lifecycle {
             Lifecycle::Connecting(connecting) => connecting.deadline(),
-            Lifecycle::Open(session) => {
-                let confirmation = match &session.confirmation {
-                    Confirmation::Confirmed => None,
-                    Confirmation::Awaiting { until, .. } => Some(*until),
-                    Confirmation::Repeating { resend, .. } => Some(resend.deadline()),
-                };
-                earliest([confirmation, self.open_deadline()])
-            }
+            Lifecycle::Open(session) => match &session.confirmation {
+                Confirmation::Confirmed => None,
+                Confirmation::Awaiting { until, .. } => Some(*until),
+                Confirmation::Repeating { resend, .. } => Some(resend.deadline()),
+            },
             Lifecycle::Closing(_, closing) => Some(closing.until),
             Lifecycle::Draining { until } => Some(*until),
             Lifecycle::Drained => None,
-        }
-    }
-
-    fn open_deadline(&self) -> Option<Instant> {
-        let path = self.paths.active();
-        earliest([
-            self.acks.deadline(),
-            self.ledger.deadline(path.id(), path.rtt()),
-            self.paths.deadline(),
-            self.credit.deadline(path.pto()),
-            self.messages.deadline(),
-            self.idle.deadline(self.streams.expects_data(), path.pto()),
-        ])
+        };
+        let open = matches!(self.lifecycle, Lifecycle::Open(_));
+        let when = |at: Option<Instant>| at.filter(|_| open);
+        [
+            ("lifecycle", own),
+            ("acks", when(self.acks.deadline())),
+            ("recovery", when(self.ledger.deadline(path.id(), path.rtt()))),
+            ("paths", when(self.paths.deadline())),
+            ("credit", when(self.credit.deadline(path.pto()))),
+            ("messages", when(self.messages.deadline())),
+            ("idle", when(self.idle.deadline(self.streams.expects_data(), path.pto()))),
+        ]
     }
 
     /// Fires what is due, in the order of the parts below.

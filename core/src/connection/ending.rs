@@ -34,13 +34,7 @@ impl Connection {
     }
 
     /// Ends, and says why.
-    pub(super) fn end(
-        &mut self,
-        code: CloseCode,
-        said: &[u8],
-        reason: CloseReason,
-        now: Instant,
-    ) {
+    pub(super) fn end(&mut self, code: CloseCode, said: &[u8], reason: CloseReason, now: Instant) {
         let until = now + self.paths.active().pto() * LATE_PTOS;
         match mem::replace(&mut self.lifecycle, Lifecycle::Drained) {
             Lifecycle::Open(session) => {
@@ -77,9 +71,7 @@ impl Connection {
         let refused = CloseCode::Transport(TransportCode::Refused as u64);
         self.drain(
             match close.code {
-                code if code == refused => {
-                    CloseReason::Refused(crate::error::Refusal::NotAllowed)
-                }
+                code if code == refused => CloseReason::Refused(crate::error::Refusal::NotAllowed),
                 CloseCode::App(code) => CloseReason::Peer { code, reason },
                 CloseCode::Transport(code) => CloseReason::PeerTransport { code, reason },
             },

@@ -28,8 +28,8 @@ mod idle;
 mod lifecycle;
 mod messages;
 mod receive;
-mod setup;
 mod settle;
+mod setup;
 mod stats;
 mod transmit;
 
@@ -124,23 +124,13 @@ pub struct Connection {
 impl Connection {
     /// A connection that we begin.
     pub(crate) fn dial(setup: Setup, initiator: Initiator, to: &Source, now: Instant) -> Self {
-        let connecting = Connecting::new(
-            initiator,
-            setup.params(),
-            setup.config.handshake_timeout,
-            now,
-        );
+        let connecting =
+            Connecting::new(initiator, setup.params(), setup.config.handshake_timeout, now);
         let lifecycle = Lifecycle::Connecting(Box::new(connecting));
         Self::new(setup, Side::Initiator, lifecycle, to, now)
     }
 
-    fn new(
-        setup: Setup,
-        side: Side,
-        lifecycle: Lifecycle,
-        source: &Source,
-        now: Instant,
-    ) -> Self {
+    fn new(setup: Setup, side: Side, lifecycle: Lifecycle, source: &Source, now: Instant) -> Self {
         let credit = setup.credit(side);
         let path_config = setup.path_config();
         let Setup { config, provider, cids, mut rng, .. } = setup;

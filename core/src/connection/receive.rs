@@ -225,8 +225,8 @@ impl Connection {
         let pto = self.paths.active().pto();
         let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return };
         let Ok(opened) = session.keys.open(packet, pto, now) else { return };
-        let closed = frames(opened.payload)
-            .any(|frame| matches!(frame, Ok(Frame::Close(_)) | Err(_)));
+        let closed =
+            frames(opened.payload).any(|frame| matches!(frame, Ok(Frame::Close(_)) | Err(_)));
         if closed {
             let until = closing.until;
             self.lifecycle = Lifecycle::Draining { until };

@@ -279,10 +279,7 @@ impl Connection {
         }
         self.datagrams.write(packet);
         self.streams.write(packet, &mut self.allowed);
-        if !packet.ack_eliciting()
-            && (self.ping || self.probes > 0)
-            && packet.write(&Frame::Ping)
-        {
+        if !packet.ack_eliciting() && (self.ping || self.probes > 0) && packet.write(&Frame::Ping) {
             self.ping = false;
         }
         self.acks.write(packet, now);
@@ -315,12 +312,7 @@ impl Connection {
     }
 
     /// A packet leaves: everybody who counts is told.
-    fn record(
-        &mut self,
-        packet: SentPacket,
-        receipts: &mut Vec<SentFrame>,
-        now: Instant,
-    ) {
+    fn record(&mut self, packet: SentPacket, receipts: &mut Vec<SentFrame>, now: Instant) {
         let in_flight = self.ledger.in_flight(packet.path);
         if let Some(path) = self.paths.get_mut(packet.path) {
             path.on_sent(packet.size);

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use crate::connection::{Connection, EventKind};
 use crate::crypto::handshake::{
-    self, Arrival, First, IkOffer, ResponderStep, XxOffer, check_mac,
-    keeps_initiating,
+    self, Arrival, First, IkOffer, ResponderStep, XxOffer, check_mac, keeps_initiating,
 };
 use crate::error::{CloseReason, Refusal};
 use crate::path::Source;
@@ -31,10 +30,9 @@ impl Endpoint {
         let handle = ConnectionHandle(key);
         let Some(half_open) = self.take_half_open(key) else {
             let timeout = self.config.transport.handshake_timeout;
-            for kind in [
-                EventKind::Closed(CloseReason::HandshakeTimeout(timeout)),
-                EventKind::Drained,
-            ] {
+            for kind in
+                [EventKind::Closed(CloseReason::HandshakeTimeout(timeout)), EventKind::Drained]
+            {
                 self.late.push_back(Event { connection: handle, kind });
             }
             return handle;
@@ -145,9 +143,7 @@ impl Endpoint {
                 Stage::AwaitX3 { answer, .. } => Some(answer.clone()),
                 Stage::Offered => None,
             },
-            Some(Entry::Connection(member)) => {
-                member.connection.answer_again().map(<[u8]>::to_vec)
-            }
+            Some(Entry::Connection(member)) => member.connection.answer_again().map(<[u8]>::to_vec),
             None => None,
         };
         if let Some(answer) = answer {
@@ -155,13 +151,7 @@ impl Endpoint {
         }
     }
 
-    fn on_known(
-        &mut self,
-        offer: IkOffer,
-        ephemeral: [u8; 32],
-        source: &Source,
-        now: Instant,
-    ) {
+    fn on_known(&mut self, offer: IkOffer, ephemeral: [u8; 32], source: &Source, now: Instant) {
         let peer = offer.peer();
         if let Some(&key) = self.dialing.get(&peer) {
             self.on_both_began(key, offer, ephemeral, source, now);
@@ -204,13 +194,7 @@ impl Endpoint {
         self.touch(key);
     }
 
-    fn on_unknown(
-        &mut self,
-        offer: XxOffer,
-        ephemeral: [u8; 32],
-        source: &Source,
-        now: Instant,
-    ) {
+    fn on_unknown(&mut self, offer: XxOffer, ephemeral: [u8; 32], source: &Source, now: Instant) {
         let mut rng = self.secret_rng.fork("responder");
         let mut answer = None;
         let mut offer = Some(offer);

@@ -225,7 +225,12 @@ impl Endpoint {
         match Initiator::start(config, to.id, scid, &setup.params(), &mut rng) {
             Ok(initiator) => {
                 let remote = to.remote;
-                let source = Source { carrier: to.carrier, kind: carrier.kind.carriage(), remote, local: None };
+                let source = Source {
+                    carrier: to.carrier,
+                    kind: carrier.kind.carriage(),
+                    remote,
+                    local: None,
+                };
                 let connection = Connection::dial(setup, initiator, &source, now);
                 self.admit(key, connection, source.remote);
                 if let Some(id) = to.id {

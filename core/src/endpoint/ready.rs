@@ -42,6 +42,11 @@ impl ReadyQueue {
 }
 
 impl Queued {
+    /// Whether the connection waits.
+    pub(crate) fn is_set(self) -> bool {
+        self.0
+    }
+
     /// The connection left the queue.
     pub(crate) fn clear(&mut self) {
         self.0 = false;

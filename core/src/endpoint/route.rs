@@ -65,13 +65,7 @@ impl Endpoint {
     }
 
     /// A handshake packet that is no first one.
-    fn on_long(
-        &mut self,
-        header: &LongHeader,
-        source: &Source,
-        packet: &mut [u8],
-        now: Instant,
-    ) {
+    fn on_long(&mut self, header: &LongHeader, source: &Source, packet: &mut [u8], now: Instant) {
         let Some((key, 0)) = self.find(header.dcid) else {
             self.stats.handshake_discarded += 1;
             return;

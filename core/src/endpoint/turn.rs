@@ -124,18 +124,31 @@ impl Endpoint {
                 self.ready.push(key, &mut member.ready);
                 return transmit;
             }
+            // An input can make something due: a shorter round trip, a probe that should be out.
+            if member.connection.deadline().is_some_and(|at| at <= now) {
+                member.connection.on_deadline(&mut self.budget, now);
+                self.ready.push(key, &mut member.ready);
+            }
             if member.connection.has_news() {
                 self.news.push(key, &mut member.news);
             }
-            self.settle(key);
+            if !member.ready.is_set() {
+                self.settle(key);
+            }
         }
         None
     }
 
     /// A connection has nothing more to send: its deadline and address are what they are now.
     fn settle(&mut self, key: SlotKey) {
+        let now = self.now;
         let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
         let deadline = member.connection.deadline();
+        debug_assert!(
+            deadline.is_none_or(|at| at > now),
+            "a wish for {now:?} or before: {:?}",
+            member.connection.wishes()
+        );
         self.deadlines.change(key, member.deadline, deadline);
         member.deadline = deadline;
         let remote = member.connection.remote();

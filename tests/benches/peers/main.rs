@@ -3,21 +3,11 @@
 //!
 //! `-- --json` prints one JSON object; `-- --rounds N`, `-- --size MIB` change the run.
 
-#[cfg(not(feature = "peers"))]
-fn main() {
-    println!("built without the peers: add `--features peers`");
-}
+mod aqueduct;
+mod quinn;
+mod run;
+mod tls;
 
-#[cfg(feature = "peers")]
 fn main() {
     run::main();
 }
-
-#[cfg(feature = "peers")]
-mod aqueduct;
-#[cfg(feature = "peers")]
-mod quinn;
-#[cfg(feature = "peers")]
-mod run;
-#[cfg(feature = "peers")]
-mod tls;

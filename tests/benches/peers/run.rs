@@ -99,7 +99,11 @@ pub(crate) fn main() {
         all[2].rounds.push(round::<super::tls::Tls>(bytes));
     }
     let ratios = ratios(&all);
-    if args.iter().any(|arg| arg == "--json") { json(&all, bytes) } else { table(&all, bytes) }
+    if args.iter().any(|arg| arg == "--json") {
+        json(&all, bytes)
+    } else {
+        table(&all, bytes)
+    }
     println!("goodput per CPU second, Aqueduct / quinn, round by round: {ratios:.2?}");
 }
 
