@@ -178,7 +178,7 @@ impl<'a> Hello<'a> {
         let before = match kind {
             ITEM_PARAMS => self.params.replace(bytes).is_some(),
             ITEM_EARLY_DATA => self.early_data.replace(bytes).is_some(),
-            ITEM_VERSIONS_SEEN if bytes.len() % 2 == 0 => {
+            ITEM_VERSIONS_SEEN if bytes.len().is_multiple_of(2) => {
                 self.versions_seen.replace(VersionList::new(bytes)).is_some()
             }
             ITEM_VERSIONS_SEEN => {
