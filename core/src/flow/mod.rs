@@ -22,10 +22,11 @@
 //! carry totals, never differences, so that any order, loss or repetition of them ends in the same
 //! state. `M − V` is how far the peer may go, `M − V − R` what it can make us hold.
 //!
-//! Two invariants carry everything else; `check` asserts them in debug builds:
+//! Three invariants carry everything else; `check` asserts them in debug builds:
 //!
 //! - each open stream's unused credit, and that of each stream the peer may still open, is covered:
 //!   `Σ (limit − highest) + allowed × initial ≤ M − V − U`. No stream ever waits for another's buffer.
+//! - each open stream has its first credit, held or outstanding or kept for it in the share.
 //! - `M − V − R ≤ share`, and all shares together fit the [`Budget`].
 //!
 //! [`Budget`] is passed down as an argument; a connection's part of it is its [`Share`]. [`RecvCredit`]
@@ -86,9 +87,9 @@ pub use stream::{StreamCredit, Window, range_limit};
 /// window, names and addresses (the `C` of spec R-FLOW-3).
 pub const CONNECTION_OVERHEAD: u64 = 64 * 1024;
 
-/// Bytes that a stream may hold beyond its credit: its record, one OPEN frame and the records of 1,000
-/// ranges (the `S` of spec R-FLOW-3). Ranges above a thousand have 1,200 bytes of window each.
-pub const STREAM_OVERHEAD: u64 = 40 * 1024;
+/// Bytes that a stream may hold beyond its credit: its record, one OPEN frame and sixteen ranges (the `S`
+/// of spec R-FLOW-3). Further ranges are charged to the connection.
+pub const STREAM_OVERHEAD: u64 = 4 * 1024;
 
 /// Limits on the wire are varints.
 const MAX_LIMIT: u64 = (1 << 62) - 1;
@@ -96,5 +97,8 @@ const MAX_LIMIT: u64 = (1 << 62) - 1;
 /// Counts of streams are at most this, so that each id and [`crate::wire::id::CreditTarget`] is a varint.
 const MAX_STREAM_COUNT: u64 = (1 << 60) - 1;
 
+#[cfg(test)]
+#[path = "support_tests.rs"]
+mod test_support;
 #[cfg(test)]
 mod tests;

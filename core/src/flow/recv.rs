@@ -77,6 +77,8 @@ pub struct RecvCredit {
     used: u64,
     released: u64,
     promised: u64,
+    /// Kept in the share for open streams that have less than a first credit.
+    owed: u64,
     /// Bytes held that are no stream data.
     other: u64,
     max_data: Latest<u64>,
@@ -126,6 +128,7 @@ impl RecvCredit {
             used: 0,
             released: 0,
             promised: 0,
+            owed: 0,
             other: 0,
             max_data: Latest::delivered(limit),
             bidi: Counts::new(bidi),
@@ -196,7 +199,7 @@ impl RecvCredit {
     /// becomes free, and another stream may be allowed in its place.
     pub fn retire(&mut self, mut stream: StreamCredit, budget: &mut Budget) {
         debug_assert!(stream.is_final(), "retired without a final size");
-        stream.abandon(self);
+        stream.end(self);
         let id = stream.id();
         self.recalls.settle(CreditTarget::Stream(id));
         if id.opener() == self.side {
@@ -222,7 +225,7 @@ impl RecvCredit {
             if counts.gain() == 0 {
                 counts.window = counts.window.saturating_mul(2).clamp(1, most.max(1)).min(most);
             }
-            self.raise_count(dir, budget);
+            self.allow(dir, budget);
         }
         self.debug_check();
     }
@@ -265,7 +268,8 @@ impl RecvCredit {
 
     /// Counts `n` bytes that may be refused, such as a datagram. Returns whether there is room.
     pub fn try_hold(&mut self, n: u64, budget: &mut Budget) -> bool {
-        let needed = self.lease().saturating_add(self.other).saturating_add(n);
+        let needed =
+            self.lease().saturating_add(self.owed).saturating_add(self.other).saturating_add(n);
         let missing = needed.saturating_sub(self.share.size());
         if missing > 0 {
             let lent = if self.goal == 0 { budget.borrow(&mut self.share, missing) } else { 0 };
@@ -348,15 +352,18 @@ impl RecvCredit {
     /// Asserts the invariants of spec R-FLOW-1 and R-FLOW-2, given all streams that are open.
     #[cfg(any(test, fuzzing, debug_assertions))]
     pub fn check<'a>(&self, streams: impl IntoIterator<Item = &'a StreamCredit>) {
-        let (mut outstanding, mut charged) = (0, 0);
+        let (mut outstanding, mut charged, mut owed) = (0, 0, 0);
         let mut open = 0;
         for stream in streams {
             stream.check();
             outstanding += stream.outstanding();
             charged += stream.charged();
+            owed += stream.owed();
+            stream.check_kept(self.stream_credit);
             open += 1;
         }
         assert_eq!(outstanding, self.promised, "promises do not add up");
+        assert_eq!(owed, self.owed, "what is kept for streams does not add up");
         assert!(charged <= self.used, "streams hold more than the connection counted");
         assert_eq!(open, self.bidi.open() + self.uni.open() + self.own.open, "streams lost");
         self.check_sums();
@@ -371,7 +378,7 @@ impl RecvCredit {
         self.uni.check();
         let covered = self.promised + self.reserve() + self.connection_asking();
         assert!(covered <= self.limit - self.returned - self.used, "stream credit is not covered");
-        assert!(self.lease() <= self.share.size(), "the lease passes the share");
+        assert!(self.lease() + self.owed <= self.share.size(), "the lease passes the share");
     }
 
     fn debug_check(&self) {
@@ -411,13 +418,28 @@ impl RecvCredit {
         self.promised -= n;
     }
 
-    /// Covers up to `want` bytes for a stream; says how many, which are then promised.
-    pub(super) fn promise(&mut self, want: u64, budget: &mut Budget) -> u64 {
+    /// Covers up to `want` bytes for a stream, first with what is free and what is kept for it (`owed`);
+    /// says how many, which are then promised.
+    pub(super) fn promise(&mut self, want: u64, owed: &mut u64, budget: &mut Budget) -> u64 {
+        let kept = want.saturating_sub(self.free()).min(*owed).min(MAX_LIMIT - self.limit);
+        if kept > 0 {
+            *owed -= kept;
+            self.owed -= kept;
+            self.limit += kept;
+            self.max_data.set(self.limit);
+        }
         let granted = self.cover(want, budget);
         self.promised += granted;
-        self.hungry |= granted < want;
-        self.debug_check();
         granted
+    }
+
+    pub(super) const fn set_hungry(&mut self) {
+        self.hungry = true;
+    }
+
+    /// Keeps `now` bytes for a stream in place of `before`.
+    pub(super) const fn keep(&mut self, before: u64, now: u64) {
+        self.owed = self.owed - before + now;
     }
 
     pub(super) const fn stream_credit(&self) -> u64 {
@@ -465,7 +487,8 @@ impl RecvCredit {
 
     /// Bytes of the share that neither credit nor anything else uses.
     const fn surplus(&self) -> u64 {
-        let taken = self.lease().saturating_add(self.other).saturating_add(self.headroom);
+        let taken = self.lease().saturating_add(self.owed).saturating_add(self.other);
+        let taken = taken.saturating_add(self.headroom);
         self.share.size().saturating_sub(taken)
     }
 
@@ -474,7 +497,7 @@ impl RecvCredit {
         let need = want.saturating_sub(self.free());
         let missing = need.saturating_sub(self.surplus());
         if missing > 0 && self.goal == 0 {
-            let debt = self.lease() + self.other + self.headroom;
+            let debt = self.lease() + self.owed + self.other + self.headroom;
             let debt = debt.saturating_sub(self.share.size());
             budget.borrow(&mut self.share, missing.saturating_add(debt));
         }
@@ -488,11 +511,18 @@ impl RecvCredit {
 
     fn raise_count(&mut self, dir: Dir, budget: &mut Budget) {
         let counts = self.counts(dir);
-        let (gain, unopened) = (counts.gain(), counts.unopened());
-        let due = gain > 0 && (gain >= counts.window / 2 || unopened == 0);
-        if !due || self.recalls.is_asked(CreditTarget::Streams(dir)) {
+        let gain = counts.gain();
+        if gain > 0 && (gain >= counts.window / 2 || counts.unopened() == 0) {
+            self.allow(dir, budget);
+        }
+    }
+
+    /// Allows as many streams more as are wanted and can be covered.
+    fn allow(&mut self, dir: Dir, budget: &mut Budget) {
+        if self.recalls.is_asked(CreditTarget::Streams(dir)) {
             return;
         }
+        let gain = self.counts(dir).gain();
         let credit = self.stream_credit.max(1);
         let granted = self.cover(gain.saturating_mul(credit), budget) / credit;
         self.hungry |= granted < gain;

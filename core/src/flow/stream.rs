@@ -20,6 +20,15 @@ pub enum Window {
     Fixed(u64),
 }
 
+/// Bytes that a range beyond the free ones is charged with.
+const RANGE_COST: u64 = 32;
+
+/// Ranges that every stream may keep apart without a charge.
+const FREE_RANGES: u64 = 16;
+
+/// Ranges that are paid for at a time.
+const RANGE_STEP: u64 = 32;
+
 /// Ranges that a stream with a window of `window` bytes may keep apart: beyond it a frame that would
 /// open a new range is dropped, and its packet not acknowledged (spec R-FLOW-13).
 pub const fn range_limit(window: u64) -> u64 {
@@ -55,6 +64,10 @@ pub struct StreamCredit {
     window: u64,
     /// Least limit that the owner asked for.
     wanted: u64,
+    /// Credit that is kept for this stream in the connection's share: what it lacks of a first credit.
+    owed: u64,
+    /// Ranges that are paid for beyond [`FREE_RANGES`].
+    ranges: u64,
     hungry: bool,
     pace: Pace,
     max: Latest<u64>,
@@ -92,6 +105,8 @@ impl StreamCredit {
             mode: Window::Auto,
             window: credit,
             wanted: 0,
+            owed: 0,
+            ranges: 0,
             hungry: false,
             pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
             max: Latest::delivered(credit),
@@ -168,6 +183,7 @@ impl StreamCredit {
             connection.unpromise(self.outstanding());
             self.final_size = Some(size);
             self.hungry = false;
+            self.keep(connection);
             connection.settle_recall(self.id, budget);
         }
         Ok(())
@@ -185,6 +201,7 @@ impl StreamCredit {
         let n = n.min(self.held());
         self.released += n;
         connection.release(n);
+        self.keep(connection);
         self.raise(Due::Half, connection, budget);
     }
 
@@ -194,6 +211,36 @@ impl StreamCredit {
         self.abandoned = true;
         connection.release(self.held());
         self.released = self.highest;
+        self.keep(connection);
+    }
+
+    /// Ranges that the stream may keep apart now, when it has `now` of them. Sixteen are free; more are
+    /// charged to the connection in steps, up to [`range_limit`] (spec R-FLOW-13).
+    pub fn max_ranges(
+        &mut self,
+        now: u64,
+        connection: &mut RecvCredit,
+        budget: &mut Budget,
+    ) -> u64 {
+        let most = range_limit(self.window) - FREE_RANGES;
+        if now >= FREE_RANGES + self.ranges && self.ranges < most {
+            let step = RANGE_STEP.min(most - self.ranges);
+            if connection.try_hold(step * RANGE_COST, budget) {
+                self.ranges += step;
+            }
+        } else if now + 2 * RANGE_STEP < FREE_RANGES + self.ranges {
+            let step = RANGE_STEP.min(self.ranges);
+            connection.unhold(step * RANGE_COST);
+            self.ranges -= step;
+        }
+        FREE_RANGES + self.ranges
+    }
+
+    /// The stream is over: what it still has goes back.
+    pub(super) fn end(&mut self, connection: &mut RecvCredit) {
+        self.abandon(connection);
+        connection.unhold(self.ranges * RANGE_COST);
+        self.ranges = 0;
     }
 
     /// Wants at least the bytes below `end`, without any of them released: a message that is collected.
@@ -202,11 +249,12 @@ impl StreamCredit {
         self.raise(Due::Now, connection, budget);
     }
 
-    /// Says who decides the window. A smaller one holds raises back and takes nothing back.
+    /// Says who decides the window; a fixed one is at least a first credit. A smaller one than before
+    /// holds raises back and takes nothing back.
     pub fn set_window(&mut self, mode: Window, connection: &mut RecvCredit, budget: &mut Budget) {
         self.mode = mode;
         if let Window::Fixed(window) = mode {
-            self.window = window.min(connection.max_window());
+            self.window = window.min(connection.max_window()).max(connection.stream_credit());
         }
         self.raise(Due::Half, connection, budget);
     }
@@ -235,6 +283,7 @@ impl StreamCredit {
         }
         self.asked = self.asked.max(self.returned + n);
         self.window = self.window.saturating_sub(n).max(connection.stream_credit());
+        self.hungry = false;
         connection.ask_stream(self.id, self.asked);
         n
     }
@@ -257,7 +306,13 @@ impl StreamCredit {
         let before = self.outstanding();
         self.returned = self.returned.max(total);
         connection.unpromise(before - self.outstanding());
+        let lacking = self.lacking(connection).saturating_sub(self.owed);
+        if lacking > 0 {
+            // It was used up while the recall was under way: of what came back, a part stays.
+            self.grant(lacking, connection, budget);
+        }
         connection.settle_recall(self.id, budget);
+        self.raise(Due::Half, connection, budget);
         Ok(())
     }
 
@@ -330,11 +385,6 @@ impl StreamCredit {
         self.window
     }
 
-    /// Ranges that the stream may keep apart now.
-    pub const fn range_limit(&self) -> u64 {
-        range_limit(self.window)
-    }
-
     /// Whether the end is known.
     pub const fn is_final(&self) -> bool {
         self.final_size.is_some()
@@ -345,6 +395,10 @@ impl StreamCredit {
         self.hungry
     }
 
+    pub(super) const fn owed(&self) -> u64 {
+        self.owed
+    }
+
     /// Asserts what holds of a stream by itself.
     #[cfg(any(test, fuzzing, debug_assertions))]
     pub fn check(&self) {
@@ -352,6 +406,13 @@ impl StreamCredit {
         assert!(self.released <= self.highest, "released more than came");
         assert!(self.highest <= self.limit(), "data past the limit");
         assert!(self.final_size.is_none_or(|size| size == self.highest));
+    }
+
+    /// Asserts that a stream that wants more has a first credit, or that it is kept for it.
+    #[cfg(any(test, fuzzing, debug_assertions))]
+    pub(super) fn check_kept(&self, credit: u64) {
+        let has = self.held() + self.outstanding() + self.owed;
+        assert!(!self.wants_more() || has >= credit, "a stream lost its first credit");
     }
 
     const fn wants_more(&self) -> bool {
@@ -415,7 +476,7 @@ impl StreamCredit {
             self.pace.since = now;
             self.pace.from = self.highest;
             return;
-        } else if arrived < quota || self.held() > self.window / 2 {
+        } else if arrived < quota || self.released < self.pace.from {
             return;
         }
         self.pace.since = now;
@@ -428,19 +489,48 @@ impl StreamCredit {
         if !self.wants_more() || connection.is_asked(self.id) {
             return;
         }
-        let target = self.released.saturating_add(self.window).max(self.wanted).min(MAX_LIMIT);
-        let gap = target.saturating_sub(self.limit());
-        let half = due == Due::Half && !self.hungry && gap < self.window / 2;
-        if gap == 0 || half {
-            self.hungry = false;
+        let by_window = self.released.saturating_add(self.window);
+        let target = if due == Due::Now { by_window.max(self.wanted) } else { by_window };
+        let gap = target.min(MAX_LIMIT).saturating_sub(self.limit());
+        if gap == 0 || (due == Due::Half && gap < self.window / 2) {
             return;
         }
-        let granted = connection.promise(gap.min(MAX_LIMIT - self.limit), budget);
-        self.hungry = granted < gap;
+        let granted = self.grant(gap, connection, budget);
+        self.hungry = self.limit() < self.wanted;
+        if self.hungry {
+            connection.set_hungry();
+        }
+        if granted < gap && self.mode == Window::Auto {
+            // A window is worth what it is covered with; it grows again when data comes fast.
+            let real = self.limit().saturating_sub(self.released);
+            self.window = self.window.min(real).max(connection.stream_credit());
+        }
+    }
+
+    fn grant(&mut self, want: u64, connection: &mut RecvCredit, budget: &mut Budget) -> u64 {
+        let want = want.min(MAX_LIMIT - self.limit);
+        let granted = connection.promise(want, &mut self.owed, budget);
         if granted > 0 {
             self.limit += granted;
             self.max.set(self.limit);
+            self.keep(connection);
         }
+        granted
+    }
+
+    /// What the stream lacks of a first credit, held and outstanding together.
+    const fn lacking(&self, connection: &RecvCredit) -> u64 {
+        if !self.wants_more() {
+            return 0;
+        }
+        connection.stream_credit().saturating_sub(self.held() + self.outstanding())
+    }
+
+    /// Keeps in the connection's share what the stream lacks, so that nobody else takes it.
+    const fn keep(&mut self, connection: &mut RecvCredit) {
+        let lacking = self.lacking(connection);
+        connection.keep(self.owed, lacking);
+        self.owed = lacking;
     }
 }
 

@@ -37,6 +37,7 @@ impl RecvCredit {
                 }
                 counts.returned = counts.returned.max(total);
                 self.recalls.settle(target);
+                self.raise_count(dir, budget);
             }
             CreditTarget::Stream(_) => debug_assert!(false, "streams answer for themselves"),
         }
