@@ -261,7 +261,7 @@ impl Budget {
     }
 
     /// Whom to ask for how much, if the pool was found short: the longest idle first, and of the busy
-    /// ones only those that hold more than their part (spec R-FLOW-12). The caller hands each amount to
+    /// ones only those that hold more than their part (spec R-FLOW-23). The caller hands each amount to
     /// [`super::RecvCredit::ask_back`]. Demand is forgotten: who still waits will say so again.
     pub fn plan<K: Copy>(
         &mut self,

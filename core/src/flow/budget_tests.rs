@@ -105,7 +105,7 @@ fn nobody_borrows_more_than_stays_free() {
     assert!(budget.take_freed() && !budget.take_freed());
 }
 
-/// spec: R-FLOW-6 R-FLOW-24
+/// spec: R-FLOW-6 R-FLOW-23
 #[test]
 fn demand_is_remembered_only_when_the_pool_is_short_and_planned_ten_times_a_second() {
     let mut budget = Budget::new(BudgetLimits::new(2 * MIB, 64).expect("fits"));

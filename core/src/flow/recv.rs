@@ -357,7 +357,7 @@ impl RecvCredit {
         for stream in streams {
             stream.check();
             outstanding += stream.outstanding();
-            charged += stream.charged();
+            charged += stream.highest();
             owed += stream.owed();
             stream.check_kept(self.stream_credit);
             open += 1;
@@ -400,12 +400,6 @@ impl RecvCredit {
         self.promised -= n;
         self.active_at = now;
         Ok(())
-    }
-
-    /// `n` bytes were charged that lie below the start of a stream's body.
-    pub(super) const fn refund(&mut self, n: u64) {
-        self.used -= n;
-        self.promised += n;
     }
 
     /// `n` bytes of what arrived are no longer held.

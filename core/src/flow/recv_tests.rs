@@ -30,7 +30,7 @@ fn a_share_is_divided_among_streams() {
     assert_eq!(initial.max_data, (26 + 5) * initial.max_stream_data);
 }
 
-/// spec: R-FLOW-17
+/// spec: R-FLOW-16
 #[test]
 fn streams_beyond_the_count_are_violations_whatever_their_number() {
     let mut r = Receiver::poor();
@@ -48,7 +48,7 @@ fn streams_beyond_the_count_are_violations_whatever_their_number() {
     r.open(peer(Dir::Uni, 0));
 }
 
-/// spec: R-FLOW-18
+/// spec: R-FLOW-17
 #[test]
 fn only_streams_that_are_over_make_room_and_by_halves() {
     let mut r = Receiver::poor();
@@ -71,7 +71,7 @@ fn only_streams_that_are_over_make_room_and_by_halves() {
 /// A peer that opens and resets as fast as it can never has more than was allowed at once, and nothing
 /// that it does enlarges what it may have.
 ///
-/// spec: R-FLOW-18 R-FLOW-3
+/// spec: R-FLOW-17 R-FLOW-3
 #[test]
 fn opening_and_resetting_gains_nothing() {
     let mut r = Receiver::poor();
@@ -92,7 +92,7 @@ fn opening_and_resetting_gains_nothing() {
     assert!(r.connection.lease() <= before.0 && r.connection.share().size() == before.1);
 }
 
-/// spec: R-FLOW-18
+/// spec: R-FLOW-17
 #[test]
 fn a_peer_that_uses_all_streams_may_have_twice_as_many() {
     let limits = RecvLimits { max_streams_uni: 100, ..RecvLimits::default() };
@@ -119,7 +119,7 @@ fn a_peer_that_uses_all_streams_may_have_twice_as_many() {
     assert!(!p.connection.is_hungry());
 }
 
-/// spec: R-FLOW-19 R-FLOW-1
+/// spec: R-FLOW-18 R-FLOW-1
 #[test]
 fn our_own_streams_need_cover_for_the_answer() {
     let mut p = Receiver::poor();
@@ -152,7 +152,7 @@ fn a_share_grows_with_demand_and_shrinks_when_streams_end() {
     assert!(r.budget.free() >= free, "all came back");
 }
 
-/// spec: R-FLOW-16
+/// spec: R-FLOW-15
 #[test]
 fn what_is_no_stream_data_is_counted_and_refused_where_it_can_be() {
     let mut p = Receiver::poor();
@@ -178,7 +178,7 @@ fn what_is_no_stream_data_is_counted_and_refused_where_it_can_be() {
 /// Recalls by way of stream counts and stream windows, answered by a faithful peer: the memory comes back,
 /// and the connection's credit covers its streams at every step.
 ///
-/// spec: R-FLOW-22 R-FLOW-20
+/// spec: R-FLOW-21 R-FLOW-19
 #[test]
 fn a_recall_takes_the_free_first_then_counts_then_windows() {
     let mut r = Receiver::usual();
@@ -227,7 +227,7 @@ fn a_recall_takes_the_free_first_then_counts_then_windows() {
     r.open(peer(Dir::Bi, 1));
 }
 
-/// spec: R-FLOW-22
+/// spec: R-FLOW-21
 #[test]
 fn one_question_is_open_for_each_target_at_a_time() {
     let mut r = Receiver::usual();
@@ -241,7 +241,7 @@ fn one_question_is_open_for_each_target_at_a_time() {
     assert_eq!(r.wrote(), first, "asked again when lost");
 }
 
-/// spec: R-FLOW-21
+/// spec: R-FLOW-20
 #[test]
 fn counts_and_the_connection_take_back_only_what_was_asked() {
     let mut r = Receiver::usual();
@@ -271,7 +271,7 @@ fn counts_and_the_connection_take_back_only_what_was_asked() {
     assert_eq!(r.connection.lease(), lease - asked);
 }
 
-/// spec: R-FLOW-23
+/// spec: R-FLOW-22
 #[test]
 fn no_answer_to_an_acknowledged_recall_ends_the_connection() {
     let mut r = Receiver::usual();
@@ -299,7 +299,7 @@ fn no_answer_to_an_acknowledged_recall_ends_the_connection() {
     r.connection.on_deadline(PTO, at(9999)).expect("answered");
 }
 
-/// spec: R-FLOW-23
+/// spec: R-FLOW-22
 #[test]
 fn a_stream_that_ends_owes_no_answer() {
     let mut r = Receiver::usual();

@@ -40,14 +40,6 @@ impl SendCredit {
         }
     }
 
-    /// The same for a stream whose body begins at `start` here: credit counts from there.
-    pub fn starting_at(mut self, start: u64) -> Self {
-        debug_assert!(self.used == 0 && matches!(self.target, CreditTarget::Stream(_)));
-        self.limit = self.limit.saturating_add(start);
-        self.used = start;
-        self
-    }
-
     /// Bytes or streams that may still be used.
     pub const fn available(&self) -> u64 {
         self.limit().saturating_sub(self.used)

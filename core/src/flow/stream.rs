@@ -36,7 +36,8 @@ pub const fn range_limit(window: u64) -> u64 {
     if by_window > 1000 { by_window } else { 1000 }
 }
 
-/// Credit granted on one receiving half of a stream.
+/// Credit granted on one receiving half of a stream. Offsets count from where the body begins on this
+/// stream (the `start` of its OPEN).
 ///
 /// ```text
 ///   0      released       highest              limit − returned        limit
@@ -51,8 +52,6 @@ pub const fn range_limit(window: u64) -> u64 {
 #[derive(Clone, Debug)]
 pub struct StreamCredit {
     id: StreamId,
-    /// Where the body begins on this stream.
-    start: u64,
     limit: u64,
     returned: u64,
     asked: u64,
@@ -94,7 +93,6 @@ impl StreamCredit {
     pub(super) const fn new(id: StreamId, credit: u64) -> Self {
         Self {
             id,
-            start: 0,
             limit: credit,
             returned: 0,
             asked: 0,
@@ -111,36 +109,6 @@ impl StreamCredit {
             pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
             max: Latest::delivered(credit),
         }
-    }
-
-    /// OPEN said that the body begins at `start` here: credit counts from there. Without it a leg that
-    /// joins late could not send its first byte.
-    ///
-    /// # Errors
-    ///
-    /// `StreamState` if data below came already, or a body began elsewhere. Nothing changes.
-    pub fn set_start(&mut self, start: u64, connection: &mut RecvCredit) -> Result<(), Violation> {
-        if start == self.start || self.abandoned {
-            return Ok(());
-        }
-        let below = self.highest > 0 && self.highest < start;
-        if self.start > 0 || self.released > 0 || below || start > MAX_LIMIT - self.limit {
-            let what = "data below the start of a body";
-            return Err(Violation::new(TransportCode::StreamState, what));
-        }
-        if self.highest > 0 {
-            // What came before OPEN was charged from 0.
-            connection.refund(start);
-            if self.is_final() {
-                connection.unpromise(start);
-            }
-        }
-        self.highest = self.highest.max(start);
-        self.start = start;
-        self.released = start;
-        self.limit += start;
-        self.pace.from += start;
-        Ok(())
     }
 
     /// Data up to offset `end` (exclusive) came. Returns how much of it is new to the account: 0 below
@@ -363,11 +331,6 @@ impl StreamCredit {
     /// One more than the highest offset that came.
     pub const fn highest(&self) -> u64 {
         self.highest
-    }
-
-    /// Bytes that were charged to the connection.
-    pub const fn charged(&self) -> u64 {
-        self.highest - self.start
     }
 
     /// Bytes that are charged and not released, gaps included.

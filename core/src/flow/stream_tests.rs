@@ -237,7 +237,7 @@ fn ranges_are_bounded_by_window_and_by_room() {
     assert_eq!(p.connection.held(), 0);
 }
 
-/// spec: R-FLOW-14 R-FLOW-16
+/// spec: R-FLOW-14 R-FLOW-15
 #[test]
 fn what_a_stream_released_is_kept_for_it() {
     let mut r = Receiver::poor();
@@ -263,36 +263,6 @@ fn what_a_stream_released_is_kept_for_it() {
     r.check();
 }
 
-/// spec: R-FLOW-15
-#[test]
-fn a_body_that_starts_late_is_charged_from_its_start() {
-    let start = 5_000_000_000;
-    let mut r = Receiver::usual();
-    let id = r.open(peer(Dir::Uni, 0));
-    let credit = r.stream(id).limit();
-    r.start(id, start).expect("nothing came");
-    assert_eq!((r.stream(id).limit(), r.connection.held()), (start + credit, 0));
-    assert_eq!(r.data(id, start + credit), Ok(credit));
-    r.release(id, credit);
-    assert!(r.stream(id).limit() >= start + 2 * credit);
-    r.start(id, start).expect("the same OPEN again");
-    assert_eq!(r.start(id, 1).expect_err("elsewhere").code, TransportCode::StreamState);
-
-    // Data, and the end, before OPEN.
-    let id = r.open(peer(Dir::Uni, 1));
-    r.data(id, 1500).expect("unannounced");
-    assert_eq!(r.start(id, 1501).expect_err("below").code, TransportCode::StreamState);
-    r.start(id, 1000).expect("above");
-    assert_eq!((r.stream(id).held(), r.connection.held()), (500, 500));
-    let id = r.open(peer(Dir::Uni, 2));
-    r.finish(id, 1500).expect("unannounced");
-    r.start(id, 1000).expect("above");
-    assert_eq!(r.stream(id).held(), 500);
-    r.release(id, 500);
-    r.retire(id);
-    r.check();
-}
-
 /// spec: R-FLOW-9
 #[test]
 fn only_the_newest_limit_is_sent_again() {
@@ -314,7 +284,7 @@ fn only_the_newest_limit_is_sent_again() {
     assert_eq!(r.written(id), []);
 }
 
-/// spec: R-FLOW-21
+/// spec: R-FLOW-20
 #[test]
 fn only_what_was_asked_for_and_is_unused_comes_back() {
     let mut r = Receiver::usual();

@@ -114,10 +114,6 @@ impl Receiver {
         self.on(id, |s, c, b| s.on_final(size, c, b, now))
     }
 
-    pub(super) fn start(&mut self, id: StreamId, start: u64) -> Result<(), Violation> {
-        self.on(id, |s, c, _| s.set_start(start, c))
-    }
-
     pub(super) fn release(&mut self, id: StreamId, n: u64) {
         let now = self.now;
         self.on(id, |s, c, b| s.release(n, c, b, now));

@@ -140,7 +140,8 @@ impl RecvHalf {
             if frame.fin {
                 self.assembler.set_end(end);
             }
-            match self.assembler.insert(frame.offset, frame.data, self.max_ranges()) {
+            let ranges = self.max_ranges(account);
+            match self.assembler.insert(frame.offset, frame.data, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
                 Inserted::Fresh(_) => {}
             }
@@ -160,7 +161,8 @@ impl RecvHalf {
     ) -> Result<Took, Violation> {
         self.charge(range.clone(), false, account)?;
         if self.state.is_receiving() && !self.is_stopped() {
-            match self.assembler.skip(range.clone(), self.max_ranges()) {
+            let ranges = self.max_ranges(account);
+            match self.assembler.skip(range.clone(), ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
                 Inserted::Fresh(bytes) => self.free(bytes, account),
             }
@@ -380,8 +382,10 @@ impl RecvHalf {
         self.final_size
     }
 
-    fn max_ranges(&self) -> usize {
-        usize::try_from(self.credit.range_limit()).unwrap_or(usize::MAX)
+    fn max_ranges(&mut self, account: &mut RecvAccount<'_>) -> usize {
+        let RecvAccount { credit, budget, .. } = account;
+        let now = self.assembler.ranges() as u64;
+        usize::try_from(self.credit.max_ranges(now, credit, budget)).unwrap_or(usize::MAX)
     }
 
     /// Whether STOP or MAX_STREAM_DATA waits to be written.
