@@ -1,15 +1,15 @@
 //! Who a node is: one Ed25519 key that dials and signs (decision record 0001).
 //!
-//! A node's id is its Ed25519 public key. The handshake needs an X25519 key; it is the same point in
-//! Montgomery form, whose `u` coordinate alone travels. `u` fits two Edwards points, one the negative
-//! of the other, so the sender says in its authenticated payload which of them it is: the *sign bit*,
-//! the top bit of the id's last byte. From `u` and the bit the receiver rebuilds exactly the 32 bytes of
-//! the id.
+//! A node's id is its Ed25519 public key. The handshake needs an X25519 key; it is the same point
+//! in Montgomery form, whose `u` coordinate alone travels. `u` fits two Edwards points, one the
+//! negative of the other, so the sender says in its authenticated payload which of them it is: the
+//! *sign bit*, the top bit of the id's last byte. From `u` and the bit the receiver rebuilds
+//! exactly the 32 bytes of the id.
 //!
 //! ```text
-//!   seed --SHA-512--> lower half, clamped = scalar a ---+--> Ed25519:  A = a B  ->  id (y, sign of x)
-//!                     upper half = nonce key for signing +--> X25519:  u(A)      ->  on the wire
-//!                                     u + sign bit  --------------->  A  ->  id
+//!   seed --SHA-512--> lower half, clamped: scalar a  --+--> Ed25519: A = a B -> id (y, sign of x)
+//!                     upper half: nonces of signatures +--> X25519: u(A)     -> on the wire
+//!                     u + sign bit  ------------------> A -> id
 //! ```
 
 use core::fmt;
@@ -24,8 +24,9 @@ use zeroize::Zeroizing;
 
 /// A node's id: an Ed25519 public key that can be dialled and can sign (spec R-HS-2).
 ///
-/// Always a canonical encoding of a point that is not of small order, so that a value of this type can be
-/// compared by its bytes and used as a key without a further check. The order is that of the bytes.
+/// Always a canonical encoding of a point that is not of small order, so that a value of this type
+/// can be compared by its bytes and used as a key without a further check. The order is that of the
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
 
@@ -60,7 +61,8 @@ impl NodeId {
 
     /// The id in Montgomery form: the X25519 public key that the handshake works with.
     pub fn montgomery(&self) -> [u8; 32] {
-        // Decompression of what was compressed succeeds; the zero fallback is refused by every X25519.
+        // Decompression of what was compressed succeeds; the zero fallback is refused by every
+        // X25519.
         CompressedEdwardsY(self.0)
             .decompress()
             .map_or([0; 32], |point| point.to_montgomery().to_bytes())
@@ -163,7 +165,8 @@ impl NodeKey {
             seed: Zeroizing::new(*seed),
             exchange_secret,
             exchange_public: point.to_montgomery().to_bytes(),
-            // A clamped scalar is a multiple of 8 below 8 times the group's order, so never of small order.
+            // A clamped scalar is a multiple of 8 below 8 times the group's order, so never of
+            // small order.
             id: NodeId(point.compress().to_bytes()),
         }
     }

@@ -50,7 +50,7 @@ fn ids_and_signatures_are_those_of_rfc_8032() {
     assert_eq!(one.id().verify(b"x", &signature), Err(IdentityError::Signature));
 }
 
-/// spec: R-HS-2, R-HS-3
+/// spec: R-HS-1, R-HS-2, R-HS-3
 #[test]
 fn an_id_survives_the_way_over_the_montgomery_form() {
     let mut signs = [0; 2];

@@ -1,8 +1,8 @@
 //! Noise's handshake state (revision 34, section 5.3): a list of tokens, walked by both sides.
 //!
-//! The two patterns of the protocol are constants here; the walker knows nothing of them, so that any
-//! other pattern of tokens `e s ee es se ss psk` runs through it as well. That is how the published
-//! vectors test what ships.
+//! The two patterns of the protocol are constants here; the walker knows nothing of them, so that
+//! any other pattern of tokens `e s ee es se ss psk` runs through it as well. That is how the
+//! published vectors test what ships.
 
 use alloc::vec::Vec;
 
@@ -135,8 +135,9 @@ impl NoiseState {
         Ok(self)
     }
 
-    /// Reads the next message, which is the other side's, in place. The state itself stays as it is; the
-    /// state after the message is returned with the payload, and only if every piece opened.
+    /// Reads the next message, which is the other side's, in place. The state itself stays as it
+    /// is; the state after the message is returned with the payload, and only if every piece
+    /// opened.
     pub(crate) fn read<'m>(
         &self,
         message: &'m mut [u8],
@@ -179,8 +180,8 @@ impl NoiseState {
         self.keys.remote_static.as_ref()
     }
 
-    /// Secrets from initiator to responder, back, and for exporting; and the handshake's hash. Only after
-    /// the last message.
+    /// Secrets from initiator to responder, back, and for exporting; and the handshake's hash. Only
+    /// after the last message.
     pub(crate) fn finish(&self) -> Result<([[u8; 32]; 3], [u8; 32]), NoiseError> {
         if self.done != self.pattern.messages.len() {
             return Err(NoiseError::Misuse);

@@ -1,8 +1,9 @@
-//! Noise's symmetric state (revision 34, section 5.2): the chaining key, the hash of all that was said,
-//! and the key that seals the next piece of it.
+//! Noise's symmetric state (revision 34, section 5.2): the chaining key, the hash of all that was
+//! said, and the key that seals the next piece of it.
 //!
-//! Pure Noise: the published vectors run through this very code. The one addition is the third output of
-//! the last HKDF, which leaves the first two as `Split` defines them and becomes the exporter secret.
+//! Pure Noise: the published vectors run through this very code. The one addition is the third
+//! output of the last HKDF, which leaves the first two as `Split` defines them and becomes the
+//! exporter secret.
 
 use alloc::vec::Vec;
 
@@ -11,8 +12,8 @@ use zeroize::Zeroizing;
 use super::hkdf::noise_hkdf;
 use super::provider::{Cipher, Provider};
 
-/// The symmetric half of a handshake in progress. Cloned before a message is read, and replaced by the
-/// clone only if all of the message opened (spec R-HS-14).
+/// The symmetric half of a handshake in progress. Cloned before a message is read, and replaced by
+/// the clone only if all of the message opened (spec R-HS-14).
 #[derive(Clone)]
 pub(crate) struct SymmetricState {
     provider: Provider,
@@ -26,7 +27,8 @@ pub(crate) struct SymmetricState {
 /// Bytes that every sealed piece is longer than what it holds.
 pub(crate) const TAG_LEN: usize = 16;
 
-/// What goes wrong inside Noise; the message must be forgotten, the state it was read on is as before.
+/// What goes wrong inside Noise; the message must be forgotten, the state it was read on is as
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoiseError {
     /// The message ends before its pattern does.
@@ -130,7 +132,8 @@ impl SymmetricState {
         &self.hash
     }
 
-    /// `Split`: first output from initiator to responder, second the other way, third for exporting.
+    /// `Split`: first output from initiator to responder, second the other way, third for
+    /// exporting.
     pub(crate) fn split(&self) -> [[u8; 32]; 3] {
         noise_hkdf::<3>(self.provider, &self.chaining_key, &[])
     }

@@ -12,7 +12,8 @@ use crate::crypto::provider::{Cipher, Provider};
 
 /// What a node brings to every handshake.
 ///
-/// Cheap to share (`Arc`); to change it, put another in its place. Handshakes that began keep theirs.
+/// Cheap to share (`Arc`); to change it, put another in its place. Handshakes that began keep
+/// theirs.
 #[derive(Clone)]
 pub struct HandshakeConfig {
     pub(super) key: NodeKey,
@@ -179,8 +180,8 @@ impl fmt::Debug for Network {
     }
 }
 
-/// Secrets that single peers share with this node, mixed into the handshake with them and with nobody
-/// else. Without one it is 32 zero bytes, at both ends (spec R-HS-6).
+/// Secrets that single peers share with this node, mixed into the handshake with them and with
+/// nobody else. Without one it is 32 zero bytes, at both ends (spec R-HS-6).
 #[derive(Clone, Default)]
 pub struct PairSecrets {
     /// By Montgomery form, sorted: in `XX` the secret is needed before the sign bit is known.
@@ -269,8 +270,8 @@ pub enum Strangers {
     Ignore,
 }
 
-/// Up to four protocol versions, as announced. This build writes them all alike: a list other than the
-/// default is for tests, and for numbers that come to mean the same thing.
+/// Up to four protocol versions, as announced. This build writes them all alike: a list other than
+/// the default is for tests, and for numbers that come to mean the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions([u16; 4]);
 
@@ -292,8 +293,8 @@ impl Default for Versions {
     }
 }
 
-/// Up to four handshake suites, as announced. Only suite 1 is built: a list other than the default is
-/// for tests.
+/// Up to four handshake suites, as announced. Only suite 1 is built: a list other than the default
+/// is for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suites([u8; 4]);
 

@@ -20,7 +20,7 @@ use crate::rng::Rng;
 use crate::wire::header::{
     LONG_HEADER_LEN, LongHeader, MIN_PACKET_SIZE, PacketType, TAG_LEN, VERSION_NONE,
 };
-use crate::wire::hello::LISTED;
+use crate::wire::hello::{Hello, LISTED};
 use crate::wire::id::{ConnectionId, Side};
 use crate::wire::long::{COOKIE_LEN, COOKIE_OFFSET, VersionList, length_is_legal};
 use crate::wire::params::Params;
@@ -210,8 +210,9 @@ impl Initiator {
         let (bytes, _) = self.mac_key.check(self.config.provider, packet)?;
         let message = bytes.get_mut(LONG_HEADER_LEN..).ok_or(Discard::Length)?;
         let (noise, plaintext) = self.noise.read(message, &mut self.config.psk(1))?;
-        // All of it opened: what is wrong from here on is final.
-        Ok(self.conclude(header, noise, plaintext).unwrap_or_else(InitiatorStep::Failed))
+        let hello = payload::read(plaintext, header)?;
+        // All of it opened and belongs together: what is wrong from here on is final.
+        Ok(self.conclude(header, noise, &hello).unwrap_or_else(InitiatorStep::Failed))
     }
 
     /// Judges an answer that opened.
@@ -219,11 +220,10 @@ impl Initiator {
         &self,
         header: &LongHeader,
         noise: NoiseState,
-        plaintext: &[u8],
+        hello: &Hello<'_>,
     ) -> Result<InitiatorStep, HandshakeError> {
         let config = &*self.config;
-        let hello = payload::read(plaintext, header)?;
-        let peer = payload::peer_of(config, &noise, &hello)?;
+        let peer = payload::peer_of(config, &noise, hello)?;
         if self.peer.is_some_and(|dialled| dialled != peer) {
             return Err(HandshakeError::WrongPeer);
         }
@@ -234,7 +234,7 @@ impl Initiator {
             .map_err(|_| HandshakeError::Downgrade)?;
         let cipher = config.ciphers.chosen(hello.ciphers);
         let cipher = cipher.ok_or(HandshakeError::Malformed("a cipher that was not offered"))?;
-        let peer_params = payload::params(&hello)?;
+        let peer_params = payload::params(hello)?;
         if header.scid == ConnectionId::ZERO {
             return Err(HandshakeError::Malformed("no connection id"));
         }
@@ -349,8 +349,8 @@ impl Restart {
         self.version
     }
 
-    /// Begins again, with a fresh key and the same connection id. The peer is told which list was seen,
-    /// and refuses if it is not its own.
+    /// Begins again, with a fresh key and the same connection id. The peer is told which list was
+    /// seen, and refuses if it is not its own.
     ///
     /// # Errors
     /// None that [`Initiator::start`] did not already exclude.

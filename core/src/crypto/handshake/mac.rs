@@ -1,7 +1,8 @@
-//! The keyed mac on every handshake packet, and the tags of RETRY and VERSION (spec R-HS-8, R-HS-25).
+//! The keyed mac on every handshake packet, and the tags of RETRY and VERSION (spec R-HS-8,
+//! R-HS-25).
 //!
-//! They cost a hash and prove only that the sender knows the network, and in `IK` the responder's id.
-//! They stand before everything that costs more.
+//! They cost a hash and prove only that the sender knows the network, and in `IK` the responder's
+//! id. They stand before everything that costs more.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -16,7 +17,8 @@ use crate::wire::header::TAG_LEN;
 pub(super) struct MacKey(Zeroizing<[u8; 32]>);
 
 impl MacKey {
-    /// For handshakes with the responder whose Montgomery form is `responder`; zeros if it is unknown.
+    /// For handshakes with the responder whose Montgomery form is `responder`; zeros if it is
+    /// unknown.
     pub(super) fn new(responder: &[u8; 32], network: &Network) -> Self {
         let key = Zeroizing::new(Provider::Rust.sha256(&[b"aqdt mac1", responder]));
         let parts: [&[u8]; 2] = [&*network.secret, &network.id];
@@ -28,8 +30,8 @@ impl MacKey {
         self.first_half(provider, &[bytes])
     }
 
-    /// The tag at the end of a RETRY or VERSION: `bytes` is all of it before the tag, `answered` the
-    /// mac of the packet that it answers.
+    /// The tag at the end of a RETRY or VERSION: `bytes` is all of it before the tag, `answered`
+    /// the mac of the packet that it answers.
     pub(super) fn tag(
         &self,
         provider: Provider,

@@ -1,10 +1,10 @@
 //! The handshake as machines that step by value (spec chapter 2).
 //!
-//! Two nodes prove to each other who they are, agree on three secrets, and exchange their parameters on
-//! the way. If the initiator knows the responder's id it is Noise `IK`: one round trip. If not it is
-//! Noise `XX`, and the ids travel sealed. Each state is a type that holds what is valid in it and no
-//! more; a step consumes it and returns what comes next. A packet that does not fit returns the very
-//! machine that was asked, with the reason ([`Discard`]).
+//! Two nodes prove to each other who they are, agree on three secrets, and exchange their
+//! parameters on the way. If the initiator knows the responder's id it is Noise `IK`: one round
+//! trip. If not it is Noise `XX`, and the ids travel sealed. Each state is a type that holds what
+//! is valid in it and no more; a step consumes it and returns what comes next. A packet that does
+//! not fit returns the very machine that was asked, with the reason ([`Discard`]).
 //!
 //! ```text
 //!   Initiator::start                                   check_mac -> Arrival
@@ -17,7 +17,7 @@
 //!         |<------------ X2 ------------------------------|  reply() -> AwaitX3
 //!   Established -----  X3 ------------------------------->|  on_packet() -> Established
 //!
-//!         |<- - - - - -  RETRY - - - - - - - - - - - - - -|  First::retry: the same Noise bytes again,
+//!         |<- - - - - -  RETRY - - - - - - - - - - - - - -|  First::retry: the same bytes again,
 //!         |- - - - - - - I1 or X1, with the cookie  - - ->|               now with a cookie
 //!         |<- - - - - -  VERSION - - - - - - - - - - - - -|  OtherVersion::reply
 //! ```
@@ -37,7 +37,8 @@
 //!
 //! let network = Network::open("example");
 //! let config = |seed| {
-//!     Arc::new(HandshakeConfig::new(NodeKey::from_seed(&[seed; 32])).with_network(network.clone()))
+//!     let key = NodeKey::from_seed(&[seed; 32]);
+//!     Arc::new(HandshakeConfig::new(key).with_network(network.clone()))
 //! };
 //! let (alice, bob) = (config(1), config(2));
 //! let mut rng = Rng::new(&Seed::from_u64(7));
@@ -264,8 +265,8 @@ impl From<NoiseError> for HandshakeError {
     }
 }
 
-/// Whether a node that dials a peer, and now gets that peer's own first packet, goes on with its own
-/// (spec R-HS-30): the smaller id does. The other answers, and sets its own attempt aside.
+/// Whether a node that dials a peer, and now gets that peer's own first packet, goes on with its
+/// own (spec R-HS-30): the smaller id does. The other answers, and sets its own attempt aside.
 pub fn keeps_initiating(own: &NodeId, peer: &NodeId) -> bool {
     own < peer
 }

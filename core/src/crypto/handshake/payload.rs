@@ -3,9 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::HandshakeError;
 use super::config::{HandshakeConfig, best_common};
 use super::mac::MacKey;
+use super::{Discard, HandshakeError};
 use crate::crypto::identity::{NodeId, Sign};
 use crate::crypto::noise::NoiseState;
 use crate::crypto::provider::Cipher;
@@ -84,15 +84,12 @@ fn plaintext(config: &HandshakeConfig, says: &Says<'_>) -> Vec<u8> {
     out
 }
 
-/// Reads a payload that opened, and compares what it repeats with the packet's header (spec R-HS-10).
-pub(super) fn read<'p>(
-    plaintext: &'p [u8],
-    header: &LongHeader,
-) -> Result<Hello<'p>, HandshakeError> {
-    let hello = Hello::decode(plaintext)
-        .map_err(|_| HandshakeError::Malformed("a payload that cannot be read"))?;
+/// Reads a payload that opened. What it repeats must be what the header says, for nothing else
+/// vouches for the header of an answer (spec R-HS-10).
+pub(super) fn read<'p>(plaintext: &'p [u8], header: &LongHeader) -> Result<Hello<'p>, Discard> {
+    let hello = Hello::decode(plaintext).map_err(|_| Discard::Payload)?;
     if (hello.kind, hello.scid, hello.dcid) != (header.kind, header.scid, header.dcid) {
-        return Err(HandshakeError::Malformed("a payload that belongs to another packet"));
+        return Err(Discard::Header);
     }
     Ok(hello)
 }

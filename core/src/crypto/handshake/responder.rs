@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::wire::header::{
     LONG_HEADER_LEN, LongHeader, PacketType, SUITE_1, TAG_LEN, VERSION_NONE,
 };
-use crate::wire::hello::LISTED;
+use crate::wire::hello::{Hello, LISTED};
 use crate::wire::id::{ConnectionId, Side};
 use crate::wire::long::{COOKIE_LEN, KEY_LEN, length_is_legal};
 use crate::wire::params::Params;
@@ -110,7 +110,8 @@ impl First<'_> {
         append_tag(config, self.mode, &self.mac, start, out);
     }
 
-    /// Opens the packet: the first curve operations of the handshake, two in `IK`, none yet in `XX`.
+    /// Opens the packet: the first curve operations of the handshake, two in `IK`, none yet in
+    /// `XX`.
     ///
     /// # Errors
     /// Why nothing is to be answered.
@@ -196,7 +197,8 @@ fn append_tag(
     out.extend_from_slice(&tag);
 }
 
-/// A first packet that opened: what somebody wants of this node. Answered once, or dropped in silence.
+/// A first packet that opened: what somebody wants of this node. Answered once, or dropped in
+/// silence.
 #[derive(Debug)]
 pub enum Offer {
     /// From a node that knows this one, and has proven who it is.
@@ -292,8 +294,8 @@ pub struct IkOffer {
 }
 
 impl IkOffer {
-    /// Who it is. That it is there *now* is only proven by its first data packet: a first packet can be
-    /// sent again by anybody (spec R-HS-28).
+    /// Who it is. That it is there *now* is only proven by its first data packet: a first packet
+    /// can be sent again by anybody (spec R-HS-28).
     pub const fn peer(&self) -> NodeId {
         self.peer
     }
@@ -308,8 +310,8 @@ impl IkOffer {
         self.pending.header.scid
     }
 
-    /// Says yes: gives R2, to be sent now and again whenever I1 comes again, and the keys. `scid` is the
-    /// connection id that the peer's packets shall carry; it must not be zero.
+    /// Says yes: gives R2, to be sent now and again whenever I1 comes again, and the keys. `scid`
+    /// is the connection id that the peer's packets shall carry; it must not be zero.
     ///
     /// # Errors
     /// The peer's key is weak: drop it.
@@ -345,8 +347,8 @@ impl XxOffer {
         self.pending.header.scid
     }
 
-    /// Says who this node is and asks back: gives X2, to be sent now and again whenever X1 comes again.
-    /// `scid` as in [`IkOffer::accept`].
+    /// Says who this node is and asks back: gives X2, to be sent now and again whenever X1 comes
+    /// again. `scid` as in [`IkOffer::accept`].
     ///
     /// # Errors
     /// The peer's key is weak: drop it.
@@ -440,20 +442,19 @@ impl AwaitX3 {
         let (bytes, _) = config.mac_key(Mode::Xx).check(config.provider, packet)?;
         let message = bytes.get_mut(LONG_HEADER_LEN..).ok_or(Discard::Length)?;
         let (noise, plaintext) = self.pending.noise.read(message, &mut config.psk(2))?;
-        // All of it opened: what is wrong from here on is final.
-        Ok(self.conclude(&header, noise, plaintext))
+        let hello = payload::read(plaintext, &header)?;
+        // All of it opened and belongs together: what is wrong from here on is final.
+        Ok(self.conclude(noise, &hello))
     }
 
     /// Judges an X3 that opened.
     fn conclude(
         &self,
-        header: &LongHeader,
         noise: NoiseState,
-        plaintext: &[u8],
+        hello: &Hello<'_>,
     ) -> Result<Box<Established>, HandshakeError> {
         let pending = &self.pending;
-        let hello = payload::read(plaintext, header)?;
-        let peer = payload::peer_of(&pending.config, &noise, &hello)?;
+        let peer = payload::peer_of(&pending.config, &noise, hello)?;
         let same = hello.versions == pending.versions
             && hello.suites == pending.suites
             && hello.capabilities == pending.capabilities
@@ -462,7 +463,7 @@ impl AwaitX3 {
         if !same {
             return Err(HandshakeError::Malformed("a third packet that contradicts the first"));
         }
-        let params = payload::params(&hello)?;
+        let params = payload::params(hello)?;
         Pending { noise, ..pending.clone() }.establish(self.local_cid, self.cipher, peer, params)
     }
 }

@@ -11,8 +11,8 @@ use crate::wire::header::LongHeader;
 use crate::wire::id::{ConnectionId, Side};
 use crate::wire::params::Params;
 
-/// Noise before its first message. `first` is the header of the first packet, which the prologue binds
-/// with everything else that both ends must mean alike (spec R-HS-4).
+/// Noise before its first message. `first` is the header of the first packet, which the prologue
+/// binds with everything else that both ends must mean alike (spec R-HS-4).
 pub(super) fn noise(
     config: &HandshakeConfig,
     mode: Mode,
