@@ -78,6 +78,38 @@ fn a_retry_is_followed_once_and_changes_no_byte_of_noise() {
     }
 }
 
+/// A right tag under a header that a RETRY or VERSION does not have.
+///
+/// spec: R-HS-25
+#[test]
+fn retry_and_version_have_one_header() {
+    let mut two = Two::of(speaks(0xa1, &[1, 3]), speaks(0xb2, &[1, 3]));
+    let initiator = two.start(Mode::Ik);
+    let packet = datagram(&initiator);
+    let mac: [u8; 16] = packet[1_184..].try_into().unwrap();
+    let retry = retry_for(&two.bob, &packet, Cookie([1; 24]));
+    let version = version_for(&speaks(0xb2, &[1]), &packet);
+    for (packet, tagged) in [retry, version].into_iter().flat_map(|packet| {
+        [0, 2, 3, 4, 11].map(|at| {
+            let mut copy = packet.clone();
+            copy[at] ^= 1;
+            (packet.clone(), copy)
+        })
+    }) {
+        let tag = |bytes: &mut Vec<u8>| {
+            bytes.truncate(bytes.len() - 16);
+            let tag = two.bob.mac_key(Mode::Ik).tag(Provider::Rust, &mac, bytes);
+            bytes.extend_from_slice(&tag);
+        };
+        let (mut right, mut wrong) = (packet, tagged);
+        tag(&mut right);
+        tag(&mut wrong);
+        assert_eq!(discarded(initiator.clone().on_packet(&mut wrong)).1, Discard::Header);
+        let step = initiator.clone().on_packet(&mut right);
+        assert!(matches!(step, InitiatorStep::Retry(_) | InitiatorStep::OtherVersion(_)));
+    }
+}
+
 /// spec: R-HS-19, R-HS-20
 #[test]
 fn an_initiator_that_is_ahead_goes_back_to_what_both_speak() {
