@@ -213,7 +213,7 @@ impl Ledger {
         self.ring.push(entry, receipts);
     }
 
-    /// The peer acknowledges. Gives receipts and outcomes to `out`; the owner then feeds each path's
+    /// The peer acknowledges. Gives receipts and outcomes to `out`, which is empty; the owner then feeds each path's
     /// RTT sample to its [`super::Rtt`] and calls [`Ledger::detect_losses`] for each path in `out`.
     ///
     /// Costs a step for each range and for each packet newly acknowledged, however often a range is
@@ -261,7 +261,7 @@ impl Ledger {
         }
         self.largest_acked = self.largest_acked.max(Some(largest));
         if answered {
-            self.probes.on_answer(self.has_in_flight(), now);
+            self.probes.on_answer(now);
         }
         if let Some((path, sent_at)) = measured {
             self.sample_rtt(path, sent_at, ack_delay, out, now);
@@ -425,10 +425,8 @@ impl Ledger {
         let Some(outcome) = out.paths.iter_mut().find(|outcome| outcome.path == path) else {
             return;
         };
-        if outcome.acked_packets + outcome.spurious_packets > 0 {
-            outcome.rtt = Some(RttSample { latest: now.saturating_since(sent_at), ack_delay });
-            self.flight_mut(path).first_sample_at.get_or_insert(now);
-        }
+        outcome.rtt = Some(RttSample { latest: now.saturating_since(sent_at), ack_delay });
+        self.flight_mut(path).first_sample_at.get_or_insert(now);
     }
 
     /// Keeps the ring bounded while an old packet of a path that stands still holds its front.

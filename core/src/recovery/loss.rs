@@ -56,29 +56,34 @@ pub(super) struct Probes {
     count: u32,
     /// When the last of them fired.
     fired_at: Instant,
-    /// Since when something is in flight and nothing was answered.
-    waiting_since: Option<Instant>,
+    /// While something is in flight: since when nothing was answered.
+    waiting_since: Instant,
     patience: Duration,
 }
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { count: 0, fired_at: Instant::ZERO, waiting_since: None, patience: PEER_LOST_AFTER }
+        Self {
+            count: 0,
+            fired_at: Instant::ZERO,
+            waiting_since: Instant::ZERO,
+            patience: PEER_LOST_AFTER,
+        }
     }
 }
 
 impl Probes {
     /// A packet leaves, `alone` if nothing was in flight.
     pub(super) fn on_sent(&mut self, alone: bool, now: Instant) {
-        if alone || self.waiting_since.is_none() {
-            self.waiting_since = Some(now);
+        if alone {
+            self.waiting_since = now;
         }
     }
 
     /// The peer acknowledged something new.
-    pub(super) fn on_answer(&mut self, more_in_flight: bool, now: Instant) {
+    pub(super) fn on_answer(&mut self, now: Instant) {
         self.count = 0;
-        self.waiting_since = more_in_flight.then_some(now);
+        self.waiting_since = now;
     }
 }
 
@@ -157,7 +162,7 @@ impl Ledger {
         if flight.packets > 0 && flight.largest_acked.is_some() {
             flight.clock.loss_at = Some(now + flight.clock.loss_delay.max(GRANULARITY));
         }
-        self.probes.waiting_since = self.probes.waiting_since.map(|since| since.max(now));
+        self.probes.waiting_since = now;
     }
 
     /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing of
@@ -166,9 +171,6 @@ impl Ledger {
         self.lose_flying(path, out);
         self.ring.forget(path);
         self.flights.retain(|flight| flight.path != path);
-        if !self.has_in_flight() {
-            self.probes.waiting_since = None;
-        }
     }
 
     /// Sets how long probes may go unanswered, at least, before the peer is lost.
@@ -266,8 +268,7 @@ impl Ledger {
 
     fn probe(&mut self, out: &mut Settled, now: Instant) -> Fired {
         self.stats.probe_timeouts += 1;
-        let since = *self.probes.waiting_since.get_or_insert(now);
-        let waited = now.saturating_since(since);
+        let waited = now.saturating_since(self.probes.waiting_since);
         self.probes.fired_at = now;
         if self.probes.count >= PEER_LOST_PROBES && waited >= self.probes.patience {
             return Fired::PeerLost { probes: self.probes.count, waited };

@@ -33,6 +33,8 @@ mod acks;
 mod delivery;
 mod ledger;
 mod loss;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod ops;
 mod rate;
 mod ring;
 mod rtt;

@@ -77,6 +77,9 @@ pub(super) struct Ring {
     receipts_base: u64,
     /// Slots that are lost and remembered.
     lost: usize,
+    /// Slots looked at while walking.
+    #[cfg(test)]
+    pub(super) steps: u64,
 }
 
 impl Ring {
@@ -138,6 +141,10 @@ impl Ring {
     /// over all calls it costs no more than a few steps, however many are done.
     pub(super) fn open_from(&mut self, mut at: usize) -> usize {
         while let Some(step) = self.run(at) {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
             let further = self.run(at + step).unwrap_or(0);
             if let Some(slot) = self.slots.get_mut(at) {
                 slot.run = u32::try_from(step + further).unwrap_or(slot.run);
