@@ -56,8 +56,9 @@ pub struct AckStats {
 
 /// Remembers what arrived until the peer knows it (spec R-REC-5 to R-REC-12).
 ///
-/// It guards nothing: whether a number is a replay is decided before, by the packet keys' window. A number
-/// that is forgotten here is only never acknowledged (again); the peer then sends its content once more.
+/// It guards nothing: whether a number is a replay is decided before, by the packet keys' window. A
+/// number that is forgotten here is only never acknowledged (again); the peer then sends its
+/// content once more.
 ///
 /// ```
 /// use aqueduct_core::recovery::{AckTracker, DEFAULT_MAX_ACK_DELAY, ReceivedPacket};
@@ -83,6 +84,8 @@ pub struct AckTracker {
     max_ack_delay: Duration,
     /// What arrived and is not known to be known. Always holds `largest`.
     received: RangeSet,
+    /// What lies below was told, as arrived or as missing, and was forgotten.
+    told_below: u64,
     /// The highest number, and when it came.
     largest: Option<(u64, Instant)>,
     /// The highest number that elicited an ACK.
@@ -119,6 +122,7 @@ impl AckTracker {
         Self {
             max_ack_delay,
             received: RangeSet::new(),
+            told_below: 0,
             largest: None,
             largest_eliciting: None,
             eliciting: 0,
@@ -159,8 +163,8 @@ impl AckTracker {
     }
 
     /// The peer acknowledged a packet with an ACK that went up to `largest`: it knows of what lies
-    /// below, unless that came later than the ACK left. The highest number of all stays, for every ACK
-    /// names it.
+    /// below, unless that came later than the ACK left. The highest number of all stays, for every
+    /// ACK names it.
     pub fn on_acked(&mut self, largest: PacketNumber) {
         let Some((highest, _)) = self.largest else { return };
         self.unconfirmed = 0;
@@ -170,13 +174,15 @@ impl AckTracker {
         let lows = self.late.iter().flatten().map(|late| late.lowest);
         let known = lows.fold(highest.min(largest.0.saturating_add(1)), u64::min);
         self.received.remove(0..known);
+        self.told_below = self.told_below.max(known);
     }
 
-    /// Writes an ACK if one is due, or if something new can be said in a packet that goes out anyway:
-    /// offer the packet first and, if it is not empty then, again at the end. Returns whether it wrote.
+    /// Writes an ACK if one is due, or if something new can be said in a packet that goes out
+    /// anyway: offer the packet first and, if it is not empty then, again at the end. Returns
+    /// whether it wrote.
     ///
-    /// What was written must be sent: the next ACK waits for the next packet. Should it be lost on the
-    /// way, nothing is forgotten; every ACK repeats what the peer is not known to know.
+    /// What was written must be sent: the next ACK waits for the next packet. Should it be lost on
+    /// the way, nothing is forgotten; every ACK repeats what the peer is not known to know.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, now: Instant) -> bool {
         if !self.is_due(now) && !self.can_ride(packet) {
             return false;
@@ -204,7 +210,8 @@ impl AckTracker {
             || self.timer().is_some_and(|timer| timer <= now)
     }
 
-    /// When an ACK that is not due yet will be. `None` while one is: that is for [`AckTracker::write`].
+    /// When an ACK that is not due yet will be. `None` while one is: that is for
+    /// [`AckTracker::write`].
     pub fn deadline(&self) -> Option<Instant> {
         if self.immediate || self.eliciting >= ELICITING_PER_ACK { None } else { self.timer() }
     }
@@ -234,8 +241,8 @@ impl AckTracker {
         self.stats
     }
 
-    /// Whether an ACK that is not due can go into a packet that holds something: all of it, for ranges
-    /// that are left out would count as told.
+    /// Whether an ACK that is not due can go into a packet that holds something: all of it, for
+    /// ranges that are left out would count as told.
     fn can_ride(&self, packet: &PacketWriter<'_>) -> bool {
         let most = HEAD_LEN + RANGE_LEN * self.received.count();
         self.fresh && !packet.is_empty() && most <= packet.room()
@@ -245,15 +252,12 @@ impl AckTracker {
         self.eliciting_since.map(|since| since + self.max_ack_delay)
     }
 
-    /// Whether a packet that elicits an ACK shows reordering or loss: it is below an earlier one, or
-    /// above it and something between is missing (RFC 9000 section 13.2.1).
+    /// Whether a packet that elicits an ACK shows reordering or loss: it is below an earlier one,
+    /// or above it and something between is missing (RFC 9000 section 13.2.1).
     fn calls_for_ack(&self, number: u64) -> bool {
-        match self.largest_eliciting {
-            Some(before) if number < before => true,
-            Some(before) => !self.received.covers(&(before.saturating_add(1)..number)),
-            // The peer's numbers begin at 0, but nothing says that the first packet elicits.
-            None => !self.received.covers(&(0..number)),
-        }
+        // The peer's numbers begin at 0, but nothing says that the first packet elicits.
+        let next = self.largest_eliciting.map_or(0, |before| before.saturating_add(1));
+        number < next || !self.received.covers(&(next.max(self.told_below)..number))
     }
 
     /// Two generations, so that reordering in every round trip does not keep the first from ending.
@@ -277,8 +281,8 @@ impl AckTracker {
         }
     }
 
-    /// A side that only receives sends nothing that is acknowledged, and would repeat its ranges for
-    /// ever. Now and then it asks (RFC 9000 section 13.2.4).
+    /// A side that only receives sends nothing that is acknowledged, and would repeat its ranges
+    /// for ever. Now and then it asks (RFC 9000 section 13.2.4).
     fn ask_for_confirmation(&mut self, packet: &mut PacketWriter<'_>) {
         let many = self.received.count() >= MANY_RANGES && self.unconfirmed >= MANY_ACKS;
         let may = packet.allowance() == Allowance::Everything && !packet.ack_eliciting();

@@ -172,6 +172,14 @@ fn gaps_reordering_and_congestion_marks_do_not_wait() {
     acks.on_packet(bare(5), at(62));
     acks.on_packet(eliciting(6), at(62));
     assert!(!acks.is_due(at(62)));
+    // Also once it need not be told any more.
+    acks.on_packet(bare(7), at(62));
+    acks.on_packet(bare(8), at(62));
+    assert!(write(&mut acks, at(90)).is_some());
+    acks.on_acked(PacketNumber(8));
+    assert_eq!(acks.received().len(), 1);
+    acks.on_packet(eliciting(9), at(91));
+    assert!(!acks.is_due(at(91)));
 }
 
 /// Two idle peers stay idle: bare ACKs are answered by nobody, however strangely they arrive.
@@ -189,7 +197,8 @@ fn bare_acks_call_for_nothing() {
     }
 }
 
-/// Lesson 1: the datagram with the ACK vanishes, or the socket refuses it; the next ACK says it all.
+/// Lesson 1: the datagram with the ACK vanishes, or the socket refuses it; the next ACK says it
+/// all.
 ///
 /// spec: R-REC-5
 #[test]

@@ -8,10 +8,10 @@
 //!                          on_lost
 //! ```
 //!
-//! [`Once`] takes a single value and keeps it to the end. [`Latest`] may be given a new value in any
-//! state; it then starts again at `Pending`, and receipts of older values mean nothing any more.
-//! Neither knows of frames: `write` calls back with the value, and the callback says whether it found
-//! room for it.
+//! [`Once`] takes a single value and keeps it to the end. [`Latest`] may be given a new value in
+//! any state; it then starts again at `Pending`, and receipts of older values mean nothing any
+//! more. Neither knows of frames: `write` calls back with the value, and the callback says whether
+//! it found room for it.
 
 /// A value that must arrive, and that never changes once it is set (spec R-REC-2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl<T> Once<T> {
 
 /// A value of which only the newest counts, such as a limit (spec R-REC-3).
 ///
-/// Receipts carry the value that was sent; a receipt for any other than the newest is ignored. For this
-/// to be exact a value must not return after another took its place (limits only grow).
+/// Receipts carry the value that was sent; a receipt for any other than the newest is ignored. For
+/// this to be exact a value must not return after another took its place (limits only grow).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latest<T> {
     delivery: Delivery<T>,
@@ -120,8 +120,8 @@ impl<T: PartialEq> Latest<T> {
         matches!(self.delivery, Delivery::Delivered(_))
     }
 
-    /// If the newest value waits to be sent, offers it to `send`, which says whether it was written.
-    /// Returns whether anything was written.
+    /// If the newest value waits to be sent, offers it to `send`, which says whether it was
+    /// written. Returns whether anything was written.
     pub fn write(&mut self, send: impl FnOnce(&T) -> bool) -> bool {
         self.delivery.write(send)
     }

@@ -9,8 +9,8 @@
 //!            └── its carrier is gone ───────▶ lost        counted as spurious
 //! ```
 //!
-//! A packet's receipts leave with its first step out of "in flight", and only then; or before, if its
-//! content is sent again as a probe. Flight size is what is in flight, and nothing else.
+//! A packet's receipts leave with its first step out of "in flight", and only then; or before, if
+//! its content is sent again as a probe. Flight size is what is in flight, and nothing else.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -28,8 +28,8 @@ use crate::wire::ack::{AckFrame, EcnCounts};
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{PacketNumber, PathId};
 
-/// Packets with a slot, at most; beyond, the oldest is given up as lost. As many as the largest replay
-/// window of a receiver, which would take an older one no more.
+/// Packets with a slot, at most; beyond, the oldest is given up as lost. As many as the largest
+/// replay window of a receiver, which would take an older one no more.
 pub const MAX_TRACKED_PACKETS: usize = 131_072;
 
 /// Lost packets that are remembered, in case they arrive after all.
@@ -43,7 +43,8 @@ const SKIP_WITHIN: core::ops::RangeInclusive<u32> = 6..=20;
 
 /// Sent packets of one connection, of all its paths (spec R-REC-13 to R-REC-30).
 ///
-/// Numbers ascend over all paths; everything else is kept by path, for a path says nothing of another.
+/// Numbers ascend over all paths; everything else is kept by path, for a path says nothing of
+/// another.
 ///
 /// ```
 /// use core::time::Duration;
@@ -158,8 +159,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the peer's promise of how long it holds an ACK back, from its parameters: believed up to
-    /// 2^14 ms, as in RFC 9000 section 18.2.
+    /// Takes the peer's promise of how long it holds an ACK back, from its parameters: believed up
+    /// to 2^14 ms, as in RFC 9000 section 18.2.
     pub fn set_peer_max_ack_delay(&mut self, max_ack_delay: Duration) {
         self.peer_max_ack_delay = max_ack_delay.min(Duration::from_millis(1 << 14));
     }
@@ -169,9 +170,9 @@ impl Ledger {
         self.flight_mut(path).carriage = carriage;
     }
 
-    /// The number for the next packet; the same again until it was sent. Now and then it leaves one out,
-    /// which no honest peer will acknowledge (spec R-REC-16). `draw` gives a random number when one is
-    /// needed: rarely.
+    /// The number for the next packet; the same again until it was sent. Now and then it leaves one
+    /// out, which no honest peer will acknowledge (spec R-REC-16). `draw` gives a random number
+    /// when one is needed: rarely.
     pub fn next_number(&mut self, mut draw: impl FnMut() -> u64) -> PacketNumber {
         let mut distance = |within: u32| draw() & ((1 << within) - 1);
         let skip_at = *self.skip_at.get_or_insert_with(|| distance(self.skip_within));
@@ -184,8 +185,8 @@ impl Ledger {
         PacketNumber(self.next_number)
     }
 
-    /// A packet was handed to the carrier. Takes `receipts` out; those of a packet that elicits no ACK
-    /// are forgotten, since nothing will ever be heard of it.
+    /// A packet was handed to the carrier. Takes `receipts` out; those of a packet that elicits no
+    /// ACK are forgotten, since nothing will ever be heard of it.
     pub fn on_sent(&mut self, packet: SentPacket, receipts: &mut Vec<SentFrame>, now: Instant) {
         let number = packet.number.0;
         debug_assert!(number >= self.next_number, "packet numbers ascend");
@@ -213,16 +214,17 @@ impl Ledger {
         self.ring.push(entry, receipts);
     }
 
-    /// The peer acknowledges. Gives receipts and outcomes to `out`, which is empty; the owner then feeds each path's
-    /// RTT sample to its [`super::Rtt`] and calls [`Ledger::detect_losses`] for each path in `out`.
+    /// The peer acknowledges. Gives receipts and outcomes to `out`, which is empty; the owner then
+    /// feeds each path's RTT sample to its [`super::Rtt`] and calls [`Ledger::detect_losses`] for
+    /// each path in `out`.
     ///
     /// Costs a step for each range and for each packet newly acknowledged, however often a range is
     /// repeated.
     ///
     /// # Errors
     ///
-    /// [`TransportCode::AckOfUnsent`] if a number was never sent, or was skipped: the peer acknowledges
-    /// what it cannot have seen. Nothing was changed.
+    /// [`TransportCode::AckOfUnsent`] if a number was never sent, or was skipped: the peer
+    /// acknowledges what it cannot have seen. Nothing was changed.
     pub fn on_ack(
         &mut self,
         ack: &AckFrame<'_>,
@@ -412,8 +414,8 @@ impl Ledger {
         true
     }
 
-    /// The largest of an ACK tells the time, if a packet of its path that elicits an ACK is among the
-    /// newly acknowledged: only then does the peer answer promptly (RFC 9002 section 5.1).
+    /// The largest of an ACK tells the time, if a packet of its path that elicits an ACK is among
+    /// the newly acknowledged: only then does the peer answer promptly (RFC 9002 section 5.1).
     fn sample_rtt(
         &mut self,
         path: PathId,

@@ -322,8 +322,8 @@ fn numbers_are_left_out_at_random() {
     assert!(s.try_ack(&[last + 1..last + 2], Duration::ZERO).is_ok());
 }
 
-/// A peer that repeats all it has in every ACK, while one old packet holds the front: 5 x 10^9 steps if
-/// each ACK walked over what is settled.
+/// A peer that repeats all it has in every ACK, while one old packet holds the front: 5 x 10^9
+/// steps if each ACK walked over what is settled.
 ///
 /// spec: R-REC-17
 #[test]
@@ -404,7 +404,8 @@ fn the_largest_newly_acknowledged_is_measured() {
     late.wait(ms(1));
     late.ack(&[0..2]);
     assert_eq!((late.acked(), late.outcome(A).rtt), (vec![0], None));
-    // A bare ACK is answered by nobody, but if its number is the largest of an answer, it counts ...
+    // A bare ACK is answered by nobody, but if its number is the largest of an answer, it counts
+    // ...
     let mut bare = Sender::new();
     bare.send(A);
     bare.wait(ms(10));
@@ -517,8 +518,8 @@ fn a_burst_is_lost_at_once() {
     assert_eq!(s.outcome(A).smallest_lost_size, Some(SIZE));
 }
 
-/// Lesson 12, scenario 51: jitter within the RTT's variance and late ACKs cause no timeout; reordering
-/// that is not of three packets causes no loss.
+/// Lesson 12, scenario 51: jitter within the RTT's variance and late ACKs cause no timeout;
+/// reordering that is not of three packets causes no loss.
 ///
 /// spec: R-REC-20, R-REC-24
 #[test]
@@ -750,7 +751,8 @@ fn a_silent_peer_is_lost() {
     }
 }
 
-/// Waiting counts from the first packet that is not answered, not from the last answer before a pause.
+/// Waiting counts from the first packet that is not answered, not from the last answer before a
+/// pause.
 ///
 /// spec: R-REC-26
 #[test]
@@ -767,7 +769,8 @@ fn a_pause_is_no_silence() {
     assert!(s.deadline().unwrap() <= s.now + MAX_BACKOFF);
 }
 
-/// Scenario 49: nothing comes back for ten seconds; with patience enough, the first answer heals all.
+/// Scenario 49: nothing comes back for ten seconds; with patience enough, the first answer heals
+/// all.
 ///
 /// spec: R-REC-25, R-REC-26
 #[test]
@@ -792,8 +795,8 @@ fn an_outage_heals_with_the_first_probe_after_it() {
     assert_eq!(s.ledger.in_flight(A), 0);
 }
 
-/// Lesson 5: one packet's content is swallowed each time it is sent, all else arrives. It is declared lost
-/// each time, and never holds back the bytes of anything else.
+/// Lesson 5: one packet's content is swallowed each time it is sent, all else arrives. It is
+/// declared lost each time, and never holds back the bytes of anything else.
 ///
 /// spec: R-REC-20, R-REC-13
 #[test]

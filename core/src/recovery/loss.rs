@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a later packet of the path arrived ──▶ lost if 3 of its packets are between, or 9/8 RTT passed
-//!  nothing arrived for a probe timeout ──▶ two probes; the next timeout is twice as long, up to a cap
+//!  nothing arrived for a probe timeout ──▶ two probes; the next timeout is twice as long, capped
 //!  6 timeouts and 5 s brought nothing ──▶ the peer is lost
 //! ```
 //!
@@ -33,8 +33,8 @@ pub const PEER_LOST_PROBES: u32 = 6;
 /// Time in vain before the peer may count as lost, unless configured otherwise.
 pub const PEER_LOST_AFTER: Duration = Duration::from_secs(5);
 
-/// Probe timeouts (without back-off) for which a lost packet is remembered, and for which packets on a
-/// path that is not used any more are waited for.
+/// Probe timeouts (without back-off) for which a lost packet is remembered, and for which packets
+/// on a path that is not used any more are waited for.
 const LINGER: u32 = 3;
 
 /// Persistent congestion lasts this many probe timeouts (RFC 9002 section 7.6.1).
@@ -103,7 +103,8 @@ impl Ledger {
         debug_assert!(self.ring.len() > 256 || self.is_consistent());
     }
 
-    /// When [`Ledger::on_deadline`] wants to be called. `active` is the path in use, `rtt` its estimate.
+    /// When [`Ledger::on_deadline`] wants to be called. `active` is the path in use, `rtt` its
+    /// estimate.
     pub fn deadline(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
         let timed = self.flights.iter().filter(|flight| flight.is_timed());
         let by_path = timed.map(|flight| {
@@ -146,8 +147,8 @@ impl Ledger {
         fired
     }
 
-    /// The carrier of `path` takes nothing for now: until [`Ledger::on_resumed`] its packets are neither
-    /// lost nor probed for. What is acknowledged meanwhile counts.
+    /// The carrier of `path` takes nothing for now: until [`Ledger::on_resumed`] its packets are
+    /// neither lost nor probed for. What is acknowledged meanwhile counts.
     pub fn on_suspended(&mut self, path: PathId) {
         self.flight_mut(path).suspended = true;
     }
@@ -165,8 +166,8 @@ impl Ledger {
         self.probes.waiting_since = now;
     }
 
-    /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing of
-    /// congestion, and the ledger forgets the path.
+    /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing
+    /// of congestion, and the ledger forgets the path.
     pub fn declare_lost_all(&mut self, path: PathId, out: &mut Settled) {
         self.lose_flying(path, out);
         self.ring.forget(path);

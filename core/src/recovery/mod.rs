@@ -1,8 +1,8 @@
 //! What arrived, what is in flight, what became of it.
 //!
-//! This room is acks and retries. It knows packets by number and frames by receipt; what a frame means
-//! is its owner's business. Nothing here sends, sleeps or reads a clock: each machine remembers what
-//! happened, says when it next cares, and hands results up as values.
+//! This room is acks and retries. It knows packets by number and frames by receipt; what a frame
+//! means is its owner's business. Nothing here sends, sleeps or reads a clock: each machine
+//! remembers what happened, says when it next cares, and hands results up as values.
 //!
 //! ```text
 //!            packets of the peer                       packets of ours
@@ -21,13 +21,14 @@
 //!
 //! - [`Rtt`]: round-trip estimate of one path.
 //! - [`AckTracker`]: received packet numbers, and when to say so.
-//! - [`Ledger`]: sent packets in a ring by packet number; who acknowledged, what is lost, when to probe.
+//! - [`Ledger`]: sent packets in a ring by packet number; who acknowledged, what is lost, when to
+//!   probe.
 //! - [`RateSample`]: how fast a path delivered, for congestion control.
 //! - [`Once`], [`Latest`]: small values until the peer has them.
 //!
 //! A receipt goes into the ledger with its packet and comes out exactly once: as acked or as lost.
-//! Losing is not the end of the data, only of that packet: the owner writes it again under a new number.
-//! Rules and numbers: spec `07-recovery.md` (R-REC).
+//! Losing is not the end of the data, only of that packet: the owner writes it again under a new
+//! number. Rules and numbers: spec `07-recovery.md` (R-REC).
 
 mod acks;
 mod delivery;

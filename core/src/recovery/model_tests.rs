@@ -485,9 +485,11 @@ impl Pair {
 }
 
 proptest! {
-    /// Two paths, packets of every kind, ACKs of every shape, time: the ledger says what the list says.
+    /// Two paths, packets of every kind, ACKs of every shape, time: the ledger says what the list
+    /// says.
     ///
-    /// spec: R-REC-13, R-REC-14, R-REC-18, R-REC-20, R-REC-22, R-REC-23, R-REC-24, R-REC-25, R-REC-28, R-REC-29, R-REC-30
+    /// spec: R-REC-13, R-REC-14, R-REC-18, R-REC-20, R-REC-22, R-REC-23, R-REC-24, R-REC-25,
+    /// R-REC-28, R-REC-29, R-REC-30
     #[test]
     fn the_ledger_agrees_with_a_list(ops in proptest::collection::vec(op(), 0..150)) {
         let mut pair = Pair::new();

@@ -1,7 +1,7 @@
 //! A sender and a receiver over a link that loses, holds back and reorders, for explorers.
 //!
-//! [`Op`]s come from a fuzzer or a property test. After each one the invariants of the room are asserted;
-//! at the end the link is made whole, and everything must come to rest.
+//! [`Op`]s come from a fuzzer or a property test. After each one the invariants of the room are
+//! asserted; at the end the link is made whole, and everything must come to rest.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

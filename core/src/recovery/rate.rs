@@ -1,9 +1,9 @@
 //! How fast a path delivers, measured at each ACK (draft-cheng-iccrg-delivery-rate-estimation-02).
 //!
 //! Each packet carries off a [`Stamp`] of how much had been delivered when it was sent. When it is
-//! acknowledged, the difference over the time between is a sample of the rate. The time is the longer
-//! of sending and acknowledging that flight, so that neither a burst of ACKs nor a burst of packets
-//! looks like a fast path.
+//! acknowledged, the difference over the time between is a sample of the rate. The time is the
+//! longer of sending and acknowledging that flight, so that neither a burst of ACKs nor a burst of
+//! packets looks like a fast path.
 
 use core::time::Duration;
 

@@ -1,9 +1,9 @@
 //! The packets that may still be acknowledged, in the order of their numbers.
 //!
-//! A ring, because packets come in at one end and mostly leave at the other. Only packets that elicit
-//! an ACK have a slot, so that what a peer can make us send (bare ACKs) takes no memory. A slot whose
-//! packet is settled in the middle stays until everything before it is settled too; walking over such
-//! slots costs nothing, because each says how many there are from it on.
+//! A ring, because packets come in at one end and mostly leave at the other. Only packets that
+//! elicit an ACK have a slot, so that what a peer can make us send (bare ACKs) takes no memory. A
+//! slot whose packet is settled in the middle stays until everything before it is settled too;
+//! walking over such slots costs nothing, because each says how many there are from it on.
 //!
 //! Receipts lie in a second ring, in the same order, so that a packet in flight allocates nothing.
 

@@ -105,7 +105,8 @@ impl Rtt {
         Duration::from_nanos(self.min.unwrap_or(self.latest))
     }
 
-    /// The probe timeout without back-off and without the peer's ACK delay (RFC 9002 section 6.2.1).
+    /// The probe timeout without back-off and without the peer's ACK delay (RFC 9002 section
+    /// 6.2.1).
     pub fn pto_base(&self) -> Duration {
         Duration::from_nanos(self.smoothed + (4 * self.variance).max(nanos(GRANULARITY)))
     }

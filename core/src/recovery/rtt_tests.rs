@@ -81,7 +81,9 @@ fn persistent_congestion_lets_the_minimum_rise() {
 proptest! {
     /// Whatever comes in, the estimate stays inside what was seen and nothing overflows.
     #[test]
-    fn stays_inside_the_samples(samples in proptest::collection::vec((any::<u64>(), any::<u64>()), 1..50)) {
+    fn stays_inside_the_samples(
+        samples in proptest::collection::vec((any::<u64>(), any::<u64>()), 1..50),
+    ) {
         let mut rtt = Rtt::new();
         let (mut low, mut high) = (u64::MAX, 0);
         for (latest, delay) in samples {
