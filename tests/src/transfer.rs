@@ -154,16 +154,24 @@ pub fn take(net: &mut Net, id: HostId) -> Vec<(ConnectionHandle, EventKind)> {
     host.events.drain(..).map(|event| (event.connection, event.kind)).collect()
 }
 
-/// Connects two hosts and waits until both say so. Returns the handle on each side.
+/// Connects two hosts and waits until both say so. Returns the handle on each side. On a link that
+/// swallows a whole handshake it dials again, as an application would.
 pub fn connected(net: &mut Net, a: HostId, b: HostId) -> (ConnectionHandle, ConnectionHandle) {
-    let handle = net.connect(a, b);
-    let (mut here, mut there) = (false, None);
-    let done = net.run(Duration::from_secs(30), |net| {
-        here |= take(net, a).contains(&(handle, EventKind::Connected));
-        let news = take(net, b);
-        there = there.or(news.iter().find(|n| n.1 == EventKind::Connected).map(|n| n.0));
-        here && there.is_some()
-    });
-    assert!(done, "no connection");
-    (handle, there.expect("just seen"))
+    for _ in 0..5 {
+        let handle = net.connect(a, b);
+        let (mut here, mut there, mut failed) = (false, None, false);
+        net.run(Duration::from_secs(60), |net| {
+            for (news_of, kind) in take(net, a) {
+                here |= news_of == handle && kind == EventKind::Connected;
+                failed |= news_of == handle && matches!(kind, EventKind::Closed(_));
+            }
+            let news = take(net, b);
+            there = there.or(news.iter().find(|n| n.1 == EventKind::Connected).map(|n| n.0));
+            failed || (here && there.is_some())
+        });
+        if let (true, false, Some(there)) = (here, failed, there) {
+            return (handle, there);
+        }
+    }
+    panic!("five handshakes failed");
 }

@@ -95,7 +95,8 @@ pub(crate) enum Confirmation {
     },
 }
 
-/// A handshake packet that is sent until it is answered: after 250 ms, doubling to 4 s.
+/// A handshake packet that is sent until it is answered: after 250 ms, then 500 ms, then every
+/// second (spec R-EP-21).
 #[derive(Clone, Debug)]
 pub(crate) struct Resend {
     sent: u32,
@@ -104,7 +105,7 @@ pub(crate) struct Resend {
 }
 
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(4);
+const LONGEST: Duration = Duration::from_secs(1);
 
 impl Resend {
     /// Due at once, given up after `patience`.
@@ -124,7 +125,7 @@ impl Resend {
 
     /// It was sent. `jitter`, drawn at random, spreads many senders apart by up to an eighth.
     pub(crate) fn on_sent(&mut self, jitter: u64, now: Instant) {
-        let wait = (FIRST * (1 << self.sent.min(4))).min(LONGEST);
+        let wait = (FIRST * (1 << self.sent.min(2))).min(LONGEST);
         let eighth = u64::try_from(wait.as_nanos() / 8).unwrap_or(1).max(1);
         self.sent += 1;
         self.next = now + wait + Duration::from_nanos(jitter % eighth);
