@@ -1,8 +1,9 @@
 //! Sets of `u64` below `u64::MAX`, kept as sorted, disjoint, non-touching half-open ranges.
 //!
-//! Used for packet numbers, stream offsets and what is lost or acknowledged. New ranges mostly touch
-//! the last one, so the common insert and removal at either end cost no search. The set itself has no
-//! bound: its owner looks at [`RangeSet::count`] and applies the rule that the specification gives.
+//! Used for packet numbers, stream offsets and what is lost or acknowledged. New ranges mostly
+//! touch the last one, so the common insert and removal at either end cost no search. The set
+//! itself has no bound: its owner looks at [`RangeSet::count`] and applies the rule that the
+//! specification gives.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;

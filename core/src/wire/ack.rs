@@ -49,8 +49,8 @@ impl<'a> AckFrame<'a> {
     /// The `max_ranges` highest ranges of `received` (at most [`MAX_ACK_RANGES`]), encoded into
     /// `scratch`, whose content is lost. `None` if nothing was received.
     ///
-    /// A part that writes into a packet uses [`super::packet::PacketWriter::write_ack`] instead, which
-    /// needs no scratch and heeds the room that is left.
+    /// A part that writes into a packet uses [`super::packet::PacketWriter::write_ack`] instead,
+    /// which needs no scratch and heeds the room that is left.
     pub fn from_ranges(
         received: &RangeSet,
         delay_us: u64,
@@ -67,8 +67,8 @@ impl<'a> AckFrame<'a> {
         Some(Self { largest, delay_us, ranges: scratch, first, ecn })
     }
 
-    /// The acknowledged numbers as half-open ranges, from the highest down; they neither overlap nor
-    /// touch. At least one, at most [`MAX_ACK_RANGES`].
+    /// The acknowledged numbers as half-open ranges, from the highest down; they neither overlap
+    /// nor touch. At least one, at most [`MAX_ACK_RANGES`].
     pub fn ranges(&self) -> AckRanges<'a> {
         AckRanges { next: bounds(self.largest.0, self.first), encoded: Reader::new(self.ranges) }
     }

@@ -144,8 +144,8 @@ impl<'a> Reader<'a> {
     /// The next varint, which must stand in its shortest form.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`] if it runs past the end, [`DecodeError::Malformed`] if it is longer
-    /// than it need be.
+    /// [`DecodeError::Truncated`] if it runs past the end, [`DecodeError::Malformed`] if it is
+    /// longer than it need be.
     pub fn shortest_varint(&mut self) -> Result<u64, DecodeError> {
         let before = self.remaining();
         let value = self.varint()?;
@@ -159,8 +159,8 @@ impl<'a> Reader<'a> {
     /// A varint length of at most `most`, and that many bytes.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`] if they run past the end, [`DecodeError::Malformed`] with `what` if
-    /// there are more than `most`.
+    /// [`DecodeError::Truncated`] if they run past the end, [`DecodeError::Malformed`] with `what`
+    /// if there are more than `most`.
     pub fn prefixed(&mut self, most: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
         if length > most {
@@ -170,8 +170,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where values are put: a buffer, or a counter of what would be put. Lengths are counted by the same
-/// code that writes, so the two cannot disagree.
+/// Where values are put: a buffer, or a counter of what would be put. Lengths are counted by the
+/// same code that writes, so the two cannot disagree.
 pub(crate) trait Put {
     /// Puts `bytes`.
     fn bytes(&mut self, bytes: &[u8]);

@@ -206,14 +206,16 @@ pub struct CloseFrame<'a> {
 /// The code in a CLOSE frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseCode {
-    /// The transport's (a [`crate::error::TransportCode`] value, or one this version does not know).
+    /// The transport's (a [`crate::error::TransportCode`] value, or one this version does not
+    /// know).
     Transport(u64),
     /// The application's.
     App(AppCode),
 }
 
 /// The receipt of a frame in a sent packet: what its owner needs when the packet is acknowledged or
-/// lost. Frames that nobody asks about (PADDING, PING, PATH_CHALLENGE, PATH_RESPONSE, CLOSE) leave none.
+/// lost. Frames that nobody asks about (PADDING, PING, PATH_CHALLENGE, PATH_RESPONSE, CLOSE) leave
+/// none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SentFrame {
     /// ACK: once acknowledged, older ranges need not be repeated.

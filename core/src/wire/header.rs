@@ -1,11 +1,11 @@
 //! What stands outside the cipher: which kind of packet a datagram is, and its fields' places.
 //!
-//! One datagram is one packet. The first two bits tell the two kinds apart from everything else that
-//! may share the socket:
+//! One datagram is one packet. The first two bits tell the two kinds apart from everything else
+//! that may share the socket:
 //!
 //! ```text
-//! long   11 TTTT PP | version u16 | suite u8 | scid 8 | dcid 8 | body by type        20 bytes + body
-//! short  01 K RRRRR | dcid 8 | packet number 4 | ciphertext | tag 16                  29 bytes + frames
+//! long   11 TTTT PP | version u16 | suite u8 | scid 8 | dcid 8 | body by type     20 bytes + body
+//! short  01 K RRRRR | dcid 8 | packet number 4 | ciphertext | tag 16           29 bytes + frames
 //!           └──┬──┘            └──────┬──────┘   the six low bits and the number are masked
 //! ```
 
@@ -28,7 +28,8 @@ pub const MIN_PACKET_SIZE: usize = 1_200;
 pub const LONG_HEADER_LEN: usize = 20;
 /// Bytes of a short header.
 pub const SHORT_HEADER_LEN: usize = 13;
-/// Bytes of an authentication tag, of a handshake packet's mac, and of the tag of RETRY and VERSION.
+/// Bytes of an authentication tag, of a handshake packet's mac, and of the tag of RETRY and
+/// VERSION.
 pub const TAG_LEN: usize = 16;
 /// Bytes of a data packet that are not frames.
 pub const SHORT_OVERHEAD: usize = SHORT_HEADER_LEN + TAG_LEN;

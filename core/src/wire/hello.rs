@@ -1,14 +1,14 @@
-//! The payload of a handshake packet, once opened: what both sides must agree on and nobody on the way
-//! may change.
+//! The payload of a handshake packet, once opened: what both sides must agree on and nobody on the
+//! way may change.
 //!
 //! ```text
 //! type u8 | flags u8 | status u8 | ciphers u8 | scid 8 | dcid 8 | versions 4 x u16 | suites 4 x u8
-//!         | capabilities u64 | (type u8 | length u16 | bytes)* | 0, and zeros to the end         40 + n
+//!         | capabilities u64 | (type u8 | length u16 | bytes)* | 0, and zeros to the end  40 + n
 //! ```
 //!
-//! A zero in place of an item's type is padding: it has no length, and nothing but zeros follows it.
-//! So any number of bytes can be padded, one and two included. Items that are not known are passed
-//! over; Noise has hashed them all the same.
+//! A zero in place of an item's type is padding: it has no length, and nothing but zeros follows
+//! it. So any number of bytes can be padded, one and two included. Items that are not known are
+//! passed over; Noise has hashed them all the same.
 
 use alloc::vec::Vec;
 

@@ -90,7 +90,8 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// An application's code in RESET, STOP and CLOSE: at most 2^62 - 1; its meaning is the application's.
+/// An application's code in RESET, STOP and CLOSE: at most 2^62 - 1; its meaning is the
+/// application's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppCode(pub u64);
 

@@ -68,5 +68,6 @@ pub const CLOSE_APP: u64 = 0x23;
 pub const REKEY: u64 = 0x24;
 /// Reserved: what is known about a body only at its end.
 pub const TRAILER: u64 = 0x25;
-/// The first type that a receiver skips when it does not know it. Those below are known or reserved.
+/// The first type that a receiver skips when it does not know it. Those below are known or
+/// reserved.
 pub const FIRST_SKIPPABLE: u64 = 0x40;

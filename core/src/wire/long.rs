@@ -10,8 +10,8 @@
 //! VERSION  header 20 | n u8 | n x version u16 | tag 16                       exactly 37 + 2n
 //! ```
 //!
-//! `e` is a public key in the clear; `s` and `payload` are sealed and carry their tags within. Nothing
-//! here is authentic yet: these are places, and lengths that were checked.
+//! `e` is a public key in the clear; `s` and `payload` are sealed and carry their tags within.
+//! Nothing here is authentic yet: these are places, and lengths that were checked.
 
 use alloc::vec::Vec;
 

@@ -1,10 +1,10 @@
 //! Bytes to values and back: everything that stands on the wire, and nothing else.
 //!
-//! This room keeps no state, reads no time and holds no keys. A datagram is first *classified* by its
-//! outer bytes; what a packet protects is a run of *frames*, decoded one by one and borrowed from the
-//! buffer that they came in. The other way round, a packet is *written* into the caller's buffer:
-//! parts offer frames to a [`packet::PacketWriter`], which takes each whole or not at all, and keeps
-//! the receipts by which their owners later learn what became of them.
+//! This room keeps no state, reads no time and holds no keys. A datagram is first *classified* by
+//! its outer bytes; what a packet protects is a run of *frames*, decoded one by one and borrowed
+//! from the buffer that they came in. The other way round, a packet is *written* into the caller's
+//! buffer: parts offer frames to a [`packet::PacketWriter`], which takes each whole or not at all,
+//! and keeps the receipts by which their owners later learn what became of them.
 //!
 //! ```text
 //!            ┌ Long ─▶ long::LongPacket ─▶ (crypto opens) ─▶ hello::Hello ─▶ params::Params
@@ -16,9 +16,9 @@
 //!                    └──────────▶ SentFrame, one receipt for each frame that somebody owns
 //! ```
 //!
-//! Any bytes give a value or a [`codec::DecodeError`]; nothing here panics, allocates by what a peer
-//! declares, or takes more than linear time. Encoders write exactly what the decoders read: the
-//! length of a value is counted by the code that writes it.
+//! Any bytes give a value or a [`codec::DecodeError`]; nothing here panics, allocates by what a
+//! peer declares, or takes more than linear time. Encoders write exactly what the decoders read:
+//! the length of a value is counted by the code that writes it.
 //!
 //! Used by every room above. The layouts are specified in `spec/01-packets.md` and
 //! `spec/04-frames.md`; `spec/vectors/` holds one golden example of each.

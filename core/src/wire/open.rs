@@ -3,7 +3,8 @@
 //! ```text
 //! type 0x04 | id | flags u8 | protocol | size? | start? | end? | digest? | priority? | hop limit?
 //!           | extension? | head length | head
-//! flags: 0 named protocol · 1 size · 2 start · 3 end · 4 digest · 5 priority · 6 hop limit · 7 extension
+//! flags: 0 named protocol · 1 size · 2 start · 3 end · 4 digest · 5 priority
+//!        6 hop limit · 7 extension
 //! ```
 
 use super::codec::{DecodeError, Length, Put, Reader};
@@ -89,8 +90,8 @@ impl<'a> OpenFrame<'a> {
     /// Whether a peer would take the frame.
     ///
     /// # Errors
-    /// What the peer would say: a name or head of the wrong length, an end before the start, a frame
-    /// that is too long.
+    /// What the peer would say: a name or head of the wrong length, an end before the start, a
+    /// frame that is too long.
     pub fn check(&self) -> Result<(), DecodeError> {
         if let Protocol::Name(name) = self.protocol
             && !(1..=MAX_PROTOCOL_NAME).contains(&name.len())

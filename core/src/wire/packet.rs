@@ -5,8 +5,9 @@
 //!      0              start            body          len        end
 //! ```
 //!
-//! Parts offer frames; each goes in whole or not at all. What may be sent was decided before, once, by
-//! the path: the writer refuses whatever the [`Allowance`] does not cover, so that no part has to ask.
+//! Parts offer frames; each goes in whole or not at all. What may be sent was decided before, once,
+//! by the path: the writer refuses whatever the [`Allowance`] does not cover, so that no part has
+//! to ask.
 
 use alloc::vec::Vec;
 
@@ -115,8 +116,8 @@ impl<'a> PacketWriter<'a> {
         self.allowance
     }
 
-    /// Appends `frame` whole and keeps its receipt, or changes nothing: when the room is too small or
-    /// the allowance does not cover it.
+    /// Appends `frame` whole and keeps its receipt, or changes nothing: when the room is too small
+    /// or the allowance does not cover it.
     ///
     /// A STREAM or DATAGRAM whose length no longer fits goes in without it, as the packet's last
     /// frame, with PADDING before it if a byte is left over.
@@ -147,8 +148,8 @@ impl<'a> PacketWriter<'a> {
     }
 
     /// Appends an ACK of the highest ranges of `received`: as many as `max_ranges`,
-    /// [`MAX_ACK_RANGES`] and the room allow, and at least one. Changes nothing if not even one fits,
-    /// if nothing was received, or if the allowance does not cover it.
+    /// [`MAX_ACK_RANGES`] and the room allow, and at least one. Changes nothing if not even one
+    /// fits, if nothing was received, or if the allowance does not cover it.
     #[must_use = "an ACK that did not fit is still due"]
     pub fn write_ack(
         &mut self,

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! 1 | max_data | max_stream_data | max_streams_bidi | max_streams_uni | idle_timeout_ms
-//!   | max_ack_delay_us | max_datagram_frame | max_packet_size | active_cid_limit | max_message_size
-//!   | reset_token 16 | (id | length | bytes)*
+//!   | max_ack_delay_us | max_datagram_frame | max_packet_size | active_cid_limit
+//!   | max_message_size | reset_token 16 | (id | length | bytes)*
 //! ```
 
 use alloc::vec::Vec;

@@ -13,7 +13,8 @@ pub const fn len(value: u64) -> usize {
     }
 }
 
-/// The number at the beginning of `bytes`, and how many bytes it takes; `None` if they end too soon.
+/// The number at the beginning of `bytes`, and how many bytes it takes; `None` if they end too
+/// soon.
 pub fn decode(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
     match first >> 6 {
