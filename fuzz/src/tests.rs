@@ -1,0 +1,91 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{TARGETS, Target};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn the_corpus_replays() {
+    for Target { name, run } in TARGETS {
+        let files = files(&root().join("corpus").join(name));
+        assert!(!files.is_empty(), "no corpus for {name}");
+        for file in files {
+            let bytes = fs::read(&file).unwrap();
+            println!("{}", file.display());
+            run(&bytes);
+        }
+    }
+}
+
+#[test]
+fn every_folder_and_every_binary_has_its_target() {
+    let names: Vec<_> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    let stems = |folder: &str| -> Vec<String> {
+        let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+        files(&root().join(folder)).iter().map(stem).collect()
+    };
+    assert_eq!(stems("corpus"), names);
+    assert_eq!(stems("fuzz_targets"), names);
+}
+
+/// The bytes of the vectors in `spec/vectors/FILE`, by name.
+fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
+    let text = fs::read_to_string(root().join("../spec/vectors").join(file)).expect(file);
+    let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut parts = line.split(" | ");
+            let name = parts.next().unwrap().to_owned();
+            let hex = parts.next().unwrap().as_bytes();
+            (name, hex.chunks(2).map(byte).collect())
+        })
+        .collect()
+}
+
+/// Adds the golden vectors to the corpus, and only when asked:
+/// `AQUEDUCT_WRITE_CORPUS=1 cargo test -p aqueduct-fuzz seed_the_corpus -- --ignored`.
+#[test]
+#[ignore = "writes fuzz/corpus when AQUEDUCT_WRITE_CORPUS=1"]
+fn seed_the_corpus() {
+    if std::env::var("AQUEDUCT_WRITE_CORPUS").as_deref() != Ok("1") {
+        return;
+    }
+    let add = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = root().join("corpus").join(target);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+    };
+    let frames = vectors("frames.txt");
+    let all = |from: &[(String, Vec<u8>)]| -> Vec<u8> {
+        from.iter().filter(|(n, _)| !n.contains("last")).flat_map(|(_, b)| b.clone()).collect()
+    };
+    for (at, part) in frames.chunks(12).enumerate() {
+        add("frame", &format!("many-{at}"), &all(part));
+        add("writer", &format!("many-{at}"), &all(part));
+    }
+    let sets = [
+        ("frame", "frames.txt"),
+        ("frame", "frames-other-forms.txt"),
+        ("frame", "frames-refused.txt"),
+        ("packet", "packets.txt"),
+        ("hello", "hello.txt"),
+        ("params", "params.txt"),
+        ("params", "params-refused.txt"),
+    ];
+    for (target, file) in sets {
+        for (name, bytes) in vectors(file) {
+            add(target, &name, &bytes);
+        }
+    }
+}
