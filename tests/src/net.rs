@@ -79,6 +79,9 @@ pub struct Recorded {
     pub bytes: Vec<u8>,
 }
 
+/// Looks at an endpoint right before a datagram reaches it.
+pub type Tap = Box<dyn FnMut(&Endpoint, &Recorded)>;
+
 /// The whole: hosts, links, time.
 pub struct Net {
     /// Time now.
@@ -87,6 +90,8 @@ pub struct Net {
     pub hosts: Vec<Host>,
     /// Every datagram sent, if recording was asked for.
     pub recording: Option<Vec<Recorded>>,
+    /// Called for every datagram that reaches a host.
+    pub tap: Option<Tap>,
     links: BTreeMap<(SocketAddr, SocketAddr), Link>,
     default_link: LinkConfig,
     flying: BinaryHeap<Flying>,
@@ -103,6 +108,7 @@ impl Net {
             now: Instant::from_nanos(1_000_000_000),
             hosts: Vec::new(),
             recording: None,
+            tap: None,
             links: BTreeMap::new(),
             default_link: link,
             flying: BinaryHeap::new(),
@@ -305,6 +311,9 @@ impl Net {
             Some(3) => Some(Ecn::Ce),
             _ => None,
         };
+        if let Some(tap) = &mut self.tap {
+            tap(&host.endpoint, &Recorded { at: now, from, to, bytes: bytes.clone() });
+        }
         let bytes = bytes.as_mut_slice();
         let datagram =
             Datagram { carrier: UDP, remote: from, local: None, ecn, segment: None, bytes };

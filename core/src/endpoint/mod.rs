@@ -147,6 +147,8 @@ pub struct Endpoint {
     reset: ResetKey,
     secret_rng: Rng,
     public_rng: Rng,
+    /// Fills stateless resets: strays draw from it, so nothing else may.
+    reset_rng: Rng,
     stats: EndpointStats,
     /// The latest instant that an input brought.
     now: Instant,
@@ -176,6 +178,7 @@ impl Endpoint {
             reset,
             secret_rng: root.fork("secret"),
             public_rng: root.fork("public"),
+            reset_rng: root.fork("filler"),
             stats: EndpointStats::default(),
             now: Instant::ZERO,
             config,

@@ -75,8 +75,7 @@ impl Endpoint {
                 self.on_third(key, source, packet);
             }
             Some(Entry::Connection(member)) => {
-                let mut rng = self.secret_rng.fork("restart");
-                if member.connection.on_handshake(packet, &mut rng, now) {
+                if member.connection.on_handshake(packet, &mut self.secret_rng, now) {
                     self.touch(key);
                 } else {
                     self.stats.handshake_discarded += 1;
@@ -99,7 +98,7 @@ impl Endpoint {
         }
         let mut answer = alloc::vec::Vec::new();
         if self.strangers.may_reset(now)
-            && self.reset.write(dcid, packet.len(), &mut self.public_rng, &mut answer)
+            && self.reset.write(dcid, packet.len(), &mut self.reset_rng, &mut answer)
             && self.strangers.reply(source, answer)
         {
             self.stats.resets += 1;

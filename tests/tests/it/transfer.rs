@@ -11,7 +11,8 @@ use aqueduct_tests::transfer::{Outcome, connected, transfer};
 
 const WHOLE: Outcome = Outcome { read: true, delivered: true };
 
-fn config(number: u8) -> EndpointConfig {
+/// A node of the tests.
+pub(crate) fn config(number: u8) -> EndpointConfig {
     EndpointConfig::new(NodeKey::from_seed(&[number; 32]))
 }
 

@@ -1,0 +1,145 @@
+//! Whoever does not hold the keys changes nothing: every recorded datagram, with every single bit
+//! flipped, cut at every byte, and sent again.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aqueduct_core::endpoint::{Datagram, Endpoint, Output, PeerAddr};
+use aqueduct_core::time::Instant;
+use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::net::{Net, Recorded, UDP};
+use aqueduct_tests::transfer::{Writer, take, text};
+
+use crate::transfer::config;
+
+/// Everything that an endpoint has to say at `now`, and when it next cares.
+fn outputs(endpoint: &mut Endpoint, now: Instant) -> Vec<String> {
+    let (mut said, mut buf) = (Vec::new(), Vec::new());
+    loop {
+        match endpoint.poll(&mut buf, now) {
+            Output::Event(event) => said.push(format!("{event:?}")),
+            Output::Incoming(incoming) => {
+                said.push(format!("{:?}", incoming.peer()));
+                endpoint.accept(incoming, now);
+            }
+            Output::Transmit(to) => said.push(format!("{to:?} {buf:?}")),
+            Output::Wait(wait) => {
+                said.push(format!("{wait:?}"));
+                return said;
+            }
+        }
+    }
+}
+
+/// What is left when stateless resets, which a stray may be answered by, are taken out.
+fn without_resets(said: Vec<String>, before: u64, endpoint: &Endpoint) -> Vec<String> {
+    let resets = (endpoint.stats().resets - before) as usize;
+    let answers = said.iter().filter(|line| line.starts_with("Transmit")).count();
+    assert_eq!(answers, resets, "something else than resets went out: {said:?}");
+    said.into_iter().filter(|line| !line.starts_with("Transmit")).collect()
+}
+
+fn feed(endpoint: &mut Endpoint, recorded: &Recorded, mut bytes: Vec<u8>) {
+    let bytes = bytes.as_mut_slice();
+    let (remote, now) = (recorded.from, recorded.at);
+    let datagram = Datagram { carrier: UDP, remote, local: None, ecn: None, segment: None, bytes };
+    endpoint.handle_datagram(datagram, now);
+}
+
+/// Every single flipped bit and every shorter length of a datagram.
+fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let flips = (0..bytes.len() * 8).map(|bit| {
+        let mut copy = bytes.to_vec();
+        copy[bit / 8] ^= 1 << (bit % 8);
+        copy
+    });
+    flips.chain((0..bytes.len()).map(|len| bytes[..len].to_vec()))
+}
+
+/// Feeds every damaged form of a datagram to a copy of the endpoint, and then the datagram itself: what
+/// follows must be the same as without the damaged ones. Returns how many there were.
+fn survives(endpoint: &Endpoint, recorded: &Recorded) -> usize {
+    let now = recorded.at;
+    let mut plain = endpoint.clone();
+    let before = outputs(&mut plain, now);
+    let mut harassed = plain.clone();
+    let quiet = vec![before.last().expect("a wait").clone()];
+    let mut count = 0;
+    for bytes in damaged(&recorded.bytes) {
+        let resets = harassed.stats().resets;
+        feed(&mut harassed, recorded, bytes);
+        let said = outputs(&mut harassed, now);
+        assert_eq!(without_resets(said, resets, &harassed), quiet, "variant {count}");
+        count += 1;
+    }
+    feed(&mut plain, recorded, recorded.bytes.clone());
+    feed(&mut harassed, recorded, recorded.bytes.clone());
+    assert_eq!(outputs(&mut plain, now), outputs(&mut harassed, now), "the genuine one");
+    count
+}
+
+/// A handshake and a short transfer in which `look` sees every datagram before it arrives.
+fn session(known: bool, look: impl FnMut(&Endpoint, &Recorded) + 'static) -> Net {
+    let mut net = Net::new(5, LinkConfig::default());
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    net.recording = Some(Vec::new());
+    net.tap = Some(Box::new(look));
+    let id = known.then(|| net.host(b).endpoint.node_id());
+    let to = PeerAddr { id, ..PeerAddr::new(net.host(b).endpoint.node_id(), net.host(b).addr) };
+    let handle = net.connect_to(a, to);
+    net.run(Duration::from_millis(100), |_| false);
+    Writer::open(&mut net.host(a).endpoint, handle, text(4_000));
+    net.run(Duration::from_millis(300), |_| false);
+    for host in [a, b] {
+        take(&mut net, host);
+    }
+    net.tap = None;
+    net
+}
+
+/// spec: R-CLOSE-1, R-CLOSE-3, R-EP-1, R-EP-2
+#[test]
+fn damaged_datagrams_change_nothing() {
+    for known in [true, false] {
+        let counted = Rc::new(RefCell::new((0, 0)));
+        let counter = Rc::clone(&counted);
+        session(known, move |endpoint, recorded| {
+            let variants = survives(endpoint, recorded);
+            let mut counted = counter.borrow_mut();
+            *counted = (counted.0 + 1, counted.1 + variants);
+        });
+        let (datagrams, variants) = *counted.borrow();
+        println!("known id: {known}; {datagrams} datagrams in {variants} damaged forms");
+        assert!(datagrams >= 10 && variants > 9 * 1_000 * datagrams / 4, "too little was tried");
+    }
+}
+
+/// spec: R-EP-12
+#[test]
+fn replayed_datagrams_change_nothing() {
+    for known in [true, false] {
+        let mut net = session(known, |_, _| {});
+        let recording = net.recording.take().expect("it was on");
+        let now = net.now;
+        let handshake = recording.iter().filter(|one| one.bytes[0] >> 6 == 3).count();
+        assert_eq!(handshake, if known { 2 } else { 3 });
+        for (index, host) in net.hosts.iter_mut().enumerate() {
+            let quiet = outputs(&mut host.endpoint, now);
+            let mut harassed = host.endpoint.clone();
+            for one in recording.iter().filter(|one| one.to == host.addr) {
+                let elsewhere = "10.9.9.9:999".parse().expect("an address");
+                for from in [one.from, elsewhere] {
+                    let resets = harassed.stats().resets;
+                    let again = Recorded { at: now, from, ..one.clone() };
+                    feed(&mut harassed, &again, one.bytes.clone());
+                    let said = outputs(&mut harassed, now);
+                    assert_eq!(without_resets(said, resets, &harassed), quiet, "host {index}");
+                }
+            }
+            let stats = harassed.stats();
+            assert_eq!(stats.connections, 1);
+            assert_eq!(stats.half_open, 0);
+        }
+    }
+}
