@@ -142,8 +142,8 @@ impl TransportConfig {
         Ok(self)
     }
 
-    /// Largest UDP payload to send and to accept, in bytes; probing finds what the path carries up to
-    /// it. Default 1,452.
+    /// Largest UDP payload to send and to accept, in bytes; probing finds what the path carries up
+    /// to it. Default 1,452.
     ///
     /// # Errors
     /// Less than 1,200 or more than 65,507.
@@ -171,8 +171,8 @@ impl TransportConfig {
         Ok(self)
     }
 
-    /// Bytes of unreliable datagrams that wait, each way, and what gives way. Zero turns datagrams off.
-    /// Default 256 KiB, the oldest.
+    /// Bytes of unreliable datagrams that wait, each way, and what gives way. Zero turns datagrams
+    /// off. Default 256 KiB, the oldest.
     pub fn with_datagrams(mut self, queue_bytes: u64, rule: DropRule) -> Self {
         (self.datagram_queue, self.datagram_rule) = (queue_bytes, rule);
         self

@@ -177,8 +177,8 @@ impl Connection {
         }
     }
 
-    /// The handshake's hash, equal at both ends and at no other connection: binds what stands above to
-    /// this connection. `None` before the handshake is done.
+    /// The handshake's hash, equal at both ends and at no other connection: binds what stands above
+    /// to this connection. `None` before the handshake is done.
     pub fn handshake_hash(&self) -> Option<[u8; 32]> {
         self.lifecycle.session().map(|session| session.handshake_hash)
     }

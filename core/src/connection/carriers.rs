@@ -1,4 +1,5 @@
-//! The driver's sockets as a connection sees them: what each can do, and whether it takes bytes now.
+//! The driver's sockets as a connection sees them: what each can do, and whether it takes bytes
+//! now.
 
 use core::net::{IpAddr, SocketAddr};
 

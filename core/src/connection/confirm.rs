@@ -239,8 +239,8 @@ impl Connection {
         Some(answer)
     }
 
-    /// A packet for a connection that we began: if it opens under the keys of the peer's own attempt,
-    /// that attempt is the connection.
+    /// A packet for a connection that we began: if it opens under the keys of the peer's own
+    /// attempt, that attempt is the connection.
     pub(super) fn try_rival(&mut self, packet: &mut [u8], now: Instant) -> bool {
         let pto = self.paths.active().pto();
         let Lifecycle::Connecting(connecting) = &mut self.lifecycle else { return false };

@@ -1,9 +1,9 @@
 //! The initiator's side of a handshake, and both sides at once when both nodes began.
 //!
-//! When two nodes connect to each other at the same time, the attempt of the smaller node id is kept
-//! (spec R-EP-19). The greater one answers it while its own attempt rests; the first packet that opens
-//! under the answered keys makes it that connection. It rests and is not dropped, because the question
-//! could be a replay: then nobody confirms, and the own attempt goes on.
+//! When two nodes connect to each other at the same time, the attempt of the smaller node id is
+//! kept (spec R-EP-19). The greater one answers it while its own attempt rests; the first packet
+//! that opens under the answered keys makes it that connection. It rests and is not dropped,
+//! because the question could be a replay: then nobody confirms, and the own attempt goes on.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
-//! When the connection next cares, and what it does then. Every deadline is computed from what the parts
-//! remember; nothing is armed, so nothing can be forgotten.
+//! When the connection next cares, and what it does then. Every deadline is computed from what the
+//! parts remember; nothing is armed, so nothing can be forgotten.
 
 use crate::error::CloseReason;
 use crate::flow::Budget;

@@ -1,4 +1,5 @@
-//! News for the application: that something may be read, written or has ended. Never the data itself.
+//! News for the application: that something may be read, written or has ended. Never the data
+//! itself.
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
@@ -43,8 +44,8 @@ pub enum EventKind {
     Drained,
 }
 
-/// News that waits to be taken. The streams' own news are kept by the streams; this queue holds what
-/// the connection says of itself, a bounded number of things, each at most once.
+/// News that waits to be taken. The streams' own news are kept by the streams; this queue holds
+/// what the connection says of itself, a bounded number of things, each at most once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     queue: VecDeque<EventKind>,

@@ -77,8 +77,8 @@ pub(crate) struct Session {
 pub(crate) enum Confirmation {
     /// It has.
     Confirmed,
-    /// We answered and wait for its first packet. Until then only the answer is sent, and only again
-    /// when asked again (spec R-EP-18).
+    /// We answered and wait for its first packet. Until then only the answer is sent, and only
+    /// again when asked again (spec R-EP-18).
     Awaiting {
         /// The answer's bytes, for a duplicate of the question.
         answer: Vec<u8>,

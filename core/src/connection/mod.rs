@@ -1,9 +1,9 @@
 //! One connection: the composition of everything below, and nothing else.
 //!
-//! It reads as three short lists: **what came in** (`receive.rs`), **what goes out** (`transmit.rs`),
-//! **what became of it** (`settle.rs`). Beside them stand the parts of its life: the handshake that it
-//! begins with (`connecting.rs`, `confirm.rs`), the clock (`deadline.rs`, `idle.rs`), the end
-//! (`ending.rs`), and what the application sees (`calls.rs`, `event.rs`).
+//! It reads as three short lists: **what came in** (`receive.rs`), **what goes out**
+//! (`transmit.rs`), **what became of it** (`settle.rs`). Beside them stand the parts of its life:
+//! the handshake that it begins with (`connecting.rs`, `confirm.rs`), the clock (`deadline.rs`,
+//! `idle.rs`), the end (`ending.rs`), and what the application sees (`calls.rs`, `event.rs`).
 //!
 //! ```text
 //!  datagram ─► keys.open ─► frames ─┬─► acks, ledger ─► settle ─► owners of receipts
@@ -14,7 +14,8 @@
 //!                                    ─► keys.seal ─► ledger
 //! ```
 //!
-//! The parts are fields beside each other; none knows another. Who needs another's state is handed it.
+//! The parts are fields beside each other; none knows another. Who needs another's state is handed
+//! it.
 
 mod calls;
 mod carriers;

@@ -252,8 +252,8 @@ impl Connection {
     }
 }
 
-/// Whether a frame may come from an address without saying that the peer is there for good (RFC 9000
-/// section 9.1).
+/// Whether a frame may come from an address without saying that the peer is there for good (RFC
+/// 9000 section 9.1).
 fn is_probing(frame: &Frame<'_>) -> bool {
     matches!(
         frame,

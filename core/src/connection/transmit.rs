@@ -37,8 +37,8 @@ enum Build {
 }
 
 impl Connection {
-    /// Appends the next datagrams to `buf` and says where they go; `None` when there is nothing to send
-    /// now.
+    /// Appends the next datagrams to `buf` and says where they go; `None` when there is nothing to
+    /// send now.
     pub(crate) fn transmit(
         &mut self,
         buf: &mut Vec<u8>,
@@ -187,8 +187,8 @@ impl Connection {
         sent
     }
 
-    /// The application has nothing more to send although it might: what is measured now says little of
-    /// the path. And what was asked of `close` may be fulfilled.
+    /// The application has nothing more to send although it might: what is measured now says little
+    /// of the path. And what was asked of `close` may be fulfilled.
     fn on_nothing_left(&mut self, path: PathId, limit: LimitedBy, now: Instant) {
         if limit == LimitedBy::Batch {
             self.ledger.on_app_limited(path);
@@ -234,7 +234,8 @@ impl Connection {
         Some(transmit_to(&to))
     }
 
-    /// Writes, seals and records one packet. `None`: nobody had anything to say, and nothing changed.
+    /// Writes, seals and records one packet. `None`: nobody had anything to say, and nothing
+    /// changed.
     fn build(&mut self, buf: &mut Vec<u8>, slip: Slip, kind: Build, now: Instant) -> Option<()> {
         let start = buf.len();
         let mut receipts = core::mem::take(&mut self.receipts);
@@ -342,8 +343,8 @@ fn transmit_to(to: &Source) -> Transmit {
     Transmit { carrier, remote, local, ecn: None, segment: None }
 }
 
-/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what it
-/// cannot have seen (RFC 9000 section 21.4).
+/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what
+/// it cannot have seen (RFC 9000 section 21.4).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traps {
     next: u64,

@@ -20,8 +20,8 @@ use super::{ConnectionHandle, Endpoint, Entry, Event, Incoming};
 const MAX_OFFERS: usize = 128;
 
 impl Endpoint {
-    /// Takes a stranger in. The connection is there at once; [`EventKind::Connected`] follows when the
-    /// stranger has shown that it has the keys.
+    /// Takes a stranger in. The connection is there at once; [`EventKind::Connected`] follows when
+    /// the stranger has shown that it has the keys.
     ///
     /// An offer that waited longer than the handshake time-out gives a connection that is over.
     pub fn accept(&mut self, incoming: Incoming, now: Instant) -> ConnectionHandle {
@@ -216,7 +216,8 @@ impl Endpoint {
         }
     }
 
-    /// A slot and a share for a stranger, and the stage that `stage` gives; `None` if either is short.
+    /// A slot and a share for a stranger, and the stage that `stage` gives; `None` if either is
+    /// short.
     fn begin_half_open(
         &mut self,
         ephemeral: [u8; 32],

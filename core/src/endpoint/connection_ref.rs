@@ -19,8 +19,8 @@ pub(super) struct Queues<'a> {
     pub(super) news: &'a mut ReadyQueue,
 }
 
-/// A connection, for as long as it is looked at. What was done to it is seen to when this is dropped:
-/// forgetting that is impossible. Reading calls are those of [`Connection`].
+/// A connection, for as long as it is looked at. What was done to it is seen to when this is
+/// dropped: forgetting that is impossible. Reading calls are those of [`Connection`].
 pub struct ConnectionRef<'a> {
     handle: ConnectionHandle,
     member: &'a mut Member,
@@ -89,8 +89,8 @@ impl<'a> ConnectionRef<'a> {
         self.member.connection.recv_message(self.budget, self.now)
     }
 
-    /// Ends the connection when everything that was written is delivered. Streams cannot be opened any
-    /// more; those that were not finished are cut off behind what was written.
+    /// Ends the connection when everything that was written is delivered. Streams cannot be opened
+    /// any more; those that were not finished are cut off behind what was written.
     pub fn close(&mut self, code: AppCode, reason: &[u8]) {
         self.member.connection.close(code, reason, self.now);
     }

@@ -35,7 +35,8 @@ pub(super) enum Offer {
 }
 
 impl Incoming {
-    /// Who it is. In `IKpsk0+psk2` the first packet could be a replay: it proves who wrote it, not when.
+    /// Who it is. In `IKpsk0+psk2` the first packet could be a replay: it proves who wrote it, not
+    /// when.
     pub fn peer(&self) -> NodeId {
         self.0.peer
     }

@@ -1,7 +1,8 @@
 //! One socket set's worth of connections: routing, strangers, readiness.
 //!
-//! Datagrams go in by [`Endpoint::handle_datagram`], everything comes out by [`Endpoint::poll`]. The
-//! endpoint owns its connections, since a pipe needs two at once and one memory budget stands above all.
+//! Datagrams go in by [`Endpoint::handle_datagram`], everything comes out by [`Endpoint::poll`].
+//! The endpoint owns its connections, since a pipe needs two at once and one memory budget stands
+//! above all.
 //!
 //! ```text
 //!            ┌─ short ─► connection id ─► slot ─► Connection ──► ready ──► poll
@@ -272,8 +273,8 @@ impl Endpoint {
         });
     }
 
-    /// A carrier takes no bytes for now. Nothing is sent through it, and nothing on it is counted as
-    /// lost, until it is writable (spec R-EP-41).
+    /// A carrier takes no bytes for now. Nothing is sent through it, and nothing on it is counted
+    /// as lost, until it is writable (spec R-EP-41).
     pub fn carrier_blocked(&mut self, carrier: CarrierId, now: Instant) {
         self.advance(now);
         self.carriers.set_blocked(carrier, true);

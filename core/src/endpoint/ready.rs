@@ -53,7 +53,8 @@ impl Queued {
     }
 }
 
-/// Deadlines of connections, earliest first. Equal ones come by slot, so the order is always the same.
+/// Deadlines of connections, earliest first. Equal ones come by slot, so the order is always the
+/// same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deadlines {
     set: BTreeSet<(Instant, SlotKey)>,

@@ -13,8 +13,8 @@ use super::{Datagram, Endpoint, Entry};
 const MAX_RESET_CANDIDATES: usize = 16;
 
 impl Endpoint {
-    /// Takes in what a socket received. The bytes are opened in place; afterwards they are scrambled.
-    /// Nothing that a stranger sends is an error.
+    /// Takes in what a socket received. The bytes are opened in place; afterwards they are
+    /// scrambled. Nothing that a stranger sends is an error.
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         self.advance(now);
         let Datagram { carrier, remote, local, ecn, segment, bytes } = datagram;

@@ -31,8 +31,8 @@ impl<T> Slab<T> {
         Self { slots: Vec::new(), free: Vec::new(), limit }
     }
 
-    /// Sets a slot apart for a value that follows; `None` if all are taken. Nobody finds anything in
-    /// it before [`Slab::put`].
+    /// Sets a slot apart for a value that follows; `None` if all are taken. Nobody finds anything
+    /// in it before [`Slab::put`].
     ///
     /// 2^16 uses of one slot must pass before a stale key could match again.
     pub(crate) fn reserve(&mut self) -> Option<SlotKey> {

@@ -1,4 +1,5 @@
-//! Those who are not connected yet: what each check costs, and who gives way (spec `10-endpoint.md`).
+//! Those who are not connected yet: what each check costs, and who gives way (spec
+//! `10-endpoint.md`).
 //!
 //! ```text
 //!  I1, X1 ──► length, version, mac ──► seen before? ──► cookie? ──► limits ──► curve operations
