@@ -69,6 +69,9 @@ pub struct Assembler {
     start: u64,
     /// Where the body ends, once known: no block reaches beyond.
     end: Option<u64>,
+    /// What is left of the last block when all of it was given out: its memory serves again if nobody
+    /// holds it any more.
+    spare: BytesMut,
     order: Order,
 }
 
@@ -204,7 +207,7 @@ impl Assembler {
         let block = self.blocks.front_mut()?;
         let data = block.give(left);
         if block.span == 0 {
-            self.blocks.pop_front();
+            self.drop_block(0);
         }
         let offset = self.read;
         self.read += data.len() as u64;
@@ -243,7 +246,7 @@ impl Assembler {
         let last = index + 1 == self.blocks.len();
         let idle = |b: &Block| waiting.next_in(&b.offsets()).is_none();
         if self.blocks.get(index).is_some_and(|b| b.span == 0 || (!last && idle(b))) {
-            self.blocks.remove(index);
+            self.drop_block(index);
         }
         Some(Chunk { offset: taken.start, data })
     }
@@ -416,6 +419,24 @@ impl Assembler {
         }
     }
 
+    /// Forgets a block. The last one's memory may serve again.
+    fn drop_block(&mut self, index: usize) {
+        let last = index + 1 == self.blocks.len();
+        if let Some(block) = self.blocks.remove(index).filter(|_| last) {
+            self.spare = block.buf;
+        }
+    }
+
+    /// A block of `span` bytes, in the memory of the one before if nobody holds that any more.
+    fn new_block(&mut self, start: u64, span: usize) -> Block {
+        let mut buf = core::mem::take(&mut self.spare);
+        if span == MAX_BLOCK && buf.try_reclaim(span) {
+            buf.clear();
+            return Block { start, buf, span };
+        }
+        Block::new(start, span)
+    }
+
     /// Copies `data`, none of which is there yet, to where it belongs.
     fn store(&mut self, mut offset: u64, mut data: &[u8]) {
         while !data.is_empty() {
@@ -446,7 +467,8 @@ impl Assembler {
             return index;
         }
         let before = index.checked_sub(1).and_then(|i| self.blocks.get(i)).map_or(0, Block::end);
-        let grain = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(MAX_BLOCK);
+        // An eighth of what came before: a block that is given out in part is pinned whole.
+        let grain = usize::try_from(offset.saturating_sub(self.start) / 8).unwrap_or(MAX_BLOCK);
         let grain = grain.max(len).min(MAX_BLOCK).next_power_of_two().max(MIN_BLOCK) as u64;
         // Behind what is there; after a hole, where a block of this size would begin anyway.
         let start = (offset - offset % grain).max(before).max(self.read);
@@ -454,7 +476,8 @@ impl Assembler {
         // A hole is filled by a block of its own size.
         let hole = self.received.gaps(offset..offset + grain).next().map_or(next, |gap| gap.end);
         let end = next.min(hole).min(body).min(start + grain).max(offset + 1);
-        self.blocks.insert(index, Block::new(start, (end - start) as usize));
+        let block = self.new_block(start, (end - start) as usize);
+        self.blocks.insert(index, block);
         index
     }
 }
@@ -494,9 +517,6 @@ impl Block {
         let count = max.min(self.buf.len());
         self.start += count as u64;
         self.span -= count;
-        if self.span == 0 {
-            return core::mem::take(&mut self.buf).freeze();
-        }
         self.buf.split_to(count).freeze()
     }
 

@@ -44,7 +44,7 @@ fn with_reads(read: bool, take: bool) -> impl Strategy<Value = Vec<RecvOp>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// spec: R-STR-20, R-STR-21
     #[test]

@@ -223,9 +223,7 @@ impl Streams {
             }
         };
         count.consume(1);
-        let mut send = SendHalf::new(id, self.limits.max_stream_data);
-        send.set_bounds(options.start, options.end);
-        send.priority = options.priority;
+        let send = SendHalf::opener(id, self.limits.max_stream_data, &options);
         let mut sent = Once::new();
         sent.set(());
         let opening = Opening::Ours { options, sent, packet: 0 };

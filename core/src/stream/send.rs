@@ -5,6 +5,7 @@ use core::ops::Range;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::options::OpenOptions;
 use super::scheduler::Priority;
 use super::send_buffer::{BufferError, CHUNK_OVERHEAD, SendBuffer};
 use super::state::{SendEvent, SendState};
@@ -79,6 +80,8 @@ pub(super) struct SendHalf {
     given_up: Option<(AppCode, u64, u64)>,
     reset: Once<ResetFrame>,
     stopped: Option<StopFrame>,
+    /// Whether the peer knows the stream's OPEN, without which nobody there hears of it.
+    introduced: bool,
     /// A write found too little room: the application waits to hear of some.
     wants_room: bool,
 }
@@ -95,14 +98,20 @@ impl SendHalf {
             given_up: None,
             reset: Once::new(),
             stopped: None,
+            introduced: true,
             wants_room: false,
         }
     }
 
-    /// The stream's own opener announced these bounds.
-    pub(super) fn set_bounds(&mut self, start: u64, end: Option<u64>) {
-        self.buffer = SendBuffer::new(start);
-        self.end = end;
+    /// The half of a stream that this side opens, with the bounds that OPEN announces.
+    pub(super) fn opener(id: StreamId, limit: u64, options: &OpenOptions) -> Self {
+        Self {
+            buffer: SendBuffer::new(options.start),
+            end: options.end,
+            priority: options.priority,
+            introduced: false,
+            ..Self::new(id, limit)
+        }
     }
 
     /// Takes a part of `data` as the room in the buffer allows. `at`: where, or behind everything.
@@ -124,7 +133,9 @@ impl SendHalf {
         if self.end.is_some_and(|last| end > last) {
             return Err(WriteError::OutOfBounds);
         }
-        let room = usize::try_from(self.room(max_held)).unwrap_or(usize::MAX);
+        // What fills a gap is taken without regard to room: the rest waits for it.
+        let gap = self.buffer.end().saturating_sub(offset);
+        let room = usize::try_from(self.room(max_held).max(gap)).unwrap_or(usize::MAX);
         if room < data.len() {
             self.wants_room = true;
             data.truncate(room);
@@ -333,11 +344,23 @@ impl SendHalf {
             SentFrame::Reset(_) => self.reset.on_acked(),
             other => self.credit.on_acked(other),
         }
-        if self.state == SendState::DataSent && self.buffer.is_delivered() {
+        self.after_acked()
+    }
+
+    /// OPEN arrived. Returns whether the body is now delivered.
+    pub(super) fn on_introduced(&mut self) -> bool {
+        self.introduced = true;
+        self.after_acked()
+    }
+
+    /// Nothing is over that the peer's application may never hear of.
+    fn after_acked(&mut self) -> bool {
+        if self.introduced && self.state == SendState::DataSent && self.buffer.is_delivered() {
             self.state = self.state.after(SendEvent::AllAcked);
             return true;
         }
-        if self.reset.is_delivered() && self.buffer.is_drained() {
+        let known = self.introduced || self.promises_nothing();
+        if known && self.reset.is_delivered() && self.buffer.is_drained() {
             self.state = self.state.after(SendEvent::ResetAcked);
         }
         false

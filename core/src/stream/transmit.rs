@@ -1,6 +1,6 @@
 //! What goes out, and what became of it.
 
-use super::send::{SendHalf, Then};
+use super::send::Then;
 use super::table::{DELIVERED, Opening, Place};
 use super::{RecvAccount, Streams};
 use crate::flow::SendCredit;
@@ -98,26 +98,25 @@ impl Streams {
             return;
         };
         let Some(slot) = self.table.get_mut(id) else { return };
-        match (frame, &mut slot.opening) {
-            (SentFrame::Open(_), Opening::Ours { sent, .. }) => sent.on_acked(),
-            (SentFrame::Open(_), _) => {}
-            (SentFrame::Stop(_) | SentFrame::MaxStreamData(..), _) => {
+        let delivered = match (frame, &mut slot.opening, &mut slot.send) {
+            (SentFrame::Stop(_) | SentFrame::MaxStreamData(..), ..) => {
                 slot.recv.iter_mut().for_each(|half| half.on_acked(frame));
+                return;
             }
-            _ => {
-                if slot.send.as_mut().is_some_and(|half| half.on_acked(frame)) {
-                    slot.news |= DELIVERED;
-                }
-                let room = self.config.send_buffer;
-                if slot.news == 0 && !slot.send.as_ref().is_some_and(|half| half.has_news(room)) {
-                    if slot.send.as_ref().is_some_and(SendHalf::is_over) {
-                        self.retire(id, account);
-                    }
-                    return;
-                }
-                self.file(id);
-                self.retire(id, account);
+            (SentFrame::Open(_), Opening::Ours { sent, .. }, Some(half)) => {
+                sent.on_acked();
+                half.on_introduced()
             }
+            (_, _, Some(half)) => half.on_acked(frame),
+            _ => false,
+        };
+        if delivered {
+            slot.news |= DELIVERED;
+        }
+        let room = self.config.send_buffer;
+        if slot.send.as_ref().is_some_and(|half| half.is_over() || half.has_news(room)) {
+            self.file(id);
+            self.retire(id, account);
         }
     }
 

@@ -43,7 +43,8 @@ impl SendStream<'_> {
         self.put(None, data)
     }
 
-    /// Adds bytes at `offset` of the body; gaps may be filled later. Otherwise like [`write`].
+    /// Adds bytes at `offset` of the body; gaps may be filled later, and what fills one is taken even
+    /// if the buffer is full. Otherwise like [`write`].
     ///
     /// # Errors
     /// [`WriteError::Overlap`] if some of these offsets were written or skipped before, and the others.
