@@ -1,1 +1,666 @@
-//! Tests.
+//! Paths that move, that others try to move, and that fall silent.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::path::EcnState;
+use crate::rng::{Rng, Seed};
+use crate::wire::frame::frames;
+use crate::wire::frame::SentFrame;
+
+const HERE: PathId = PathId(0);
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * 1_000_000)
+}
+
+fn from(host: u8, port: u16) -> Source {
+    Source {
+        carrier: CarrierId(0),
+        kind: CarrierKind::Udp,
+        remote: SocketAddr::from(([10, 0, 0, host], port)),
+        local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    }
+}
+
+fn tcp(port: u16) -> Source {
+    Source { carrier: CarrierId(7), kind: CarrierKind::Reliable, ..from(1, port) }
+}
+
+fn rng() -> Rng {
+    Rng::new(&Seed::from_u64(1))
+}
+
+/// A connection with 10.0.0.1:1 whose handshake is done, with some history.
+fn established() -> Paths {
+    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    paths.on_address_proven();
+    let outcome = PathOutcome {
+        path: HERE,
+        prior_in_flight: 12_000,
+        acked_bytes: 5_000,
+        acked_packets: 5,
+        largest_acked_sent: Some(at(1)),
+        ..PathOutcome::default()
+    };
+    let path = paths.active_mut();
+    path.on_rtt_sample(&crate::recovery::RttSample {
+        latest: Duration::from_millis(40),
+        ack_delay: Duration::ZERO,
+    });
+    for i in 0..10 {
+        path.on_sent_in_flight(1_200, i * 1_200, at(1));
+    }
+    paths.on_outcome(&outcome, at(41));
+    assert_eq!(paths.active().congestion().window(), 17_000);
+    paths
+}
+
+/// The newest packet comes from `source`, with more than probing frames.
+fn newest(paths: &mut Paths, source: &Source, now: Instant) -> (PathId, Option<PathEvent>) {
+    let seen = paths.on_packet(source, 1_200, Arrival::Newest, now);
+    let path = seen.path.unwrap();
+    (path, paths.on_moving_packet(path, now))
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Written {
+    challenge: Option<[u8; 8]>,
+    response: Option<[u8; 8]>,
+    ping: bool,
+    observed: Option<(u64, SocketAddr)>,
+    bytes: usize,
+}
+
+/// What is written on `path` into a datagram of `size` bytes, of which 29 are header and tag.
+fn write(paths: &mut Paths, path: PathId, size: usize, now: Instant) -> Written {
+    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+    let mut packet =
+        PacketWriter::new(&mut buf, 13, size - 29, &mut receipts, Allowance::Everything);
+    paths.write(path, &mut packet, now);
+    let len = packet.finish().len;
+    let mut written = Written { bytes: if len > 0 { len + 29 } else { 0 }, ..Written::default() };
+    if len == 0 {
+        return written;
+    }
+    for frame in frames(buf.get(13..13 + len).unwrap_or_default()) {
+        match frame.unwrap() {
+            Frame::PathChallenge { token } => written.challenge = Some(token),
+            Frame::PathResponse { token } => written.response = Some(token),
+            Frame::Ping => written.ping = true,
+            Frame::ObservedAddress { sequence, address } => {
+                written.observed = Some((sequence, address));
+            }
+            Frame::Padding { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let reports = receipts.iter().filter(|it| matches!(it, SentFrame::ObservedAddress(_))).count();
+    assert_eq!(reports, usize::from(written.observed.is_some()));
+    written
+}
+
+/// Takes the packet that a side path wants to send.
+fn side(paths: &mut Paths, now: Instant) -> Option<(PathId, Written)> {
+    let budget = paths.side_budget()?;
+    let written = write(paths, budget.path, budget.datagram_size.into(), now);
+    paths.get_mut(budget.path).unwrap().on_sent(budget.datagram_size);
+    Some((budget.path, written))
+}
+
+/// spec: R-PATH-1, R-PATH-2
+#[test]
+fn a_new_address_gets_three_times_what_came_from_it() {
+    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    assert_eq!(paths.budget(Need::Probe, 0, at(0)).allowance, Allowance::Nothing);
+    paths.on_packet(&from(1, 1), 1_000, Arrival::Newest, at(1));
+    assert_eq!(paths.active().unvalidated_allowance(), 3_000);
+    let budget = paths.budget(Need::Data, 0, at(1));
+    assert_eq!((budget.max_datagrams, budget.limited_by), (2, LimitedBy::Amplification));
+    paths.active_mut().on_sent(1_200);
+    paths.active_mut().on_sent(1_200);
+    assert_eq!(paths.active().unvalidated_allowance(), 600);
+    let budget = paths.budget(Need::Probe, 0, at(1));
+    assert_eq!(
+        (budget.allowance, budget.limited_by),
+        (Allowance::Nothing, LimitedBy::Amplification)
+    );
+    paths.on_address_proven();
+    assert!(paths.active().is_validated());
+    assert_eq!(paths.active().unvalidated_allowance(), u64::MAX);
+    assert_eq!(paths.budget(Need::Data, 0, at(1)).max_datagrams, 10);
+}
+
+/// spec: R-PATH-3
+#[test]
+fn a_challenge_is_repeated_and_then_given_up() {
+    let mut paths = established();
+    let now = at(1_000);
+    let (path, _) = newest(&mut paths, &from(1, 2), now);
+    let (to, first) = side(&mut paths, now).unwrap();
+    assert_eq!(to, path);
+    assert_eq!(side(&mut paths, now), None, "one at a time");
+    // Another moving packet starts no second one.
+    newest(&mut paths, &from(1, 2), at(1_010));
+    assert_eq!(side(&mut paths, at(1_010)), None);
+
+    // A path without a sample: 333 ms + 4 * 166.5 ms, and 25 ms of ACK delay.
+    let pto = Duration::from_millis(1_024);
+    let mut sent = 1;
+    let mut last = now;
+    loop {
+        let deadline = paths.deadline().unwrap();
+        assert!(deadline > last);
+        last = deadline;
+        let events = paths.on_deadline(deadline);
+        if let Some((to, again)) = side(&mut paths, deadline) {
+            assert_eq!((to, again.challenge), (path, first.challenge));
+            sent += 1;
+            assert_eq!(deadline, now + pto * (sent - 1));
+        }
+        if events.contains(&PathEvent::Dropped(path)) {
+            assert_eq!(deadline, now + pto * 3);
+            break;
+        }
+    }
+    assert_eq!(sent, 3);
+    assert_eq!(paths.active().id(), HERE);
+    assert!(paths.active().is_validated());
+    assert_eq!(paths.candidate(), None);
+}
+
+/// spec: R-PATH-3
+#[test]
+fn challenges_are_unpredictable_and_differ() {
+    let mut seen = Vec::new();
+    for seed in 0..20 {
+        let rng = Rng::new(&Seed::from_u64(seed));
+        let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng, Instant::ZERO);
+        paths.on_address_proven();
+        newest(&mut paths, &from(1, 2), at(1));
+        seen.push(side(&mut paths, at(1)).unwrap().1.challenge.unwrap());
+        seen.push(write(&mut paths, HERE, 1_200, at(1)).challenge.unwrap());
+    }
+    seen.sort_unstable();
+    let count = seen.len();
+    seen.dedup();
+    assert_eq!(seen.len(), count);
+}
+
+/// spec: R-PATH-4
+#[test]
+fn only_the_challenges_bytes_validate_a_path_wherever_they_come() {
+    let mut paths = established();
+    let (path, _) = newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    let mut wrong = token;
+    wrong[7] ^= 1;
+    assert_eq!(paths.on_response(wrong, at(140)), None);
+    assert!(!paths.get(path).unwrap().is_validated());
+    assert_eq!(paths.on_response(token, at(150)), Some(PathEvent::Moved { from: HERE, to: path }));
+    assert!(paths.get(path).unwrap().is_validated());
+    assert_eq!(paths.on_response(token, at(160)), None, "it is pending no more");
+}
+
+/// Scenario 69.
+///
+/// spec: R-PATH-5
+#[test]
+fn a_flood_of_challenges_gets_one_answer_at_a_time() {
+    let mut paths = established();
+    let seen = paths.on_packet(&from(2, 9), 1_200, Arrival::Newest, at(100));
+    let path = seen.path.unwrap();
+    assert!(seen.opened);
+    for i in 0..10_000u64 {
+        paths.on_packet(&from(2, 9), 100, Arrival::Newest, at(100));
+        paths.on_challenge(path, i.to_be_bytes());
+    }
+    let (to, written) = side(&mut paths, at(101)).unwrap();
+    assert_eq!((to, written.response), (path, Some(9_999u64.to_be_bytes())));
+    assert_eq!(written.challenge, None, "a path that is only probed is not asked back");
+    assert_eq!(side(&mut paths, at(101)), None);
+    assert_eq!(paths.active().id(), HERE);
+}
+
+/// spec: R-PATH-6
+#[test]
+fn challenges_and_answers_fill_a_datagram_of_1200_bytes_or_wait() {
+    let mut paths = established();
+    // A small packet from a new address: 3 * 300 is not enough for a challenge.
+    let seen = paths.on_packet(&from(1, 2), 300, Arrival::Newest, at(100));
+    paths.on_moving_packet(seen.path.unwrap(), at(100));
+    assert_eq!(paths.side_budget(), None);
+    paths.on_packet(&from(1, 2), 100, Arrival::Newest, at(101));
+    let (_, written) = side(&mut paths, at(101)).unwrap();
+    assert_eq!(written.bytes, 1_200);
+    assert!(written.challenge.is_some());
+    paths.on_challenge(HERE, [1; 8]);
+    let written = write(&mut paths, HERE, 1_200, at(101));
+    assert_eq!((written.bytes, written.response), (1_200, Some([1; 8])));
+
+    // On a path with larger packets the rest is left to others.
+    let outcome = PathOutcome { path: HERE, mtu_acked: Some(1_452), ..PathOutcome::default() };
+    paths.on_outcome(&outcome, at(102));
+    paths.on_challenge(HERE, [2; 8]);
+    let written = write(&mut paths, HERE, 1_452, at(102));
+    assert_eq!((written.bytes, written.response), (1_200, Some([2; 8])));
+    assert_eq!(write(&mut paths, HERE, 1_452, at(103)).bytes, 0, "nothing more to say");
+}
+
+/// spec: R-PATH-7
+#[test]
+fn an_answer_on_the_active_path_says_that_this_side_is_there() {
+    let mut paths = established();
+    paths.on_challenge(HERE, [1; 8]);
+    assert!(write(&mut paths, HERE, 1_200, at(1)).ping);
+    let seen = paths.on_packet(&from(2, 9), 1_200, Arrival::Newest, at(100));
+    paths.on_challenge(seen.path.unwrap(), [2; 8]);
+    let (_, written) = side(&mut paths, at(101)).unwrap();
+    assert!(written.response.is_some() && !written.ping);
+}
+
+/// spec: R-PATH-8
+#[test]
+fn only_the_newest_packet_opens_a_path() {
+    let mut paths = established();
+    let late = paths.on_packet(&from(2, 9), 1_200, Arrival::Late, at(100));
+    assert_eq!(late, Seen { path: None, opened: false, dropped: None });
+    assert_eq!(paths.iter().count(), 1);
+    let known = paths.on_packet(&from(1, 1), 1_200, Arrival::Late, at(100));
+    assert_eq!(known.path, Some(HERE));
+    // A socket that does not tell the local address means the same way.
+    let silent = Source { local: None, ..from(1, 1) };
+    assert_eq!(paths.on_packet(&silent, 1_200, Arrival::Newest, at(101)).path, Some(HERE));
+}
+
+/// Scenario 66.
+///
+/// spec: R-PATH-9, R-PATH-10, R-PATH-12
+#[test]
+fn a_rebound_port_moves_the_path_once_it_is_validated() {
+    let mut paths = established();
+    let mut active = HERE;
+    for (i, port) in (2..30u16).enumerate() {
+        let now = at(1_000 + 5_000 * u64::try_from(i).unwrap());
+        paths.on_deadline(now);
+        let old = paths.active().clone();
+        let seen = paths.on_packet(&from(1, port), 1_200, Arrival::Newest, now);
+        assert!(seen.opened);
+        let path = seen.path.unwrap();
+        assert_eq!(paths.on_moving_packet(path, now), None);
+        assert_eq!(paths.active().id(), active, "data stays");
+        assert_eq!(paths.candidate(), Some(path));
+        // Both are asked.
+        let (to, asked) = side(&mut paths, now).unwrap();
+        assert_eq!(to, path);
+        let old_asked = write(&mut paths, active, 1_200, now);
+        assert_ne!(asked.challenge.unwrap(), old_asked.challenge.unwrap());
+        // No more than three times what came.
+        let sent = paths.get(path).unwrap().stats().sent_bytes;
+        assert!(sent <= 3 * paths.get(path).unwrap().stats().received_bytes);
+
+        let token = asked.challenge.unwrap();
+        let moved = paths.on_response(token, now + Duration::from_millis(40));
+        assert_eq!(moved, Some(PathEvent::Moved { from: active, to: path }));
+        active = path;
+        let new = paths.active();
+        assert_eq!(new.source().remote.port(), port);
+        assert_eq!(new.congestion().window(), old.congestion().window());
+        assert_eq!(new.rtt(), old.rtt());
+        assert_eq!(new.packet_size().current(), old.packet_size().current());
+        assert!(new.is_validated());
+        assert!(paths.iter().count() <= MAX_PATHS);
+    }
+}
+
+/// Scenario 67.
+///
+/// spec: R-PATH-12
+#[test]
+fn another_address_begins_anew() {
+    for source in [
+        from(2, 1),
+        Source { carrier: CarrierId(3), ..from(1, 2) },
+        Source { local: Some(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9))), ..from(1, 2) },
+    ] {
+        let mut paths = established();
+        newest(&mut paths, &source, at(100));
+        let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+        assert!(paths.on_response(token, at(140)).is_some());
+        assert_eq!(paths.active().congestion().window(), 12_000);
+        assert!(!paths.active().rtt().is_sampled());
+        assert_eq!(paths.active().packet_size().current(), 1_200);
+    }
+}
+
+/// Scenario 68: somebody who sees packets sends copies from elsewhere, faster than the originals.
+///
+/// spec: R-PATH-9, R-PATH-10, R-PATH-11
+#[test]
+fn a_copy_from_elsewhere_moves_nothing() {
+    let mut paths = established();
+    for round in 0..50u64 {
+        let now = at(1_000 + 20 * round);
+        let (path, event) = newest(&mut paths, &from(66, 6), now);
+        assert_eq!(event, None);
+        assert_eq!(paths.active().id(), HERE);
+        assert_eq!(paths.budget(Need::Data, 0, now).path, HERE, "data goes where it went");
+        assert!(paths.get(path).is_some_and(|path| !path.is_validated()));
+        // The peer is asked on the old path and answers with a PING from there.
+        let asked = write(&mut paths, HERE, 1_200, now);
+        if let Some(token) = asked.challenge {
+            assert_eq!(paths.on_response(token, now), None);
+        }
+        newest(&mut paths, &from(1, 1), now);
+        assert_eq!(paths.candidate(), None);
+        while side(&mut paths, now).is_some() {}
+        let attacker = paths.get(path).unwrap().stats();
+        assert!(attacker.sent_bytes <= 3 * attacker.received_bytes);
+    }
+    // The attacker falls silent; what is left of it goes.
+    let mut now = at(3_000);
+    for _ in 0..10 {
+        now = paths.deadline().map_or(now, |at| at.max(now));
+        paths.on_deadline(now);
+    }
+    assert_eq!(paths.iter().map(Path::id).collect::<Vec<_>>(), [HERE]);
+}
+
+/// Even if the copier forwards both ways for a while, the peer's own packets lead back.
+///
+/// spec: R-PATH-9
+#[test]
+fn traffic_returns_to_a_validated_path_at_once() {
+    let mut paths = established();
+    let (path, _) = newest(&mut paths, &from(66, 6), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    assert!(paths.on_response(token, at(140)).is_some());
+    assert_eq!(paths.active().id(), path);
+    let (_, event) = newest(&mut paths, &from(1, 1), at(150));
+    assert_eq!(event, Some(PathEvent::Moved { from: path, to: HERE }));
+    assert_eq!(paths.active().congestion().window(), 17_000, "what it knew, it still knows");
+}
+
+/// spec: R-PATH-11
+#[test]
+fn a_candidate_validated_after_the_active_path_spoke_does_not_become_active() {
+    let mut paths = established();
+    let (path, _) = newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    newest(&mut paths, &from(1, 1), at(120));
+    assert_eq!(paths.on_response(token, at(140)), None);
+    assert_eq!(paths.active().id(), HERE);
+    // It is validated all the same: the next packet from there moves at once.
+    let (_, event) = newest(&mut paths, &from(1, 2), at(150));
+    assert_eq!(event, Some(PathEvent::Moved { from: HERE, to: path }));
+}
+
+/// spec: R-PATH-13
+#[test]
+fn the_fifth_path_takes_the_place_of_the_least_useful() {
+    let mut paths = established();
+    let (second, _) = newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    paths.on_response(token, at(110));
+    assert_eq!(paths.active().id(), second);
+    let third = newest(&mut paths, &from(3, 3), at(120)).0;
+    let fourth = newest(&mut paths, &from(4, 4), at(130)).0;
+    newest(&mut paths, &from(3, 3), at(140));
+    // HERE is validated, second is active, and of the rest the fourth was silent longer.
+    let seen = paths.on_packet(&from(5, 5), 1_200, Arrival::Newest, at(150));
+    assert_eq!(seen.dropped, Some(fourth));
+    let seen = paths.on_packet(&from(6, 6), 1_200, Arrival::Newest, at(160));
+    assert_eq!(seen.dropped, Some(third));
+    // A thousand strangers leave what is validated in its place.
+    for port in 0..1_000 {
+        let seen = paths.on_packet(&from(7, port), 1_200, Arrival::Newest, at(200));
+        assert!(seen.dropped.is_some_and(|id| id != second && id != HERE));
+    }
+    assert_eq!(paths.iter().count(), MAX_PATHS);
+    assert_eq!(paths.active().id(), second);
+}
+
+/// spec: R-PATH-14
+#[test]
+fn a_path_that_nobody_uses_is_dropped() {
+    let mut paths = established();
+    let (second, _) = newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    let old = write(&mut paths, HERE, 1_200, at(100)).challenge.unwrap();
+    paths.on_response(token, at(140));
+    paths.on_response(old, at(140));
+    assert_eq!(paths.active().id(), second);
+    paths.on_packet(&from(1, 1), 100, Arrival::Late, at(200));
+    let deadline = paths.deadline().unwrap();
+    assert_eq!(deadline, at(200) + Duration::from_millis(3 * 1_024));
+    assert!(paths.on_deadline(deadline.saturating_sub(Duration::from_nanos(1))).is_empty());
+    assert_eq!(paths.on_deadline(deadline).as_slice(), [PathEvent::Dropped(HERE)]);
+    assert_eq!(paths.deadline(), None);
+    assert_eq!(paths.iter().count(), 1);
+}
+
+/// spec: R-PATH-15, R-TCP-8
+#[test]
+fn a_connection_survives_a_carrier_if_another_way_is_validated() {
+    let mut paths = established();
+    assert_eq!(paths.on_carrier_closed(CarrierId(0), at(50)), CarrierLoss::Fatal);
+    let (stream, _) = newest(&mut paths, &tcp(5), at(100));
+    assert_eq!(paths.active().id(), stream, "TCP has validated the address");
+    let CarrierLoss::Survived(events) = paths.on_carrier_closed(CarrierId(7), at(200)) else {
+        panic!("there is another way")
+    };
+    let moved = PathEvent::Moved { from: stream, to: HERE };
+    assert_eq!(events.as_slice(), [moved, PathEvent::Dropped(stream)]);
+    let survived = paths.on_carrier_closed(CarrierId(99), at(200));
+    assert_eq!(survived, CarrierLoss::Survived(SmallVec::new()));
+}
+
+/// spec: R-PATH-10, R-TCP-8
+#[test]
+fn this_side_may_move_by_its_own_wish() {
+    let mut paths = established();
+    let (path, events) = paths.migrate(&from(9, 9), at(100));
+    assert!(events.is_empty());
+    // The peer goes on sending from where it was: that is no objection.
+    newest(&mut paths, &from(1, 1), at(110));
+    assert_eq!(paths.candidate(), Some(path));
+    let token = side(&mut paths, at(110)).unwrap().1.challenge.unwrap();
+    let moved = paths.on_response(token, at(150));
+    assert_eq!(moved, Some(PathEvent::Moved { from: HERE, to: path }));
+    // To TCP at once, and back to what is known at once.
+    let (stream, events) = paths.migrate(&tcp(5), at(200));
+    assert_eq!(events.as_slice(), [PathEvent::Moved { from: path, to: stream }]);
+    let (back, events) = paths.migrate(&from(9, 9), at(200));
+    assert_eq!((back, events.len()), (path, 1));
+}
+
+/// Scenario 73: both sides move at the same time.
+///
+/// spec: R-PATH-9, R-PATH-10
+#[test]
+fn two_sides_that_move_at_once_agree() {
+    let mut sides = [established(), established()];
+    let now = at(100);
+    let sources = [from(2, 2), from(3, 3)];
+    for (paths, source) in sides.iter_mut().zip(&sources) {
+        newest(paths, source, now);
+    }
+    // Each asks the other's new address, and each answers on the path it was asked on.
+    let tokens = sides.each_mut().map(|paths| side(paths, now).unwrap().1.challenge.unwrap());
+    for (i, paths) in sides.iter_mut().enumerate() {
+        paths.on_challenge(PathId(1), tokens[1 - i]);
+        let (to, written) = side(paths, now).unwrap();
+        assert_eq!((to, written.response), (PathId(1), Some(tokens[1 - i])));
+    }
+    for (paths, token) in sides.iter_mut().zip(tokens) {
+        assert!(paths.on_response(token, at(140)).is_some());
+        assert_eq!(paths.active().id(), PathId(1));
+    }
+}
+
+/// spec: R-PATH-25
+#[test]
+fn the_peer_is_told_where_it_is_seen() {
+    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    paths.on_packet(&from(1, 1), 1_200, Arrival::Newest, at(0));
+    assert_eq!(write(&mut paths, HERE, 1_200, at(0)).observed, None, "not validated");
+    paths.on_address_proven();
+    let first = Some((0, from(1, 1).remote));
+    assert_eq!(write(&mut paths, HERE, 1_200, at(1)).observed, first);
+    assert_eq!(write(&mut paths, HERE, 1_200, at(2)).observed, None);
+    paths.on_observed_lost(0);
+    assert_eq!(write(&mut paths, HERE, 1_200, at(3)).observed, first);
+    paths.on_observed_acked(0);
+    paths.on_observed_lost(0);
+    assert_eq!(write(&mut paths, HERE, 1_200, at(4)).observed, None);
+
+    newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    assert_eq!(write(&mut paths, HERE, 1_200, at(101)).observed, None, "only a candidate");
+    paths.on_response(token, at(140));
+    let active = paths.active().id();
+    paths.on_observed_lost(0);
+    let second = Some((1, from(1, 2).remote));
+    assert_eq!(write(&mut paths, active, 1_200, at(150)).observed, second);
+    // A reliable carrier's port is no address to be reached at.
+    let (stream, _) = paths.migrate(&tcp(5), at(200));
+    assert_eq!(write(&mut paths, stream, 1_200, at(201)).observed, None);
+}
+
+/// spec: R-PATH-26
+#[test]
+fn of_the_peers_reports_the_newest_counts() {
+    let mut paths = established();
+    let [one, two] = [1, 2].map(|port| SocketAddr::from(([1, 2, 3, 4], port)));
+    assert_eq!(paths.reported_address(), None);
+    assert!(paths.on_observed(5, one));
+    assert!(!paths.on_observed(4, two));
+    assert!(!paths.on_observed(5, two));
+    assert_eq!(paths.reported_address(), Some(one));
+    assert!(!paths.on_observed(6, one), "no news");
+    assert!(paths.on_observed(7, two));
+    assert_eq!(paths.reported_address(), Some(two));
+    assert_eq!(paths.active().source().remote, from(1, 1).remote);
+}
+
+/// spec: R-PATH-16
+#[test]
+fn the_peers_packet_size_bounds_every_path() {
+    let mut paths = established();
+    paths.on_peer_limits(1_300, Duration::from_millis(25));
+    assert_eq!(paths.active().next_size_probe(0), Some(1_300));
+    assert_eq!(paths.active().next_size_probe(100_000), None, "the window is full");
+    newest(&mut paths, &from(2, 2), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    assert!(paths.on_response(token, at(140)).is_some());
+    assert_eq!(paths.active().next_size_probe(0), Some(1_300));
+}
+
+/// spec: R-PATH-28, R-TCP-6
+#[test]
+fn a_reliable_carrier_needs_no_proof_and_no_padding() {
+    let mut paths = Paths::new(&PathConfig::default(), tcp(5), rng(), Instant::ZERO);
+    assert!(paths.active().is_validated());
+    assert_eq!(paths.active().unvalidated_allowance(), u64::MAX);
+    assert_eq!(paths.active().mark(), None);
+    assert_eq!(paths.active().ecn().state(), EcnState::Off);
+    assert_eq!(paths.active().next_size_probe(0), None);
+    let budget = paths.budget(Need::Data, 1 << 40, at(1));
+    assert_eq!((budget.allowance, budget.limited_by), (Allowance::Everything, LimitedBy::Batch));
+    // A move of the peer to another stream is believed without a challenge.
+    let (path, event) = newest(&mut paths, &tcp(6), at(10));
+    assert_eq!(event, Some(PathEvent::Moved { from: HERE, to: path }));
+    assert_eq!(paths.side_budget(), None);
+    assert_eq!(paths.deadline(), None);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Packet { host: u8, port: u16, newest: bool, moving: bool, len: usize },
+    Challenge(u32),
+    Respond(usize),
+    Wrong([u8; 8]),
+    Send,
+    Wait(u64),
+    Close(u32),
+    CarrierClosed(u32),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..4u8, 0..3u16, any::<bool>(), any::<bool>(), 0..1_500usize).prop_map(
+            |(host, port, newest, moving, len)| Op::Packet { host, port, newest, moving, len }),
+        1 => (0..20u32).prop_map(Op::Challenge),
+        2 => any::<usize>().prop_map(Op::Respond),
+        1 => any::<[u8; 8]>().prop_map(Op::Wrong),
+        4 => Just(Op::Send),
+        2 => (0..5_000u64).prop_map(Op::Wait),
+        1 => (0..20u32).prop_map(Op::Close),
+        1 => (0..4u32).prop_map(Op::CarrierClosed),
+    ]
+}
+
+proptest! {
+    /// Whatever comes: at most four paths, the active one among them and validated, three times at most
+    /// to the others, a move only to what is validated, and no deadline that does not pass.
+    ///
+    /// spec: R-PATH-1, R-PATH-10, R-PATH-13
+    #[test]
+    fn nothing_moves_data_to_an_address_without_proof(
+        ops in proptest::collection::vec(op(), 1..200),
+    ) {
+        let mut paths = established();
+        let mut now = at(100);
+        let mut tokens = Vec::new();
+        for op in ops {
+            let before = paths.active().id();
+            match op {
+                Op::Packet { host, port, newest, moving, len } => {
+                    let source = if host == 3 { tcp(port) } else { from(host, port) };
+                    let arrival = if newest { Arrival::Newest } else { Arrival::Late };
+                    let seen = paths.on_packet(&source, len, arrival, now);
+                    prop_assert!(newest || !seen.opened);
+                    if let (Some(path), true, true) = (seen.path, newest, moving) {
+                        paths.on_moving_packet(path, now);
+                    }
+                }
+                Op::Challenge(path) => paths.on_challenge(PathId(path), [3; 8]),
+                Op::Respond(which) => {
+                    if let Some(&token) = tokens.get(which % tokens.len().max(1)) {
+                        paths.on_response(token, now);
+                    }
+                }
+                Op::Wrong(token) => prop_assert_eq!(paths.on_response(token, now), None),
+                Op::Send => {
+                    let active = paths.active().id();
+                    tokens.extend(write(&mut paths, active, 1_200, now).challenge);
+                    while let Some((_, written)) = side(&mut paths, now) {
+                        prop_assert_eq!(written.bytes, 1_200);
+                        tokens.extend(written.challenge);
+                    }
+                }
+                Op::Wait(ms) => {
+                    now = now + Duration::from_millis(ms);
+                    paths.on_deadline(now);
+                    prop_assert!(paths.deadline().is_none_or(|at| at > now));
+                }
+                Op::Close(path) => paths.close(PathId(path)),
+                Op::CarrierClosed(carrier) => {
+                    paths.on_carrier_closed(CarrierId(carrier), now);
+                }
+            }
+            prop_assert!(paths.iter().count() <= MAX_PATHS);
+            prop_assert!(paths.get(paths.active().id()).is_some());
+            prop_assert!(paths.active().is_validated());
+            prop_assert!(paths.candidate() != Some(paths.active().id()));
+            prop_assert!(paths.candidate().is_none_or(|id| paths.get(id).is_some()));
+            prop_assert!(before == paths.active().id() || paths.active().is_validated());
+            for path in paths.iter().filter(|path| !path.is_validated()) {
+                prop_assert!(path.stats().sent_bytes <= 3 * path.stats().received_bytes);
+            }
+        }
+    }
+}
