@@ -238,7 +238,7 @@ fn a_link_without_loss_is_filled_at_every_round_trip_time() {
 }
 
 /// With random loss CUBIC is no slower than Reno's law: sqrt(3/2) / sqrt(p) datagrams a round trip, of
-/// which half is asked for here.
+/// which three fifths are asked for here.
 ///
 /// spec: R-CC-13
 #[test]
@@ -247,13 +247,13 @@ fn random_loss_slows_down_no_more_than_the_law_of_reno() {
         for algorithm in BOTH {
             let net = Net { loss, ..net(100, rtt, 500) };
             let mut run = Run::new(algorithm, net, MS);
-            run.run(secs(10), MS);
-            let delivered = run.run(secs(40), MS) as f64;
+            run.run(secs(5), MS);
+            let delivered = run.run(secs(20), MS) as f64;
             let p = loss as f64 / 10_000.0;
-            let law = 1_200.0 * (1.5 / p).sqrt() / (rtt as f64 / 1_000.0) * 30.0;
-            let possible = law.min((net.rate * 30) as f64);
+            let law = 1_200.0 * (1.5 / p).sqrt() / (rtt as f64 / 1_000.0) * 15.0;
+            let possible = law.min((net.rate * 15) as f64);
             assert!(
-                delivered >= possible * 0.5,
+                delivered >= possible * 0.6,
                 "{algorithm:?} {rtt} {loss}: {delivered} {possible}"
             );
         }
