@@ -95,8 +95,8 @@ impl Base {
         2 * self.datagram
     }
 
-    /// What a path is given of which nothing is known; large datagrams do not raise it beyond two of
-    /// them (RFC 9002 section 7.2).
+    /// What a path is given of which nothing is known; large datagrams do not raise it beyond two
+    /// of them (RFC 9002 section 7.2).
     fn initial(&self) -> u64 {
         (self.initial_datagrams * self.datagram).min((2 * self.datagram).max(14_720))
     }
@@ -129,8 +129,8 @@ impl Base {
         grows
     }
 
-    /// Answers congestion on a packet sent at `sent` by `numerator / denominator` of the window, unless
-    /// that packet belongs to the last reduction. Returns what undoes it.
+    /// Answers congestion on a packet sent at `sent` by `numerator / denominator` of the window,
+    /// unless that packet belongs to the last reduction. Returns what undoes it.
     pub(super) fn reduce(
         &mut self,
         sent: Instant,
@@ -157,8 +157,9 @@ impl Base {
     }
 
     /// Starts again from the minimum. The threshold that the loss just made stays, but repeated
-    /// time-outs do not lower it again (RFC 5681 section 3.1), and it is no lower than an initial window:
-    /// else a few outages in a row would leave a long path growing by a datagram a round trip.
+    /// time-outs do not lower it again (RFC 5681 section 3.1), and it is no lower than an initial
+    /// window: else a few outages in a row would leave a long path growing by a datagram a round
+    /// trip.
     pub(super) fn on_persistent_congestion<T>(&mut self, undo: Option<&Undo<T>>, now: Instant) {
         let held = undo.filter(|undo| undo.regrowing).map_or(0, |undo| undo.threshold);
         self.threshold = self.threshold.max(held).max(self.initial());
@@ -182,9 +183,9 @@ impl Base {
         self.set_window(self.window);
     }
 
-    /// A packet leaves. If nothing was in flight for longer than a probe timeout, the window halves for
-    /// each that passed, down to the initial one, and the threshold remembers three quarters of it
-    /// (RFC 2861). Returns the idle time, if it was one.
+    /// A packet leaves. If nothing was in flight for longer than a probe timeout, the window halves
+    /// for each that passed, down to the initial one, and the threshold remembers three quarters of
+    /// it (RFC 2861). Returns the idle time, if it was one.
     pub(super) fn on_sent(&mut self, in_flight: u64, rtt: &Rtt, now: Instant) -> Option<Duration> {
         let last = self.last_sent.replace(now)?;
         let idle = now.saturating_since(last);

@@ -159,8 +159,8 @@ impl Cubic {
 }
 
 impl Curve {
-    /// The window was reduced from `window`. If it had not come back to where the curve aimed, others
-    /// want a share: aim lower (RFC 9438 section 4.7).
+    /// The window was reduced from `window`. If it had not come back to where the curve aimed,
+    /// others want a share: aim lower (RFC 9438 section 4.7).
     fn on_reduced(&mut self, window: u64) {
         self.w_max = if window < self.w_max {
             window * FAST_CONVERGENCE.0 / FAST_CONVERGENCE.1
@@ -189,7 +189,7 @@ impl Curve {
         };
         let (num, den) =
             if epoch.estimate >> 16 >= u128::from(self.prior) { (1, 1) } else { ALPHA };
-        let step = num * u128::from(datagram) * u128::from(acked) << 16;
+        let step = (num * u128::from(datagram) * u128::from(acked)) << 16;
         epoch.estimate += step / (den * u128::from(window));
         self.epoch = Some(epoch);
 

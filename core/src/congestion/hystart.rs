@@ -1,9 +1,9 @@
 //! HyStart++: leaves slow start when round-trip times grow, before packets are lost (RFC 9406).
 //!
-//! A round ends when a packet is acknowledged that was sent after the round began. The smallest RTT of a
-//! round that has 8 samples is compared with that of the round before: if it grew by an eighth (4 to 16
-//! ms), growth slows to a quarter for 5 rounds, and then ends. If RTT falls below what it was when that
-//! began, the growth was a false alarm and slow start goes on.
+//! A round ends when a packet is acknowledged that was sent after the round began. The smallest RTT
+//! of a round that has 8 samples is compared with that of the round before: if it grew by an eighth
+//! (4 to 16 ms), growth slows to a quarter for 5 rounds, and then ends. If RTT falls below what it
+//! was when that began, the growth was a false alarm and slow start goes on.
 
 use core::time::Duration;
 

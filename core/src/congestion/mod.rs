@@ -1,8 +1,8 @@
 //! How much may be in flight, and how fast it leaves.
 //!
 //! A path asks this room two questions before it sends: *how many bytes may be under way*
-//! ([`Congestion::window`]) and *may one leave now* ([`Pacer::may_send`]). It answers from what it was
-//! told of acknowledgements and losses, and knows nothing of packets, streams or addresses.
+//! ([`Congestion::window`]) and *may one leave now* ([`Pacer::may_send`]). It answers from what it
+//! was told of acknowledgements and losses, and knows nothing of packets, streams or addresses.
 //!
 //! ```text
 //!   ledger ── acked: bytes, sent, app-limited ──▶ ┌────────────┐ window ─┐
@@ -27,8 +27,8 @@
 //!
 //! [`Congestion`] is an enum and not a trait object, so that a path is cloned, compared and printed
 //! with its controller. NewReno is the reference that others are judged by; CUBIC is the default;
-//! LEDBAT++ (for bulk that gives way) and BBR take their places behind the same verbs. All arithmetic
-//! is of integers: the same inputs give the same window on every machine.
+//! LEDBAT++ (for bulk that gives way) and BBR take their places behind the same verbs. All
+//! arithmetic is of integers: the same inputs give the same window on every machine.
 //!
 //! Rules and numbers: spec `08-congestion.md` (R-CC).
 
@@ -163,8 +163,8 @@ impl Congestion {
         each!(self, it => it.base().in_recovery(sent))
     }
 
-    /// A packet of `bytes` leaves while `in_flight` bytes are under way. After an idle time the window
-    /// shrinks first: what was true of the path then may not be true now.
+    /// A packet of `bytes` leaves while `in_flight` bytes are under way. After an idle time the
+    /// window shrinks first: what was true of the path then may not be true now.
     pub fn on_sent(&mut self, bytes: u64, in_flight: u64, rtt: &Rtt, now: Instant) {
         each!(self, it => it.on_sent(bytes, in_flight, rtt, now));
     }
@@ -189,8 +189,8 @@ impl Congestion {
         each!(self, it => it.on_persistent_congestion(now));
     }
 
-    /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets of the
-    /// last reduction have, the reduction is undone (RFC 9438 section 4.9.2).
+    /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets
+    /// of the last reduction have, the reduction is undone (RFC 9438 section 4.9.2).
     pub fn on_spurious_loss(&mut self, sent: Instant, _now: Instant) {
         each!(self, it => it.on_spurious_loss(sent));
     }
@@ -200,8 +200,9 @@ impl Congestion {
         each!(self, it => it.base_mut().on_datagram_size_changed(datagram_size));
     }
 
-    /// Pacing gain as a fraction: how much faster than window a round trip packets leave, so that the
-    /// pacer is not what limits growth: 2 while the window doubles, 5/4 afterwards (RFC 9002 7.7).
+    /// Pacing gain as a fraction: how much faster than window a round trip packets leave, so that
+    /// the pacer is not what limits growth: 2 while the window doubles, 5/4 afterwards (RFC 9002
+    /// 7.7).
     pub fn pacing_gain(&self) -> (u64, u64) {
         match self.state() {
             State::SlowStart | State::ConservativeSlowStart => (2, 1),

@@ -1,8 +1,9 @@
 //! Spreads packets over the round trip.
 //!
-//! A token bucket: bytes are earned at the pacing rate and spent by sending. The bucket is shallow, so
-//! that no burst overflows a router's queue, but deep enough for a coarse timer: a driver that can only
-//! wake once a millisecond must find a millisecond's bytes when it does, and what it came late by.
+//! A token bucket: bytes are earned at the pacing rate and spent by sending. The bucket is shallow,
+//! so that no burst overflows a router's queue, but deep enough for a coarse timer: a driver that
+//! can only wake once a millisecond must find a millisecond's bytes when it does, and what it came
+//! late by.
 //!
 //! ```text
 //!   tokens
@@ -14,7 +15,7 @@
 
 use core::time::Duration;
 
-use crate::recovery::INITIAL_RTT;
+use crate::recovery::Rtt;
 use crate::time::{Instant, nanos};
 
 /// Tokens are counted in 1/65536 byte, so that frequent refills lose nothing.
@@ -46,13 +47,13 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer for a driver whose timer has `granularity`, on a path of which nothing is known but the
-    /// initial `window` in bytes. That much may leave at once, one time.
+    /// A pacer for a driver whose timer has `granularity`, on a path of which nothing is known but
+    /// the initial `window` in bytes. That much may leave at once, one time.
     pub fn new(granularity: Duration, datagram_size: u16, window: u64, now: Instant) -> Self {
         Self {
             granularity: nanos(granularity).max(1),
             datagram: u64::from(datagram_size.max(1)),
-            rate: Rate { bytes: window.max(1), nanos: nanos(INITIAL_RTT) },
+            rate: Rate { bytes: window.max(1), nanos: nanos(Rtt::new().smoothed()) },
             tokens: 0,
             remainder: 0,
             first: window,
@@ -82,9 +83,10 @@ impl Pacer {
         self.rate.over(1_000_000_000)
     }
 
-    /// What may leave at once, in bytes: the larger of two timer granularities' worth (the deadline was
-    /// rounded up by one, and may be missed by one) with the datagram that was waited for, and of ten
-    /// datagrams, where those ten are cut to a millisecond's worth on a slow path; never less than two.
+    /// What may leave at once, in bytes: the larger of two timer granularities' worth (the deadline
+    /// was rounded up by one, and may be missed by one) with the datagram that was waited for, and
+    /// of ten datagrams, where those ten are cut to a millisecond's worth on a slow path; never
+    /// less than two.
     pub fn burst(&self) -> u64 {
         let timer = self.datagram + self.rate.over(self.granularity.saturating_mul(2));
         let datagrams = (10 * self.datagram).min(self.rate.over(1_000_000));
@@ -110,7 +112,8 @@ impl Pacer {
         self.tokens = self.tokens.saturating_sub((bytes - first).saturating_mul(1 << SHIFT));
     }
 
-    /// When the next datagram may leave, rounded up to the timer's granularity. In the past if it may.
+    /// When the next datagram may leave, rounded up to the timer's granularity. In the past if it
+    /// may.
     pub fn deadline(&self) -> Instant {
         let have = self.tokens.saturating_add(self.first.saturating_mul(1 << SHIFT));
         let want = (self.datagram << SHIFT).saturating_sub(have);

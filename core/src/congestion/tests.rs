@@ -155,15 +155,15 @@ fn a_window_that_is_not_used_does_not_grow() {
     let mut usage = WindowUse::new();
     usage.on_sent(11_000, 12_000, 1_200);
     usage.on_sent(2_000, 12_000, 1_200);
-    assert!(!usage.on_acked(at(1), 500, 12_000, false, at(50)));
+    assert!(!usage.on_acked(at(1), 500, 12_000, State::Avoidance, at(50)));
     // In the next round nothing was near the window, even if little is left to send.
     usage.on_sent(6_100, 12_000, 1_200);
-    assert!(usage.on_acked(at(20), 500, 12_000, false, at(60)));
+    assert!(usage.on_acked(at(20), 500, 12_000, State::Avoidance, at(60)));
     // More than half of it is enough while the window doubles.
-    assert!(!usage.on_acked(at(20), 500, 12_000, true, at(60)));
-    assert!(!usage.on_acked(at(50), 500, 12_000, true, at(100)));
+    assert!(!usage.on_acked(at(20), 500, 12_000, State::SlowStart, at(60)));
+    assert!(!usage.on_acked(at(50), 500, 12_000, State::SlowStart, at(100)));
     usage.on_sent(6_000, 12_000, 1_200);
-    assert!(usage.on_acked(at(101), 500, 12_000, true, at(150)));
+    assert!(usage.on_acked(at(101), 500, 12_000, State::SlowStart, at(150)));
 }
 
 /// Lesson 25: a pacer that lets the flight drain between round trips is not an idle application.
@@ -181,7 +181,7 @@ fn a_flight_that_drains_between_round_trips_is_not_idle() {
                 congestion.on_sent(DATAGRAM, (i - 1) * DATAGRAM, &rtt, now);
                 usage.on_sent(i * DATAGRAM, window, DATAGRAM);
             }
-            let limited = usage.on_acked(now, 0, window, true, now + ms(100));
+            let limited = usage.on_acked(now, 0, window, State::SlowStart, now + ms(100));
             assert!(!limited);
             let acked = Acked { bytes: window, sent: now, app_limited: limited };
             now = now + ms(101);
@@ -453,7 +453,8 @@ fn cubic_follows_the_curve_of_the_rfc() {
             assert!((window - curve).abs() / curve < 0.1, "{window} {curve}");
         }
     }
-    // The plateau: after K seconds the window is back at w_max. K = cbrt(0.3 * 1000 / 0.4) = 9.086 s.
+    // The plateau: after K seconds the window is back at w_max. K = cbrt(0.3 * 1000 / 0.4) = 9.086
+    // s.
     let (_, flow, model) = compare(1_000, ms(100), 91);
     assert!((model.k - 9.0856).abs() < 0.001);
     let window = flow.congestion.window() as f64 / DATAGRAM as f64;
@@ -555,7 +556,8 @@ fn slow_start_ends_when_round_trips_grow() {
     assert_eq!(seen[2].1, 37);
     assert_eq!(seen[6].1, 47);
 
-    // 6 ms of 50 is not an eighth; 3 ms of 5 is under the least that counts; 17 ms of 200 is over the most.
+    // 6 ms of 50 is not an eighth; 3 ms of 5 is under the least that counts; 17 ms of 200 is over
+    // the most.
     assert!(rounds(&[50, 50, 56, 56]).iter().all(|(state, _)| *state == SlowStart));
     assert!(rounds(&[5, 5, 8, 8]).iter().all(|(state, _)| *state == SlowStart));
     assert_eq!(rounds(&[200, 200, 217])[2].0, ConservativeSlowStart);
@@ -580,7 +582,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => (0..70_000u64, 0..1_000_000u64).prop_map(|(bytes, flight)| Op::Sent(bytes, flight)),
-        6 => (0..10_000_000u64, 0..500u64, any::<bool>()).prop_map(|(b, ago, l)| Op::Acked(b, ago, l)),
+        6 => (0..10_000_000u64, 0..500u64, any::<bool>())
+            .prop_map(|(bytes, ago, limited)| Op::Acked(bytes, ago, limited)),
         2 => (0..100u64, 0..500u64).prop_map(|(packets, ago)| Op::Lost(packets, ago)),
         1 => Just(Op::Persistent),
         1 => (0..500u64).prop_map(Op::Spurious),

@@ -1,12 +1,13 @@
 //! Whether the window is what limits the sender (after Linux's `tcp_cwnd_validate`).
 
+use super::State;
 use crate::time::Instant;
 
 /// Watches, round trip by round trip, how much of the window is used.
 ///
-/// A window that is not used says nothing about the path, so it must not grow (RFC 9002 section 7.8).
-/// One look at the bytes in flight is not enough: a paced sender is often below its window, and so is one
-/// whose ACKs come in bunches. What counts is the fullest moment of a round trip.
+/// A window that is not used says nothing about the path, so it must not grow (RFC 9002 section
+/// 7.8). One look at the bytes in flight is not enough: a paced sender is often below its window,
+/// and so is one whose ACKs come in bunches. What counts is the fullest moment of a round trip.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WindowUse {
     round_start: Instant,
@@ -27,21 +28,22 @@ impl WindowUse {
         self.full |= in_flight.saturating_add(datagram) > window;
     }
 
-    /// Whether the packets acknowledged now were sent by an application that left the window unused.
-    /// While the window doubles, half of it is enough. An ACK of a packet sent after the round
-    /// began ends the round.
+    /// Whether the packets acknowledged now were sent by an application that left the window
+    /// unused. While the window doubles, half of it is enough. An ACK of a packet sent after the
+    /// round began ends the round.
     pub fn on_acked(
         &mut self,
         sent: Instant,
         in_flight: u64,
         window: u64,
-        slow_start: bool,
+        state: State,
         now: Instant,
     ) -> bool {
-        let limited = !self.full && !(slow_start && self.most.saturating_mul(2) > window);
+        let slow_start = matches!(state, State::SlowStart | State::ConservativeSlowStart);
+        let used = self.full || (slow_start && self.most.saturating_mul(2) > window);
         if sent >= self.round_start {
             *self = Self { round_start: now, most: in_flight, full: false };
         }
-        limited
+        !used
     }
 }

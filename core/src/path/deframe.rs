@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A datagram that lies whole in what was read is given out where it lies. Only one that is cut is
-//! gathered, and only as many bytes are held as came: a length that a peer declares allocates nothing.
+//! gathered, and only as many bytes are held as came: a length that a peer declares allocates
+//! nothing.
 
 use alloc::vec::Vec;
 
@@ -89,17 +90,17 @@ impl Deframer {
             self.partial.clear();
             self.given = false;
         }
-        if self.partial.is_empty() {
-            if let Some(len) = self.checked_length(input)? {
-                let whole = core::mem::take(input);
-                if whole.len() < HEADER + len {
-                    self.partial.extend_from_slice(whole);
-                    return Ok(None);
-                }
-                let (frame, rest) = whole.split_at_mut(HEADER + len);
-                *input = rest;
-                return Ok(frame.get_mut(HEADER..));
+        if self.partial.is_empty()
+            && let Some(len) = self.checked_length(input)?
+        {
+            let whole = core::mem::take(input);
+            if whole.len() < HEADER + len {
+                self.partial.extend_from_slice(whole);
+                return Ok(None);
             }
+            let (frame, rest) = whole.split_at_mut(HEADER + len);
+            *input = rest;
+            return Ok(frame.get_mut(HEADER..));
         }
         self.gather(HEADER, input);
         let gathered = core::mem::take(&mut self.partial);

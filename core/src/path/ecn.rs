@@ -1,7 +1,7 @@
 //! Whether a path carries ECN marks (RFC 9000 section 13.4).
 //!
-//! Packets are marked ECT(0) from the path's first one on, for as long as the peer's counts agree with
-//! what was acknowledged. What it counts as CE is kept; controllers do not react to it yet.
+//! Packets are marked ECT(0) from the path's first one on, for as long as the peer's counts agree
+//! with what was acknowledged. What it counts as CE is kept; controllers do not react to it yet.
 
 use crate::wire::ack::EcnCounts;
 use crate::wire::id::Ecn;
@@ -64,7 +64,8 @@ impl EcnValidation {
         }
         self.acked = self.acked.saturating_add(acked);
         let Some(counts) = counts else {
-            // An ACK that is not the newest has no counts; a peer that never has any reads no marks.
+            // An ACK that is not the newest has no counts; a peer that never has any reads no
+            // marks.
             if self.state == EcnState::Testing && self.acked >= TESTING_PACKETS {
                 self.state = EcnState::Failed;
             }

@@ -1,9 +1,10 @@
 //! One way to the peer, and the choice between ways.
 //!
-//! A *carrier* is a socket of the driver. A [`Path`] is one way over it: local address, remote address,
-//! and everything that is true of that way only: its round-trip time, its congestion window, its
-//! pacer, the packet size it carries, whether it carries ECN marks, whether the peer was shown to be at
-//! its other end. [`Paths`] is the handful of ways of one connection, of which one is active.
+//! A *carrier* is a socket of the driver. A [`Path`] is one way over it: local address, remote
+//! address, and everything that is true of that way only: its round-trip time, its congestion
+//! window, its pacer, the packet size it carries, whether it carries ECN marks, whether the peer
+//! was shown to be at its other end. [`Paths`] is the handful of ways of one connection, of which
+//! one is active.
 //!
 //! ```text
 //!                      packet with the highest number, from elsewhere
@@ -18,18 +19,19 @@
 //!        └──────────┘
 //! ```
 //!
-//! Until a candidate is validated data stays on the active path, and no more than three times what came from
-//! the candidate goes there. So somebody who copies packets to another address moves nothing.
+//! Until a candidate is validated data stays on the active path, and no more than three times what
+//! came from the candidate goes there. So somebody who copies packets to another address moves
+//! nothing.
 //!
-//! What may be sent is decided in one place: [`Paths::budget`]. It asks the amplification limit, the
-//! congestion window and the pacer, and says how many datagrams of which size may leave and what
-//! held back more. The parts that write frames never ask.
+//! What may be sent is decided in one place: [`Paths::budget`]. It asks the amplification limit,
+//! the congestion window and the pacer, and says how many datagrams of which size may leave and
+//! what held back more. The parts that write frames never ask.
 //!
 //! What became of packets comes back as the ledger's `PathOutcome`, one for each path: first
 //! [`Path::on_rtt_sample`], then [`Path::on_outcome`].
 //!
-//! A path over a reliable carrier (TCP) has none of this: no loss, no window, no pacing, no probing.
-//! [`Deframer`] cuts datagrams out of its byte stream.
+//! A path over a reliable carrier (TCP) has none of this: no loss, no window, no pacing, no
+//! probing. [`Deframer`] cuts datagrams out of its byte stream.
 //!
 //! Rules and numbers: spec `09-path.md` (R-PATH) and `12-tcp.md` (R-TCP).
 
@@ -45,7 +47,7 @@ mod validation;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, State, WindowUse};
+use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
 use crate::recovery::{PathOutcome, Rtt, RttSample};
 use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
@@ -68,8 +70,8 @@ pub struct PathConfig {
     pub congestion: CongestionConfig,
     /// How exactly the driver keeps a deadline: pacing is rounded up to it. Not zero.
     pub timer_granularity: Duration,
-    /// The largest datagram that is tried, in bytes of UDP payload: at least [`BASE_SIZE`]; 1,452 fits
-    /// Ethernet with IPv6.
+    /// The largest datagram that is tried, in bytes of UDP payload: at least [`BASE_SIZE`]; 1,452
+    /// fits Ethernet with IPv6.
     pub max_datagram_size: u16,
     /// `Testing` where the driver can mark packets, else `Off`.
     pub ecn: EcnState,
@@ -251,8 +253,8 @@ impl Path {
         self.stats.sent_bytes = self.stats.sent_bytes.saturating_add(u64::from(bytes));
     }
 
-    /// A datagram of `bytes` leaves that counts as in flight; `in_flight` bytes were under way before.
-    /// Comes besides [`Path::on_sent`]; not for probes of the packet size.
+    /// A datagram of `bytes` leaves that counts as in flight; `in_flight` bytes were under way
+    /// before. Comes besides [`Path::on_sent`]; not for probes of the packet size.
     pub fn on_sent_in_flight(&mut self, bytes: u16, in_flight: u64, now: Instant) {
         if self.source.kind == CarrierKind::Reliable {
             return;
@@ -294,10 +296,8 @@ impl Path {
         let Some(sent) = outcome.largest_acked_sent else { return };
         let settled = outcome.acked_bytes.saturating_add(outcome.lost_bytes);
         let left = outcome.prior_in_flight.saturating_sub(settled);
-        let slow_start =
-            matches!(self.congestion.state(), State::SlowStart | State::ConservativeSlowStart);
-        let window = self.congestion.window();
-        let app_limited = self.usage.on_acked(sent, left, window, slow_start, now);
+        let (window, state) = (self.congestion.window(), self.congestion.state());
+        let app_limited = self.usage.on_acked(sent, left, window, state, now);
         let acked = Acked { bytes: outcome.acked_bytes, sent, app_limited };
         self.congestion.on_acked(&acked, &self.rtt, now);
     }
@@ -324,9 +324,9 @@ impl Path {
         self.follow_size();
     }
 
-    /// The size of the probe that may leave now: a packet of PING and PADDING by itself, marked in the
-    /// ledger as a probe of the packet size. Only on the active path, and only while `in_flight` leaves
-    /// the window open.
+    /// The size of the probe that may leave now: a packet of PING and PADDING by itself, marked in
+    /// the ledger as a probe of the packet size. Only on the active path, and only while
+    /// `in_flight` leaves the window open.
     pub fn next_size_probe(&self, in_flight: u64) -> Option<u16> {
         let open = self.is_validated() && in_flight < self.congestion.window();
         self.size.next_probe().filter(|_| open)

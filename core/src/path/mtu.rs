@@ -11,14 +11,16 @@
 //!    └──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! One probe is under way at a time: first of the ceiling, then of a size that is common, then halving
-//! what is open between the largest size that arrived and the smallest that did not. A size is taken not to
-//! pass after three lost probes, and after more on a path that loses packets of any size: enough that
-//! chance alone is unlikely. Before a search ends, the size that set its end is tried once more, so that a
-//! run of bad luck does not cost the path for long. Losing a probe says nothing about congestion.
+//! One probe is under way at a time: first of the ceiling, then of a size that is common, then
+//! halving what is open between the largest size that arrived and the smallest that did not. A size
+//! is taken not to pass after three lost probes, and after more on a path that loses packets of any
+//! size: enough that chance alone is unlikely. Before a search ends, the size that set its end is
+//! tried once more, so that a run of bad luck does not cost the path for long. Losing a probe says
+//! nothing about congestion.
 //!
-//! When full-size packets vanish while smaller ones arrive, the path is sent the smallest size at once, and
-//! the search begins again with the size that vanished: an outage costs a round trip, not ten minutes.
+//! When full-size packets vanish while smaller ones arrive, the path is sent the smallest size at
+//! once, and the search begins again with the size that vanished: an outage costs a round trip, not
+//! ten minutes.
 
 use core::time::Duration;
 
@@ -216,10 +218,10 @@ impl PacketSize {
             self.on_probe_lost(size, outcome.lost_packets > 0, now);
         }
         let hole = self.watch(outcome);
-        if let Some(size) = outcome.mtu_acked {
-            if self.on_probe_acked(size, now) {
-                return SizeChange::Grown;
-            }
+        if let Some(size) = outcome.mtu_acked
+            && self.on_probe_acked(size, now)
+        {
+            return SizeChange::Grown;
         }
         if hole {
             self.fall_back(Search::from_top(self.current));
@@ -383,7 +385,8 @@ impl Noise {
         }
     }
 
-    /// How many losses in a row happen by chance less than once in 2^`chance` times, at least `min`.
+    /// How many losses in a row happen by chance less than once in 2^`chance` times, at least
+    /// `min`.
     fn needed(&self, chance: u32, min: u32) -> u32 {
         let (lost, total) = (u64::from(self.lost), u64::from(self.total.max(8)));
         let goal = (1u64 << 32) >> chance;

@@ -316,7 +316,8 @@ fn what_the_socket_refuses_does_not_pass() {
     assert!(search.next_probe().is_some_and(|size| size < 1_300));
 }
 
-/// Found by the property below: a late ACK of an old probe made a search confirm what it had never tried.
+/// Found by the property below: a late ACK of an old probe made a search confirm what it had never
+/// tried.
 ///
 /// spec: R-PATH-17
 #[test]
@@ -376,7 +377,8 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    /// Whatever happens, sizes stay between the base and the ceiling, and probes above what is known.
+    /// Whatever happens, sizes stay between the base and the ceiling, and probes above what is
+    /// known.
     ///
     /// spec: R-PATH-16
     #[test]

@@ -152,8 +152,8 @@ impl Paths {
         self.candidate.map(|candidate| candidate.path)
     }
 
-    /// The peer's parameters: it takes datagrams of up to `max_packet_size` bytes, and delays an ACK by
-    /// at most `max_ack_delay`.
+    /// The peer's parameters: it takes datagrams of up to `max_packet_size` bytes, and delays an
+    /// ACK by at most `max_ack_delay`.
     pub fn on_peer_limits(&mut self, max_packet_size: u16, max_ack_delay: Duration) {
         self.max_ack_delay = max_ack_delay;
         self.max_datagram = max_packet_size.max(BASE_SIZE);
@@ -197,8 +197,8 @@ impl Paths {
         Seen { path: Some(id), opened: true, dropped }
     }
 
-    /// The packet that came on `path` had the highest number so far and carried more than probing frames
-    /// (PATH_CHALLENGE, PATH_RESPONSE, NEW_CID, PADDING): the peer is there.
+    /// The packet that came on `path` had the highest number so far and carried more than probing
+    /// frames (PATH_CHALLENGE, PATH_RESPONSE, NEW_CID, PADDING): the peer is there.
     pub fn on_moving_packet(&mut self, path: PathId, now: Instant) -> Option<PathEvent> {
         if path == self.active {
             self.candidate.take_if(|candidate| candidate.wish == Wish::Peers);
@@ -218,8 +218,8 @@ impl Paths {
         None
     }
 
-    /// Begins to move to another way by this side's own wish. Data follows when that is validated; at
-    /// once, if it is already. A path to `source` that exists is used.
+    /// Begins to move to another way by this side's own wish. Data follows when that is validated;
+    /// at once, if it is already. A path to `source` that exists is used.
     pub fn migrate(
         &mut self,
         source: &Source,
@@ -302,8 +302,8 @@ impl Paths {
         self.active_mut().budget(need, in_flight, now)
     }
 
-    /// A path that is not active and has a challenge or an answer to send, and room to. One packet of at
-    /// most [`BASE_SIZE`] goes there, which [`Paths::write`] fills.
+    /// A path that is not active and has a challenge or an answer to send, and room to. One packet
+    /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills.
     pub fn side_budget(&self) -> Option<Budget> {
         let ready = |path: &&Path| {
             path.id != self.active
@@ -320,8 +320,9 @@ impl Paths {
         })
     }
 
-    /// Writes what is to be said on `path`. A packet with a challenge or an answer is filled up with
-    /// padding to [`BASE_SIZE`], for a path that does not carry that much is none (RFC 9000, 8.2.1).
+    /// Writes what is to be said on `path`. A packet with a challenge or an answer is filled up
+    /// with padding to [`BASE_SIZE`], for a path that does not carry that much is none (RFC 9000,
+    /// 8.2.1).
     pub fn write(&mut self, path: PathId, packet: &mut PacketWriter<'_>, now: Instant) {
         let active = path == self.active;
         if active {
@@ -370,7 +371,8 @@ impl Paths {
         earliest(self.paths.iter().flat_map(|path| [path.deadline(), self.silent_at(path)]))
     }
 
-    /// Time has passed: challenges are sent again or given up, silent paths dropped, sizes tried again.
+    /// Time has passed: challenges are sent again or given up, silent paths dropped, sizes tried
+    /// again.
     pub fn on_deadline(&mut self, now: Instant) -> SmallVec<[PathEvent; MAX_PATHS]> {
         let mut gone: SmallVec<[PathId; MAX_PATHS]> = SmallVec::new();
         for path in &mut self.paths {
@@ -423,7 +425,8 @@ impl Paths {
         (id, dropped)
     }
 
-    /// What gives way: first what is not validated, then what was silent longest; never the active path.
+    /// What gives way: first what is not validated, then what was silent longest; never the active
+    /// path.
     fn least_useful(&self) -> Option<PathId> {
         let idle = self.paths.iter().filter(|path| path.id != self.active);
         idle.min_by_key(|path| (path.is_validated(), path.last_heard, path.id)).map(Path::id)
@@ -432,10 +435,10 @@ impl Paths {
     fn challenge(&mut self, path: PathId, now: Instant) {
         let token = self.rng.bytes();
         let pto = self.patience();
-        if let Some(path) = self.get_mut(path) {
-            if path.source.kind == CarrierKind::Udp {
-                path.validation.start(token, pto, now);
-            }
+        if let Some(path) = self.get_mut(path)
+            && path.source.kind == CarrierKind::Udp
+        {
+            path.validation.start(token, pto, now);
         }
     }
 

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::path::EcnState;
 use crate::rng::{Rng, Seed};
-use crate::wire::frame::frames;
 use crate::wire::frame::SentFrame;
+use crate::wire::frame::frames;
 
 const HERE: PathId = PathId(0);
 
@@ -604,8 +604,8 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    /// Whatever comes: at most four paths, the active one among them and validated, three times at most
-    /// to the others, a move only to what is validated, and no deadline that does not pass.
+    /// Whatever comes: at most four paths, the active one among them and validated, three times at
+    /// most to the others, a move only to what is validated, and no deadline that does not pass.
     ///
     /// spec: R-PATH-1, R-PATH-10, R-PATH-13
     #[test]

@@ -39,8 +39,8 @@ impl Validation {
         Self { challenge: None, answer: None }
     }
 
-    /// Asks, with eight unpredictable bytes, again each `pto` until 3 of them have passed. Does nothing
-    /// if a challenge is pending.
+    /// Asks, with eight unpredictable bytes, again each `pto` until 3 of them have passed. Does
+    /// nothing if a challenge is pending.
     pub fn start(&mut self, token: [u8; 8], pto: Duration, now: Instant) {
         self.challenge.get_or_insert(Challenge {
             token,
@@ -83,11 +83,11 @@ impl Validation {
     /// Writes what is due. Returns whether anything was written.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, now: Instant) -> bool {
         let mut wrote = false;
-        if let Some(token) = self.answer {
-            if packet.write(&Frame::PathResponse { token }) {
-                self.answer = None;
-                wrote = true;
-            }
+        if let Some(token) = self.answer
+            && packet.write(&Frame::PathResponse { token })
+        {
+            self.answer = None;
+            wrote = true;
         }
         if let Some(challenge) = &mut self.challenge {
             let token = challenge.token;

@@ -1,7 +1,7 @@
 //! A sender made of a ledger and a path, on a bottleneck with a queue.
 //!
-//! What is tested here is the sum: that window, pacer and loss detection together fill a link, keep its
-//! queue short of always full, and recover.
+//! What is tested here is the sum: that window, pacer and loss detection together fill a link, keep
+//! its queue short of always full, and recover.
 
 use alloc::collections::BTreeMap;
 
@@ -237,8 +237,8 @@ fn a_link_without_loss_is_filled_at_every_round_trip_time() {
     }
 }
 
-/// With random loss CUBIC is no slower than Reno's law: sqrt(3/2) / sqrt(p) datagrams a round trip, of
-/// which three fifths are asked for here.
+/// With random loss CUBIC is no slower than Reno's law: sqrt(3/2) / sqrt(p) datagrams a round trip,
+/// of which three fifths are asked for here.
 ///
 /// spec: R-CC-13
 #[test]
@@ -260,7 +260,8 @@ fn random_loss_slows_down_no_more_than_the_law_of_reno() {
     }
 }
 
-/// Scenario 58 and lesson 20: after two seconds of nothing the rate is back within a few round trips.
+/// Scenario 58 and lesson 20: after two seconds of nothing the rate is back within a few round
+/// trips.
 ///
 /// spec: R-CC-6
 #[test]
