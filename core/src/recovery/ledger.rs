@@ -38,9 +38,6 @@ pub const MAX_REMEMBERED_LOST: usize = 1_024;
 /// Skipped packet numbers that are remembered.
 const MAX_SKIPPED: usize = 16;
 
-/// Powers of two below which the distances to the next skipped number are drawn.
-const SKIP_WITHIN: core::ops::RangeInclusive<u32> = 6..=20;
-
 /// Sent packets of one connection, of all its paths (spec R-REC-13 to R-REC-30).
 ///
 /// Numbers ascend over all paths; everything else is kept by path, for a path says nothing of
@@ -76,9 +73,6 @@ pub struct Ledger {
     next_number: u64,
     largest_acked: Option<u64>,
     skipped: VecDeque<u64>,
-    /// The number to skip next, once drawn, and the power of two below which the next is drawn.
-    skip_at: Option<u64>,
-    skip_within: u32,
     /// The last packet that needed no ACK, which has no slot: number, path, time.
     unlisted: Option<(u64, PathId, Instant)>,
     pub(super) peer_max_ack_delay: Duration,
@@ -150,8 +144,6 @@ impl Ledger {
             next_number: 0,
             largest_acked: None,
             skipped: VecDeque::new(),
-            skip_at: None,
-            skip_within: *SKIP_WITHIN.start(),
             unlisted: None,
             peer_max_ack_delay: super::DEFAULT_MAX_ACK_DELAY,
             probes: super::loss::Probes::default(),
@@ -170,18 +162,8 @@ impl Ledger {
         self.flight_mut(path).carriage = carriage;
     }
 
-    /// The number for the next packet; the same again until it was sent. Now and then it leaves one
-    /// out, which no honest peer will acknowledge (spec R-REC-16). `draw` gives a random number
-    /// when one is needed: rarely.
-    pub fn next_number(&mut self, mut draw: impl FnMut() -> u64) -> PacketNumber {
-        let mut distance = |within: u32| draw() & ((1 << within) - 1);
-        let skip_at = *self.skip_at.get_or_insert_with(|| distance(self.skip_within));
-        if skip_at <= self.next_number {
-            self.skip(self.next_number);
-            self.next_number += 1;
-            self.skip_within = (self.skip_within + 1).min(*SKIP_WITHIN.end());
-            self.skip_at = Some(self.next_number + 1 + distance(self.skip_within));
-        }
+    /// The lowest number that the next packet may have.
+    pub const fn next_number(&self) -> PacketNumber {
         PacketNumber(self.next_number)
     }
 
