@@ -100,7 +100,7 @@ impl Run {
                 break;
             }
             for _ in 0..u64::from(budget.max_datagrams).min(most - sent) {
-                let number = self.ledger.next_number(|| 0).0;
+                let number = self.ledger.next_number().0;
                 self.next = number + 1;
                 let packet = SentPacket {
                     number: crate::wire::id::PacketNumber(number),
