@@ -48,11 +48,9 @@ impl Connection {
     /// Fires what is due, in the order of the parts below.
     pub(crate) fn on_deadline(&mut self, budget: &mut Budget, now: Instant) {
         match &self.lifecycle {
-            Lifecycle::Connecting(connecting) => {
-                if connecting.resend.given_up(now) {
-                    let waited = self.config.handshake_timeout;
-                    self.end_now(CloseReason::HandshakeTimeout(waited));
-                }
+            Lifecycle::Connecting(connecting) if connecting.resend.given_up(now) => {
+                let waited = self.config.handshake_timeout;
+                self.end_now(CloseReason::HandshakeTimeout(waited));
             }
             Lifecycle::Open(_) => self.on_open_deadline(budget, now),
             Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
