@@ -183,6 +183,19 @@ impl Connection {
         self.lifecycle.session().map(|session| session.handshake_hash)
     }
 
+    /// Writes the secrets of the present keys, a line each, for a dissector (spec `03-keys.md`). Who has
+    /// them reads the connection. Writes nothing before the handshake is done.
+    ///
+    /// # Errors
+    /// `out`'s.
+    #[cfg(feature = "keylog")]
+    pub fn write_key_log(&self, out: &mut impl core::fmt::Write) -> core::fmt::Result {
+        match self.lifecycle.session() {
+            Some(session) => session.keys.write_key_log(&session.initiator_ephemeral, out),
+            None => Ok(()),
+        }
+    }
+
     /// The tokens by which the peer may say that it forgot the connection.
     pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = &ResetToken> {
         self.lifecycle.session().into_iter().flat_map(|session| session.cids.reset_tokens())

@@ -99,6 +99,7 @@ impl Connection {
             cids: RemoteCids::new(established.peer_cid, token, PathId(0)),
             confirmation,
             handshake_hash: established.handshake_hash,
+            initiator_ephemeral: established.initiator_ephemeral,
         };
         self.lifecycle = Lifecycle::Open(Box::new(session));
     }

@@ -70,6 +70,9 @@ pub(crate) struct Session {
     pub(crate) confirmation: Confirmation,
     /// Channel binding: the handshake's hash, equal on both sides.
     pub(crate) handshake_hash: [u8; 32],
+    /// Names the handshake in key logs.
+    #[cfg_attr(not(feature = "keylog"), expect(dead_code, reason = "for key logs only"))]
+    pub(crate) initiator_ephemeral: [u8; 32],
 }
 
 /// Whether the peer has shown that it has the keys.

@@ -14,6 +14,7 @@ use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
 use crate::wire::id::{CreditTarget, Ecn, PathId};
 use crate::wire::open::Protocol;
+use crate::wire::params::Params;
 
 use super::Connection;
 use super::event::EventKind;
@@ -143,9 +144,10 @@ impl Connection {
         match frame {
             Frame::Padding { .. }
             | Frame::Ping
-            | Frame::Params { .. }
             | Frame::DataBlocked { .. }
             | Frame::Unknown { .. } => {}
+            // No parameter may change yet; what is none is a violation all the same.
+            Frame::Params { data } => _ = Params::decode(data)?,
             Frame::Ack(ack) => {
                 if let Some(session) = self.lifecycle.session_mut() {
                     session.keys.on_ack(ack.largest, phase)?;
