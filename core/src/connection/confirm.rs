@@ -192,6 +192,8 @@ impl Connection {
         let confirmed = matches!(confirmation, Confirmation::Confirmed);
         self.open_session(established, confirmation, None);
         self.idle.on_heard(now);
+        // The answer came back to our question: the peer is where we asked.
+        self.paths.on_address_proven();
         self.events.push(EventKind::Connected);
         if confirmed {
             self.on_confirmed();

@@ -1,6 +1,8 @@
 //! When the connection next cares, and what it does then. Every deadline is computed from what the
 //! parts remember; nothing is armed, so nothing can be forgotten.
 
+use core::time::Duration;
+
 use crate::error::CloseReason;
 use crate::flow::Budget;
 use crate::path::PathEvent;
@@ -41,8 +43,17 @@ impl Connection {
             ("paths", when(self.paths.deadline())),
             ("credit", when(self.credit.deadline(path.pto()))),
             ("messages", when(self.messages.deadline())),
-            ("idle", when(self.idle.deadline(self.streams.expects_data(), path.pto()))),
+            ("idle", when(self.idle_deadline(path.pto()))),
         ]
+    }
+
+    /// A keep-alive that is due and not out yet is wished for once.
+    fn idle_deadline(&self, pto: Duration) -> Option<Instant> {
+        let expiry = Some(self.idle.expiry(pto));
+        if self.ping {
+            return expiry;
+        }
+        earliest([expiry, self.idle.keep_alive(self.streams.expects_data())])
     }
 
     /// Fires what is due, in the order of the parts below.

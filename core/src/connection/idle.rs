@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 
 /// When the silence becomes too long, and when to break it.
 #[derive(Clone, Debug)]
@@ -62,10 +62,5 @@ impl Idle {
             (a, b) => a.or(b),
         };
         every.map(|every| self.heard.max(self.spoke) + every)
-    }
-
-    /// The earlier of both.
-    pub(crate) fn deadline(&self, receiving: bool, pto: Duration) -> Option<Instant> {
-        earliest([Some(self.expiry(pto)), self.keep_alive(receiving)])
     }
 }

@@ -115,6 +115,8 @@ struct Member {
     news: Queued,
     /// As in `Endpoint::deadlines`.
     deadline: Option<Instant>,
+    /// When it was last seen to be due right after an input: it fires once an instant.
+    fired_at: Option<Instant>,
     /// In the strangers' table under this key, if the peer began.
     ephemeral: Option<[u8; 32]>,
     /// In `Endpoint::dialing` under this id, while we are the one who began.
@@ -330,6 +332,7 @@ impl Endpoint {
             ready: Queued::default(),
             news: Queued::default(),
             deadline: None,
+            fired_at: None,
             ephemeral: None,
             dialing: None,
             remote,

@@ -53,14 +53,17 @@ impl Endpoint {
         packet: &mut [u8],
         now: Instant,
     ) {
-        if let Some((key, index)) = self.find(dcid)
-            && let Some(Entry::Connection(member)) = self.slots.get_mut(key)
-            && member.connection.accepts(index)
-        {
-            member.connection.on_datagram(source, ecn, packet, &mut self.budget, now);
-            self.touch(key);
-        } else {
-            self.on_stray(dcid, source, packet, now);
+        let Some((key, index)) = self.find(dcid) else {
+            return self.on_stray(dcid, source, packet, now);
+        };
+        match self.slots.get_mut(key) {
+            Some(Entry::Connection(member)) if member.connection.accepts(index) => {
+                member.connection.on_datagram(source, ecn, packet, &mut self.budget, now);
+                self.touch(key);
+            }
+            // Somebody lives there: a reset would be believed (spec R-EP-32).
+            Some(_) => self.stats.strays += 1,
+            None => self.on_stray(dcid, source, packet, now),
         }
     }
 

@@ -125,7 +125,9 @@ impl Endpoint {
                 return transmit;
             }
             // An input can make something due: a shorter round trip, a probe that should be out.
-            if member.connection.deadline().is_some_and(|at| at <= now) {
+            let due = member.connection.deadline().is_some_and(|at| at <= now);
+            if due && member.fired_at != Some(now) {
+                member.fired_at = Some(now);
                 member.connection.on_deadline(&mut self.budget, now);
                 self.ready.push(key, &mut member.ready);
             }

@@ -127,7 +127,9 @@ fn replayed_datagrams_change_nothing() {
         for (index, host) in net.hosts.iter_mut().enumerate() {
             let quiet = outputs(&mut host.endpoint, now);
             let mut harassed = host.endpoint.clone();
-            for one in recording.iter().filter(|one| one.to == host.addr) {
+            // In XX data can overtake X3 and was then dropped: sent again, it is no replay.
+            let seen = |one: &&Recorded| known || one.bytes[0] >> 6 == 3;
+            for one in recording.iter().filter(|one| one.to == host.addr).filter(seen) {
                 let elsewhere = "10.9.9.9:999".parse().expect("an address");
                 for from in [one.from, elsewhere] {
                     let resets = harassed.stats().resets;
