@@ -8,15 +8,15 @@
 //! ```
 //!
 //! A block belongs to the stream and covers a span of offsets that no other block covers; spans are
-//! at most 16 KiB, and begin at 1 KiB for a young stream. So the memory of the blocks is bounded by the
-//! span of offsets that credit allows, however finely a peer cuts its fragments; what the fragments
-//! themselves cost is bounded by the number of ranges, beyond which a frame that would open a new one is
-//! refused. What is given out is the block's own memory, cut off without a copy.
+//! at most 16 KiB, and begin at 1 KiB for a young stream. So the memory of the blocks is bounded by
+//! the span of offsets that credit allows, however finely a peer cuts its fragments; what the
+//! fragments themselves cost is bounded by the number of ranges, beyond which a frame that would
+//! open a new one is refused. What is given out is the block's own memory, cut off without a copy.
 //!
 //! The first copy of a byte wins; later ones are not looked at.
 //!
-//! Arrival in order is the fast path: the frame begins where everything ended, and is appended to the
-//! last block.
+//! Arrival in order is the fast path: the frame begins where everything ended, and is appended to
+//! the last block.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -69,8 +69,8 @@ pub struct Assembler {
     start: u64,
     /// Where the body ends, once known: no block reaches beyond.
     end: Option<u64>,
-    /// What is left of the last block when all of it was given out: its memory serves again if nobody
-    /// holds it any more.
+    /// What is left of the last block when all of it was given out: its memory serves again if
+    /// nobody holds it any more.
     spare: BytesMut,
     order: Order,
 }
@@ -104,8 +104,8 @@ impl Default for Order {
 /// Consecutive bytes of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Offset of the first byte. In order, an offset beyond the last chunk's end says that the bytes
-    /// between were skipped.
+    /// Offset of the first byte. In order, an offset beyond the last chunk's end says that the
+    /// bytes between were skipped.
     pub offset: u64,
     /// The bytes.
     pub data: Bytes,
@@ -187,7 +187,8 @@ impl Assembler {
     }
 
     /// The next bytes in order, at most `max`. Bytes that were skipped are passed over, which shows
-    /// in the offset. `None` if the next byte is not there, or bytes were taken by [`take_any`] before.
+    /// in the offset. `None` if the next byte is not there, or bytes were taken by [`take_any`]
+    /// before.
     ///
     /// [`take_any`]: Self::take_any
     pub fn read(&mut self, max: usize) -> Option<Chunk> {

@@ -11,20 +11,22 @@
 //! ```
 //!
 //! [`Streams`] is all streams of a connection. A stream has one half or two; each half has a state
-//! ([`SendState`], [`RecvState`]), and its bytes stand in one of two machines that know nothing of streams:
-//! [`SendBuffer`] cuts a body into frames and keeps it until it is acknowledged, [`Assembler`] puts
-//! frames together again. Who writes next is the scheduler's to say. Credit is the `flow` room's: what we
-//! may send is an argument of [`Streams::write`], what we grant is the [`RecvAccount`] that comes down
-//! with every frame that is received.
+//! ([`SendState`], [`RecvState`]), and its bytes stand in one of two machines that know nothing of
+//! streams: [`SendBuffer`] cuts a body into frames and keeps it until it is acknowledged,
+//! [`Assembler`] puts frames together again. Who writes next is the scheduler's to say. Credit is
+//! the `flow` room's: what we may send is an argument of [`Streams::write`], what we grant is the
+//! [`RecvAccount`] that comes down with every frame that is received.
 //!
-//! A stream introduces itself by OPEN, which goes out in the first packet together with the first bytes.
-//! What overtakes it is kept within credit, and nobody hears of the stream before OPEN is here.
+//! A stream introduces itself by OPEN, which goes out in the first packet together with the first
+//! bytes. What overtakes it is kept within credit, and nobody hears of the stream before OPEN is
+//! here.
 //!
-//! Nothing is searched for a busy stream: its id leads to its place, the scheduler's front is whose turn it
-//! is, and both machines work at their ends. A stream that is stopped by credit is in no list.
+//! Nothing is searched for a busy stream: its id leads to its place, the scheduler's front is whose
+//! turn it is, and both machines work at their ends. A stream that is stopped by credit is in no
+//! list.
 //!
-//! The connection uses this room: it gives frames and receipts, offers packets, and drains events. The
-//! rules are spec `05-streams.md` (R-STR).
+//! The connection uses this room: it gives frames and receipts, offers packets, and drains events.
+//! The rules are spec `05-streams.md` (R-STR).
 
 mod assembler;
 mod options;
@@ -65,7 +67,8 @@ use scheduler::Scheduler;
 use send::SendHalf;
 use table::{DELIVERED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
 
-/// What a stream that the peer opened is charged for its record, beside its credit and its OPEN, in bytes.
+/// What a stream that the peer opened is charged for its record, beside its credit and its OPEN, in
+/// bytes.
 pub const STREAM_RECORD: u64 = 1024;
 
 /// Bounds that are the configuration's.
@@ -96,7 +99,8 @@ pub struct PeerLimits {
     pub max_streams_uni: u64,
 }
 
-/// What the receiving side of streams counts against, passed down with each verb that may change it.
+/// What the receiving side of streams counts against, passed down with each verb that may change
+/// it.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "three arguments that always go together")]
 pub struct RecvAccount<'a> {
@@ -193,8 +197,8 @@ impl Streams {
         self.on_max_streams(Dir::Uni, limits.max_streams_uni);
     }
 
-    /// Opens a stream. OPEN goes out with the next packet that has room, together with what is written
-    /// until then.
+    /// Opens a stream. OPEN goes out with the next packet that has room, together with what is
+    /// written until then.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed.
@@ -244,10 +248,11 @@ impl Streams {
         None
     }
 
-    /// The next thing that the application should hear of. Each stream waits in the list at most once.
+    /// The next thing that the application should hear of. Each stream waits in the list at most
+    /// once.
     ///
-    /// The order: incoming streams, streams that may be opened, streams that are over, then the others as
-    /// they had news first.
+    /// The order: incoming streams, streams that may be opened, streams that are over, then the
+    /// others as they had news first.
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
         if core::mem::take(&mut self.incoming) {
             return Some(StreamEvent::Incoming);

@@ -62,7 +62,8 @@ pub enum OpenError {
     /// No credit can be had for the answers to a bidirectional stream.
     #[error("the memory budget has no room for another stream")]
     NoCredit,
-    /// The introduction cannot be sent: a name or head of the wrong length, an end before the start.
+    /// The introduction cannot be sent: a name or head of the wrong length, an end before the
+    /// start.
     #[error("the stream's introduction is not valid: {0}")]
     Invalid(&'static str),
 }

@@ -33,8 +33,8 @@ enum Role {
 
 impl Streams {
     /// Takes a frame that names a stream or a count of streams: OPEN, STREAM, SKIP, RESET, STOP,
-    /// MAX_STREAM_DATA, STREAM_DATA_BLOCKED, MAX_STREAMS, and CREDIT_RECALL and CREDIT_RETURNED of a
-    /// stream, CREDIT_RECALL of a count. Other frames are not looked at.
+    /// MAX_STREAM_DATA, STREAM_DATA_BLOCKED, MAX_STREAMS, and CREDIT_RECALL and CREDIT_RETURNED of
+    /// a stream, CREDIT_RECALL of a count. Other frames are not looked at.
     ///
     /// # Errors
     /// The peer broke a rule; the connection closes.
@@ -86,8 +86,8 @@ impl Streams {
         Ok(if took == Took::Yes { Accepted::Yes } else { Accepted::TooFragmented })
     }
 
-    /// The one place that decides whether a frame may name stream `id` (spec R-STR-2). Afterwards the
-    /// stream is in the table, or it is over and the frame means nothing.
+    /// The one place that decides whether a frame may name stream `id` (spec R-STR-2). Afterwards
+    /// the stream is in the table, or it is over and the frame means nothing.
     fn admit(
         &mut self,
         id: StreamId,
@@ -138,7 +138,8 @@ impl Streams {
         Ok(())
     }
 
-    /// A stream that was reset before OPEN is over for both directions: nobody will ever answer on it.
+    /// A stream that was reset before OPEN is over for both directions: nobody will ever answer on
+    /// it.
     fn answer_unannounced(&mut self, id: StreamId, code: crate::wire::id::AppCode) {
         let Some(slot) = self.table.get_mut(id) else { return };
         let over = slot.recv.as_ref().is_some_and(|half| half.state == RecvState::ResetRead);

@@ -36,8 +36,8 @@ pub enum ReadError {
     /// The next bytes will never come: `read_chunk` passes over them. Nothing was changed.
     #[error("bytes {} to {} of the stream will not come", .0.start, .0.end)]
     Skipped(Range<u64>),
-    /// Bytes were taken in order of arrival before, so that there is no order to read in. Nothing was
-    /// changed.
+    /// Bytes were taken in order of arrival before, so that there is no order to read in. Nothing
+    /// was changed.
     #[error("the stream is already read in order of arrival")]
     OutOfOrder,
 }
@@ -136,12 +136,13 @@ impl RecvHalf {
     ) -> Result<Took, Violation> {
         let end = frame.offset.saturating_add(frame.data.len() as u64);
         self.charge(frame.offset..end, frame.fin, account)?;
-        if self.state.is_receiving() && !self.is_stopped() {
+        let wanted = self.wanted(&(frame.offset..end));
+        if let Some(data) = frame.data.get(..wanted).filter(|_| self.wants_bytes()) {
             if frame.fin {
                 self.assembler.set_end(end);
             }
             let ranges = self.max_ranges(account);
-            match self.assembler.insert(frame.offset, frame.data, ranges) {
+            match self.assembler.insert(frame.offset, data, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
                 Inserted::Fresh(_) => {}
             }
@@ -160,9 +161,10 @@ impl RecvHalf {
         account: &mut RecvAccount<'_>,
     ) -> Result<Took, Violation> {
         self.charge(range.clone(), false, account)?;
-        if self.state.is_receiving() && !self.is_stopped() {
+        if self.wants_bytes() {
             let ranges = self.max_ranges(account);
-            match self.assembler.skip(range.clone(), ranges) {
+            let wanted = range.start..range.start + self.wanted(range) as u64;
+            match self.assembler.skip(wanted, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
                 Inserted::Fresh(bytes) => self.free(bytes, account),
             }
@@ -198,6 +200,19 @@ impl RecvHalf {
         }
         self.settle(account);
         Ok(())
+    }
+
+    /// Whether bytes may still be given out that are not here.
+    fn wants_bytes(&self) -> bool {
+        let promised = self.state == RecvState::ResetRecvd;
+        (self.state.is_receiving() || promised) && !self.is_stopped()
+    }
+
+    /// How much of `range`, from its start, somebody will be given: all, or what a reset promised.
+    fn wanted(&self, range: &Range<u64>) -> usize {
+        let end = self.reset.map_or(u64::MAX, |reset| reset.reliable_size);
+        let wanted = range.end.min(end).saturating_sub(range.start);
+        usize::try_from(wanted).unwrap_or(usize::MAX)
     }
 
     /// Checks a frame's offsets against the bounds and charges credit for them.
@@ -252,7 +267,8 @@ impl RecvHalf {
         }
     }
 
-    /// Releases the credit of bytes that nobody will be given: skipped, or beyond a reset's promise.
+    /// Releases the credit of bytes that nobody will be given: skipped, or beyond a reset's
+    /// promise.
     fn settle(&mut self, account: &mut RecvAccount<'_>) {
         if self.is_stopped() {
             return;
@@ -355,7 +371,8 @@ impl RecvHalf {
 
     /// Whether the application waits to hear and there is something: bytes, the end or a reset.
     pub(super) fn take_news(&mut self) -> bool {
-        if !self.armed || self.is_stopped() || self.state == RecvState::Unannounced {
+        let unheard = self.state == RecvState::Unannounced || self.state.is_end();
+        if !self.armed || self.is_stopped() || unheard {
             return false;
         }
         let over = match (&self.reset, self.final_size) {

@@ -6,8 +6,8 @@
 //!   bulk    ▶ [f] [g]                 the first of a class writes for 4 KiB, then goes to the end
 //! ```
 //!
-//! A stream is in the list once, while it has something that it may send. One that has nothing, or that
-//! credit stops, is not in it and costs nothing until its owner enters it again.
+//! A stream is in the list once, while it has something that it may send. One that has nothing, or
+//! that credit stops, is not in it and costs nothing until its owner enters it again.
 
 use alloc::collections::VecDeque;
 

@@ -177,8 +177,8 @@ impl SendHalf {
         }
     }
 
-    /// Gives up: only bytes below `reliable` are still delivered, as far as they are there without a
-    /// gap. Returns whether anything changed.
+    /// Gives up: only bytes below `reliable` are still delivered, as far as they are there without
+    /// a gap. Returns whether anything changed.
     pub(super) fn reset(&mut self, code: AppCode, hop: u64, reliable: u64) -> bool {
         let after = self.state.after(SendEvent::Reset);
         if after == self.state {
@@ -209,8 +209,8 @@ impl SendHalf {
         matches!(self.given_up, Some((_, _, 0)))
     }
 
-    /// STOP came. Answers with a reset of the same code; returns whether the application must hear of
-    /// it.
+    /// STOP came. Answers with a reset of the same code; returns whether the application must hear
+    /// of it.
     pub(super) fn on_stop(&mut self, stop: StopFrame) -> bool {
         if self.stopped.is_some() || self.state.is_end() {
             return false;

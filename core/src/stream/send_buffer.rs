@@ -9,9 +9,10 @@
 //! ```
 //!
 //! A chunk is the application's own `Bytes`, held by reference count: nothing is copied until a
-//! packet is written. Chunks hold exactly the bytes that are not acknowledged yet, so an acknowledgement
-//! frees also out of order, and what is left is the truth about what may still have to be sent again.
-//! Bytes may be written at any offset; a range may be declared as never coming (SKIP).
+//! packet is written. Chunks hold exactly the bytes that are not acknowledged yet, so an
+//! acknowledgement frees also out of order, and what is left is the truth about what may still have
+//! to be sent again. Bytes may be written at any offset; a range may be declared as never coming
+//! (SKIP).
 //!
 //! In order, each operation works at an end of a queue or at a remembered index: no search, no
 //! allocation per frame.
@@ -24,7 +25,8 @@ use thiserror::Error;
 
 use crate::range_set::RangeSet;
 
-/// What [`SendBuffer::held`] charges for each chunk beside its bytes, so that tiny writes are not free.
+/// What [`SendBuffer::held`] charges for each chunk beside its bytes, so that tiny writes are not
+/// free.
 pub const CHUNK_OVERHEAD: u64 = 64;
 
 /// Cuts a body into pieces for frames, and remembers them until they are acknowledged.
@@ -236,8 +238,9 @@ impl SendBuffer {
         }
     }
 
-    /// The next piece to send: at most `max` bytes, none at or above `limit` (the credit, an absolute
-    /// offset). Lost bytes come first, then unsent ones from the lowest offset, then a lone FIN.
+    /// The next piece to send: at most `max` bytes, none at or above `limit` (the credit, an
+    /// absolute offset). Lost bytes come first, then unsent ones from the lowest offset, then a
+    /// lone FIN.
     ///
     /// `None` if there is nothing that may be sent. Changes nothing: call [`on_sent`] once it is in
     /// a packet.

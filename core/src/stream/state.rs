@@ -1,7 +1,7 @@
 //! The two state tables of a stream: one for the half that sends, one for the half that receives.
 //!
-//! Every event in every state has a written outcome, and the tables are the only place that knows it;
-//! the halves ask here first and then move their bytes.
+//! Every event in every state has a written outcome, and the tables are the only place that knows
+//! it; the halves ask here first and then move their bytes.
 //!
 //! ```text
 //!  sending                                        receiving

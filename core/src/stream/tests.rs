@@ -1,7 +1,6 @@
 //! Two ends that exchange frames: first the harness, then the rules one by one.
 
 use std::collections::BTreeMap;
-use std::format;
 use std::vec;
 use std::vec::Vec;
 
@@ -16,6 +15,8 @@ use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame, f
 use crate::wire::open::{OpenFrame, Protocol};
 use crate::wire::packet::{Allowance, PacketWriter};
 
+mod limits;
+mod rules;
 mod together;
 
 /// One end of a connection, as far as streams go.
@@ -36,10 +37,6 @@ struct Packet {
 }
 
 impl End {
-    fn account(&mut self) -> RecvAccount<'_> {
-        RecvAccount { credit: &mut self.recv, budget: &mut self.budget, now: self.now }
-    }
-
     fn open(&mut self, dir: Dir, options: OpenOptions) -> Result<StreamId, OpenError> {
         let Self { streams, recv, budget, now, .. } = self;
         streams.open(dir, options, &mut RecvAccount { credit: recv, budget, now: *now })
@@ -90,6 +87,11 @@ impl End {
             accepted &= self.frame(&frame.expect("our own frames decode"))? == Accepted::Yes;
         }
         Ok(accepted)
+    }
+
+    /// A frame that must be taken.
+    fn take(&mut self, frame: &Frame<'_>) {
+        assert_eq!(self.frame(frame), Ok(Accepted::Yes));
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<Accepted, Violation> {
@@ -190,7 +192,8 @@ impl Pair {
         Self { a, b }
     }
 
-    /// One packet from the first end to the second, and its acknowledgement. False if there was none.
+    /// One packet from the first end to the second, and its acknowledgement. False if there was
+    /// none.
     fn step_a(&mut self) -> bool {
         step(&mut self.a, &mut self.b)
     }

@@ -9,8 +9,9 @@ use crate::wire::id::{CreditTarget, StreamId};
 use crate::wire::packet::{Allowance, PacketWriter};
 
 impl Streams {
-    /// Writes what the streams have: first control frames (RESET, STOP, credit) as they fell due, then
-    /// OPEN, SKIP and STREAM by class and turn. `credit` is what the peer allows on the connection.
+    /// Writes what the streams have: first control frames (RESET, STOP, credit) as they fell due,
+    /// then OPEN, SKIP and STREAM by class and turn. `credit` is what the peer allows on the
+    /// connection.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, credit: &mut SendCredit) {
         if packet.allowance() < Allowance::Everything {
             return;

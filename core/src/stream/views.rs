@@ -33,9 +33,10 @@ impl SendStream<'_> {
         self.half().map_or(SendState::DataRecvd, |half| half.state)
     }
 
-    /// Adds bytes behind everything that was written or skipped, by reference: they must not be many
-    /// small parts of something large. Returns how many were taken: fewer than offered if the send buffer
-    /// is short of room, and then an event says when there is some. Credit that is short is no error.
+    /// Adds bytes behind everything that was written or skipped, by reference: they must not be
+    /// many small parts of something large. Returns how many were taken: fewer than offered if the
+    /// send buffer is short of room, and then an event says when there is some. Credit that is
+    /// short is no error.
     ///
     /// # Errors
     /// [`WriteError`]; nothing was changed.
@@ -43,11 +44,12 @@ impl SendStream<'_> {
         self.put(None, data)
     }
 
-    /// Adds bytes at `offset` of the body; gaps may be filled later, and what fills one is taken even
-    /// if the buffer is full. Otherwise like [`write`].
+    /// Adds bytes at `offset` of the body; gaps may be filled later, and what fills one is taken
+    /// even if the buffer is full. Otherwise like [`write`].
     ///
     /// # Errors
-    /// [`WriteError::Overlap`] if some of these offsets were written or skipped before, and the others.
+    /// [`WriteError::Overlap`] if some of these offsets were written or skipped before, and the
+    /// others.
     ///
     /// [`write`]: Self::write
     pub fn write_at(&mut self, offset: u64, data: Bytes) -> Result<usize, WriteError> {
@@ -89,8 +91,8 @@ impl SendStream<'_> {
         self.reset_after(code, 0, 0);
     }
 
-    /// Gives up, but bytes below `reliable` are still delivered before the error, as far as they were
-    /// written without a gap. `hop`: relays between here and where the failure began.
+    /// Gives up, but bytes below `reliable` are still delivered before the error, as far as they
+    /// were written without a gap. `hop`: relays between here and where the failure began.
     pub fn reset_after(&mut self, code: AppCode, hop: u64, reliable: u64) {
         _ = self.act(|half| {
             half.reset(code, hop, reliable);
@@ -182,12 +184,12 @@ impl RecvStream<'_> {
         self.streams.info(self.id)
     }
 
-    /// Copies the next bytes in order to `out`, and releases them. Returns how many; `None` at the end
-    /// of the body.
+    /// Copies the next bytes in order to `out`, and releases them. Returns how many; `None` at the
+    /// end of the body.
     ///
     /// # Errors
-    /// [`ReadError::Blocked`] if none are here, [`ReadError::Skipped`] where bytes will never come, and
-    /// the others. An empty `out` reads nothing.
+    /// [`ReadError::Blocked`] if none are here, [`ReadError::Skipped`] where bytes will never come,
+    /// and the others. An empty `out` reads nothing.
     pub fn read(&mut self, out: &mut [u8]) -> Result<Option<usize>, ReadError> {
         if let Some(range) = self.half().and_then(RecvHalf::next_skip) {
             return Err(ReadError::Skipped(range));
@@ -202,8 +204,8 @@ impl RecvStream<'_> {
     }
 
     /// The next bytes in order, at most `max`, as they lie in memory; passes over what was skipped,
-    /// which shows in the offset. They keep their credit until [`release`](Self::release). `None` at
-    /// the end of the body.
+    /// which shows in the offset. They keep their credit until [`release`](Self::release). `None`
+    /// at the end of the body.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -211,9 +213,9 @@ impl RecvStream<'_> {
         self.take(max, Way::Offset)
     }
 
-    /// The bytes that arrived first, at most `max`, whatever their offset. They keep their credit until
-    /// [`release`](Self::release). From then on the stream cannot be read in order. `None` once the
-    /// whole body was given out.
+    /// The bytes that arrived first, at most `max`, whatever their offset. They keep their credit
+    /// until [`release`](Self::release). From then on the stream cannot be read in order. `None`
+    /// once the whole body was given out.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -1,0 +1,420 @@
+//! What a peer can make grow, at its bound and above it.
+
+use super::*;
+use crate::flow::range_limit;
+
+/// spec: R-STR-2
+#[test]
+fn streams_at_the_limit_and_above() {
+    for dir in [Dir::Bi, Dir::Uni] {
+        let mut pair = Pair::new();
+        let initial = pair.b.recv.initial();
+        let limit = match dir {
+            Dir::Bi => initial.max_streams_bidi,
+            Dir::Uni => initial.max_streams_uni,
+        };
+        for _ in 0..limit {
+            pair.a.open(dir, plain()).unwrap();
+        }
+        assert_eq!(pair.a.open(dir, plain()), Err(OpenError::Blocked));
+        assert_eq!(pair.a.events(), []);
+        pair.run();
+        assert_eq!(std::iter::from_fn(|| pair.b.streams.accept()).count() as u64, limit);
+        // STREAMS_BLOCKED had the peer allow more.
+        assert!(pair.a.events().contains(&StreamEvent::Available(dir)));
+        assert!(pair.a.open(dir, plain()).is_ok());
+    }
+    let mut pair = Pair::new();
+    let limit = pair.b.recv.initial().max_streams_uni;
+    let last = peer(Dir::Uni, limit - 1);
+    assert_eq!(pair.b.frame(&data(last, 0, b"x", false)), Ok(Accepted::Yes));
+    let beyond = peer(Dir::Uni, limit);
+    assert_eq!(code(pair.b.frame(&open_frame(beyond))), TransportCode::StreamLimit);
+}
+
+/// Reliability 55: no frame gets around the check.
+///
+/// spec: R-STR-2
+#[test]
+fn every_frame_meets_the_same_check_of_its_id() {
+    let target = CreditTarget::Stream;
+    let all = |id: StreamId| {
+        let sender = [
+            open_frame(id),
+            data(id, 0, b"x", false),
+            Frame::Skip { id, range: 0..1 },
+            reset(id, 0, 0),
+            Frame::StreamDataBlocked { id, limit: 0 },
+            Frame::CreditReturned { target: target(id), total: 0 },
+        ];
+        let receiver = [
+            Frame::Stop(StopFrame { id, code: AppCode(0), hop: 0 }),
+            Frame::MaxStreamData { id, limit: 1 },
+            Frame::CreditRecall { target: target(id), total: 1 },
+        ];
+        (sender, receiver)
+    };
+    let refused = |frame: &Frame<'_>| {
+        let mut pair = Pair::new();
+        let (before, code) = (pair.b.recv.held(), code(pair.b.frame(frame)));
+        assert_eq!((pair.b.streams.count(), pair.b.recv.held()), (0, before));
+        code
+    };
+    // Far beyond the limit.
+    let (sender, receiver) = all(peer(Dir::Bi, (1 << 60) - 1));
+    for frame in sender.iter().chain(&receiver) {
+        assert_eq!(refused(frame), TransportCode::StreamLimit, "{frame:?}");
+    }
+    // Ours, and never opened.
+    let (sender, receiver) = all(StreamId::new(Side::Responder, Dir::Bi, 0));
+    for frame in sender.iter().chain(&receiver) {
+        assert_eq!(refused(frame), TransportCode::StreamState, "{frame:?}");
+    }
+    // Against the direction of a one-way stream.
+    let (_, receiver) = all(peer(Dir::Uni, 0));
+    let (sender, _) = all(StreamId::new(Side::Responder, Dir::Uni, 0));
+    for frame in sender.iter().chain(&receiver) {
+        assert_eq!(refused(frame), TransportCode::StreamState, "{frame:?}");
+    }
+    // OPEN for a stream that we opened.
+    let mut pair = Pair::new();
+    let id = pair.b.open(Dir::Bi, plain()).unwrap();
+    assert_eq!(code(pair.b.frame(&open_frame(id))), TransportCode::StreamState);
+}
+
+/// Reliability 54: a sender that ignores windows.
+///
+/// spec: R-STR-27
+#[test]
+fn a_byte_beyond_the_stream_credit_closes() {
+    let id = peer(Dir::Uni, 0);
+    let limit = Pair::new().b.recv.initial().max_stream_data;
+    let mut pair = Pair::new();
+    pair.b.take(&data(id, limit - 1, b"x", false));
+    let mut pair = Pair::new();
+    let beyond = [
+        data(id, limit, b"x", false),
+        data(id, limit + 1, b"", true),
+        data(id, SendBuffer::MAX_OFFSET - 1, b"x", true),
+        reset(id, limit + 1, 0),
+        Frame::Skip { id, range: 0..limit + 1 },
+    ];
+    for frame in beyond {
+        assert_eq!(code(pair.b.frame(&frame)), TransportCode::FlowControl, "{frame:?}");
+        assert!(pair.b.streams.held() <= STREAM_RECORD);
+    }
+}
+
+/// spec: R-STR-20, R-STR-27
+#[test]
+fn a_sender_stops_at_credit_and_says_so_once() {
+    let mut pair = Pair::new();
+    let limit = pair.b.recv.initial().max_stream_data;
+    let id = pair.a.uni();
+    pair.a.send(id).write(Bytes::from(vec![1; 200_000])).unwrap();
+    let packets: Vec<Packet> = std::iter::from_fn(|| pair.a.packet()).collect();
+    let frames = || packets.iter().flat_map(|packet| &packet.receipts);
+    let highest = frames().filter_map(|frame| match frame {
+        SentFrame::Stream { range, .. } => Some(range.end),
+        _ => None,
+    });
+    assert_eq!(highest.max(), Some(limit));
+    let blocked = SentFrame::StreamDataBlocked(id, limit);
+    assert_eq!(frames().filter(|frame| **frame == blocked).count(), 1);
+    assert!(pair.a.send(id).is_blocked_by_credit());
+    // What was lost goes again without any credit.
+    pair.a.settle(&packets[0].receipts, false);
+    assert!(matches!(
+        pair.a.packet().unwrap().receipts[..],
+        [SentFrame::Open(_), SentFrame::Stream { .. }]
+    ));
+}
+
+/// Reliability 58: a lost raise is repaired; an older one changes nothing.
+///
+/// spec: R-STR-27
+#[test]
+fn a_lost_window_update_is_repaired() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.send(id).write(Bytes::from(vec![1; 500_000])).unwrap();
+    let mut received = 0;
+    for round in 0.. {
+        assert!(round < 1000, "it never ends");
+        while pair.step_a() {}
+        received += pair.b.read(id).0.len();
+        if received == 500_000 {
+            break;
+        }
+        // The first copy of each raise is lost.
+        while let Some(lost) = pair.b.packet() {
+            pair.b.settle(&lost.receipts, false);
+            if round % 2 == 0 {
+                let again = pair.b.packet().expect("what was lost is due again");
+                assert_eq!(pair.a.receive(&again), Ok(true));
+                pair.b.settle(&again.receipts, true);
+            } else {
+                break;
+            }
+        }
+    }
+    let before = pair.a.send(id).room();
+    assert_eq!(pair.a.frame(&Frame::MaxStreamData { id, limit: 0 }), Ok(Accepted::Yes));
+    let most = Frame::MaxStreamData { id, limit: SendBuffer::MAX_OFFSET };
+    assert_eq!(pair.a.frame(&most), Ok(Accepted::Yes));
+    assert_eq!(pair.a.send(id).room(), before);
+}
+
+/// Reliability 57: a reader that never reads stops its own sender and nobody else.
+///
+/// spec: R-STR-27
+#[test]
+fn a_reader_that_never_reads_holds_up_only_its_stream() {
+    let mut pair = Pair::with(2 * 1024 * 1024, StreamConfig::default());
+    let stuck = pair.a.uni();
+    let flowing = pair.a.uni();
+    let mut held = vec![];
+    let mut received = 0;
+    for _ in 0..200 {
+        _ = pair.a.send(stuck).write(Bytes::from(vec![1; 20_000]));
+        _ = pair.a.send(flowing).write(Bytes::from(vec![2; 20_000]));
+        pair.run();
+        received += pair.b.read(flowing).0.len();
+        held.push(pair.b.recv.held());
+    }
+    assert!(received > 1_000_000, "{received}");
+    assert_eq!(held[50], held[199], "memory is flat");
+    assert!(pair.a.send(stuck).held() <= 1024 * 1024);
+}
+
+/// Reliability 35 and 41, lesson 50.
+///
+/// spec: R-STR-22, R-STR-23, R-STR-24
+#[test]
+fn bytes_with_gaps_between_are_refused_at_the_range_limit() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    let limit = range_limit(pair.b.recv.initial().max_stream_data);
+    assert_eq!(limit, 1000);
+    for n in 0..limit {
+        assert_eq!(pair.b.frame(&data(id, 1 + 2 * n, b"x", false)), Ok(Accepted::Yes));
+    }
+    let beyond = data(id, 1 + 2 * limit, b"x", false);
+    assert_eq!(pair.b.frame(&beyond), Ok(Accepted::TooFragmented));
+    let skip = Frame::Skip { id, range: 1 + 2 * limit..2 + 2 * limit };
+    assert_eq!(pair.b.frame(&skip), Ok(Accepted::TooFragmented));
+    let held = pair.b.streams.held();
+    assert!(held < 2 * 16 * 1024 + 1001 * 2 * RANGE_OVERHEAD + STREAM_RECORD, "{held}");
+    // What joins is taken, and makes room for one more.
+    assert_eq!(pair.b.frame(&data(id, 2, b"y", false)), Ok(Accepted::Yes));
+    assert_eq!(pair.b.frame(&beyond), Ok(Accepted::Yes));
+    // The first copy stays, whatever a later one says.
+    assert_eq!(pair.b.frame(&data(id, 0, b"0123", false)), Ok(Accepted::Yes));
+    assert_eq!(pair.b.recv(id).read_chunk(4).unwrap().unwrap().data, &b"0xyx"[..]);
+}
+
+/// Lesson 50: a fragment and silence, as often as a peer likes.
+///
+/// spec: R-STR-2, R-STR-34
+#[test]
+fn streams_of_one_byte_end_at_the_count() {
+    let mut pair = Pair::new();
+    let mut opened = 0;
+    let error = loop {
+        match pair.b.frame(&data(peer(Dir::Bi, opened), 0, b"x", false)) {
+            Ok(_) => opened += 1,
+            Err(violation) => break violation,
+        }
+    };
+    assert_eq!(error.code, TransportCode::StreamLimit);
+    assert_eq!(opened, pair.b.recv.initial().max_streams_bidi);
+    let each = STREAM_RECORD + MIN_BLOCK as u64 + BLOCK_OVERHEAD + 3 * RANGE_OVERHEAD;
+    assert!(pair.b.streams.held() <= opened * each);
+    assert_eq!(pair.b.recv.held(), opened * (STREAM_RECORD + 1), "records are charged");
+}
+
+/// Reliability 56: open and reset, over and over.
+///
+/// spec: R-STR-16, R-STR-34
+#[test]
+fn rapid_resets_gain_nothing() {
+    let mut pair = Pair::new();
+    let mut next = 0;
+    // Nobody accepts: the peer comes to its limit, since none of its streams is over.
+    let error = loop {
+        let id = peer(Dir::Uni, next);
+        let frames = [open_frame(id), data(id, 0, b"x", false), reset(id, 1, 0)];
+        match frames.iter().try_for_each(|frame| pair.b.frame(frame).map(|_| ())) {
+            Ok(()) => next += 1,
+            Err(violation) => break violation,
+        }
+    };
+    assert_eq!(error.code, TransportCode::StreamLimit);
+    // With an application that accepts, memory stays where it was.
+    let mut pair = Pair::new();
+    let before = (pair.b.streams.held(), pair.b.recv.held());
+    for n in 0..100_000 {
+        let id = peer(Dir::Uni, n);
+        for frame in [open_frame(id), data(id, 0, b"x", false), reset(id, 1, 0)] {
+            assert_eq!(pair.b.frame(&frame), Ok(Accepted::Yes));
+        }
+        assert_eq!(pair.b.streams.accept(), Some(id));
+        assert!(pair.b.read(id).1.is_err());
+        if n % 10 == 0 {
+            pair.b.events();
+        }
+        assert_eq!((pair.b.streams.held(), pair.b.recv.held()), before);
+    }
+    assert!(pair.b.streams.news.len() <= 100 && pair.b.streams.announced.is_empty());
+}
+
+/// spec: R-STR-21
+#[test]
+fn a_write_is_taken_as_far_as_there_is_room() {
+    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig { send_buffer: 10_000 });
+    let id = pair.a.uni();
+    let room = 10_000 - CHUNK_OVERHEAD as usize;
+    assert_eq!(pair.a.send(id).room(), room as u64);
+    assert_eq!(pair.a.send(id).write(Bytes::from(vec![1; 20_000])), Ok(room));
+    assert_eq!(pair.a.send(id).held(), 10_000);
+    assert_eq!(pair.a.send(id).write(Bytes::from(vec![1; 1])), Err(WriteError::Blocked));
+    assert_eq!(pair.a.send(id).write(Bytes::new()), Ok(0));
+    let packets: Vec<Packet> = std::iter::from_fn(|| pair.a.packet()).collect();
+    assert_eq!(pair.a.events(), []);
+    // A quarter of the buffer is worth an event.
+    for packet in &packets {
+        assert_eq!(pair.b.receive(packet), Ok(true));
+        pair.a.settle(&packet.receipts, true);
+        let news = pair.a.events();
+        assert!(news.is_empty() || pair.a.send(id).room() >= 2400, "{news:?}");
+        if news == [StreamEvent::Writable(id)] {
+            return;
+        }
+    }
+    panic!("room, and nobody heard of it");
+}
+
+/// spec: R-STR-21
+#[test]
+fn tiny_writes_are_not_free_and_gaps_are_always_filled() {
+    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig { send_buffer: 10_000 });
+    let id = pair.a.uni();
+    let tiny = (0..).take_while(|_| pair.a.send(id).write(Bytes::from_static(b"x")).is_ok());
+    assert_eq!(tiny.count() as u64, 10_000 / (1 + CHUNK_OVERHEAD));
+    let id = pair.a.uni();
+    assert!(pair.a.send(id).write_at(5000, Bytes::from(vec![1; 20_000])).is_ok());
+    assert_eq!(pair.a.send(id).write(Bytes::from_static(b"x")), Err(WriteError::Blocked));
+    // The rest waits for these, so they are taken though the buffer is full.
+    assert_eq!(pair.a.send(id).write_at(0, Bytes::from(vec![1; 5000])), Ok(5000));
+}
+
+/// Lesson 33: who is blocked costs nothing.
+///
+/// spec: R-STR-33
+#[test]
+fn blocked_streams_are_in_no_list() {
+    let mut pair = Pair::new();
+    let mut ids = vec![];
+    while let Ok(id) = pair.a.open(Dir::Uni, plain()) {
+        pair.a.send(id).write(Bytes::from(vec![1; 100_000])).unwrap();
+        ids.push(id);
+    }
+    assert!(ids.len() > 20);
+    while let Some(packet) = pair.a.packet() {
+        assert_eq!(pair.b.receive(&packet), Ok(true));
+    }
+    assert!(!pair.a.streams.may_write(&pair.a.send));
+    assert!(pair.a.streams.scheduler.is_empty() && pair.a.streams.control.is_empty());
+    // One that may go on is the only one in turn.
+    let raise = Frame::MaxStreamData { id: ids[7], limit: 50_000 };
+    assert_eq!(pair.a.frame(&raise), Ok(Accepted::Yes));
+    assert_eq!(pair.a.streams.scheduler.front().map(|(id, ..)| id), Some(ids[7]));
+}
+
+/// The connection's credit holds up streams that have their own; they go on when it is raised.
+///
+/// spec: R-STR-27
+#[test]
+fn streams_wait_for_the_connection_without_a_turn() {
+    let mut pair = Pair::new();
+    pair.a.send = SendCredit::new(CreditTarget::Connection, 1500);
+    let ids = [pair.a.uni(), pair.a.uni()];
+    for id in ids {
+        pair.a.send(id).write(Bytes::from(vec![1; 1000])).unwrap();
+        pair.a.send(id).finish().unwrap();
+    }
+    while pair.step_a() {}
+    assert!(!pair.a.streams.may_write(&pair.a.send));
+    assert_eq!(pair.a.send.available(), 0);
+    pair.a.send.on_max(2000);
+    assert!(pair.a.streams.may_write(&pair.a.send));
+    while pair.step_a() {}
+    assert_eq!(pair.a.events(), ids.map(StreamEvent::Delivered));
+}
+
+/// Reliability 36: copies that differ.
+///
+/// spec: R-STR-22
+#[test]
+fn the_first_copy_of_a_byte_wins() {
+    let mut assembler = Assembler::new();
+    assert_eq!(assembler.insert(2, b"BBB", 100), Inserted::Fresh(3));
+    assert_eq!(assembler.insert(0, b"aaaaaaaa", 100), Inserted::Fresh(5));
+    assert_eq!(assembler.insert(0, b"cccccccc", 100), Inserted::Fresh(0));
+    let text: Vec<u8> = std::iter::from_fn(|| assembler.read(3)).flat_map(|c| c.data).collect();
+    assert_eq!(text, b"aaBBBaaa");
+}
+
+/// spec: R-STR-24
+#[test]
+fn blocks_grow_with_the_body() {
+    let mut assembler = Assembler::new();
+    assert_eq!(assembler.insert(0, b"x", 100), Inserted::Fresh(1));
+    assert!(assembler.held() <= MIN_BLOCK as u64 + BLOCK_OVERHEAD + 2 * RANGE_OVERHEAD);
+    let mut at = 1u64;
+    while at < 1_000_000 {
+        assert_eq!(assembler.insert(at, &[1; 1200], 100), Inserted::Fresh(1200));
+        at += 1200;
+        while assembler.read(usize::MAX).is_some() {}
+        assert!(assembler.held() <= MAX_BLOCK as u64 + BLOCK_OVERHEAD + 2 * RANGE_OVERHEAD);
+    }
+    // A small body with its end takes what it needs.
+    let mut assembler = Assembler::new();
+    assembler.set_end(64);
+    assert_eq!(assembler.insert(0, &[1; 64], 100), Inserted::Fresh(64));
+    assert_eq!(assembler.held(), 64 + BLOCK_OVERHEAD + 2 * RANGE_OVERHEAD);
+}
+
+/// Lesson 36: the same id on two connections.
+#[test]
+fn connections_know_nothing_of_each_other() {
+    let (mut one, mut two) = (Pair::new(), Pair::new());
+    let id = peer(Dir::Uni, 0);
+    for (pair, text) in [(&mut one, b"one"), (&mut two, b"two")] {
+        pair.b.take(&open_frame(id));
+        pair.b.take(&data(id, 0, text, true));
+    }
+    assert_eq!(one.b.read(id), (b"one".to_vec(), Ok(())));
+    assert_eq!(two.b.read(id), (b"two".to_vec(), Ok(())));
+}
+
+/// spec: R-STR-28
+#[test]
+fn credit_is_given_back_when_asked_for() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"0123");
+    pair.run();
+    let target = CreditTarget::Stream(id);
+    let before = pair.a.streams.table.get(id).unwrap().send.as_ref().unwrap().credit.limit();
+    pair.a.take(&Frame::CreditRecall { target, total: 1000 });
+    let answer = pair.a.packet().unwrap();
+    assert_eq!(answer.receipts, [SentFrame::CreditReturned(target, 1000)]);
+    assert_eq!(
+        pair.a.streams.table.get(id).unwrap().send.as_ref().unwrap().credit.limit(),
+        before - 1000
+    );
+    // Nobody asked: giving back is a violation.
+    assert_eq!(pair.b.receive(&answer).unwrap_err().code, TransportCode::FlowControl);
+}

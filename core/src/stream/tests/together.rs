@@ -14,14 +14,37 @@ struct Plan {
     backwards: bool,
     by_arrival: bool,
     priority: Priority,
+    abort: Abort,
+}
+
+/// How a stream ends before its time, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Abort {
+    No,
+    /// Once `after` bytes were written; the first `promised` bytes are to be delivered still.
+    Reset {
+        after: u64,
+        promised: u64,
+    },
+    /// Once `after` bytes were read.
+    Stop {
+        after: u64,
+    },
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
     let start = prop_oneof![3 => Just(0u64), 1 => 1..1_000_000_000u64];
     let len = prop_oneof![1 => 0..2u64, 3 => 0..5_000u64, 1 => 0..150_000u64];
     let cuts = prop::collection::vec(1..6000u16, 1..4);
-    (any::<(bool, bool, bool, bool)>(), len, start, cuts, 0..3usize).prop_map(
-        |((uni, from_a, backwards, by_arrival), len, start, cuts, class)| Plan {
+    let abort = prop_oneof![
+        4 => Just(Abort::No),
+        1 => (0..20_000u64, 0..20_000u64)
+            .prop_map(|(after, promised)| Abort::Reset { after, promised }),
+        1 => (0..20_000u64).prop_map(|after| Abort::Stop { after }),
+    ];
+    (any::<(bool, bool, bool, bool)>(), len, start, cuts, 0..3usize, abort).prop_map(
+        |((uni, from_a, backwards, by_arrival), len, start, cuts, class, abort)| Plan {
+            abort,
             dir: if uni { Dir::Uni } else { Dir::Bi },
             from_a,
             len,
@@ -58,6 +81,9 @@ struct Sending {
     left: VecDeque<Range<u64>>,
     plan: Plan,
     delivered: bool,
+    /// Bytes written, and up to where a reset promised them.
+    written: u64,
+    promised: Option<u64>,
 }
 
 struct Network {
@@ -69,13 +95,35 @@ use core::ops::Range;
 /// Writes what there is room for.
 fn feed(end: &mut End, sending: &mut Sending) {
     while let Some(piece) = sending.left.pop_front() {
+        if let Abort::Reset { after, promised } = sending.plan.abort
+            && sending.written >= after
+        {
+            sending.left.clear();
+            let mut stream = end.send(sending.id);
+            let reliable = sending.plan.start + promised;
+            stream.reset_after(AppCode(6), 0, reliable);
+            // Written in order, all of it lies without a gap.
+            let there = sending.plan.start + sending.written;
+            let kept = if sending.plan.backwards { sending.plan.start } else { there };
+            sending.promised = Some(kept.min(reliable));
+            return;
+        }
         let text = Bytes::from(bytes(piece.clone(), sending.id.0 as u8));
         match end.send(sending.id).write_at(piece.start, text) {
-            Ok(taken) if taken as u64 == piece.end - piece.start => {}
-            Ok(taken) => sending.left.push_front(piece.start + taken as u64..piece.end),
+            Ok(taken) => {
+                sending.written += taken as u64;
+                let rest = piece.start + taken as u64..piece.end;
+                if !rest.is_empty() {
+                    sending.left.push_front(rest);
+                }
+            }
             Err(WriteError::Blocked) => {
                 sending.left.push_front(piece);
                 return;
+            }
+            Err(WriteError::Stopped { code: AppCode(5), hop: 0 }) => {
+                assert!(matches!(sending.plan.abort, Abort::Stop { .. }));
+                sending.left.clear();
             }
             Err(error) => panic!("{error}"),
         }
@@ -83,6 +131,8 @@ fn feed(end: &mut End, sending: &mut Sending) {
     let end_at = sending.plan.start + sending.plan.len;
     match end.streams.send(sending.id).map(|mut s| s.finish_at(end_at)) {
         None | Some(Ok(()) | Err(WriteError::Finished)) => {}
+        Some(Err(WriteError::Reset)) if sending.promised.is_some() => {}
+        Some(Err(WriteError::Stopped { .. })) => {}
         Some(Err(error)) => panic!("{error}"),
     }
 }
@@ -94,7 +144,9 @@ struct Taken {
 }
 
 /// Takes all there is, in the plan's way; checks each byte.
-fn drain(end: &mut End, id: StreamId, plan: &Plan, taken: &mut Taken) {
+fn drain(end: &mut End, sending: &Sending, taken: &mut Taken) {
+    let Sending { id, plan, promised, .. } = sending;
+    let id = *id;
     let entry = taken.got.entry(id.0).or_insert((plan.start, 0, false));
     if entry.2
         || end
@@ -123,6 +175,13 @@ fn drain(end: &mut End, id: StreamId, plan: &Plan, taken: &mut Taken) {
                 return;
             }
             Err(ReadError::Blocked) => return,
+            Err(ReadError::Reset { code: AppCode(6), hop: 0 }) => {
+                let promised = promised.expect("somebody reset it");
+                assert!(plan.by_arrival || entry.0 >= promised, "what was promised came");
+                assert!(entry.1 >= promised - plan.start);
+                entry.2 = true;
+                return;
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -145,7 +204,14 @@ fn transfer(plans: &[Plan], choices: &[u8], send_buffer: u64) {
             match end.open(plan.dir, options) {
                 Ok(id) => {
                     let (left, plan) = (pieces(plan).into(), (*plan).clone());
-                    sendings.push(Sending { id, left, plan, delivered: false });
+                    sendings.push(Sending {
+                        id,
+                        left,
+                        plan,
+                        delivered: false,
+                        written: 0,
+                        promised: None,
+                    });
                     false
                 }
                 Err(error) => {
@@ -209,7 +275,7 @@ fn transfer(plans: &[Plan], choices: &[u8], send_buffer: u64) {
         }
         for sending in &mut sendings {
             let end = if sending.plan.from_a { &mut pair.b } else { &mut pair.a };
-            drain(end, sending.id, &sending.plan, &mut taken);
+            drain(end, sending, &mut taken);
         }
         // Nobody answers on bidirectional streams: the other direction ends empty.
         for plan_end in [&mut pair.a, &mut pair.b] {
@@ -243,6 +309,9 @@ fn transfer(plans: &[Plan], choices: &[u8], send_buffer: u64) {
         }
     }
     for sending in &sendings {
+        if sending.plan.abort != Abort::No {
+            continue;
+        }
         assert!(taken.got[&sending.id.0].2, "{:?} is complete", sending.id);
         assert!(sending.delivered, "{:?} was delivered", sending.id);
     }
@@ -263,9 +332,9 @@ fn accepts(from: &mut End, to: &mut End, packet: &Packet, open: bool) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// spec: R-STR-3, R-STR-4, R-STR-5, R-STR-14, R-STR-16, R-STR-20, R-STR-25
+    /// spec: R-STR-3, R-STR-4, R-STR-5, R-STR-12, R-STR-13, R-STR-14, R-STR-16, R-STR-20, R-STR-25
     #[test]
     fn every_body_arrives_once_and_whole(
         plans in prop::collection::vec(plan(), 1..12),
