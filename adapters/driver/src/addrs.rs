@@ -11,21 +11,12 @@ pub struct NodeAddr {
     pub id: Option<NodeId>,
     /// Where it may be reached, best first.
     pub addrs: Vec<SocketAddr>,
-    /// A key that only the two nodes share, mixed into the handshake.
-    pub pair_psk: Option<[u8; 32]>,
 }
 
 impl NodeAddr {
     /// The node `id` at any of `addrs`.
     pub fn new(id: Option<NodeId>, addrs: Vec<SocketAddr>) -> Self {
-        Self { id, addrs, pair_psk: None }
-    }
-
-    /// The same with a key that only the two nodes share.
-    #[must_use]
-    pub fn with_pair_psk(mut self, key: [u8; 32]) -> Self {
-        self.pair_psk = Some(key);
-        self
+        Self { id, addrs }
     }
 }
 

@@ -1,12 +1,40 @@
-//! What Aqueduct's adapters share. No runtime.
+//! What Aqueduct's adapters share: the socket, the loop body and the handles. No runtime.
 //!
-//! [`socket`] sets a UDP socket up and makes batched calls on it, [`fault`] puts failures in front of
-//! them, [`clock`] and [`seed`] give the core its time and its randomness.
+//! An adapter brings three things: readiness of the socket, a timer, and something to run the loop
+//! on. All the rest is here, once: [`socket`] sets the socket up and makes batched calls,
+//! [`engine::Engine`] owns the core and does one turn at a time, and the handles ([`Endpoint`],
+//! [`Connection`], [`SendHalf`], [`RecvHalf`]) are what an application holds. Handles wait by plain
+//! [`std::task::Waker`]s, so a thread that parks drives them as well as a runtime does.
+//!
+//! ```text
+//!   application ─► handles ─► list of work ─► Engine ── owns ──► core
+//!                     ▲                         │ ▲
+//!                     └──── wakers, bytes ──────┘ └── Wire (readiness of the adapter)
+//!                                                       └── SocketIo (quinn-udp, or a faulty one)
+//! ```
+//!
+//! What is promised: no lock is held while the core works, nobody in the loop waits for a handle, a
+//! queue that a peer can fill is bounded by the credit that the peer was given, and a driver that
+//! dies wakes everybody.
 
 pub mod addrs;
 pub mod clock;
+mod connection;
+mod endpoint;
+pub mod engine;
+pub mod error;
 pub mod fault;
+mod hub;
+mod recv;
 pub mod seed;
+mod send;
 pub mod socket;
+mod stats;
+mod wait;
 
 pub use addrs::NodeAddr;
+pub use connection::{Connecting, Connection};
+pub use endpoint::{Endpoint, Incoming, UDP};
+pub use recv::RecvHalf;
+pub use send::{SEND_QUEUE, SendHalf};
+pub use stats::IoStats;

@@ -1,1 +1,84 @@
-//! Aqueduct for tokio: encrypted streams, messages and datagrams between peers
+//! Aqueduct for tokio: encrypted streams, messages and datagrams between peers that know each other
+//! by their keys.
+//!
+//! An [`Endpoint`] is one UDP socket with a task that drives it. It connects and accepts; a
+//! [`Connection`] opens and accepts streams, and carries messages and unreliable datagrams. A
+//! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite), a [`RecvStream`] an
+//! [`AsyncRead`](tokio::io::AsyncRead) and a [`Stream`](futures_core::Stream) of [`Bytes`].
+//!
+//! ```
+//! use aqueduct_tokio::{Endpoint, OpenOptions, StreamProtocol, generate_key};
+//! use tokio::io::AsyncWriteExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! const ECHO: StreamProtocol = StreamProtocol::name("echo");
+//! // One node listens and answers every stream with what it read.
+//! let server = Endpoint::bind("127.0.0.1:0".parse()?, generate_key()?)?;
+//! let address = (server.node_id(), server.local_addr());
+//! tokio::spawn(async move {
+//!     while let Some(incoming) = server.accept().await {
+//!         let connection = incoming.accept().await?;
+//!         while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+//!             let said = recv.read_to_end(1024).await?;
+//!             send.write_all(&said).await?;
+//!             send.finish()?;
+//!         }
+//!     }
+//!     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//! });
+//! // Another dials it by its key.
+//! let client = Endpoint::bind("127.0.0.1:0".parse()?, generate_key()?)?;
+//! let connection = client.connect(address).await?;
+//! let (mut send, mut recv) = connection.open_bi(OpenOptions::new(ECHO)).await?;
+//! send.write_all(b"hello").await?;
+//! send.finish()?;
+//! assert_eq!(recv.read_to_end(1024).await?, b"hello");
+//! # Ok(()) }
+//! ```
+//!
+//! # Cancelling
+//!
+//! Every future may be dropped at any point: nothing that was received is lost, nothing is sent twice,
+//! no timer of the protocol is touched. Each method says what dropping means for what it was to send.
+//!
+//! # Dropping
+//!
+//! A [`SendStream`] dropped before [`finish`](SendStream::finish) is reset, a [`RecvStream`] dropped
+//! before its end asks the peer to stop. A connection closes, with code 0 and after everything written
+//! was delivered, when its last handle is gone; streams are handles, too. An endpoint accepts nobody
+//! when its last clone is gone; its task ends when its connections have.
+//!
+//! # Panics
+//!
+//! If the driving task dies (its runtime was shut down), every call that waits or follows fails with
+//! [`ConnectionError::DriverGone`]; nothing hangs.
+
+mod config;
+mod connecting;
+mod connection;
+mod driver;
+mod endpoint;
+mod stream;
+
+pub use aqueduct_core::config::{EndpointConfig, TransportConfig};
+pub use aqueduct_core::connection::ConnectionStats;
+pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
+pub use aqueduct_core::crypto::provider::{Cipher, Provider};
+pub use aqueduct_core::endpoint::EndpointStats;
+pub use aqueduct_core::error::CloseReason;
+pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+pub use aqueduct_driver::error::{
+    BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, ReadError,
+    WriteError,
+};
+pub use aqueduct_driver::socket::{BufferWarning, Segmentation, SocketConfig};
+pub use aqueduct_driver::{IoStats, NodeAddr};
+pub use bytes::Bytes;
+
+pub use config::{Config, generate_key};
+pub use connecting::Connecting;
+pub use connection::Connection;
+pub use endpoint::{Endpoint, Incoming};
+pub use stream::{RecvStream, SendStream};

@@ -1,0 +1,588 @@
+//! A connection, between its handles and the driver.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
+
+use aqueduct_core::connection::ConnectionStats;
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::error::CloseReason;
+use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::id::{AppCode, Dir};
+use bytes::Bytes;
+
+use crate::error::{ConnectError, ConnectionError, DatagramError, MessageError, OpenError};
+use crate::hub::{Command, Shared};
+use crate::recv::RecvHalf;
+use crate::send::SendHalf;
+use crate::wait::{Answer, Reply, Waiters, Wakers, lock, question, until};
+
+/// Received datagrams that wait for the application; further ones wait in the core, which drops.
+pub(crate) const DATAGRAM_INBOX: usize = 64;
+/// Datagrams of the application that wait for the core.
+pub(crate) const DATAGRAM_OUTBOX: usize = 256;
+/// Received messages that wait for the application; further ones keep their credit in the core.
+pub(crate) const MESSAGE_INBOX: usize = 16;
+
+pub(crate) struct ConnShared {
+    pub(crate) shared: Arc<Shared>,
+    /// The core's handle, once the driver has begun the connection.
+    pub(crate) handle: OnceLock<ConnectionHandle>,
+    marked: AtomicBool,
+    pub(crate) state: Mutex<ConnState>,
+}
+
+/// The connection as its handles see it.
+pub(crate) struct ConnState {
+    pub(crate) connected: bool,
+    /// How it ended. The first end holds.
+    pub(crate) end: Option<ConnectError>,
+    /// No handle is left.
+    pub(crate) abandoned: bool,
+    pub(crate) peer: Option<NodeId>,
+    pub(crate) remote: SocketAddr,
+    pub(crate) max_datagram: Option<usize>,
+    pub(crate) stats: Option<ConnectionStats>,
+    pub(crate) wishes: Wishes,
+    pub(crate) inbox: Inbox,
+    pub(crate) waiting: Waiting,
+}
+
+/// What the driver is to do for the connection.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) opens: VecDeque<OpenRequest>,
+    pub(crate) datagrams: VecDeque<Bytes>,
+    pub(crate) messages: VecDeque<(Bytes, Reply<Result<(), MessageError>>)>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) close: Option<CloseRequest>,
+}
+
+/// What came and waits for the application.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// Streams with both halves, and the order in which they came.
+    pub(crate) bi: VecDeque<(u64, SendHalf, RecvHalf)>,
+    pub(crate) uni: VecDeque<(u64, RecvHalf)>,
+    pub(crate) streams: u64,
+    pub(crate) datagrams: VecDeque<Bytes>,
+    pub(crate) messages: VecDeque<Bytes>,
+}
+
+#[derive(Default)]
+pub(crate) struct Waiting {
+    pub(crate) start: Waiters,
+    pub(crate) streams: Waiters,
+    pub(crate) datagrams_in: Waiters,
+    pub(crate) datagrams_out: Waiters,
+    pub(crate) messages: Waiters,
+    pub(crate) end: Waiters,
+}
+
+pub(crate) struct OpenRequest {
+    pub(crate) dir: Dir,
+    pub(crate) options: OpenOptions,
+    pub(crate) reply: Reply<Result<(SendHalf, Option<RecvHalf>), OpenError>>,
+}
+
+pub(crate) enum Question {
+    Stats(Reply<ConnectionStats>),
+    Export { label: Vec<u8>, context: Vec<u8>, len: usize, reply: Reply<Option<Vec<u8>>> },
+}
+
+pub(crate) struct CloseRequest {
+    pub(crate) code: AppCode,
+    pub(crate) reason: Vec<u8>,
+    pub(crate) when: CloseWhen,
+}
+
+/// When CLOSE leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloseWhen {
+    Delivered,
+    Now,
+}
+
+impl ConnShared {
+    pub(crate) fn new(shared: Arc<Shared>, remote: SocketAddr, peer: Option<NodeId>) -> Arc<Self> {
+        let state = ConnState {
+            connected: false,
+            end: None,
+            abandoned: false,
+            peer,
+            remote,
+            max_datagram: None,
+            stats: None,
+            wishes: Wishes::default(),
+            inbox: Inbox::default(),
+            waiting: Waiting::default(),
+        };
+        let (handle, marked) = (OnceLock::new(), AtomicBool::new(false));
+        Arc::new(Self { shared, handle, marked, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn mark(self: &Arc<Self>) {
+        if !self.marked.swap(true, Ordering::AcqRel)
+            && self.shared.hub.push(Command::Connection(self.clone())).is_err()
+        {
+            self.end(ConnectError::EndpointClosed);
+        }
+    }
+
+    /// For the driver, before it reads the wishes.
+    pub(crate) fn unmark(&self) {
+        self.marked.store(false, Ordering::Release);
+    }
+
+    /// For the driver: changes the state and wakes whom the change concerns.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut ConnState) -> Wakers) {
+        let wakers = change(&mut lock(&self.state));
+        wakers.wake();
+    }
+
+    /// The connection is over. What came before can still be taken.
+    pub(crate) fn end(&self, end: ConnectError) {
+        let (wishes, wakers) = {
+            let mut state = lock(&self.state);
+            state.end.get_or_insert(end);
+            let waiting = &mut state.waiting;
+            let wakers = (waiting.start.take())
+                .and(waiting.streams.take())
+                .and(waiting.datagrams_in.take())
+                .and(waiting.datagrams_out.take())
+                .and(waiting.messages.take())
+                .and(waiting.end.take());
+            (std::mem::take(&mut state.wishes), wakers)
+        };
+        // Outside of the lock: answers that never come wake who waits for them.
+        drop(wishes);
+        wakers.wake();
+    }
+}
+
+impl ConnShared {
+    /// For the driver: a stream has come. Gives it back if nobody is left to take it.
+    pub(crate) fn arrived(
+        &self,
+        send: Option<SendHalf>,
+        recv: RecvHalf,
+    ) -> Option<(Option<SendHalf>, RecvHalf)> {
+        let wakers = {
+            let mut state = lock(&self.state);
+            if state.abandoned {
+                return Some((send, recv));
+            }
+            let order = state.inbox.streams;
+            state.inbox.streams += 1;
+            match send {
+                Some(send) => state.inbox.bi.push_back((order, send, recv)),
+                None => state.inbox.uni.push_back((order, recv)),
+            }
+            state.waiting.streams.take()
+        };
+        wakers.wake();
+        None
+    }
+}
+
+impl ConnState {
+    fn error(&self) -> Option<ConnectionError> {
+        self.end.as_ref().map(|end| match end {
+            ConnectError::Failed(reason) => ConnectionError::Closed(reason.clone()),
+            _ => ConnectionError::DriverGone,
+        })
+    }
+
+    fn next_bi(&mut self) -> Option<(SendHalf, RecvHalf)> {
+        self.inbox.bi.pop_front().map(|(_, send, recv)| (send, recv))
+    }
+
+    fn next_uni(&mut self) -> Option<RecvHalf> {
+        self.inbox.uni.pop_front().map(|(_, recv)| recv)
+    }
+
+    fn next_stream(&mut self) -> Option<(Option<SendHalf>, RecvHalf)> {
+        let bi = self.inbox.bi.front().map_or(u64::MAX, |(order, ..)| *order);
+        let uni = self.inbox.uni.front().map_or(u64::MAX, |(order, _)| *order);
+        if uni < bi {
+            self.next_uni().map(|recv| (None, recv))
+        } else {
+            self.next_bi().map(|(send, recv)| (Some(send), recv))
+        }
+    }
+
+    /// `found`, or the end of the connection if nothing was found.
+    fn or_end<T>(&self, found: Option<T>) -> Option<Result<T, ConnectionError>> {
+        found.map(Ok).or_else(|| self.error().map(Err))
+    }
+}
+
+/// Counts the handles of a connection. The last one closes it: after delivery if it had begun.
+pub(crate) struct ConnGuard(pub(crate) Arc<ConnShared>);
+
+impl Drop for ConnGuard {
+    fn drop(&mut self) {
+        let inbox = {
+            let mut state = lock(&self.0.state);
+            state.abandoned = true;
+            if state.end.is_none() {
+                let when = if state.connected { CloseWhen::Delivered } else { CloseWhen::Now };
+                let request = CloseRequest { code: AppCode(0), reason: Vec::new(), when };
+                state.wishes.close.get_or_insert(request);
+            }
+            std::mem::take(&mut state.inbox)
+        };
+        // Outside of the lock: streams that nobody accepted are refused one by one.
+        drop(inbox);
+        self.0.mark();
+    }
+}
+
+/// A handle of a connection. Clones and streams keep it open; when the last is gone, it closes with
+/// code 0 after everything that was written has been delivered.
+#[derive(Clone)]
+pub struct Connection {
+    guard: Arc<ConnGuard>,
+    peer: NodeId,
+}
+
+impl Connection {
+    fn shared(&self) -> &Arc<ConnShared> {
+        &self.guard.0
+    }
+
+    fn state(&self) -> &Mutex<ConnState> {
+        &self.guard.0.state
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Where the peer is now.
+    pub fn remote(&self) -> SocketAddr {
+        lock(self.state()).remote
+    }
+
+    /// Largest unreliable datagram, in bytes, that fits a packet now; `None`: the peer takes none.
+    pub fn max_datagram_len(&self) -> Option<usize> {
+        lock(self.state()).max_datagram
+    }
+
+    /// Opens a stream; waits while the peer allows no more. Cancel-safe: a stream that was opened
+    /// for a future that is gone is given up at once.
+    ///
+    /// # Errors
+    /// The options cannot be sent, or the connection is over.
+    pub async fn open(
+        &self,
+        dir: Dir,
+        options: OpenOptions,
+    ) -> Result<(SendHalf, Option<RecvHalf>), OpenError> {
+        let (reply, answer) = question();
+        {
+            let mut state = lock(self.state());
+            if let Some(error) = state.error() {
+                return Err(error.into());
+            }
+            state.wishes.opens.push_back(OpenRequest { dir, options, reply });
+        }
+        self.shared().mark();
+        let (send, recv) = answer.await.ok_or_else(|| self.over())??;
+        let recv = recv.map(|recv| recv.kept_by(self.guard.clone()));
+        Ok((send.kept_by(self.guard.clone()), recv))
+    }
+
+    fn over(&self) -> ConnectionError {
+        lock(self.state()).error().unwrap_or(ConnectionError::DriverGone)
+    }
+
+    /// The next stream of both directions that the peer opened. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every stream was taken.
+    pub async fn accept_bi(&self) -> Result<(SendHalf, RecvHalf), ConnectionError> {
+        let (send, recv) = self.accept(ConnState::next_bi).await?;
+        Ok((send.kept_by(self.guard.clone()), recv.kept_by(self.guard.clone())))
+    }
+
+    /// The next stream of one direction that the peer opened. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every stream was taken.
+    pub async fn accept_uni(&self) -> Result<RecvHalf, ConnectionError> {
+        let recv = self.accept(ConnState::next_uni).await?;
+        Ok(recv.kept_by(self.guard.clone()))
+    }
+
+    /// The next stream that the peer opened, of either kind, in order of arrival. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every stream was taken.
+    pub async fn accept_any(&self) -> Result<(Option<SendHalf>, RecvHalf), ConnectionError> {
+        let (send, recv) = self.accept(ConnState::next_stream).await?;
+        let send = send.map(|send| send.kept_by(self.guard.clone()));
+        Ok((send, recv.kept_by(self.guard.clone())))
+    }
+
+    async fn accept<T>(&self, next: fn(&mut ConnState) -> Option<T>) -> Result<T, ConnectionError> {
+        let look = move |state: &mut ConnState| {
+            let found = next(state);
+            state.or_end(found)
+        };
+        until(self.state(), |state| &mut state.waiting.streams, look).await
+    }
+
+    /// Queues an unreliable datagram; never waits.
+    ///
+    /// # Errors
+    /// It does not fit, the queue is full, the peer takes none, or the connection is over.
+    pub fn send_datagram(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        self.put_datagram(&mut Some(datagram))
+    }
+
+    /// The same, but waits for room in the queue. Cancel-safe: queued or not, never both.
+    ///
+    /// # Errors
+    /// It does not fit, the peer takes none, or the connection is over.
+    pub async fn send_datagram_wait(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        let mut datagram = Some(datagram);
+        let put = until(
+            self.state(),
+            |state| &mut state.waiting.datagrams_out,
+            |state| match queue_datagram(state, &mut datagram) {
+                Err(DatagramError::Full { .. }) => None,
+                done => Some(done),
+            },
+        );
+        put.await?;
+        self.shared().mark();
+        Ok(())
+    }
+
+    fn put_datagram(&self, datagram: &mut Option<Bytes>) -> Result<(), DatagramError> {
+        queue_datagram(&mut lock(self.state()), datagram)?;
+        self.shared().mark();
+        Ok(())
+    }
+
+    /// The next unreliable datagram. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every datagram was taken.
+    pub async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
+        let look = |state: &mut ConnState| {
+            let full = state.inbox.datagrams.len() >= DATAGRAM_INBOX;
+            let found = state.inbox.datagrams.pop_front().map(|datagram| (datagram, full));
+            state.or_end(found)
+        };
+        let (datagram, full) =
+            until(self.state(), |state| &mut state.waiting.datagrams_in, look).await?;
+        if full {
+            self.shared().mark();
+        }
+        Ok(datagram)
+    }
+
+    /// Sends a whole message, reliably. Resolves when the core has taken it. Dropped before, the
+    /// message is sent whole or not at all.
+    ///
+    /// # Errors
+    /// It is larger than the peer takes, or the connection is over.
+    pub async fn send_message(&self, message: Bytes) -> Result<(), MessageError> {
+        let (reply, answer) = question();
+        {
+            let mut state = lock(self.state());
+            if let Some(error) = state.error() {
+                return Err(error.into());
+            }
+            state.wishes.messages.push_back((message, reply));
+        }
+        self.shared().mark();
+        answer.await.ok_or_else(|| self.over())?
+    }
+
+    /// The next whole message. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every message was taken.
+    pub async fn recv_message(&self) -> Result<Bytes, ConnectionError> {
+        let look = |state: &mut ConnState| {
+            let full = state.inbox.messages.len() >= MESSAGE_INBOX;
+            let found = state.inbox.messages.pop_front().map(|message| (message, full));
+            state.or_end(found)
+        };
+        let (message, full) =
+            until(self.state(), |state| &mut state.waiting.messages, look).await?;
+        if full {
+            self.shared().mark();
+        }
+        Ok(message)
+    }
+
+    /// The connection's counters now; after its end, the last ones. `None` if it never began.
+    pub async fn stats(&self) -> Option<ConnectionStats> {
+        let answer = self.ask(Question::Stats)?;
+        match answer.await {
+            Some(stats) => Some(stats),
+            None => lock(self.state()).stats,
+        }
+    }
+
+    /// Asks the driver. `None` only if nobody could ever answer.
+    fn ask<T>(&self, question_of: impl FnOnce(Reply<T>) -> Question) -> Option<Answer<T>> {
+        let (reply, answer) = question();
+        {
+            let mut state = lock(self.state());
+            // Over: the reply is dropped, and the answer says so.
+            if state.end.is_none() {
+                state.wishes.questions.push(question_of(reply));
+            }
+        }
+        self.shared().mark();
+        Some(answer)
+    }
+
+    /// Key material of this connection for the application: equal at both ends for equal arguments.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        len: usize,
+    ) -> Result<Vec<u8>, ConnectionError> {
+        let (label, context) = (label.to_vec(), context.to_vec());
+        let answer = self.ask(|reply| Question::Export { label, context, len, reply });
+        let answer = answer.ok_or_else(|| self.over())?;
+        answer.await.flatten().ok_or_else(|| self.over())
+    }
+
+    /// Closes after everything that was written has been delivered, or the peer is lost.
+    pub fn close(&self, code: AppCode, reason: &[u8]) {
+        self.request_close(code, reason, CloseWhen::Delivered);
+    }
+
+    /// Closes at once; what was not acknowledged may be lost.
+    pub fn abort(&self, code: AppCode, reason: &[u8]) {
+        self.request_close(code, reason, CloseWhen::Now);
+    }
+
+    fn request_close(&self, code: AppCode, reason: &[u8], when: CloseWhen) {
+        {
+            let mut state = lock(self.state());
+            if state.end.is_some() {
+                return;
+            }
+            let waits = state.wishes.close.as_ref().map(|close| close.when);
+            // The first wish holds, but closing now is stronger than closing in peace.
+            if waits.is_none() || (waits, when) == (Some(CloseWhen::Delivered), CloseWhen::Now) {
+                state.wishes.close = Some(CloseRequest { code, reason: reason.to_vec(), when });
+            }
+        }
+        self.shared().mark();
+    }
+
+    /// Why the connection ended; `None` while it has not.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        lock(self.state()).error().map(|error| error.reason())
+    }
+
+    /// Waits for the end of the connection. Cancel-safe.
+    pub async fn closed(&self) -> CloseReason {
+        let look = |state: &mut ConnState| state.error().map(|error| error.reason());
+        until(self.state(), |state| &mut state.waiting.end, look).await
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = lock(self.state());
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("remote", &state.remote)
+            .field("end", &state.end)
+            .finish_non_exhaustive()
+    }
+}
+
+fn queue_datagram(
+    state: &mut ConnState,
+    datagram: &mut Option<Bytes>,
+) -> Result<(), DatagramError> {
+    if let Some(error) = state.error() {
+        return Err(error.into());
+    }
+    let max = state.max_datagram.ok_or(DatagramError::Unsupported)?;
+    let len = datagram.as_ref().map_or(0, Bytes::len);
+    if len > max {
+        return Err(DatagramError::TooLarge { len, max });
+    }
+    if state.wishes.datagrams.len() >= DATAGRAM_OUTBOX {
+        return Err(DatagramError::Full { limit: DATAGRAM_OUTBOX });
+    }
+    state.wishes.datagrams.extend(datagram.take());
+    Ok(())
+}
+
+/// A connection that is being made. Dropped, it is given up.
+pub struct Connecting {
+    guard: Option<Arc<ConnGuard>>,
+    token: Option<usize>,
+}
+
+impl Connecting {
+    pub(crate) fn new(shared: Arc<ConnShared>) -> Self {
+        Self { guard: Some(Arc::new(ConnGuard(shared))), token: None }
+    }
+
+    fn leave(&mut self) {
+        if let (Some(guard), Some(token)) = (&self.guard, self.token.take()) {
+            lock(&guard.0.state).waiting.start.leave(token);
+        }
+    }
+}
+
+impl Future for Connecting {
+    type Output = Result<Connection, ConnectError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(guard) = &this.guard else {
+            return Poll::Ready(Err(ConnectError::EndpointClosed));
+        };
+        let outcome = {
+            let mut state = lock(&guard.0.state);
+            match (state.connected, state.peer, &state.end) {
+                (true, Some(peer), _) => Ok(peer),
+                (_, _, Some(end)) => Err(end.clone()),
+                (_, _, None) => {
+                    state.waiting.start.wait(&mut this.token, cx.waker());
+                    return Poll::Pending;
+                }
+            }
+        };
+        this.leave();
+        let guard = this.guard.take().ok_or(ConnectError::EndpointClosed)?;
+        Poll::Ready(outcome.map(|peer| Connection { guard, peer }))
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl std::fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connecting").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! The endpoint's handles.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
+use aqueduct_core::wire::id::{AppCode, CarrierId};
+
+use crate::addrs::dialable_addrs;
+use crate::connection::{ConnShared, Connecting};
+use crate::error::ConnectError;
+use crate::hub::{Command, EndpointState, Shared};
+use crate::socket::BufferWarning;
+use crate::stats::IoStats;
+use crate::wait::{lock, question, until};
+
+/// The socket that an endpoint begins with.
+pub const UDP: CarrierId = CarrierId(0);
+
+struct EndpointGuard(Arc<Shared>);
+
+impl Drop for EndpointGuard {
+    fn drop(&mut self) {
+        // Strangers that nobody will answer are refused.
+        let left = self.0.close();
+        for incoming in left {
+            let _gone = self.0.hub.push(Command::Refuse(incoming));
+        }
+        let _gone = self.0.hub.push(Command::Abandoned);
+    }
+}
+
+/// A handle of an endpoint. When the last clone is gone nobody is accepted any more, and the driver
+/// ends once the connections have.
+#[derive(Clone)]
+pub struct Endpoint {
+    guard: Arc<EndpointGuard>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { guard: Arc::new(EndpointGuard(shared)) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.guard.0
+    }
+
+    /// Who this node is.
+    pub fn node_id(&self) -> NodeId {
+        self.shared().node_id
+    }
+
+    /// The socket's own address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared().local
+    }
+
+    /// Addresses under which others may dial this endpoint; see [`dialable_addrs`].
+    pub fn dialable_addrs(&self) -> Vec<SocketAddr> {
+        dialable_addrs(self.shared().local, self.shared().takes_v4)
+    }
+
+    /// Where the kernel gave smaller buffers than were asked for.
+    pub fn buffer_warnings(&self) -> &[BufferWarning] {
+        &self.shared().warnings
+    }
+
+    /// Whether this endpoint's socket can send to `remote`.
+    pub fn reaches(&self, remote: SocketAddr) -> bool {
+        let shared = self.shared();
+        if remote.is_ipv4() { shared.takes_v4 } else { shared.local.is_ipv6() }
+    }
+
+    /// Begins a connection to one address.
+    ///
+    /// # Errors
+    /// The endpoint is closed, or its socket is of the other IP family.
+    pub fn connect(
+        &self,
+        id: Option<NodeId>,
+        remote: SocketAddr,
+    ) -> Result<Connecting, ConnectError> {
+        let shared = self.shared();
+        if !self.reaches(remote) {
+            return Err(ConnectError::WrongFamily(remote, shared.local));
+        }
+        if lock(&shared.state).closed {
+            return Err(ConnectError::EndpointClosed);
+        }
+        let to = PeerAddr { id, remote, carrier: UDP };
+        let connection = ConnShared::new(shared.clone(), remote, id);
+        shared.connection_begins();
+        let command = Command::Connect { to, connection: connection.clone() };
+        if shared.hub.push(command).is_err() {
+            shared.connection_gone();
+            return Err(ConnectError::EndpointClosed);
+        }
+        Ok(Connecting::new(connection))
+    }
+
+    /// The next stranger that wants to connect; `None` once the endpoint is closed. Cancel-safe.
+    pub async fn accept(&self) -> Option<Incoming> {
+        let look = |state: &mut EndpointState| match state.incoming.pop_front() {
+            Some(incoming) => Some(Some(incoming)),
+            None => state.closed.then_some(None),
+        };
+        let shared = self.shared();
+        let incoming = until(&shared.state, |state| &mut state.arrivals, look).await?;
+        let (peer, remote) = (incoming.peer(), incoming.remote());
+        Some(Incoming { incoming: Some(incoming), peer, remote, shared: shared.clone() })
+    }
+
+    /// The core's counters; `None` once the driver has ended.
+    pub async fn stats(&self) -> Option<EndpointStats> {
+        let (reply, answer) = question();
+        if self.shared().hub.push(Command::Stats(reply)).is_err() {
+            return None;
+        }
+        answer.await
+    }
+
+    /// The socket's counters.
+    pub fn io_stats(&self) -> IoStats {
+        self.shared().counters.snapshot()
+    }
+
+    /// Accepts nobody any more and closes every connection after delivery.
+    pub fn close(&self, code: AppCode, reason: &[u8]) {
+        for incoming in self.shared().close() {
+            let _gone = self.shared().hub.push(Command::Refuse(incoming));
+        }
+        let _gone = self.shared().hub.push(Command::Close(code, reason.to_vec()));
+    }
+
+    /// Waits until no connection is left. Cancel-safe.
+    pub async fn wait_idle(&self) {
+        let look = |state: &mut EndpointState| (state.connections == 0).then_some(());
+        until(&self.shared().state, |state| &mut state.idlers, look).await;
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shared().fmt(f)
+    }
+}
+
+/// Somebody who wants to connect and has proven who they are. Dropped, they are refused.
+pub struct Incoming {
+    incoming: Option<aqueduct_core::endpoint::Incoming>,
+    peer: NodeId,
+    remote: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Incoming {
+    /// Who it is.
+    pub fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Where they are.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Lets them in. What is returned resolves when the handshake is confirmed: wait for it in a task
+    /// of its own, so that a slow peer holds nobody up.
+    pub fn accept(mut self) -> Connecting {
+        let connection = ConnShared::new(self.shared.clone(), self.remote, Some(self.peer));
+        if let Some(incoming) = self.incoming.take() {
+            self.shared.connection_begins();
+            let command = Command::Accept { incoming, connection: connection.clone() };
+            if self.shared.hub.push(command).is_err() {
+                self.shared.connection_gone();
+                connection.end(ConnectError::EndpointClosed);
+            }
+        }
+        Connecting::new(connection)
+    }
+
+    /// Turns them away; they are told.
+    pub fn refuse(self) {}
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take() {
+            let _gone = self.shared.hub.push(Command::Refuse(incoming));
+        }
+    }
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("peer", &self.peer)
+            .field("remote", &self.remote)
+            .finish_non_exhaustive()
+    }
+}

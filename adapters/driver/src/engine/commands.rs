@@ -1,0 +1,249 @@
+//! What handles wish, carried out on the core.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use aqueduct_core::connection::MessageError as MessageRefusal;
+use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::stream;
+use aqueduct_core::wire::id::{AppCode, StreamId};
+
+use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
+use crate::error::{ConnectError, MessageError};
+use crate::hub::Command;
+use crate::recv::RecvShared;
+use crate::send::SendShared;
+use crate::wait::lock;
+
+use super::streams::open;
+use super::{Engine, Halves, Slot};
+
+impl Engine {
+    pub(super) fn run_commands(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.shared.hub.take(&mut commands);
+        for command in commands.drain(..) {
+            self.run(command);
+        }
+        self.commands = commands;
+    }
+
+    fn run(&mut self, command: Command) {
+        let now = self.clock.now();
+        match command {
+            Command::Connect { to, connection } => match self.core.connect(to, now) {
+                Ok(handle) => self.begin(handle, connection),
+                Err(error) => {
+                    connection.end(ConnectError::Core(error));
+                    self.shared.connection_gone();
+                }
+            },
+            Command::Accept { incoming, connection } => {
+                let handle = self.core.accept(incoming, now);
+                self.begin(handle, connection);
+            }
+            Command::Refuse(incoming) => self.core.refuse(incoming, now),
+            Command::Connection(connection) => self.serve(&connection),
+            Command::Send(send) => self.pump_send(&send),
+            Command::Recv(recv) => self.credit(&recv),
+            Command::Stats(reply) => reply.send(self.core.stats()),
+            Command::Close(code, reason) => self.close_all(code, &reason),
+            Command::Abandoned => self.abandoned = true,
+        }
+    }
+
+    fn begin(&mut self, handle: ConnectionHandle, shared: Arc<ConnShared>) {
+        let _once = shared.handle.set(handle);
+        while self.slots.len() <= handle.index() {
+            self.slots.push(None);
+        }
+        let slot = Slot {
+            handle,
+            shared: shared.clone(),
+            streams: HashMap::new(),
+            closing: None,
+            open_blocked: [false; 2],
+        };
+        if let Some(place) = self.slots.get_mut(handle.index()) {
+            debug_assert!(place.is_none(), "the core used a slot twice");
+            *place = Some(slot);
+        }
+        self.live += 1;
+        if let Some((code, reason)) = self.closing.clone() {
+            self.close(handle, CloseRequest { code, reason, when: CloseWhen::Now });
+        }
+    }
+
+    fn close_all(&mut self, code: AppCode, reason: &[u8]) {
+        let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();
+        for handle in handles {
+            let when = CloseWhen::Delivered;
+            self.close(handle, CloseRequest { code, reason: reason.to_vec(), when });
+        }
+        self.closing = Some((code, reason.to_vec()));
+    }
+
+    fn close(&mut self, handle: ConnectionHandle, request: CloseRequest) {
+        let now = self.clock.now();
+        let Some(slot) = self.slot(handle) else { return };
+        if slot.closing == Some(CloseWhen::Now) || slot.closing == Some(request.when) {
+            return;
+        }
+        slot.closing = Some(request.when);
+        // What was written before the wish to close goes first.
+        let senders: Vec<_> = slot.streams.values().filter_map(|half| half.send.clone()).collect();
+        for send in &senders {
+            self.pump_send(send);
+        }
+        let Some(mut connection) = self.core.connection(handle) else { return };
+        match request.when {
+            CloseWhen::Delivered => connection.close(request.code, &request.reason),
+            CloseWhen::Now => connection.abort(request.code, &request.reason, now),
+        }
+    }
+
+    /// Everything that a connection's handles wish.
+    pub(super) fn serve(&mut self, shared: &Arc<ConnShared>) {
+        shared.unmark();
+        let Some(&handle) = shared.handle.get() else { return };
+        let (close, questions) = {
+            let mut state = lock(&shared.state);
+            (state.wishes.close.take(), std::mem::take(&mut state.wishes.questions))
+        };
+        for question in questions {
+            self.answer(handle, question);
+        }
+        self.open_streams(handle);
+        self.send_datagrams(handle);
+        self.send_messages(handle);
+        self.fill_inbox(handle);
+        if let Some(request) = close {
+            self.close(handle, request);
+        }
+    }
+
+    fn answer(&mut self, handle: ConnectionHandle, question: Question) {
+        let Some(connection) = self.core.connection(handle) else { return };
+        match question {
+            Question::Stats(reply) => reply.send(connection.stats()),
+            Question::Export { label, context, len, reply } => {
+                let mut out = vec![0; len];
+                let done = connection.export_keying_material(&label, &context, &mut out);
+                reply.send(matches!(done, Ok(true)).then_some(out));
+            }
+        }
+    }
+
+    /// Opens what waits, as far as the peer allows.
+    pub(super) fn open_streams(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let requests = std::mem::take(&mut lock(&slot.shared.state).wishes.opens);
+        if requests.is_empty() {
+            return;
+        }
+        let mut left = VecDeque::new();
+        for request in requests {
+            if request.reply.is_abandoned() {
+                continue;
+            }
+            let Some(connection) = self.core.connection(handle) else { continue };
+            left.extend(open(connection, slot, request));
+        }
+        if !left.is_empty() {
+            let mut state = lock(&slot.shared.state);
+            left.append(&mut state.wishes.opens);
+            state.wishes.opens = left;
+        }
+    }
+
+    pub(super) fn send_datagrams(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(mut connection) = self.core.connection(handle) else { return };
+        let max = connection.max_datagram_len();
+        slot.shared.update(|state| {
+            state.max_datagram = max;
+            let full = state.wishes.datagrams.len() >= DATAGRAM_OUTBOX;
+            for datagram in state.wishes.datagrams.drain(..) {
+                // Too large for a path that has become narrower, or no room: lost and counted there, as
+                // datagrams may be.
+                let _lost = connection.send_datagram(datagram);
+            }
+            if full { state.waiting.datagrams_out.take() } else { Default::default() }
+        });
+    }
+
+    pub(super) fn send_messages(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        loop {
+            let next = lock(&slot.shared.state).wishes.messages.pop_front();
+            let Some((message, reply)) = next else { return };
+            if reply.is_abandoned() {
+                continue;
+            }
+            let Some(mut connection) = self.core.connection(handle) else { return };
+            match connection.send_message(message.clone()) {
+                Ok(_) => reply.send(Ok(())),
+                Err(MessageRefusal::Open(stream::OpenError::Blocked)) => {
+                    lock(&slot.shared.state).wishes.messages.push_front((message, reply));
+                    return;
+                }
+                Err(error) => reply.send(Err(MessageError::Refused(error))),
+            }
+        }
+    }
+
+    /// Takes what a writer wrote to the core.
+    pub(super) fn pump_send(&mut self, send: &Arc<SendShared>) {
+        let mut bytes = std::mem::take(&mut self.outgoing);
+        let work = send.take(&mut bytes);
+        let Some(&handle) = send.connection.handle.get() else { return };
+        let (taken, finished) = self.write(handle, send, &work, &mut bytes);
+        send.give_back(taken, &mut bytes, finished);
+        bytes.clear();
+        self.outgoing = bytes;
+        let over = work.ended || work.reset.is_some() || finished;
+        if work.gone && over {
+            self.forget(handle, send.id, |halves| halves.send = None);
+        }
+    }
+
+    /// Gives back the credit of what a reader read, and carries out its wish to stop.
+    fn credit(&mut self, recv: &Arc<RecvShared>) {
+        let work = recv.take();
+        let Some(&handle) = recv.connection.handle.get() else { return };
+        if let Some(mut connection) = self.core.connection(handle)
+            && let Some(mut stream) = connection.recv(recv.id)
+        {
+            if work.release > 0 {
+                stream.release(work.release);
+            }
+            if let Some(code) = work.stop {
+                stream.stop(code);
+            }
+        }
+        if work.gone {
+            self.forget(handle, recv.id, |halves| halves.recv = None);
+        }
+    }
+
+    pub(super) fn forget(
+        &mut self,
+        handle: ConnectionHandle,
+        id: StreamId,
+        half: impl FnOnce(&mut Halves),
+    ) {
+        let Some(slot) = self.slot(handle) else { return };
+        if let Some(halves) = slot.streams.get_mut(&id) {
+            half(halves);
+            if halves.send.is_none() && halves.recv.is_none() {
+                slot.streams.remove(&id);
+            }
+        }
+    }
+}

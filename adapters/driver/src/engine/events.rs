@@ -1,0 +1,163 @@
+//! What the core says, passed on to handles.
+
+use aqueduct_core::endpoint::{ConnectionHandle, Event, EventKind};
+use aqueduct_core::error::CloseReason;
+use aqueduct_core::wire::id::{Dir, StreamId};
+
+use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
+use crate::error::{ConnectError, ConnectionError};
+use crate::send::SendEnd;
+use crate::wait::{Wakers, lock};
+
+use super::Engine;
+use super::streams::dir_index;
+
+impl Engine {
+    pub(super) fn on_event(&mut self, event: Event) {
+        let handle = event.connection;
+        match event.kind {
+            EventKind::Connected => self.on_connected(handle),
+            EventKind::StreamAvailable => self.accept_streams(handle),
+            EventKind::Readable(id) => {
+                if let Some(recv) = self.recv_half(handle, id) {
+                    self.pump_recv(handle, &recv);
+                }
+            }
+            EventKind::Writable(id) => {
+                if let Some(send) = self.send_half(handle, id) {
+                    self.pump_send(&send);
+                }
+            }
+            EventKind::Stopped(id) => self.on_stopped(handle, id),
+            EventKind::Delivered(id) => {
+                if let Some(send) = self.send_half(handle, id) {
+                    send.end(SendEnd::Delivered);
+                    self.forget(handle, id, |halves| halves.send = None);
+                }
+            }
+            EventKind::Openable(dir) => self.on_openable(handle, dir),
+            EventKind::DatagramReceived | EventKind::MessageReceived => self.fill_inbox(handle),
+            EventKind::DatagramsWritable => self.send_datagrams(handle),
+            EventKind::PathChanged { remote } => {
+                let max = self.core.connection(handle).and_then(|c| c.max_datagram_len());
+                if let Some(slot) = self.slot(handle) {
+                    tracing::info!(%remote, "the peer has moved");
+                    slot.shared.update(|state| {
+                        (state.remote, state.max_datagram) = (remote, max);
+                        Wakers::default()
+                    });
+                }
+            }
+            EventKind::Closed(reason) => self.on_closed(handle, reason),
+            EventKind::Drained => self.on_drained(handle),
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, handle: ConnectionHandle) {
+        let Some(connection) = self.core.connection(handle) else { return };
+        let (peer, remote) = (connection.peer(), connection.remote());
+        let max = connection.max_datagram_len();
+        drop(connection);
+        let Some(slot) = self.slot(handle) else { return };
+        tracing::info!(?peer, %remote, "connected");
+        slot.shared.update(|state| {
+            (state.connected, state.peer, state.remote) = (true, peer, remote);
+            state.max_datagram = max;
+            state.waiting.start.take()
+        });
+        let shared = slot.shared.clone();
+        self.serve(&shared);
+    }
+
+    fn on_stopped(&mut self, handle: ConnectionHandle, id: StreamId) {
+        let Some(send) = self.send_half(handle, id) else { return };
+        let Some(mut connection) = self.core.connection(handle) else { return };
+        let stopped = connection.send(id).and_then(|stream| stream.stopped());
+        drop(connection);
+        let (code, _hop) = stopped.unwrap_or_default();
+        send.end(SendEnd::Stopped(code));
+        self.forget(handle, id, |halves| halves.send = None);
+    }
+
+    fn on_openable(&mut self, handle: ConnectionHandle, dir: Dir) {
+        if let Some(slot) = self.slot(handle)
+            && let Some(blocked) = slot.open_blocked.get_mut(dir_index(dir))
+        {
+            *blocked = false;
+        }
+        self.open_streams(handle);
+        self.send_messages(handle);
+    }
+
+    fn accept_streams(&mut self, handle: ConnectionHandle) {
+        loop {
+            let Some(mut connection) = self.core.connection(handle) else { return };
+            let Some(id) = connection.accept() else { return };
+            let info = connection.recv(id).and_then(|stream| stream.info().cloned());
+            drop(connection);
+            let Some(slot) = self.slot(handle) else { return };
+            let (send, recv) = slot.halves_of_theirs(id, info);
+            let shared = slot.shared.clone();
+            if let Some(recv) = slot.streams.get(&id).and_then(|halves| halves.recv.clone()) {
+                self.pump_recv(handle, &recv);
+            }
+            let refused = shared.arrived(send, recv);
+            // Outside of the lock: nobody is left to take it.
+            drop(refused);
+        }
+    }
+
+    /// Moves datagrams and messages to the handles, as far as these have room.
+    pub(super) fn fill_inbox(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(mut connection) = self.core.connection(handle) else { return };
+        slot.shared.update(|state| {
+            let mut wakers = Wakers::default();
+            while state.inbox.datagrams.len() < DATAGRAM_INBOX
+                && let Some(datagram) = connection.recv_datagram()
+            {
+                state.inbox.datagrams.push_back(datagram);
+                wakers = wakers.and(state.waiting.datagrams_in.take());
+            }
+            while state.inbox.messages.len() < MESSAGE_INBOX
+                && let Some(message) = connection.recv_message()
+            {
+                state.inbox.messages.push_back(message);
+                wakers = wakers.and(state.waiting.messages.take());
+            }
+            wakers
+        });
+    }
+
+    fn on_closed(&mut self, handle: ConnectionHandle, reason: CloseReason) {
+        // Everything that came before the end is handed over first.
+        self.accept_streams(handle);
+        self.fill_inbox(handle);
+        let Some(slot) = self.slot(handle) else { return };
+        let readers: Vec<_> = slot.streams.values().filter_map(|half| half.recv.clone()).collect();
+        for recv in &readers {
+            self.pump_recv(handle, recv);
+        }
+        let stats = self.core.connection(handle).map(|connection| connection.stats());
+        let Some(slot) = self.slot(handle) else { return };
+        tracing::info!(%reason, "connection over");
+        lock(&slot.shared.state).stats = stats;
+        let error = ConnectionError::Closed(reason.clone());
+        for (_, halves) in slot.streams.drain() {
+            halves.end(&error);
+        }
+        slot.shared.end(ConnectError::Failed(reason));
+    }
+
+    fn on_drained(&mut self, handle: ConnectionHandle) {
+        let Some(place) = self.slots.get_mut(handle.index()) else { return };
+        if place.as_ref().is_some_and(|slot| slot.handle == handle) {
+            *place = None;
+            self.live = self.live.saturating_sub(1);
+            self.shared.connection_gone();
+        }
+    }
+}

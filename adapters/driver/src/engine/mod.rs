@@ -1,0 +1,423 @@
+//! The loop body that every adapter runs: it owns the core.
+//!
+//! One [`Engine::turn`] does, in this order: what handles wish (the list of work), at most one batch
+//! of received messages, then everything the core has to say until it says `Wait`. The adapter only
+//! waits: for the socket, for the deadline, for work ([`Engine::park`]).
+//!
+//! ```text
+//!         ┌────────────── turn ──────────────┐
+//!   work ─► commands ─► receive ─► poll until Wait ─► Sleep(deadline)
+//!                        (32)       ├ Event    ─► handles (wakers)
+//!                                   ├ Incoming ─► the queue of strangers
+//!                                   └ Transmit ─► socket; full: kept, one per carrier
+//! ```
+//!
+//! A receiving socket that fails again and again is left alone for a while (10 ms, doubling to 1 s):
+//! no failure of the system can make the loop spin, and none ends a connection but the loss of the
+//! socket itself.
+
+mod commands;
+mod events;
+mod outbox;
+mod streams;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output};
+use aqueduct_core::rng::Seed;
+use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::{AppCode, StreamId};
+use bytes::Bytes;
+
+use crate::clock::Clock;
+use crate::connection::{CloseWhen, ConnShared};
+use crate::endpoint::UDP;
+use crate::error::{ConnectError, ConnectionError};
+use crate::hub::{Command, EndpointState, Hub, Shared};
+use crate::recv::RecvShared;
+use crate::send::SendShared;
+use crate::socket::{BufferWarning, Fault, Outgoing, RecvBatch};
+use crate::stats::{IoCounters, add, raise};
+use crate::wait::lock;
+
+use outbox::Outbox;
+
+/// The socket as the engine sees it: calls that never block. An adapter puts its own readiness in
+/// front of a [`SocketIo`](crate::socket::SocketIo).
+pub trait Wire {
+    /// Receives one batch.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if there is nothing; the adapter then waits for it.
+    fn recv(&mut self, batch: &mut RecvBatch) -> io::Result<usize>;
+
+    /// Sends in one call.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if the socket is full; the adapter then waits for it.
+    fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()>;
+}
+
+/// A full socket is tried again after this long, even if the system does not say that it has room.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What a turn ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Turn {
+    /// There is more to do at once.
+    Again,
+    /// Nothing to do before this instant (never: `None`), or before the socket or a handle says so.
+    Sleep(Option<Instant>),
+    /// The last handle and the last connection are gone.
+    Done,
+}
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The socket's own address.
+    pub local: std::net::SocketAddr,
+    /// Whether IPv4 peers can be reached through it.
+    pub takes_v4: bool,
+    /// Datagrams that one call may send; 1: one.
+    pub max_segments: usize,
+    /// What was found when the socket was set up.
+    pub warnings: Vec<BufferWarning>,
+}
+
+/// The core, its socket's outbox, and the state shared with handles.
+pub struct Engine {
+    core: Endpoint,
+    clock: Clock,
+    shared: Arc<Shared>,
+    /// By slot of the core's handles.
+    slots: Vec<Option<Slot>>,
+    live: usize,
+    batch: RecvBatch,
+    buf: Vec<u8>,
+    outbox: Outbox,
+    rest: Rest,
+    /// The socket is full: when to try again if nobody says that it is not.
+    retry_at: Option<Instant>,
+    commands: Vec<Command>,
+    outgoing: VecDeque<Bytes>,
+    incoming: Vec<Bytes>,
+    closing: Option<(AppCode, Vec<u8>)>,
+    abandoned: bool,
+    carrier: Carrier,
+}
+
+/// Whether the socket is still one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Open,
+    Lost,
+}
+
+/// A connection of the core and what its handles share.
+struct Slot {
+    handle: ConnectionHandle,
+    shared: Arc<ConnShared>,
+    streams: HashMap<StreamId, Halves>,
+    /// What was asked of the core already; only a stronger wish is passed on.
+    closing: Option<CloseWhen>,
+    /// The peer allowed no more streams of a kind (by [`dir_index`]) when last asked.
+    open_blocked: [bool; 2],
+}
+
+#[derive(Default)]
+struct Halves {
+    send: Option<Arc<SendShared>>,
+    recv: Option<Arc<RecvShared>>,
+}
+
+/// Pauses of a socket whose receives fail.
+#[derive(Default)]
+struct Rest {
+    in_a_row: u32,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    const PATIENCE: u32 = 8;
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    fn failed(&mut self, now: Instant) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if let Some(over) = self.in_a_row.checked_sub(Self::PATIENCE) {
+            let pause = Self::FIRST.saturating_mul(1 << over.min(7));
+            self.until = Some(now + pause.min(Self::LONGEST));
+        }
+    }
+
+    fn worked(&mut self) {
+        *self = Self::default();
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Engine {
+    /// An engine for a fresh endpoint, and its first handle.
+    pub fn new(
+        config: EndpointConfig,
+        seed: Seed,
+        parts: Parts,
+    ) -> (Self, crate::endpoint::Endpoint) {
+        let clock = Clock::start();
+        let mut core = Endpoint::new(config, seed);
+        let kind = CarrierKind::Udp {
+            max_segments: parts.max_segments,
+            // The most that UDP carries; what the path carries is found by probing.
+            max_datagram: 65_507,
+        };
+        core.carrier_opened(UDP, kind, clock.now());
+        let shared = Arc::new(Shared {
+            hub: Hub::default(),
+            state: EndpointState::default().into(),
+            counters: IoCounters::default(),
+            node_id: core.node_id(),
+            local: parts.local,
+            takes_v4: parts.takes_v4,
+            warnings: parts.warnings,
+        });
+        let engine = Self {
+            core,
+            clock,
+            shared: shared.clone(),
+            slots: Vec::new(),
+            live: 0,
+            batch: RecvBatch::new(),
+            buf: Vec::new(),
+            outbox: Outbox::default(),
+            rest: Rest::default(),
+            retry_at: None,
+            commands: Vec::new(),
+            outgoing: VecDeque::new(),
+            incoming: Vec::new(),
+            closing: None,
+            abandoned: false,
+            carrier: Carrier::Open,
+        };
+        (engine, crate::endpoint::Endpoint::new(shared))
+    }
+
+    /// The clock whose instants [`Turn::Sleep`] speaks of.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Does everything that can be done now, within bounds.
+    pub fn turn(&mut self, wire: &mut impl Wire) -> Turn {
+        if self.retry_at.is_some_and(|at| at <= self.clock.now()) {
+            self.writable(wire);
+        }
+        self.run_commands();
+        let more = self.receive(wire);
+        let wait = self.drain(wire);
+        if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
+            return Turn::Done;
+        }
+        if more || self.shared.hub.has_work() {
+            return Turn::Again;
+        }
+        let wake = [wait, self.rest.until, self.retry_at].into_iter().flatten().min();
+        Turn::Sleep(wake)
+    }
+
+    /// Whether a transmit is kept until the socket takes it.
+    pub fn is_blocked(&self) -> bool {
+        self.outbox.is_blocked()
+    }
+
+    /// The socket may take bytes again.
+    pub fn writable(&mut self, wire: &mut impl Wire) {
+        let now = self.clock.now();
+        if self.outbox.retry(wire, &self.shared.counters) {
+            self.retry_at = None;
+            self.core.carrier_writable(UDP, now);
+        } else {
+            self.retry_at = Some(now + RETRY);
+        }
+    }
+
+    /// Before sleeping: `waker` will be woken for work. `false`: there is work already.
+    pub fn park(&mut self, waker: &Waker) -> bool {
+        add(&self.shared.counters.sleeps, 1);
+        self.shared.hub.park(waker)
+    }
+
+    /// One batch in. Says whether there may be more.
+    fn receive(&mut self, wire: &mut impl Wire) -> bool {
+        let now = self.clock.now();
+        if self.carrier == Carrier::Lost || !self.rest.is_over(now) {
+            return false;
+        }
+        let counters = &self.shared.counters;
+        match wire.recv(&mut self.batch) {
+            Ok(_) => self.rest.worked(),
+            Err(error) => {
+                let fault = Fault::of(&error);
+                if fault == Fault::WouldBlock {
+                    self.rest.worked();
+                    return false;
+                }
+                add(&counters.recv_errors, 1);
+                outbox::count(counters, fault);
+                tracing::debug!(%error, "receiving failed; the socket stays");
+                if fault == Fault::Dead {
+                    self.lose_carrier();
+                    return false;
+                }
+                self.rest.failed(now);
+                return self.rest.is_over(now);
+            }
+        }
+        add(&counters.receives, 1);
+        let mut datagrams = 0;
+        for message in self.batch.messages() {
+            let count = (message.bytes.len().div_ceil(message.segment.max(1))).max(1) as u64;
+            add(&counters.bytes_received, message.bytes.len() as u64);
+            datagrams += count;
+            if count > 1 {
+                add(&counters.gro_batches, 1);
+                add(&counters.gro_segments, count);
+                raise(&counters.gro_largest, count);
+            }
+            let datagram = Datagram {
+                carrier: UDP,
+                remote: message.remote,
+                local: message.local,
+                ecn: message.ecn,
+                segment: (count > 1).then_some(message.segment),
+                bytes: message.bytes,
+            };
+            self.core.handle_datagram(datagram, self.clock.now());
+        }
+        add(&counters.datagrams_received, datagrams);
+        raise(&counters.receive_largest, datagrams);
+        true
+    }
+
+    /// Everything the core has to say. Gives the instant that it waits for.
+    fn drain(&mut self, wire: &mut impl Wire) -> Option<Instant> {
+        loop {
+            match self.core.poll(&mut self.buf, self.clock.now()) {
+                Output::Event(event) => self.on_event(event),
+                Output::Incoming(incoming) => self.on_incoming(incoming),
+                Output::Transmit(transmit) => {
+                    let sent =
+                        self.outbox.send(wire, &self.shared.counters, &transmit, &mut self.buf);
+                    match sent {
+                        outbox::Sent::Done => {}
+                        outbox::Sent::Blocked => {
+                            let now = self.clock.now();
+                            self.retry_at = Some(now + RETRY);
+                            self.core.carrier_blocked(UDP, now);
+                        }
+                        outbox::Sent::Dead => self.lose_carrier(),
+                    }
+                }
+                Output::Wait(until) => return until,
+            }
+        }
+    }
+
+    fn on_incoming(&mut self, incoming: aqueduct_core::endpoint::Incoming) {
+        let turned_away = {
+            let mut state = lock(&self.shared.state);
+            if state.closed || state.incoming.len() >= crate::hub::MAX_INCOMING {
+                Some(incoming)
+            } else {
+                state.incoming.push_back(incoming);
+                let wakers = state.arrivals.take();
+                drop(state);
+                wakers.wake();
+                None
+            }
+        };
+        if let Some(incoming) = turned_away {
+            self.core.refuse(incoming, self.clock.now());
+        }
+    }
+
+    fn lose_carrier(&mut self) {
+        if self.carrier == Carrier::Open {
+            tracing::info!(local = %self.shared.local, "the socket is lost");
+            self.carrier = Carrier::Lost;
+            self.core.carrier_closed(UDP, self.clock.now());
+        }
+    }
+
+    fn slot(&mut self, handle: ConnectionHandle) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(handle.index())?.as_mut()?;
+        (slot.handle == handle).then_some(slot)
+    }
+}
+
+/// The engine ends: everybody who waits is told. On the way out of a runtime that shuts down, peers
+/// are not told; [`Engine::farewell`] does that.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let left = self.shared.hub.die();
+        drop(self.shared.close());
+        for slot in self.slots.drain(..).flatten() {
+            slot.shared.end(ConnectError::EndpointClosed);
+            for halves in slot.streams.into_values() {
+                halves.end(&ConnectionError::DriverGone);
+            }
+            self.shared.connection_gone();
+        }
+        for command in left {
+            match command {
+                Command::Connect { connection, .. } | Command::Accept { connection, .. } => {
+                    connection.end(ConnectError::EndpointClosed);
+                    self.shared.connection_gone();
+                }
+                _ => {}
+            }
+        }
+        tracing::debug!(local = %self.shared.local, "the driver has ended");
+    }
+}
+
+impl Engine {
+    /// Ends every connection now and sends what that takes, without waiting: for a driver that is
+    /// dropped with its runtime, so that peers hear it and not only the silence.
+    pub fn farewell(&mut self, wire: &mut impl Wire) {
+        let now = self.clock.now();
+        for slot in self.slots.iter().flatten() {
+            if let Some(mut connection) = self.core.connection(slot.handle) {
+                connection.abort(AppCode(0), b"the endpoint was dropped", now);
+            }
+        }
+        for _ in 0..self.live.saturating_mul(4) {
+            match self.core.poll(&mut self.buf, now) {
+                Output::Transmit(transmit) => {
+                    let counters = &self.shared.counters;
+                    let _last = self.outbox.send(wire, counters, &transmit, &mut self.buf);
+                }
+                Output::Wait(_) => return,
+                Output::Event(_) | Output::Incoming(_) => {}
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("local", &self.shared.local)
+            .field("connections", &self.live)
+            .finish_non_exhaustive()
+    }
+}

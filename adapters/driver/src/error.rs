@@ -1,0 +1,228 @@
+//! How calls of the application fail. Each message names the limit, the value and what to set.
+
+use std::io;
+use std::net::SocketAddr;
+
+use aqueduct_core::error::CloseReason;
+use aqueduct_core::wire::id::AppCode;
+use thiserror::Error;
+
+/// Why an endpoint could not be bound.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The socket could not be made or bound.
+    #[error("no UDP socket on {addr}: {source}")]
+    Socket {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(#[source] io::Error),
+    /// The runtime did not take the socket.
+    #[error("the runtime did not take the socket: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Why a connection did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// There was no address to dial.
+    #[error("no address to dial")]
+    NoAddress,
+    /// The socket is of the other IP family.
+    #[error("{0} cannot be reached from the socket on {1}: bind to [::]:0 to reach IPv4 and IPv6")]
+    WrongFamily(SocketAddr, SocketAddr),
+    /// The endpoint was closed or its driver has ended.
+    #[error("the endpoint is closed")]
+    EndpointClosed,
+    /// The core did not begin.
+    #[error(transparent)]
+    Core(aqueduct_core::endpoint::ConnectError),
+    /// It began and ended.
+    #[error(transparent)]
+    Failed(#[from] CloseReason),
+}
+
+/// Why a call on a connection failed: the connection is over.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// It ended, and why.
+    #[error(transparent)]
+    Closed(#[from] CloseReason),
+    /// The endpoint's driver has ended: its runtime was shut down, or it panicked.
+    #[error("the endpoint's driver has ended")]
+    DriverGone,
+}
+
+impl ConnectionError {
+    /// The same as a cause; [`CloseReason::CarrierLost`] if the driver has ended.
+    pub fn reason(&self) -> CloseReason {
+        match self {
+            Self::Closed(reason) => reason.clone(),
+            Self::DriverGone => CloseReason::CarrierLost,
+        }
+    }
+}
+
+/// Why a stream could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The options cannot be sent as they are, or the connection is closing.
+    #[error(transparent)]
+    Refused(aqueduct_core::stream::OpenError),
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// Why bytes could not be written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The peer stopped reading.
+    #[error("the peer stopped reading with code {}", .0.0)]
+    Stopped(AppCode),
+    /// The stream was reset on this side.
+    #[error("the stream was reset on this side")]
+    Reset,
+    /// The stream was finished on this side.
+    #[error("the stream was finished; nothing can be written behind its end")]
+    Finished,
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// Why bytes could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The peer, or a node behind it, gave the stream up.
+    #[error("the peer reset the stream with code {} ({hop} relays away)", code.0)]
+    Reset {
+        /// Its code.
+        code: AppCode,
+        /// How many relays away it happened; 0: at the peer.
+        hop: u64,
+    },
+    /// The peer says that the bytes at these offsets will never come.
+    #[error("bytes {} to {} of the stream will not come", .0.start, .0.end)]
+    Skipped(std::ops::Range<u64>),
+    /// This side stopped reading.
+    #[error("this side stopped reading the stream")]
+    Stopped,
+    /// The body is longer than the caller takes.
+    #[error("the stream is longer than the {limit} bytes that the caller allows")]
+    TooLong {
+        /// The caller's limit, in bytes.
+        limit: usize,
+    },
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// Why an unreliable datagram was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DatagramError {
+    /// Larger than fits a packet on this path, now.
+    #[error("a datagram of {len} bytes; this path carries at most {max} now")]
+    TooLarge {
+        /// Its bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The peer takes no datagrams.
+    #[error("the peer takes no datagrams")]
+    Unsupported,
+    /// The queue of outgoing datagrams is full.
+    #[error(
+        "the queue of outgoing datagrams is full ({limit} wait); send_datagram_wait waits for room"
+    )]
+    Full {
+        /// Datagrams that wait.
+        limit: usize,
+    },
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// The core did not take it: too large for the peer.
+    #[error(transparent)]
+    Refused(aqueduct_core::connection::MessageError),
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+fn kind_of(reason: &CloseReason) -> io::ErrorKind {
+    match reason {
+        CloseReason::Local(_) => io::ErrorKind::NotConnected,
+        CloseReason::IdleTimeout(_)
+        | CloseReason::PeerLost { .. }
+        | CloseReason::HandshakeTimeout(_) => io::ErrorKind::TimedOut,
+        CloseReason::Refused(_) => io::ErrorKind::ConnectionRefused,
+        CloseReason::Reset => io::ErrorKind::ConnectionReset,
+        _ => io::ErrorKind::ConnectionAborted,
+    }
+}
+
+impl From<ConnectionError> for io::Error {
+    fn from(error: ConnectionError) -> Self {
+        let kind = match &error {
+            ConnectionError::Closed(reason) => kind_of(reason),
+            ConnectionError::DriverGone => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> Self {
+        let kind = match &error {
+            ConnectError::Failed(reason) => kind_of(reason),
+            ConnectError::EndpointClosed => io::ErrorKind::NotConnected,
+            ConnectError::NoAddress | ConnectError::WrongFamily(..) => io::ErrorKind::InvalidInput,
+            ConnectError::Core(_) => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Connection(error) => error.into(),
+            WriteError::Stopped(_) | WriteError::Finished => {
+                Self::new(io::ErrorKind::BrokenPipe, error)
+            }
+            WriteError::Reset => Self::new(io::ErrorKind::NotConnected, error),
+        }
+    }
+}
+
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Connection(error) => error.into(),
+            ReadError::Reset { .. } => Self::new(io::ErrorKind::ConnectionReset, error),
+            ReadError::Stopped => Self::new(io::ErrorKind::NotConnected, error),
+            ReadError::Skipped(_) => Self::new(io::ErrorKind::UnexpectedEof, error),
+            ReadError::TooLong { .. } => Self::new(io::ErrorKind::InvalidData, error),
+        }
+    }
+}

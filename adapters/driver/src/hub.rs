@@ -1,0 +1,168 @@
+//! Where handles and the driver meet.
+//!
+//! The driver owns the core; a handle owns nothing but shared state with a small lock of its own: a
+//! stream half, a connection, the endpoint. To have something done, a handle writes its wish into
+//! that state and puts the object on the list of work. An object is on the list at most once, so the
+//! list is as bounded as the number of handles, and nobody ever waits to get on it. The driver takes
+//! the whole list in one step, and is woken only if it sleeps.
+//!
+//! ```text
+//!   handle ── wish ──► [state of a stream] ── once ──► [work] ── all at once ──► driver ──► core
+//!   handle ◄─ waker ── [state of a stream] ◄────────── news, bytes ─────────────┘
+//! ```
+//!
+//! No wish is lost: the driver clears an object's mark *before* it reads the object's state, and
+//! falls asleep only by [`Hub::park`], which refuses while there is work.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
+use aqueduct_core::wire::id::AppCode;
+
+use crate::connection::ConnShared;
+use crate::recv::RecvShared;
+use crate::send::SendShared;
+use crate::socket::BufferWarning;
+use crate::stats::IoCounters;
+use crate::wait::{Reply, Waiters, Wakers, lock};
+
+/// Work for the driver.
+pub(crate) enum Command {
+    Connect { to: PeerAddr, connection: Arc<ConnShared> },
+    Accept { incoming: Incoming, connection: Arc<ConnShared> },
+    Refuse(Incoming),
+    Connection(Arc<ConnShared>),
+    Send(Arc<SendShared>),
+    Recv(Arc<RecvShared>),
+    Stats(Reply<EndpointStats>),
+    Close(AppCode, Vec<u8>),
+    Abandoned,
+}
+
+#[derive(Default)]
+struct Work {
+    commands: Vec<Command>,
+    sleeper: Option<Waker>,
+    dead: bool,
+}
+
+/// The list of work.
+#[derive(Default)]
+pub(crate) struct Hub {
+    work: Mutex<Work>,
+}
+
+impl Hub {
+    /// Puts work on the list. `Err` gives it back: the driver has ended.
+    pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
+        let sleeper = {
+            let mut work = lock(&self.work);
+            if work.dead {
+                return Err(command);
+            }
+            work.commands.push(command);
+            work.sleeper.take()
+        };
+        Wakers::from(sleeper).wake();
+        Ok(())
+    }
+
+    /// Takes the whole list; `into` must be empty and lends its memory to the next one.
+    pub(crate) fn take(&self, into: &mut Vec<Command>) {
+        std::mem::swap(&mut lock(&self.work).commands, into);
+    }
+
+    /// Says whom to wake. `false`: there is work, do not sleep.
+    pub(crate) fn park(&self, waker: &Waker) -> bool {
+        let mut work = lock(&self.work);
+        if !work.commands.is_empty() {
+            return false;
+        }
+        match &mut work.sleeper {
+            Some(there) => there.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// Whether there is work.
+    pub(crate) fn has_work(&self) -> bool {
+        !lock(&self.work).commands.is_empty()
+    }
+
+    /// No more work is taken. Gives what was left.
+    pub(crate) fn die(&self) -> Vec<Command> {
+        let mut work = lock(&self.work);
+        work.dead = true;
+        work.sleeper = None;
+        std::mem::take(&mut work.commands)
+    }
+}
+
+/// What all handles of an endpoint share with its driver.
+pub(crate) struct Shared {
+    pub(crate) hub: Hub,
+    pub(crate) state: Mutex<EndpointState>,
+    pub(crate) counters: IoCounters,
+    pub(crate) node_id: NodeId,
+    pub(crate) local: SocketAddr,
+    pub(crate) takes_v4: bool,
+    pub(crate) warnings: Vec<BufferWarning>,
+}
+
+/// The endpoint as its handles see it.
+#[derive(Default)]
+pub(crate) struct EndpointState {
+    /// Strangers that the application has not answered yet; at most [`MAX_INCOMING`].
+    pub(crate) incoming: VecDeque<Incoming>,
+    /// Closed, or the driver is gone: no more strangers, no more dialling.
+    pub(crate) closed: bool,
+    /// Connections that are not drained, with those that are about to be dialled.
+    pub(crate) connections: usize,
+    pub(crate) arrivals: Waiters,
+    pub(crate) idlers: Waiters,
+}
+
+/// Strangers that wait for the application; further ones are refused as busy.
+pub(crate) const MAX_INCOMING: usize = 256;
+
+impl Shared {
+    /// Counts a connection that begins.
+    pub(crate) fn connection_begins(&self) {
+        lock(&self.state).connections += 1;
+    }
+
+    /// Counts a connection that is gone.
+    pub(crate) fn connection_gone(&self) {
+        let wakers = {
+            let mut state = lock(&self.state);
+            state.connections = state.connections.saturating_sub(1);
+            if state.connections == 0 { state.idlers.take() } else { Wakers::default() }
+        };
+        wakers.wake();
+    }
+
+    /// No more strangers. Gives those that were not answered.
+    pub(crate) fn close(&self) -> VecDeque<Incoming> {
+        let (left, wakers) = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            (std::mem::take(&mut state.incoming), state.arrivals.take())
+        };
+        wakers.wake();
+        left
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("node_id", &self.node_id)
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}

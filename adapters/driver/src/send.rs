@@ -1,0 +1,343 @@
+//! The sending half of a stream, between its writer and the driver.
+//!
+//! Bytes wait in a short queue until the driver hands them to the core, which keeps them until they
+//! are acknowledged. The queue is bounded; a full one holds the writer. Small writes are gathered
+//! into one block while the driver is busy: nothing is delayed for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use aqueduct_core::stream::Priority;
+use aqueduct_core::wire::id::{AppCode, StreamId};
+use bytes::{Bytes, BytesMut};
+
+use crate::connection::{ConnGuard, ConnShared};
+use crate::error::{ConnectionError, WriteError};
+use crate::hub::Command;
+use crate::wait::{Wakers, lock};
+
+/// Bytes that wait for the driver before a writer is held. What waits in the core comes on top.
+pub const SEND_QUEUE: usize = 256 * 1024;
+/// Size of the blocks that copied bytes are gathered in.
+const BLOCK: usize = 64 * 1024;
+
+pub(crate) struct SendShared {
+    pub(crate) connection: Arc<ConnShared>,
+    pub(crate) id: StreamId,
+    marked: AtomicBool,
+    state: Mutex<SendState>,
+}
+
+#[derive(Default)]
+struct SendState {
+    queue: VecDeque<Bytes>,
+    /// Copied bytes behind the queue.
+    tail: BytesMut,
+    queued: usize,
+    finish: Finish,
+    reset: Option<AppCode>,
+    priority: Option<Priority>,
+    end: Option<SendEnd>,
+    gone: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Finish {
+    #[default]
+    No,
+    /// The writer said so.
+    Asked,
+    /// The core was told.
+    Told,
+}
+
+/// How the sending half ended. Kept for ever.
+#[derive(Clone, Debug)]
+pub(crate) enum SendEnd {
+    Delivered,
+    Stopped(AppCode),
+    Reset,
+    Lost(ConnectionError),
+}
+
+impl SendEnd {
+    fn error(&self) -> Option<WriteError> {
+        match self {
+            Self::Delivered => None,
+            Self::Stopped(code) => Some(WriteError::Stopped(*code)),
+            Self::Reset => Some(WriteError::Reset),
+            Self::Lost(error) => Some(WriteError::Connection(error.clone())),
+        }
+    }
+}
+
+/// What the driver is to do for the half.
+#[derive(Default)]
+pub(crate) struct SendWork {
+    pub(crate) priority: Option<Priority>,
+    pub(crate) reset: Option<AppCode>,
+    /// After the bytes.
+    pub(crate) finish: bool,
+    /// The handle was dropped: forget the half when nothing is left to do.
+    pub(crate) gone: bool,
+    pub(crate) ended: bool,
+}
+
+impl SendShared {
+    pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId) -> Arc<Self> {
+        let (marked, state) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { connection, id, marked, state })
+    }
+
+    fn mark(self: &Arc<Self>) {
+        if !self.marked.swap(true, Ordering::AcqRel)
+            && self.connection.shared.hub.push(Command::Send(self.clone())).is_err()
+        {
+            self.end(SendEnd::Lost(ConnectionError::DriverGone));
+        }
+    }
+
+    /// For the driver: takes the wishes, and the bytes into `bytes`, which must be empty.
+    pub(crate) fn take(&self, bytes: &mut VecDeque<Bytes>) -> SendWork {
+        self.marked.store(false, Ordering::Release);
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        if !state.tail.is_empty() {
+            state.queue.push_back(state.tail.split().freeze());
+        }
+        std::mem::swap(&mut state.queue, bytes);
+        SendWork {
+            priority: state.priority.take(),
+            reset: state.reset.take(),
+            finish: state.finish == Finish::Asked,
+            gone: state.gone,
+            ended: state.end.is_some(),
+        }
+    }
+
+    /// For the driver: `taken` bytes went to the core, `left` did not and come first next time.
+    pub(crate) fn give_back(&self, taken: usize, left: &mut VecDeque<Bytes>, finished: bool) {
+        let waker = {
+            let mut state = lock(&self.state);
+            state.queued = state.queued.saturating_sub(taken);
+            if state.queue.is_empty() {
+                std::mem::swap(&mut state.queue, left);
+            } else {
+                while let Some(bytes) = left.pop_back() {
+                    state.queue.push_front(bytes);
+                }
+            }
+            if finished {
+                state.finish = Finish::Told;
+            }
+            if state.queued <= SEND_QUEUE / 2 { state.waker.take() } else { None }
+        };
+        Wakers::from(waker).wake();
+    }
+
+    /// For the driver: the half is over. The first end holds.
+    pub(crate) fn end(&self, end: SendEnd) {
+        let waker = {
+            let mut state = lock(&self.state);
+            state.end.get_or_insert(end);
+            state.queue.clear();
+            state.tail.clear();
+            state.queued = 0;
+            state.waker.take()
+        };
+        Wakers::from(waker).wake();
+    }
+}
+
+/// The handle of a sending half. Dropped before [`Self::finish`], it resets the stream with code 0.
+pub struct SendHalf {
+    shared: Arc<SendShared>,
+    /// A stream keeps its connection open.
+    keep: Option<Arc<ConnGuard>>,
+}
+
+impl SendHalf {
+    pub(crate) fn new(shared: Arc<SendShared>) -> Self {
+        Self { shared, keep: None }
+    }
+
+    pub(crate) fn kept_by(mut self, guard: Arc<ConnGuard>) -> Self {
+        self.keep = Some(guard);
+        self
+    }
+
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.shared.id
+    }
+
+    /// Room for a write, or why there is none.
+    fn room(state: &mut SendState, cx: &Context<'_>) -> Poll<Result<usize, WriteError>> {
+        if let Some(error) = state.end.as_ref().and_then(SendEnd::error) {
+            return Poll::Ready(Err(error));
+        }
+        if state.finish != Finish::No || state.end.is_some() {
+            return Poll::Ready(Err(WriteError::Finished));
+        }
+        if state.queued >= SEND_QUEUE {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(SEND_QUEUE - state.queued))
+    }
+
+    /// Copies some of `bytes` and says how many: all, unless the queue fills up.
+    ///
+    /// # Errors
+    /// The stream or its connection is over; nothing was taken.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, WriteError>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let taken = {
+            let mut state = lock(&self.shared.state);
+            let room = std::task::ready!(Self::room(&mut state, cx))?;
+            let (taken, _rest) = bytes.split_at(bytes.len().min(room));
+            for block in taken.chunks(BLOCK) {
+                if state.tail.len() + block.len() > BLOCK {
+                    let full = state.tail.split().freeze();
+                    state.queue.push_back(full);
+                }
+                state.tail.extend_from_slice(block);
+            }
+            state.queued += taken.len();
+            taken.len()
+        };
+        self.shared.mark();
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Takes `bytes` whole, without a copy, once the queue has room. `bytes` is left empty.
+    ///
+    /// # Errors
+    /// The stream or its connection is over; nothing was taken.
+    pub fn poll_write_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut Bytes,
+    ) -> Poll<Result<(), WriteError>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        {
+            let mut state = lock(&self.shared.state);
+            std::task::ready!(Self::room(&mut state, cx))?;
+            if !state.tail.is_empty() {
+                let tail = state.tail.split().freeze();
+                state.queue.push_back(tail);
+            }
+            state.queued += bytes.len();
+            state.queue.push_back(std::mem::take(bytes));
+        }
+        self.shared.mark();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Marks the end of the stream; what was written is still delivered. Saying it twice is nothing.
+    ///
+    /// # Errors
+    /// The stream or its connection is over before its end was said.
+    pub fn finish(&mut self) -> Result<(), WriteError> {
+        {
+            let mut state = lock(&self.shared.state);
+            if let Some(error) = state.end.as_ref().and_then(SendEnd::error) {
+                return Err(error);
+            }
+            if state.finish != Finish::No {
+                return Ok(());
+            }
+            state.finish = Finish::Asked;
+        }
+        self.shared.mark();
+        Ok(())
+    }
+
+    /// Ready when every byte and the end were acknowledged.
+    ///
+    /// # Errors
+    /// The stream or its connection ended otherwise.
+    pub fn poll_delivered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        let mut state = lock(&self.shared.state);
+        match &state.end {
+            Some(end) => Poll::Ready(end.error().map_or(Ok(()), Err)),
+            None => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Ready with the peer's code when it stopped reading, with `None` when all was delivered.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn poll_stopped(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<AppCode>, ConnectionError>> {
+        let mut state = lock(&self.shared.state);
+        Poll::Ready(match &state.end {
+            Some(SendEnd::Stopped(code)) => Ok(Some(*code)),
+            Some(SendEnd::Delivered | SendEnd::Reset) => Ok(None),
+            Some(SendEnd::Lost(error)) => Err(error.clone()),
+            None => {
+                state.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        })
+    }
+
+    /// Gives the stream up: what was not acknowledged is not sent again.
+    pub fn reset(&mut self, code: AppCode) {
+        self.give_up(code, false);
+    }
+
+    /// Sets the stream's place among the connection's streams.
+    pub fn set_priority(&mut self, priority: Priority) {
+        lock(&self.shared.state).priority = Some(priority);
+        self.shared.mark();
+    }
+
+    fn give_up(&self, code: AppCode, gone: bool) {
+        {
+            let mut state = lock(&self.shared.state);
+            state.gone = gone;
+            // The driver takes a reset only once, and ends the half then.
+            let over = state.end.is_some() || (gone && state.finish != Finish::No);
+            if !over {
+                state.reset.get_or_insert(code);
+                state.finish = Finish::Told;
+                state.queue.clear();
+                state.tail.clear();
+                state.queued = 0;
+                state.end = Some(SendEnd::Reset);
+            }
+        }
+        self.shared.mark();
+    }
+}
+
+impl Drop for SendHalf {
+    fn drop(&mut self) {
+        self.give_up(AppCode(0), true);
+    }
+}
+
+impl std::fmt::Debug for SendHalf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SendHalf").field(&self.shared.id).finish()
+    }
+}

@@ -1,0 +1,193 @@
+//! A connection.
+
+use std::net::SocketAddr;
+
+use aqueduct_core::connection::ConnectionStats;
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::error::CloseReason;
+use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::id::{AppCode, Dir};
+use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError};
+use bytes::Bytes;
+
+use crate::stream::{RecvStream, SendStream};
+
+/// A connection to one peer. Clones are handles of the same connection; streams count as handles,
+/// too. When the last is gone it closes with code 0, after everything written was delivered.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    inner: aqueduct_driver::Connection,
+}
+
+impl Connection {
+    pub(crate) fn new(inner: aqueduct_driver::Connection) -> Self {
+        Self { inner }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> NodeId {
+        self.inner.peer()
+    }
+
+    /// Where the peer is now; it may move.
+    pub fn remote(&self) -> SocketAddr {
+        self.inner.remote()
+    }
+
+    /// Opens a stream that both ends write to; waits while the peer allows no more. The peer hears of
+    /// it at once, with the first bytes.
+    ///
+    /// Cancel-safe: a stream that was opened for a future that is gone is given up.
+    ///
+    /// # Errors
+    /// The options cannot be sent (a head over its limit), or the connection is over.
+    pub async fn open_bi(
+        &self,
+        options: OpenOptions,
+    ) -> Result<(SendStream, RecvStream), OpenError> {
+        let (send, recv) = self.inner.open(Dir::Bi, options).await?;
+        let recv = recv.ok_or(ConnectionError::DriverGone)?;
+        Ok((SendStream::new(send), RecvStream::new(recv)))
+    }
+
+    /// Opens a stream that only this end writes to; waits while the peer allows no more.
+    ///
+    /// Cancel-safe: a stream that was opened for a future that is gone is given up.
+    ///
+    /// # Errors
+    /// The options cannot be sent (a head over its limit), or the connection is over.
+    pub async fn open_uni(&self, options: OpenOptions) -> Result<SendStream, OpenError> {
+        let (send, _none) = self.inner.open(Dir::Uni, options).await?;
+        Ok(SendStream::new(send))
+    }
+
+    /// The next stream from the peer that both ends write to.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every stream that came was taken.
+    pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        let (send, recv) = self.inner.accept_bi().await?;
+        Ok((SendStream::new(send), RecvStream::new(recv)))
+    }
+
+    /// The next stream from the peer that only the peer writes to.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every stream that came was taken.
+    pub async fn accept_uni(&self) -> Result<RecvStream, ConnectionError> {
+        self.inner.accept_uni().await.map(RecvStream::new)
+    }
+
+    /// The next stream from the peer of either kind, in the order they came.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every stream that came was taken.
+    pub async fn accept_stream(&self) -> Result<(Option<SendStream>, RecvStream), ConnectionError> {
+        let (send, recv) = self.inner.accept_any().await?;
+        Ok((send.map(SendStream::new), RecvStream::new(recv)))
+    }
+
+    /// Sends an unreliable datagram. Never waits.
+    ///
+    /// # Errors
+    /// It does not fit, the queue is full, the peer takes none, or the connection is over.
+    pub fn send_datagram(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        self.inner.send_datagram(datagram)
+    }
+
+    /// The same, but waits for room in the queue.
+    ///
+    /// Cancel-safe: dropped before it is ready, nothing was queued.
+    ///
+    /// # Errors
+    /// It does not fit, the peer takes none, or the connection is over.
+    pub async fn send_datagram_wait(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        self.inner.send_datagram_wait(datagram).await
+    }
+
+    /// The next unreliable datagram.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every datagram that came was taken.
+    pub async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
+        self.inner.read_datagram().await
+    }
+
+    /// The largest datagram that fits a packet now, in bytes; `None`: the peer takes none.
+    pub fn max_datagram_len(&self) -> Option<usize> {
+        self.inner.max_datagram_len()
+    }
+
+    /// Sends a whole message, reliably. Resolves when it was taken for sending.
+    ///
+    /// Cancel-safe in this sense: dropped before it is ready, the message is sent whole or not at all.
+    ///
+    /// # Errors
+    /// It is larger than the peer takes, or the connection is over.
+    pub async fn send_message(&self, message: Bytes) -> Result<(), MessageError> {
+        self.inner.send_message(message).await
+    }
+
+    /// The next whole message.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every message that came was taken.
+    pub async fn recv_message(&self) -> Result<Bytes, ConnectionError> {
+        self.inner.recv_message().await
+    }
+
+    /// The connection's counters; after its end, the last ones.
+    ///
+    /// Cancel-safe.
+    pub async fn stats(&self) -> ConnectionStats {
+        self.inner.stats().await.unwrap_or_default()
+    }
+
+    /// Key material for the application: equal at both ends for equal arguments, unknown to others.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        len: usize,
+    ) -> Result<Vec<u8>, ConnectionError> {
+        self.inner.export_keying_material(label, context, len).await
+    }
+
+    /// Closes after everything that was written was delivered, or the peer is lost. The peer learns
+    /// the code and at most 64 bytes of the reason.
+    pub fn close(&self, code: AppCode, reason: &[u8]) {
+        self.inner.close(code, reason);
+    }
+
+    /// Closes at once: what is not yet acknowledged may be lost.
+    pub fn abort(&self, code: AppCode, reason: &[u8]) {
+        self.inner.abort(code, reason);
+    }
+
+    /// Waits for the end of the connection and gives its cause.
+    ///
+    /// Cancel-safe.
+    pub async fn closed(&self) -> CloseReason {
+        self.inner.closed().await
+    }
+
+    /// Why the connection ended; `None` while it has not.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.inner.close_reason()
+    }
+}

@@ -1,0 +1,147 @@
+//! The endpoint and those who knock.
+
+use std::net::SocketAddr;
+
+use aqueduct_core::crypto::identity::{NodeId, NodeKey};
+use aqueduct_core::endpoint::EndpointStats;
+use aqueduct_core::wire::id::AppCode;
+use aqueduct_driver::engine::{Engine, Parts};
+use aqueduct_driver::error::BindError;
+use aqueduct_driver::seed::fresh_seed;
+use aqueduct_driver::socket::BufferWarning;
+use aqueduct_driver::{IoStats, NodeAddr, socket};
+
+use crate::config::Config;
+use crate::connecting::Connecting;
+use crate::driver::Driver;
+
+/// One UDP socket, driven by a task of the runtime that it was bound in. Clones are handles of the
+/// same endpoint. When the last is gone nobody is accepted any more, and the task ends once the
+/// connections have.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    inner: aqueduct_driver::Endpoint,
+}
+
+impl Endpoint {
+    /// Binds a socket and spawns the task that drives it.
+    ///
+    /// # Errors
+    /// The socket cannot be had, or there is no randomness.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub fn bind(addr: SocketAddr, config: impl Into<Config>) -> Result<Self, BindError> {
+        let config = config.into();
+        let failed = |source| BindError::Socket { addr, source };
+        let bound = socket::bind(addr, &config.socket).map_err(failed)?;
+        let io = (config.wrap)(bound.io);
+        let parts = Parts {
+            local: bound.local,
+            takes_v4: bound.takes_v4,
+            max_segments: io.max_gso_segments(),
+            warnings: bound.warnings,
+        };
+        let seed = fresh_seed().map_err(BindError::Randomness)?;
+        let (engine, inner) = Engine::new(config.endpoint, seed, parts);
+        let socket = tokio::net::UdpSocket::from_std(bound.socket).map_err(BindError::Runtime)?;
+        tokio::spawn(Driver::new(engine, socket, io));
+        tracing::info!(node = ?inner.node_id(), local = %inner.local_addr(), "endpoint bound");
+        Ok(Self { inner })
+    }
+
+    /// A configuration to change and then [`bind`](Config::bind).
+    pub fn builder(key: NodeKey) -> Config {
+        Config::new(key)
+    }
+
+    /// Who this node is.
+    pub fn node_id(&self) -> NodeId {
+        self.inner.node_id()
+    }
+
+    /// The socket's own address; a wildcard if it was bound to one.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr()
+    }
+
+    /// Addresses under which others may dial: for a wildcard those of the machine's interfaces, with
+    /// loopback last.
+    pub fn dialable_addrs(&self) -> Vec<SocketAddr> {
+        self.inner.dialable_addrs()
+    }
+
+    /// Where the kernel gave smaller buffers than were asked for. Each was logged as a warning.
+    pub fn buffer_warnings(&self) -> &[BufferWarning] {
+        self.inner.buffer_warnings()
+    }
+
+    /// Dials a node. Of several addresses the next is tried when one has failed or has not answered
+    /// for 250 ms; the first that answers is taken and the others are given up.
+    ///
+    /// Cancel-safe: dropping what is returned gives the attempt up.
+    pub fn connect(&self, to: impl Into<NodeAddr>) -> Connecting {
+        Connecting::dial(self.inner.clone(), to.into())
+    }
+
+    /// The next node that wants to connect; `None` once the endpoint is closed or its task has ended.
+    /// Further ones wait, up to 256; beyond that they are refused.
+    ///
+    /// Cancel-safe.
+    pub async fn accept(&self) -> Option<Incoming> {
+        self.inner.accept().await.map(|inner| Incoming { inner })
+    }
+
+    /// The core's counters; zeros once the task has ended.
+    ///
+    /// Cancel-safe.
+    pub async fn stats(&self) -> EndpointStats {
+        self.inner.stats().await.unwrap_or_default()
+    }
+
+    /// The socket's counters: calls, datagrams, batches, errors by kind.
+    pub fn io_stats(&self) -> IoStats {
+        self.inner.io_stats()
+    }
+
+    /// Accepts nobody any more, and closes every connection after what was written is delivered.
+    /// [`wait_idle`](Self::wait_idle) tells when that is done.
+    pub fn close(&self, code: AppCode, reason: &[u8]) {
+        self.inner.close(code, reason);
+    }
+
+    /// Waits until no connection is left: closed, and the peer told.
+    ///
+    /// Cancel-safe.
+    pub async fn wait_idle(&self) {
+        self.inner.wait_idle().await;
+    }
+}
+
+/// A node that wants to connect and has proven who it is. Dropped, it is refused.
+#[derive(Debug)]
+pub struct Incoming {
+    inner: aqueduct_driver::Incoming,
+}
+
+impl Incoming {
+    /// Who it is. A first packet that names our key could be a replay: what is certain is who wrote it.
+    pub fn peer(&self) -> NodeId {
+        self.inner.peer()
+    }
+
+    /// Where its packets come from.
+    pub fn remote(&self) -> SocketAddr {
+        self.inner.remote()
+    }
+
+    /// Lets it in. Await what is returned in a task of its own, so that a slow peer holds nobody up.
+    pub fn accept(self) -> Connecting {
+        Connecting::one(self.inner.accept())
+    }
+
+    /// Turns it away; it is told.
+    pub fn refuse(self) {
+        self.inner.refuse();
+    }
+}

@@ -1,0 +1,187 @@
+//! Streams: a half to write to and a half to read from.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use aqueduct_core::stream::{OpenOptions, Priority};
+use aqueduct_core::wire::id::{AppCode, StreamId};
+use aqueduct_driver::error::{ConnectionError, ReadError, WriteError};
+use aqueduct_driver::{RecvHalf, SendHalf};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is reset
+/// with code 0: the peer must not take half a body for a whole one.
+#[derive(Debug)]
+pub struct SendStream {
+    half: SendHalf,
+}
+
+impl SendStream {
+    pub(crate) fn new(half: SendHalf) -> Self {
+        Self { half }
+    }
+
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.half.id()
+    }
+
+    /// Writes `bytes` whole and without a copy, once there is room in the queue.
+    ///
+    /// Cancel-safe: dropped before it is ready, nothing was taken.
+    ///
+    /// # Errors
+    /// The peer stopped reading, the stream was ended on this side, or the connection is over.
+    pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+        poll_fn(|cx| self.half.poll_write_bytes(cx, &mut bytes)).await
+    }
+
+    /// Marks the end of the stream, without waiting. What was written is still delivered, also if the
+    /// stream is dropped now.
+    ///
+    /// # Errors
+    /// The peer stopped reading, the stream was reset, or the connection is over.
+    pub fn finish(&mut self) -> Result<(), WriteError> {
+        self.half.finish()
+    }
+
+    /// Waits until the peer's transport has every byte and the end. Marks the end if that was not
+    /// done.
+    ///
+    /// Cancel-safe: the mark stays, and waiting can go on later.
+    ///
+    /// # Errors
+    /// The peer stopped reading, the stream was reset, or the connection is over.
+    pub async fn delivered(&mut self) -> Result<(), WriteError> {
+        self.half.finish()?;
+        poll_fn(|cx| self.half.poll_delivered(cx)).await
+    }
+
+    /// Waits until the peer stops reading and gives its code; `None` if it read to the end or the
+    /// stream was reset here.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+        poll_fn(|cx| self.half.poll_stopped(cx)).await
+    }
+
+    /// Gives the stream up: what was not acknowledged is not sent again, and the peer learns the code.
+    pub fn reset(&mut self, code: AppCode) {
+        self.half.reset(code);
+    }
+
+    /// Sets the stream's place among the others of its connection.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.half.set_priority(priority);
+    }
+}
+
+/// `poll_shutdown` is [`finish`](SendStream::finish). Flushing is nothing: what is written is on its
+/// way. Cancel-safe: what a dropped `write` did not report was not taken.
+impl AsyncWrite for SendStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.half.poll_write(cx, bytes).map_err(Into::into)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.half.finish().map_err(Into::into))
+    }
+}
+
+/// The half of a stream that the peer writes to. Dropped before its end it asks the peer to stop,
+/// with code 0.
+#[derive(Debug)]
+pub struct RecvStream {
+    half: RecvHalf,
+    /// As a `Stream` it has given its error.
+    failed: bool,
+}
+
+impl RecvStream {
+    pub(crate) fn new(half: RecvHalf) -> Self {
+        Self { half, failed: false }
+    }
+
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.half.id()
+    }
+
+    /// How the peer introduced the stream: protocol, size, head. `None` on the receiving half of a
+    /// stream that this side opened.
+    pub fn info(&self) -> Option<&OpenOptions> {
+        self.half.info()
+    }
+
+    /// The next bytes in order, at most `max` and at least one, without a copy; `None` at the end.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The stream was reset or stopped, or the connection is over; all bytes before were given.
+    pub async fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
+        poll_fn(|cx| self.half.poll_chunk(cx, max)).await
+    }
+
+    /// Everything up to the end, if that is at most `limit` bytes.
+    ///
+    /// Not cancel-safe: what was read by a future that is dropped is gone.
+    ///
+    /// # Errors
+    /// As [`read_chunk`](Self::read_chunk); [`ReadError::TooLong`] beyond the limit.
+    pub async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let mut all = BytesMut::new();
+        while let Some(chunk) = self.read_chunk(usize::MAX).await? {
+            if chunk.len() > limit - all.len() {
+                return Err(ReadError::TooLong { limit });
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.into())
+    }
+
+    /// Asks the peer to stop sending, and throws away what came.
+    pub fn stop(&mut self, code: AppCode) {
+        self.half.stop(code);
+    }
+}
+
+/// Cancel-safe: what a dropped `read` did not give stays.
+impl AsyncRead for RecvStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.half.poll_read(cx, buf))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The bytes in order, in the blocks in which they came. Ends behind the end or an error.
+impl futures_core::Stream for RecvStream {
+    type Item = Result<Bytes, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.half.poll_chunk(cx, usize::MAX));
+        self.failed = next.is_err();
+        Poll::Ready(next.transpose())
+    }
+}

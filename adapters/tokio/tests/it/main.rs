@@ -1,0 +1,19 @@
+//! The tokio adapter over real sockets of this machine.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+
+mod cancel;
+mod echo;
+mod ends;
+mod forwarder;
+mod harness;
+mod mobile;
+mod packets;
+mod socket;
+mod transfer;

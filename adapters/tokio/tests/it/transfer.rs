@@ -1,0 +1,120 @@
+//! Large bodies, and what the kernel batches for them.
+
+use std::time::{Duration, Instant};
+
+use aqueduct_tokio::{Bytes, Connection, IoStats};
+use tokio::io::AsyncReadExt;
+
+use crate::harness::*;
+
+const SIZE: usize = 64 << 20;
+
+/// Sends `blocks` times one block of 1 MiB, and reads and compares it at the other end.
+pub(crate) async fn transfer(from: Connection, to: Connection, size: usize) -> Duration {
+    let block = Bytes::from(pattern(1 << 20));
+    let begun = Instant::now();
+    let sent = block.clone();
+    let send = tokio::spawn(async move {
+        let mut send = from.open_uni(test_options()).await.unwrap();
+        let mut left = size;
+        while left > 0 {
+            let part = sent.slice(..left.min(sent.len()));
+            left -= part.len();
+            send.write_bytes(part).await.unwrap();
+        }
+        send.delivered().await.unwrap();
+    });
+    let mut recv = soon("a stream", to.accept_uni()).await.unwrap();
+    let mut got = 0;
+    let mut buf = vec![0; 1 << 16];
+    loop {
+        let count = within(Duration::from_secs(60), "bytes", recv.read(&mut buf)).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        let at = got % block.len();
+        let first = count.min(block.len() - at);
+        assert!(buf[..first] == block[at..at + first], "wrong bytes at {got}");
+        assert!(buf[first..count] == block[..count - first], "wrong bytes at {got}");
+        got += count;
+    }
+    assert_eq!(got, size);
+    let took = begun.elapsed();
+    soon("the sender", send).await.unwrap();
+    took
+}
+
+fn show(who: &str, io: &IoStats) {
+    println!(
+        "{who}: sent {} datagrams in {} calls ({} batches with {}, largest {}), \
+         received {} in {} calls ({} joined messages with {}, largest {}; largest call {}), \
+         blocked {}, sleeps {}",
+        io.datagrams_sent,
+        io.sends,
+        io.gso_batches,
+        io.gso_segments,
+        io.gso_largest,
+        io.datagrams_received,
+        io.receives,
+        io.gro_batches,
+        io.gro_segments,
+        io.gro_largest,
+        io.receive_largest,
+        io.blocked,
+        io.sleeps,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_mebibytes_each_way_in_batches() {
+    let pair = pair().await;
+    for (from, to) in [(&pair.near, &pair.far), (&pair.far, &pair.near)] {
+        let took = transfer(from.clone(), to.clone(), SIZE).await;
+        let rate = SIZE as f64 / took.as_secs_f64() / (1 << 20) as f64;
+        println!("64 MiB in {took:?}: {rate:.0} MiB/s");
+    }
+    for (who, endpoint) in [("client", &pair.client), ("server", &pair.server)] {
+        let io = endpoint.io_stats();
+        show(who, &io);
+        if cfg!(target_os = "linux") {
+            assert!(io.gso_largest > 1 && io.gso_segments > io.gso_batches, "{io:?}");
+            assert!(io.gro_largest > 1 && io.gro_segments > io.gro_batches, "{io:?}");
+            // Batching is the rule and not the exception.
+            assert!(io.datagrams_sent > 2 * io.sends, "{io:?}");
+        }
+        assert_eq!((io.send_errors, io.recv_errors), (0, 0));
+    }
+    let stats = pair.near.stats().await;
+    println!("{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_does_not_read_holds_the_writer_and_then_gets_everything() {
+    let pair = pair().await;
+    let mut send = pair.near.open_uni(test_options()).await.unwrap();
+    let body = pattern(1 << 20);
+    let mut taken = 0_u64;
+    // Far more than all queues hold: the writer is held at some point.
+    let block = Bytes::from(body.clone());
+    while tokio::time::timeout(Duration::from_millis(500), send.write_bytes(block.clone()))
+        .await
+        .is_ok_and(|written| written.is_ok())
+    {
+        taken += block.len() as u64;
+        assert!(taken < 300 << 20, "nothing holds the writer");
+    }
+    println!("held after {taken} bytes");
+    send.finish().unwrap();
+    let mut recv = soon("a stream", pair.far.accept_uni()).await.unwrap();
+    let mut got = 0_u64;
+    let read = async {
+        while let Some(chunk) = recv.read_chunk(usize::MAX).await.unwrap() {
+            let at = (got % body.len() as u64) as usize;
+            let first = chunk.len().min(body.len() - at);
+            assert!(chunk[..first] == body[at..at + first], "wrong bytes at {got}");
+            got += chunk.len() as u64;
+        }
+    };
+    within(Duration::from_secs(60), "the body", read).await;
+    assert_eq!(got, taken);
+}
