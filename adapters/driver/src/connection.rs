@@ -20,7 +20,7 @@ use crate::error::{ConnectError, ConnectionError, DatagramError, MessageError, O
 use crate::hub::{Command, Shared};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
-use crate::wait::{Answer, Reply, Waiters, Wakers, lock, question, until};
+use crate::wait::{Answer, Line, Reply, Waiters, Wakers, lock, question, until};
 
 /// Received datagrams that wait for the application; further ones wait in the core, which drops.
 pub(crate) const DATAGRAM_INBOX: usize = 64;
@@ -56,9 +56,10 @@ pub(crate) struct ConnState {
 /// What the driver is to do for the connection.
 #[derive(Default)]
 pub(crate) struct Wishes {
-    pub(crate) opens: VecDeque<OpenRequest>,
+    /// By direction.
+    pub(crate) opens: [Line<OpenOptions, Opened>; 2],
     pub(crate) datagrams: VecDeque<Bytes>,
-    pub(crate) messages: VecDeque<(Bytes, Reply<Result<(), MessageError>>)>,
+    pub(crate) messages: Line<Bytes, Result<(), MessageError>>,
     pub(crate) questions: Vec<Question>,
     pub(crate) close: Option<CloseRequest>,
 }
@@ -84,11 +85,8 @@ pub(crate) struct Waiting {
     pub(crate) end: Waiters,
 }
 
-pub(crate) struct OpenRequest {
-    pub(crate) dir: Dir,
-    pub(crate) options: OpenOptions,
-    pub(crate) reply: Reply<Result<(SendHalf, Option<RecvHalf>), OpenError>>,
-}
+/// The halves of a stream that was opened, or why it was not.
+pub(crate) type Opened = Result<(SendHalf, Option<RecvHalf>), OpenError>;
 
 pub(crate) enum Question {
     Stats(Reply<ConnectionStats>),
@@ -291,7 +289,9 @@ impl Connection {
             if let Some(error) = state.error() {
                 return Err(error.into());
             }
-            state.wishes.opens.push_back(OpenRequest { dir, options, reply });
+            let [bi, uni] = &mut state.wishes.opens;
+            let line = if dir == Dir::Bi { bi } else { uni };
+            line.push(options, reply);
         }
         self.shared().mark();
         let (send, recv) = answer.await.ok_or_else(|| self.over())??;
@@ -402,7 +402,7 @@ impl Connection {
             if let Some(error) = state.error() {
                 return Err(error.into());
             }
-            state.wishes.messages.push_back((message, reply));
+            state.wishes.messages.push(message, reply);
         }
         self.shared().mark();
         answer.await.ok_or_else(|| self.over())?

@@ -166,8 +166,8 @@ impl Incoming {
         self.remote
     }
 
-    /// Lets them in. What is returned resolves when the handshake is confirmed: wait for it in a task
-    /// of its own, so that a slow peer holds nobody up.
+    /// Lets them in. What is returned resolves when the handshake is confirmed: wait for it in a
+    /// task of its own, so that a slow peer holds nobody up.
     pub fn accept(mut self) -> Connecting {
         let connection = ConnShared::new(self.shared.clone(), self.remote, Some(self.peer));
         if let Some(incoming) = self.incoming.take() {

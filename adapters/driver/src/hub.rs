@@ -2,9 +2,9 @@
 //!
 //! The driver owns the core; a handle owns nothing but shared state with a small lock of its own: a
 //! stream half, a connection, the endpoint. To have something done, a handle writes its wish into
-//! that state and puts the object on the list of work. An object is on the list at most once, so the
-//! list is as bounded as the number of handles, and nobody ever waits to get on it. The driver takes
-//! the whole list in one step, and is woken only if it sleeps.
+//! that state and puts the object on the list of work. An object is on the list at most once, so
+//! the list is as bounded as the number of handles, and nobody ever waits to get on it. The driver
+//! takes the whole list in one step, and is woken only if it sleeps.
 //!
 //! ```text
 //!   handle ── wish ──► [state of a stream] ── once ──► [work] ── all at once ──► driver ──► core

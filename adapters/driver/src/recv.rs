@@ -1,8 +1,8 @@
 //! The receiving half of a stream, between the driver and its reader.
 //!
-//! The driver hands over whatever the core can give, without waiting: the peer cannot send more than
-//! its credit, and bytes keep their credit until the reader has them. The reader takes all that is
-//! there in one step and reads on without a lock; it says what it read in batches.
+//! The driver hands over whatever the core can give, without waiting: the peer cannot send more
+//! than its credit, and bytes keep their credit until the reader has them. The reader takes all
+//! that is there in one step and reads on without a lock; it says what it read in batches.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

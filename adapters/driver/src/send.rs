@@ -246,7 +246,8 @@ impl SendHalf {
         Poll::Ready(Ok(()))
     }
 
-    /// Marks the end of the stream; what was written is still delivered. Saying it twice is nothing.
+    /// Marks the end of the stream; what was written is still delivered. Saying it twice is
+    /// nothing.
     ///
     /// # Errors
     /// The stream or its connection is over before its end was said.

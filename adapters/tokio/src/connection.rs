@@ -34,8 +34,8 @@ impl Connection {
         self.inner.remote()
     }
 
-    /// Opens a stream that both ends write to; waits while the peer allows no more. The peer hears of
-    /// it at once, with the first bytes.
+    /// Opens a stream that both ends write to; waits while the peer allows no more. The peer hears
+    /// of it at once, with the first bytes.
     ///
     /// Cancel-safe: a stream that was opened for a future that is gone is given up.
     ///
@@ -128,7 +128,8 @@ impl Connection {
 
     /// Sends a whole message, reliably. Resolves when it was taken for sending.
     ///
-    /// Cancel-safe in this sense: dropped before it is ready, the message is sent whole or not at all.
+    /// Cancel-safe in this sense: dropped before it is ready, the message is sent whole or not at
+    /// all.
     ///
     /// # Errors
     /// It is larger than the peer takes, or the connection is over.

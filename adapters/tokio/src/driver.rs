@@ -42,8 +42,8 @@ impl Wire for Port {
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
         let send = || self.io.send(SockRef::from(&self.socket), outgoing);
         match send() {
-            // Only if the socket is full the runtime has to know: asked again under its eyes, so that
-            // it cannot miss the moment when there is room.
+            // Only if the socket is full the runtime has to know: asked again under its eyes, so
+            // that it cannot miss the moment when there is room.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.socket.try_io(Interest::WRITABLE, send)
             }
@@ -80,8 +80,8 @@ impl Driver {
         Self { engine, port: Port { socket, io }, sleep, armed: None }
     }
 
-    /// Sets the timer. `true`: the instant has come already. A timer that fires too early is left as
-    /// it is: one wake-up in vain costs less than setting it after every packet.
+    /// Sets the timer. `true`: the instant has come already. A timer that fires too early is left
+    /// as it is: one wake-up in vain costs less than setting it after every packet.
     fn alarm(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> bool {
         let Some(until) = until else { return false };
         if self.armed.is_none_or(|armed| armed > until) {

@@ -65,8 +65,8 @@ impl Endpoint {
         self.inner.local_addr()
     }
 
-    /// Addresses under which others may dial: for a wildcard those of the machine's interfaces, with
-    /// loopback last.
+    /// Addresses under which others may dial: for a wildcard those of the machine's interfaces,
+    /// with loopback last.
     pub fn dialable_addrs(&self) -> Vec<SocketAddr> {
         self.inner.dialable_addrs()
     }
@@ -84,8 +84,8 @@ impl Endpoint {
         Connecting::dial(self.inner.clone(), to.into())
     }
 
-    /// The next node that wants to connect; `None` once the endpoint is closed or its task has ended.
-    /// Further ones wait, up to 256; beyond that they are refused.
+    /// The next node that wants to connect; `None` once the endpoint is closed or its task has
+    /// ended. Further ones wait, up to 256; beyond that they are refused.
     ///
     /// Cancel-safe.
     pub async fn accept(&self) -> Option<Incoming> {
@@ -125,7 +125,8 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Who it is. A first packet that names our key could be a replay: what is certain is who wrote it.
+    /// Who it is. A first packet that names our key could be a replay: what is certain is who wrote
+    /// it.
     pub fn peer(&self) -> NodeId {
         self.inner.peer()
     }
@@ -135,7 +136,8 @@ impl Incoming {
         self.inner.remote()
     }
 
-    /// Lets it in. Await what is returned in a task of its own, so that a slow peer holds nobody up.
+    /// Lets it in. Await what is returned in a task of its own, so that a slow peer holds nobody
+    /// up.
     pub fn accept(self) -> Connecting {
         Connecting::one(self.inner.accept())
     }

@@ -39,20 +39,21 @@
 //!
 //! # Cancelling
 //!
-//! Every future may be dropped at any point: nothing that was received is lost, nothing is sent twice,
-//! no timer of the protocol is touched. Each method says what dropping means for what it was to send.
+//! Every future may be dropped at any point: nothing that was received is lost, nothing is sent
+//! twice, no timer of the protocol is touched. Each method says what dropping means for what it was
+//! to send.
 //!
 //! # Dropping
 //!
-//! A [`SendStream`] dropped before [`finish`](SendStream::finish) is reset, a [`RecvStream`] dropped
-//! before its end asks the peer to stop. A connection closes, with code 0 and after everything written
-//! was delivered, when its last handle is gone; streams are handles, too. An endpoint accepts nobody
-//! when its last clone is gone; its task ends when its connections have.
+//! A [`SendStream`] dropped before [`finish`](SendStream::finish) is reset, a [`RecvStream`]
+//! dropped before its end asks the peer to stop. A connection closes, with code 0 and after
+//! everything written was delivered, when its last handle is gone; streams are handles, too. An
+//! endpoint accepts nobody when its last clone is gone; its task ends when its connections have.
 //!
 //! # Panics
 //!
-//! If the driving task dies (its runtime was shut down), every call that waits or follows fails with
-//! [`ConnectionError::DriverGone`]; nothing hangs.
+//! If the driving task dies (its runtime was shut down), every call that waits or follows fails
+//! with [`ConnectionError::DriverGone`]; nothing hangs.
 
 mod config;
 mod connecting;

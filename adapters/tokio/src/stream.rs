@@ -12,8 +12,8 @@ use aqueduct_driver::{RecvHalf, SendHalf};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is reset
-/// with code 0: the peer must not take half a body for a whole one.
+/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is
+/// reset with code 0: the peer must not take half a body for a whole one.
 #[derive(Debug)]
 pub struct SendStream {
     half: SendHalf,
@@ -39,8 +39,8 @@ impl SendStream {
         poll_fn(|cx| self.half.poll_write_bytes(cx, &mut bytes)).await
     }
 
-    /// Marks the end of the stream, without waiting. What was written is still delivered, also if the
-    /// stream is dropped now.
+    /// Marks the end of the stream, without waiting. What was written is still delivered, also if
+    /// the stream is dropped now.
     ///
     /// # Errors
     /// The peer stopped reading, the stream was reset, or the connection is over.
@@ -71,7 +71,8 @@ impl SendStream {
         poll_fn(|cx| self.half.poll_stopped(cx)).await
     }
 
-    /// Gives the stream up: what was not acknowledged is not sent again, and the peer learns the code.
+    /// Gives the stream up: what was not acknowledged is not sent again, and the peer learns the
+    /// code.
     pub fn reset(&mut self, code: AppCode) {
         self.half.reset(code);
     }
@@ -82,8 +83,8 @@ impl SendStream {
     }
 }
 
-/// `poll_shutdown` is [`finish`](SendStream::finish). Flushing is nothing: what is written is on its
-/// way. Cancel-safe: what a dropped `write` did not report was not taken.
+/// `poll_shutdown` is [`finish`](SendStream::finish). Flushing is nothing: what is written is on
+/// its way. Cancel-safe: what a dropped `write` did not report was not taken.
 impl AsyncWrite for SendStream {
     fn poll_write(
         mut self: Pin<&mut Self>,

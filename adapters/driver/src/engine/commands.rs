@@ -1,21 +1,21 @@
 //! What handles wish, carried out on the core.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::stream;
-use aqueduct_core::wire::id::{AppCode, StreamId};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
 use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
-use crate::error::{ConnectError, MessageError};
+use crate::error::{ConnectError, MessageError, OpenError};
 use crate::hub::Command;
 use crate::recv::RecvShared;
 use crate::send::SendShared;
-use crate::wait::lock;
+use crate::wait::{Wakers, lock};
 
-use super::streams::open;
+use super::streams::dir_index;
 use super::{Engine, Halves, Slot};
 
 impl Engine {
@@ -63,6 +63,7 @@ impl Engine {
             streams: HashMap::new(),
             closing: None,
             open_blocked: [false; 2],
+            over: None,
         };
         if let Some(place) = self.slots.get_mut(handle.index()) {
             debug_assert!(place.is_none(), "the core used a slot twice");
@@ -136,26 +137,31 @@ impl Engine {
 
     /// Opens what waits, as far as the peer allows.
     pub(super) fn open_streams(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
-            return;
-        };
-        let requests = std::mem::take(&mut lock(&slot.shared.state).wishes.opens);
-        if requests.is_empty() {
-            return;
+        for dir in [Dir::Bi, Dir::Uni] {
+            while self.open_next(handle, dir).is_some() {}
         }
-        let mut left = VecDeque::new();
-        for request in requests {
-            if request.reply.is_abandoned() {
-                continue;
+    }
+
+    /// Opens the next stream of a kind. `None`: nobody waits, or must wait on.
+    fn open_next(&mut self, handle: ConnectionHandle, dir: Dir) -> Option<()> {
+        let slot = self.slots.get_mut(handle.index())?.as_mut()?;
+        let at = dir_index(dir);
+        if *slot.open_blocked.get(at)? {
+            return None;
+        }
+        let (options, reply) = lock(&slot.shared.state).wishes.opens.get_mut(at)?.next()?;
+        let mut connection = self.core.connection(handle)?;
+        match connection.open(dir, options.clone()) {
+            Ok(id) => reply.send(Ok(slot.halves_of_ours(id))),
+            Err(stream::OpenError::Blocked | stream::OpenError::NoCredit) => {
+                *slot.open_blocked.get_mut(at)? = true;
+                let mut state = lock(&slot.shared.state);
+                state.wishes.opens.get_mut(at)?.put_back(options, reply);
+                return None;
             }
-            let Some(connection) = self.core.connection(handle) else { continue };
-            left.extend(open(connection, slot, request));
+            Err(error) => reply.send(Err(OpenError::Refused(error))),
         }
-        if !left.is_empty() {
-            let mut state = lock(&slot.shared.state);
-            left.append(&mut state.wishes.opens);
-            state.wishes.opens = left;
-        }
+        Some(())
     }
 
     pub(super) fn send_datagrams(&mut self, handle: ConnectionHandle) {
@@ -163,16 +169,21 @@ impl Engine {
             return;
         };
         let Some(mut connection) = self.core.connection(handle) else { return };
+        let mut datagrams = std::mem::take(&mut lock(&slot.shared.state).wishes.datagrams);
+        let full = datagrams.len() >= DATAGRAM_OUTBOX;
+        for datagram in datagrams.drain(..) {
+            // Too large for a path that has become narrower, or no room: lost and counted there, as
+            // datagrams may be.
+            let _lost = connection.send_datagram(datagram);
+        }
         let max = connection.max_datagram_len();
         slot.shared.update(|state| {
             state.max_datagram = max;
-            let full = state.wishes.datagrams.len() >= DATAGRAM_OUTBOX;
-            for datagram in state.wishes.datagrams.drain(..) {
-                // Too large for a path that has become narrower, or no room: lost and counted there, as
-                // datagrams may be.
-                let _lost = connection.send_datagram(datagram);
+            if state.wishes.datagrams.is_empty() {
+                // Its memory serves again.
+                std::mem::swap(&mut state.wishes.datagrams, &mut datagrams);
             }
-            if full { state.waiting.datagrams_out.take() } else { Default::default() }
+            if full { state.waiting.datagrams_out.take() } else { Wakers::default() }
         });
     }
 
@@ -181,16 +192,15 @@ impl Engine {
             return;
         };
         loop {
-            let next = lock(&slot.shared.state).wishes.messages.pop_front();
+            let next = lock(&slot.shared.state).wishes.messages.next();
             let Some((message, reply)) = next else { return };
-            if reply.is_abandoned() {
-                continue;
-            }
             let Some(mut connection) = self.core.connection(handle) else { return };
             match connection.send_message(message.clone()) {
                 Ok(_) => reply.send(Ok(())),
-                Err(MessageRefusal::Open(stream::OpenError::Blocked)) => {
-                    lock(&slot.shared.state).wishes.messages.push_front((message, reply));
+                Err(MessageRefusal::Open(
+                    stream::OpenError::Blocked | stream::OpenError::NoCredit,
+                )) => {
+                    lock(&slot.shared.state).wishes.messages.put_back(message, reply);
                     return;
                 }
                 Err(error) => reply.send(Err(MessageError::Refused(error))),

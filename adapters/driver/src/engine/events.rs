@@ -102,6 +102,12 @@ impl Engine {
             if let Some(recv) = slot.streams.get(&id).and_then(|halves| halves.recv.clone()) {
                 self.pump_recv(handle, &recv);
             }
+            if let Some(slot) = self.slot(handle)
+                && let Some(error) = &slot.over
+                && let Some(halves) = slot.streams.remove(&id)
+            {
+                halves.end(error);
+            }
             let refused = shared.arrived(send, recv);
             // Outside of the lock: nobody is left to take it.
             drop(refused);
@@ -114,18 +120,28 @@ impl Engine {
             return;
         };
         let Some(mut connection) = self.core.connection(handle) else { return };
+        let (datagrams, messages) = {
+            let inbox = &lock(&slot.shared.state).inbox;
+            (
+                DATAGRAM_INBOX.saturating_sub(inbox.datagrams.len()),
+                MESSAGE_INBOX.saturating_sub(inbox.messages.len()),
+            )
+        };
+        let datagrams: Vec<_> =
+            std::iter::from_fn(|| connection.recv_datagram()).take(datagrams).collect();
+        let messages: Vec<_> =
+            std::iter::from_fn(|| connection.recv_message()).take(messages).collect();
+        if datagrams.is_empty() && messages.is_empty() {
+            return;
+        }
         slot.shared.update(|state| {
             let mut wakers = Wakers::default();
-            while state.inbox.datagrams.len() < DATAGRAM_INBOX
-                && let Some(datagram) = connection.recv_datagram()
-            {
-                state.inbox.datagrams.push_back(datagram);
+            if !datagrams.is_empty() {
+                state.inbox.datagrams.extend(datagrams);
                 wakers = wakers.and(state.waiting.datagrams_in.take());
             }
-            while state.inbox.messages.len() < MESSAGE_INBOX
-                && let Some(message) = connection.recv_message()
-            {
-                state.inbox.messages.push_back(message);
+            if !messages.is_empty() {
+                state.inbox.messages.extend(messages);
                 wakers = wakers.and(state.waiting.messages.take());
             }
             wakers
@@ -149,6 +165,7 @@ impl Engine {
         for (_, halves) in slot.streams.drain() {
             halves.end(&error);
         }
+        slot.over = Some(error);
         slot.shared.end(ConnectError::Failed(reason));
     }
 

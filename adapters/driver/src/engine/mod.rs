@@ -1,8 +1,8 @@
 //! The loop body that every adapter runs: it owns the core.
 //!
-//! One [`Engine::turn`] does, in this order: what handles wish (the list of work), at most one batch
-//! of received messages, then everything the core has to say until it says `Wait`. The adapter only
-//! waits: for the socket, for the deadline, for work ([`Engine::park`]).
+//! One [`Engine::turn`] does, in this order: what handles wish (the list of work), at most one
+//! batch of received messages, then everything the core has to say until it says `Wait`. The
+//! adapter only waits: for the socket, for the deadline, for work ([`Engine::park`]).
 //!
 //! ```text
 //!         ┌────────────── turn ──────────────┐
@@ -12,9 +12,9 @@
 //!                                   └ Transmit ─► socket; full: kept, one per carrier
 //! ```
 //!
-//! A receiving socket that fails again and again is left alone for a while (10 ms, doubling to 1 s):
-//! no failure of the system can make the loop spin, and none ends a connection but the loss of the
-//! socket itself.
+//! A receiving socket that fails again and again is left alone for a while (10 ms, doubling to 1
+//! s): no failure of the system can make the loop spin, and none ends a connection but the loss of
+//! the socket itself.
 
 mod commands;
 mod events;
@@ -129,6 +129,8 @@ struct Slot {
     closing: Option<CloseWhen>,
     /// The peer allowed no more streams of a kind (by [`dir_index`]) when last asked.
     open_blocked: [bool; 2],
+    /// It has ended: streams that are found only now end as soon as they were read.
+    over: Option<ConnectionError>,
 }
 
 #[derive(Default)]

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use aqueduct_core::endpoint::{ConnectionHandle, ConnectionRef};
+use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::stream;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
-use crate::connection::OpenRequest;
-use crate::error::{ConnectionError, OpenError, ReadError};
+use crate::error::{ConnectionError, ReadError};
 use crate::recv::{RecvEnd, RecvHalf, RecvShared};
 use crate::send::{SendEnd, SendHalf, SendShared, SendWork};
 
@@ -36,7 +35,7 @@ impl Halves {
 
 impl Slot {
     /// The halves of a stream that this side opened.
-    fn halves_of_ours(&mut self, id: StreamId) -> (SendHalf, Option<RecvHalf>) {
+    pub(super) fn halves_of_ours(&mut self, id: StreamId) -> (SendHalf, Option<RecvHalf>) {
         let send = SendShared::new(self.shared.clone(), id);
         let recv = match id.dir() {
             Dir::Bi => Some(RecvShared::new(self.shared.clone(), id, None)),
@@ -59,32 +58,6 @@ impl Slot {
         };
         self.streams.insert(id, Halves { send: send.clone(), recv: Some(recv.clone()) });
         (send.map(SendHalf::new), RecvHalf::new(recv))
-    }
-}
-
-/// Opens one stream; gives the request back if the peer allows no more.
-pub(super) fn open(
-    mut connection: ConnectionRef<'_>,
-    slot: &mut Slot,
-    request: OpenRequest,
-) -> Option<OpenRequest> {
-    let blocked = slot.open_blocked.get_mut(dir_index(request.dir))?;
-    if *blocked {
-        return Some(request);
-    }
-    match connection.open(request.dir, request.options.clone()) {
-        Ok(id) => {
-            request.reply.send(Ok(slot.halves_of_ours(id)));
-            None
-        }
-        Err(stream::OpenError::Blocked | stream::OpenError::NoCredit) => {
-            *blocked = true;
-            Some(request)
-        }
-        Err(error) => {
-            request.reply.send(Err(OpenError::Refused(error)));
-            None
-        }
     }
 }
 

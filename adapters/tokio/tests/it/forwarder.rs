@@ -21,6 +21,8 @@ struct State {
     rebind: Notify,
     silent: AtomicBool,
     forwarded: AtomicU64,
+    /// One of so many datagrams is lost; 0: none.
+    lose_one_in: AtomicU64,
 }
 
 impl Forwarder {
@@ -43,6 +45,11 @@ impl Forwarder {
         self.state.silent.store(true, Ordering::Relaxed);
     }
 
+    /// Loses one of `count` datagrams each way from now on.
+    pub(crate) fn lose_one_in(&self, count: u64) {
+        self.state.lose_one_in.store(count, Ordering::Relaxed);
+    }
+
     pub(crate) fn forwarded(&self) -> u64 {
         self.state.forwarded.load(Ordering::Relaxed)
     }
@@ -59,7 +66,10 @@ async fn forward(front: UdpSocket, server: SocketAddr, state: Arc<State>) {
     let mut client = None;
     let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
-        let silent = state.silent.load(Ordering::Relaxed);
+        let count = state.forwarded.fetch_add(1, Ordering::Relaxed);
+        let lost = state.lose_one_in.load(Ordering::Relaxed);
+        let silent = state.silent.load(Ordering::Relaxed)
+            || (lost > 0 && count.wrapping_mul(0x9e37_79b9) >> 7 & 0xffff < 0x10000 / lost);
         tokio::select! {
             () = state.rebind.notified() => back = UdpSocket::bind(loopback()).await.unwrap(),
             Ok((len, from)) = front.recv_from(&mut up) => {
@@ -74,6 +84,5 @@ async fn forward(front: UdpSocket, server: SocketAddr, state: Arc<State>) {
                 }
             }
         }
-        state.forwarded.fetch_add(1, Ordering::Relaxed);
     }
 }

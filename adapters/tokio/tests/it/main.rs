@@ -16,4 +16,5 @@ mod harness;
 mod mobile;
 mod packets;
 mod socket;
+mod spin;
 mod transfer;

@@ -1,9 +1,17 @@
 //! Sockets that fail: nothing that passes ends a connection, everything is counted.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aqueduct_driver::fault::{Call, Faults, FaultyIo};
-use aqueduct_tokio::{CloseReason, Config, Endpoint, SocketConfig, generate_key};
+use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
+use aqueduct_tokio::{
+    CloseReason, Config, ConnectError, ConnectionError, Endpoint, ReadError, SocketConfig,
+    WriteError, generate_key,
+};
+use socket2::SockRef;
 
 use crate::harness::*;
 use crate::transfer::transfer;
@@ -50,8 +58,8 @@ async fn a_full_socket_holds_one_transmit_and_goes_on() {
     let faults = Faults::new();
     let pair = pair_of(faulty(&faults), endpoint()).await;
     for _ in 0..20 {
-        // The second comes when the runtime is asked whether the socket is full. It never says that it
-        // is not, since the kernel knows nothing of this.
+        // The second comes when the runtime is asked whether the socket is full. It never says that
+        // it is not, since the kernel knows nothing of this.
         faults.plan(Call::Send, libc::EAGAIN, 2);
         transfer(pair.near.clone(), pair.far.clone(), 1 << 20).await;
     }
@@ -119,6 +127,75 @@ async fn a_socket_that_is_gone_ends_its_connections_with_that_cause() {
     assert_eq!(soon("the end", pair.near.closed()).await, CloseReason::CarrierLost);
     let error = pair.near.open_uni(test_options()).await.unwrap_err();
     println!("{error}");
+}
+
+/// A system call that panics: the worst that can happen to a driver.
+#[derive(Debug)]
+struct Panicking(UdpIo, Arc<AtomicBool>);
+
+impl SocketIo for Panicking {
+    fn recv(&self, socket: SockRef<'_>, batch: &mut RecvBatch) -> io::Result<usize> {
+        self.0.recv(socket, batch)
+    }
+
+    fn send(&self, socket: SockRef<'_>, outgoing: &Outgoing<'_>) -> io::Result<()> {
+        assert!(!self.1.load(Ordering::Relaxed), "this panic is part of the test");
+        self.0.send(socket, outgoing)
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.0.max_gso_segments()
+    }
+
+    fn gro_segments(&self) -> usize {
+        self.0.gro_segments()
+    }
+}
+
+#[tokio::test]
+async fn a_driver_that_panics_wakes_everybody() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let config = Config::new(generate_key().unwrap()).with_socket_io({
+        let armed = armed.clone();
+        move |io| Panicking(io, armed.clone())
+    });
+    let pair = pair_of(config.bind(loopback()).unwrap(), endpoint()).await;
+    let (mut send, mut recv) = pair.near.open_bi(test_options()).await.unwrap();
+    let waits = async {
+        tokio::join!(
+            recv.read_chunk(10),
+            pair.near.accept_uni(),
+            pair.near.read_datagram(),
+            pair.near.recv_message(),
+            pair.near.closed(),
+            pair.client.accept(),
+        )
+    };
+    let (panics, waits) = tokio::join!(
+        async {
+            armed.store(true, Ordering::Relaxed);
+            send.write_bytes(pattern(100).into()).await
+        },
+        soon("everybody", waits)
+    );
+    panics.unwrap();
+    let gone = ConnectionError::DriverGone;
+    assert_eq!(waits.0.unwrap_err(), ReadError::Connection(gone.clone()));
+    assert_eq!(waits.1.unwrap_err(), gone);
+    assert_eq!(waits.2.unwrap_err(), gone);
+    assert_eq!(waits.3.unwrap_err(), gone);
+    assert_eq!(waits.4, CloseReason::CarrierLost);
+    assert!(waits.5.is_none());
+    // And what comes later does not hang either.
+    let error = send.write_bytes(pattern(100).into()).await.unwrap_err();
+    assert_eq!(error, WriteError::Connection(gone.clone()));
+    assert_eq!(send.delivered().await.unwrap_err(), WriteError::Connection(gone.clone()));
+    assert_eq!(pair.near.open_uni(test_options()).await.unwrap_err(), gone.clone().into());
+    assert_eq!(pair.near.send_message(pattern(1).into()).await.unwrap_err(), gone.into());
+    let to = (pair.server.node_id(), pair.server.local_addr());
+    assert_eq!(pair.client.connect(to).await.unwrap_err(), ConnectError::EndpointClosed);
+    soon("idle", pair.client.wait_idle()).await;
+    let _zeros = soon("counters", pair.near.stats()).await;
 }
 
 #[tokio::test]
