@@ -1,8 +1,12 @@
 //! Aqueduct's harness: endpoints on a virtual network, in virtual time, from one seed.
 //!
 //! Time jumps exactly to the next thing that happens: a datagram's arrival, or the instant that an
-//! endpoint named. The same seed gives the same run, byte for byte; [`net::Net::fingerprint`] says so.
+//! endpoint named. The same seed gives the same run, byte for byte; [`net::Net::fingerprint`] says
+//! so.
 
+pub mod app;
+pub mod guard;
 pub mod link;
 pub mod net;
+pub mod raw;
 pub mod transfer;

@@ -1,6 +1,6 @@
 //! Hosts with endpoints, and the datagrams between them.
 
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{CarrierId, Ecn};
 
+use crate::guard::Guard;
 use crate::link::{Link, LinkConfig};
 
-/// The one UDP socket of a simulated host.
+/// The first UDP socket of a simulated host.
 pub const UDP: CarrierId = CarrierId(0);
 
 /// A host's number: the order in which it was added.
@@ -36,8 +37,14 @@ pub enum Admission {
 pub struct Host {
     /// The machine under test.
     pub endpoint: Endpoint,
-    /// Where it is.
+    /// Where its first socket is.
     pub addr: SocketAddr,
+    /// Its other sockets.
+    pub sockets: BTreeMap<CarrierId, SocketAddr>,
+    /// Sockets that take no bytes for now.
+    blocked: BTreeSet<CarrierId>,
+    /// Suspended: hears nothing and is not woken.
+    asleep: bool,
     /// News that the test has not looked at.
     pub events: VecDeque<Event>,
     /// Offers that wait, with [`Admission::Hold`].
@@ -92,6 +99,8 @@ pub struct Net {
     pub recording: Option<Vec<Recorded>>,
     /// Called for every datagram that reaches a host.
     pub tap: Option<Tap>,
+    /// Watches that nobody is flooded.
+    pub guard: Guard,
     links: BTreeMap<(SocketAddr, SocketAddr), Link>,
     default_link: LinkConfig,
     flying: BinaryHeap<Flying>,
@@ -109,6 +118,7 @@ impl Net {
             hosts: Vec::new(),
             recording: None,
             tap: None,
+            guard: Guard::default(),
             links: BTreeMap::new(),
             default_link: link,
             flying: BinaryHeap::new(),
@@ -129,6 +139,9 @@ impl Net {
         self.hosts.push(Host {
             endpoint,
             addr: SocketAddr::new(ip, 4433),
+            sockets: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            asleep: false,
             events: VecDeque::new(),
             incoming: VecDeque::new(),
             accepted: Vec::new(),
@@ -157,6 +170,7 @@ impl Net {
     /// Begins a connection to a given address.
     pub fn connect_to(&mut self, from: HostId, addr: PeerAddr) -> ConnectionHandle {
         let now = self.now;
+        self.guard.on_dialed(from, addr.remote);
         self.host(from).endpoint.connect(addr, now).expect("room for a connection")
     }
 
@@ -172,9 +186,68 @@ impl Net {
         self.link(b, a).config = config;
     }
 
-    /// From now on a host sends from another port and hears that port only, as behind a forgetful NAT.
+    /// From now on a host sends from another port and hears that port only, as behind a forgetful
+    /// NAT.
     pub fn rebind(&mut self, id: HostId, port: u16) {
         self.host(id).addr.set_port(port);
+    }
+
+    /// From now on a host is elsewhere, with its first socket, and does not know it.
+    pub fn move_to(&mut self, id: HostId, addr: SocketAddr) {
+        self.host(id).addr = addr;
+    }
+
+    /// Gives a host another socket.
+    pub fn open_socket(
+        &mut self,
+        id: HostId,
+        carrier: CarrierId,
+        addr: SocketAddr,
+        kind: CarrierKind,
+    ) {
+        let now = self.now;
+        let host = self.host(id);
+        host.sockets.insert(carrier, addr);
+        host.endpoint.carrier_opened(carrier, kind, now);
+    }
+
+    /// A socket of a host fails for good.
+    pub fn close_socket(&mut self, id: HostId, carrier: CarrierId) {
+        let now = self.now;
+        let host = self.host(id);
+        host.sockets.remove(&carrier);
+        host.endpoint.carrier_closed(carrier, now);
+    }
+
+    /// A socket of a host takes no bytes (`true`), or takes them again.
+    pub fn block(&mut self, id: HostId, carrier: CarrierId, blocked: bool) {
+        let now = self.now;
+        let host = self.host(id);
+        if blocked {
+            host.blocked.insert(carrier);
+            host.endpoint.carrier_blocked(carrier, now);
+        } else {
+            host.blocked.remove(&carrier);
+            host.endpoint.carrier_writable(carrier, now);
+        }
+    }
+
+    /// Suspends a host, or wakes it: what was sent to it meanwhile is lost.
+    pub fn sleep(&mut self, id: HostId, asleep: bool) {
+        self.host(id).asleep = asleep;
+    }
+
+    /// The host's process is killed and started anew: nothing is left of its state.
+    pub fn restart(&mut self, id: HostId, config: EndpointConfig, seed: u64) {
+        let now = self.now;
+        let kind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
+        let host = self.host(id);
+        host.endpoint = Endpoint::new(config, Seed::from_u64(seed));
+        host.endpoint.carrier_opened(UDP, kind, now);
+        host.events.clear();
+        host.incoming.clear();
+        host.accepted.clear();
+        host.wait = None;
     }
 
     /// Puts a datagram onto the network as if `from` had sent it, past any link.
@@ -188,22 +261,29 @@ impl Net {
         *self.hash.finalize().as_bytes()
     }
 
-    /// Polls every host that may have something to say, then lets the next thing happen. `false` when
-    /// nothing is left to happen before `until`; then it is `until`.
+    /// Polls every host that may have something to say; if there is news, that is all. Otherwise
+    /// the next thing happens. `false` when nothing is left to happen before `until`; then it is
+    /// `until`.
     pub fn step(&mut self, until: Instant) -> bool {
+        let mut news = false;
         for index in 0..self.hosts.len() {
-            if self.hosts.get(index).is_some_and(|host| host.dirty) {
-                self.drain(index);
+            if self.hosts.get(index).is_some_and(|host| host.dirty && !host.asleep) {
+                news |= self.drain(index);
             }
         }
+        if news {
+            return true;
+        }
         let arrival = self.flying.peek().map(|flying| flying.at.0.0);
-        let wake = self.hosts.iter().filter_map(|host| host.wait).min();
+        let awake = self.hosts.iter().filter(|host| !host.asleep);
+        let wake = awake.filter_map(|host| host.wait).min();
         let next = [arrival, wake].into_iter().flatten().min().filter(|next| *next <= until);
         let Some(next) = next else {
             self.now = self.now.max(until);
             return false;
         };
-        assert!(next >= self.now, "time went backwards");
+        // A host that slept finds its deadlines passed.
+        let next = next.max(self.now);
         self.now = next;
         while self.flying.peek().is_some_and(|flying| flying.at.0.0 <= next) {
             let flying = self.flying.pop().expect("one was there");
@@ -228,13 +308,18 @@ impl Net {
         }
     }
 
-    fn drain(&mut self, index: usize) {
+    /// Polls a host until it wants to wait. Returns whether it had news.
+    fn drain(&mut self, index: usize) -> bool {
+        let mut news = false;
         let mut buf = std::mem::take(&mut self.buf);
         loop {
             let now = self.now;
             let Some(host) = self.hosts.get_mut(index) else { break };
             match host.endpoint.poll(&mut buf, now) {
-                Output::Event(event) => host.events.push_back(event),
+                Output::Event(event) => {
+                    news = true;
+                    host.events.push_back(event);
+                }
                 Output::Incoming(incoming) => match host.admission {
                     Admission::Accept => {
                         let handle = host.endpoint.accept(incoming, now);
@@ -253,16 +338,20 @@ impl Net {
             }
         }
         self.buf = buf;
+        news
     }
 
     fn transmit(&mut self, index: usize, to: Transmit, bytes: &[u8]) {
         let Some(host) = self.hosts.get_mut(index) else { return };
-        let from = host.addr;
         assert!(!bytes.is_empty(), "an empty transmit");
+        assert!(!host.blocked.contains(&to.carrier), "a transmit for a blocked socket");
+        let first = (to.carrier == UDP).then_some(host.addr);
+        let from = host.sockets.get(&to.carrier).copied().or(first).expect("an open socket");
         let segments: Vec<&[u8]> = bytes.chunks(to.segment.unwrap_or(bytes.len())).collect();
         host.sent += segments.len() as u64;
         for segment in segments {
             self.record(from, to.remote, segment);
+            self.guard.on_sent(HostId(index), to.remote, segment.len());
             let len = segment.len();
             let now = self.now;
             let mut rng = self.rng.clone();
@@ -303,8 +392,14 @@ impl Net {
     fn deliver(&mut self, flying: Flying) {
         let Flying { from, to, ecn, mut bytes, .. } = flying;
         let now = self.now;
+        let sender = self.hosts.iter().position(|host| host.carrier_at(from).is_some());
         // A rebound host no longer hears its old address.
-        let Some(host) = self.hosts.iter_mut().find(|host| host.addr == to) else { return };
+        let found = self.hosts.iter().position(|host| host.carrier_at(to).is_some());
+        let Some(index) = found else { return };
+        let Some(host) = self.hosts.get_mut(index).filter(|host| !host.asleep) else { return };
+        let carrier = host.carrier_at(to).unwrap_or(UDP);
+        let sender = sender.map(|sender| (HostId(sender), to));
+        self.guard.on_delivered(HostId(index), from, bytes.len(), sender);
         let ecn = match ecn {
             Some(1) => Some(Ecn::Ect1),
             Some(2) => Some(Ecn::Ect0),
@@ -315,9 +410,16 @@ impl Net {
             tap(&host.endpoint, &Recorded { at: now, from, to, bytes: bytes.clone() });
         }
         let bytes = bytes.as_mut_slice();
-        let datagram =
-            Datagram { carrier: UDP, remote: from, local: None, ecn, segment: None, bytes };
+        let datagram = Datagram { carrier, remote: from, local: None, ecn, segment: None, bytes };
         host.endpoint.handle_datagram(datagram, now);
         host.dirty = true;
+    }
+}
+
+impl Host {
+    /// Which socket is at an address.
+    fn carrier_at(&self, addr: SocketAddr) -> Option<CarrierId> {
+        let other = || self.sockets.iter().find(|(_, at)| **at == addr).map(|(id, _)| *id);
+        if self.addr == addr { Some(UDP) } else { other() }
     }
 }

@@ -203,8 +203,9 @@ impl Connection {
 
     /// The next piece of news.
     pub(crate) fn next_event(&mut self) -> Option<EventKind> {
-        self.gather();
-        let event = self.events.pop();
+        // What arrived before the end is told before the end.
+        let event = if self.events.ends() { self.stream_news() } else { None };
+        let event = event.or_else(|| self.events.pop()).or_else(|| self.stream_news());
         if self.quiet { None } else { event }
     }
 
@@ -213,42 +214,39 @@ impl Connection {
         !self.events.is_empty() || self.is_drained()
     }
 
-    /// Moves the streams' news among ours; what concerns messages is dealt with here.
-    fn gather(&mut self) {
-        while self.events.is_empty() {
-            let Some(event) = self.streams.poll_event() else { return };
-            let kind = match event {
+    /// The streams' next piece of news; what concerns messages is dealt with here.
+    fn stream_news(&mut self) -> Option<EventKind> {
+        loop {
+            match self.streams.poll_event()? {
                 StreamEvent::Incoming => {
-                    self.sort_incoming();
-                    continue;
+                    if self.sort_incoming() {
+                        return Some(EventKind::StreamAvailable);
+                    }
                 }
-                StreamEvent::Readable(id) if self.is_message(id) => continue,
+                StreamEvent::Readable(id) if self.is_message(id) => {}
                 StreamEvent::Writable(id) | StreamEvent::Stopped { id, .. }
                     if self.is_message(id) =>
                 {
                     self.continue_message(id);
-                    continue;
                 }
-                StreamEvent::Readable(id) => EventKind::Readable(id),
-                StreamEvent::Writable(id) => EventKind::Writable(id),
-                StreamEvent::Stopped { id, .. } => EventKind::Stopped(id),
-                StreamEvent::Delivered(id) => EventKind::Delivered(id),
-                StreamEvent::Available(dir) => EventKind::Openable(dir),
-            };
-            self.events.push(kind);
+                StreamEvent::Readable(id) => return Some(EventKind::Readable(id)),
+                StreamEvent::Writable(id) => return Some(EventKind::Writable(id)),
+                StreamEvent::Stopped { id, .. } => return Some(EventKind::Stopped(id)),
+                StreamEvent::Delivered(id) => return Some(EventKind::Delivered(id)),
+                StreamEvent::Available(dir) => return Some(EventKind::Openable(dir)),
+            }
         }
     }
 
-    fn sort_incoming(&mut self) {
+    /// Takes in what the peer opened. Returns whether anything is there for the application.
+    fn sort_incoming(&mut self) -> bool {
         let before = self.inbound.len();
         while let Some(id) = self.streams.accept() {
             if !self.is_message(id) {
                 self.inbound.push_back(id);
             }
         }
-        if self.inbound.len() > before {
-            self.events.push(EventKind::StreamAvailable);
-        }
+        self.inbound.len() > before
     }
 
     /// Whether nothing is left of it.

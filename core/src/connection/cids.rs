@@ -208,3 +208,7 @@ impl RemoteCids {
         self.known.iter().map(|known| &known.token)
     }
 }
+
+#[cfg(test)]
+#[path = "cids_tests.rs"]
+mod tests;

@@ -97,6 +97,7 @@ impl Connection {
             keys,
             peer: established.peer,
             cids: RemoteCids::new(established.peer_cid, token, PathId(0)),
+            first_cid: established.peer_cid,
             confirmation,
             handshake_hash: established.handshake_hash,
             initiator_ephemeral: established.initiator_ephemeral,
@@ -137,6 +138,7 @@ impl Connection {
     /// A handshake packet for this connection. Returns whether it was one that mattered.
     pub(crate) fn on_handshake(&mut self, packet: &mut [u8], rng: &mut Rng, now: Instant) -> bool {
         match &mut self.lifecycle {
+            Lifecycle::Connecting(connecting) if connecting.rests(now) => false,
             Lifecycle::Connecting(connecting) => {
                 let Some(initiator) = connecting.take() else { return false };
                 let step = initiator.on_packet(packet);

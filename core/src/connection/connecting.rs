@@ -73,15 +73,21 @@ impl Connecting {
         self.initiator = Some(initiator);
     }
 
-    /// The peer's attempt is answered; ours rests.
+    /// The peer's attempt is answered; ours rests, once, however many questions come.
     pub(crate) fn on_answered(&mut self, answered: Answered, now: Instant) {
         self.answered = Some(Box::new(answered));
-        self.rests_until = Some(now + REST);
+        self.rests_until.get_or_insert(now + REST);
+    }
+
+    /// Whether the own attempt rests for the peer's. It is not finished either then: an answer to
+    /// it was sent before the peer began, and would leave the peer with a connection too many.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| until > now)
     }
 
     /// Whether the question is to be sent now.
     pub(crate) fn due(&self, now: Instant) -> bool {
-        self.resend.due(now) && self.rests_until.is_none_or(|until| until <= now)
+        self.resend.due(now) && !self.rests(now)
     }
 
     /// The next thing to do.

@@ -30,7 +30,7 @@ impl Connection {
                 Confirmation::Awaiting { until, .. } => Some(*until),
                 Confirmation::Repeating { resend, .. } => Some(resend.deadline()),
             },
-            Lifecycle::Closing(_, closing) => Some(closing.until),
+            Lifecycle::Closing(_, closing) => Some(closing.deadline()),
             Lifecycle::Draining { until } => Some(*until),
             Lifecycle::Drained => None,
         };
@@ -58,13 +58,14 @@ impl Connection {
 
     /// Fires what is due, in the order of the parts below.
     pub(crate) fn on_deadline(&mut self, budget: &mut Budget, now: Instant) {
-        match &self.lifecycle {
+        match &mut self.lifecycle {
             Lifecycle::Connecting(connecting) if connecting.resend.given_up(now) => {
                 let waited = self.config.handshake_timeout;
                 self.end_now(CloseReason::HandshakeTimeout(waited));
             }
             Lifecycle::Open(_) => self.on_open_deadline(budget, now),
             Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
+            Lifecycle::Closing(_, closing) => closing.on_deadline(now),
             Lifecycle::Draining { until } if *until <= now => self.finish(),
             _ => {}
         }

@@ -11,10 +11,7 @@ use crate::wire::id::AppCode;
 
 use super::Connection;
 use super::event::EventKind;
-use super::lifecycle::{Closing, Lifecycle};
-
-/// Probe time-outs for which an ended connection still hears late packets (RFC 9000 section 10.2).
-const LATE_PTOS: u32 = 3;
+use super::lifecycle::{Closing, LATE_PTOS, Lifecycle};
 
 /// A close that waits until what was written is delivered.
 #[derive(Clone, Debug)]
@@ -35,10 +32,11 @@ impl Connection {
 
     /// Ends, and says why.
     pub(super) fn end(&mut self, code: CloseCode, said: &[u8], reason: CloseReason, now: Instant) {
-        let until = now + self.paths.active().pto() * LATE_PTOS;
+        let pto = self.paths.active().pto();
         match mem::replace(&mut self.lifecycle, Lifecycle::Drained) {
             Lifecycle::Open(session) => {
-                self.lifecycle = Lifecycle::Closing(session, Closing::new(code, cut(said), until));
+                self.lifecycle =
+                    Lifecycle::Closing(session, Closing::new(code, cut(said), pto, now));
                 self.on_end(reason);
             }
             Lifecycle::Connecting(_) => self.end_now(reason),

@@ -64,6 +64,11 @@ impl Events {
         self.queue.pop_front()
     }
 
+    /// Whether the oldest is of the end.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self.queue.front(), Some(EventKind::Closed(_) | EventKind::Drained))
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()

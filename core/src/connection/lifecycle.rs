@@ -17,6 +17,7 @@ use crate::crypto::identity::NodeId;
 use crate::crypto::keys::PacketKeys;
 use crate::time::Instant;
 use crate::wire::frame::CloseCode;
+use crate::wire::id::ConnectionId;
 
 use super::cids::RemoteCids;
 use super::connecting::Connecting;
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) peer: NodeId,
     /// By which ids to address it.
     pub(crate) cids: RemoteCids,
+    /// What the peer called itself in the handshake.
+    pub(crate) first_cid: ConnectionId,
     /// Whether the peer is known to have the keys.
     pub(crate) confirmation: Confirmation,
     /// Channel binding: the handshake's hash, equal on both sides.
@@ -156,19 +159,41 @@ pub(crate) struct Closing {
     pub(crate) until: Instant,
     /// Packets that came meanwhile.
     heard: u32,
+    /// When to say it unasked.
+    next: Option<Instant>,
     /// Whether CLOSE is to be sent (again).
     pub(crate) due: bool,
+    /// Time between repetitions, a third of the whole.
+    pto: Duration,
 }
 
+/// Probe time-outs for which an ended connection still hears late packets (RFC 9000 section 10.2).
+pub(crate) const LATE_PTOS: u32 = 3;
+
 impl Closing {
-    /// CLOSE is due now, and the state ends at `until`.
-    pub(crate) fn new(code: CloseCode, reason: &[u8], until: Instant) -> Self {
-        Self { code, reason: reason.to_vec(), until, heard: 0, due: true }
+    /// CLOSE is due now, again after one and two `pto`, and the state ends after three.
+    pub(crate) fn new(code: CloseCode, reason: &[u8], pto: Duration, now: Instant) -> Self {
+        let until = now + pto * LATE_PTOS;
+        let next = Some(now + pto);
+        Self { code, reason: reason.to_vec(), until, heard: 0, next, due: true, pto }
     }
 
     /// Still packets: CLOSE again after the 1st, 2nd, 4th, 8th (spec R-CLOSE-6).
     pub(crate) fn on_packet(&mut self) {
         self.heard = self.heard.saturating_add(1);
         self.due |= self.heard.is_power_of_two();
+    }
+
+    /// The last CLOSE may be lost, and the peer have no reason to speak: it is said again.
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
+        if let Some(at) = self.next.filter(|at| *at <= now) {
+            self.due = true;
+            self.next = Some(at + self.pto).filter(|next| *next < self.until);
+        }
+    }
+
+    /// The next thing to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.next.map_or(self.until, |next| next.min(self.until))
     }
 }

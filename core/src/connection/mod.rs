@@ -54,7 +54,7 @@ use crate::rng::Rng;
 use crate::stream::{PeerLimits, StreamConfig, Streams};
 use crate::time::Instant;
 use crate::wire::frame::SentFrame;
-use crate::wire::id::{CreditTarget, Side, StreamId};
+use crate::wire::id::{ConnectionId, CreditTarget, Side, StreamId};
 
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
@@ -69,7 +69,7 @@ use connecting::Connecting;
 use ending::Farewell;
 use event::Events;
 use idle::Idle;
-use lifecycle::Lifecycle;
+use lifecycle::{Confirmation, Lifecycle};
 use receive::Meter;
 use transmit::Traps;
 
@@ -190,6 +190,18 @@ impl Connection {
     /// Whether a packet addressed by the id with this index is for a live id.
     pub(crate) fn accepts(&self, index: u8) -> bool {
         self.cids.accepts(index)
+    }
+
+    /// Whether we answered and the peer has not shown yet that it has the keys.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        matches!(&self.lifecycle, Lifecycle::Open(session)
+            if matches!(session.confirmation, Confirmation::Awaiting { .. }))
+    }
+
+    /// Whether this is a connection that we began, and `cid` is what the peer called itself then.
+    pub(crate) fn began_with(&self, cid: ConnectionId) -> bool {
+        self.side == Side::Initiator
+            && self.lifecycle.session().is_some_and(|session| session.first_cid == cid)
     }
 
     /// Whether we began and have no keys yet.

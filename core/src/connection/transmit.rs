@@ -45,7 +45,7 @@ impl Connection {
         carriers: &Carriers,
         now: Instant,
     ) -> Option<Transmit> {
-        match &self.lifecycle {
+        let transmit = match &self.lifecycle {
             Lifecycle::Connecting(_) => self.transmit_question(buf, carriers, now),
             Lifecycle::Open(session) => match session.confirmation {
                 Confirmation::Awaiting { .. } => None,
@@ -54,9 +54,10 @@ impl Connection {
                     .or_else(|| self.transmit_data(buf, carriers, now)),
                 Confirmation::Confirmed => self.transmit_data(buf, carriers, now),
             },
-            Lifecycle::Closing(..) => self.transmit_close(buf, carriers, now),
-            Lifecycle::Draining { .. } | Lifecycle::Drained => None,
-        }
+            Lifecycle::Closing(..) | Lifecycle::Draining { .. } | Lifecycle::Drained => None,
+        };
+        // Having nothing more to send, or no key to send it with, may have been the end.
+        transmit.or_else(|| self.transmit_close(buf, carriers, now))
     }
 
     /// I1 or X1, when it is due.

@@ -10,6 +10,7 @@ use crate::crypto::handshake::{
 use crate::error::{CloseReason, Refusal};
 use crate::path::Source;
 use crate::time::Instant;
+use crate::wire::id::ConnectionId;
 
 use super::incoming::{Offer, Offered};
 use super::slab::SlotKey;
@@ -53,6 +54,7 @@ impl Endpoint {
         };
         self.admit(key, connection, source.remote);
         self.note_ephemeral(key, half_open.ephemeral);
+        self.keep_place(key, half_open.source.remote.ip());
         self.touch(key);
         handle
     }
@@ -62,6 +64,7 @@ impl Endpoint {
         self.advance(now);
         let Offered { key, source, offer, .. } = incoming.0;
         let Some(half_open) = self.take_half_open(key) else { return };
+        self.strangers.on_ended(half_open.source.remote.ip());
         match offer {
             Offer::Known(offer) => {
                 self.budget.close(half_open.share);
@@ -101,6 +104,10 @@ impl Endpoint {
             self.on_duplicate(key, source);
             return;
         }
+        if self.knows_attempt(first.scid(), source) {
+            self.stats.duplicates += 1;
+            return;
+        }
         if !self.may_open(&first, source, now) {
             return;
         }
@@ -115,6 +122,15 @@ impl Endpoint {
             }
             Err(_) => self.stats.handshake_discarded += 1,
         }
+    }
+
+    /// Whether a first packet belongs to a connection that is there: it is one of our own that came
+    /// back (spec R-EP-20), or the peer's late attempt at a connection that ours has become (spec
+    /// R-EP-19). Both are known by the id that the sender calls itself.
+    fn knows_attempt(&self, scid: ConnectionId, source: &Source) -> bool {
+        let ours = self.find(scid).and_then(|(key, _)| self.slots.get(key));
+        matches!(ours, Some(Entry::Connection(_)))
+            || self.members_at(source.remote).any(|(_, member)| member.connection.began_with(scid))
     }
 
     /// Cookie and limits.
@@ -268,20 +284,31 @@ impl Endpoint {
         }
     }
 
-    /// A half-open handshake leaves its slot, which stays set apart, and the strangers' count.
+    /// A half-open handshake leaves its slot, which stays set apart.
     fn take_half_open(&mut self, key: SlotKey) -> Option<HalfOpen> {
         if !matches!(self.slots.get(key), Some(Entry::HalfOpen(_))) {
             return None;
         }
         let Some(Entry::HalfOpen(half_open)) = self.slots.take(key) else { return None };
         self.deadlines.change(key, Some(half_open.until), None);
-        self.strangers.on_ended(half_open.source.remote.ip());
         Some(*half_open)
+    }
+
+    /// What was accepted stays half-open until the peer is confirmed (spec R-EP-13): whoever
+    /// repeats first packets of others must not take more than strangers may.
+    fn keep_place(&mut self, key: SlotKey, address: core::net::IpAddr) {
+        match self.slots.get_mut(key) {
+            Some(Entry::Connection(member)) if member.connection.is_awaiting() => {
+                member.place = Some(address);
+            }
+            _ => self.strangers.on_ended(address),
+        }
     }
 
     /// A half-open handshake is over (spec R-EP-16).
     pub(super) fn forget_half_open(&mut self, key: SlotKey) {
         if let Some(half_open) = self.take_half_open(key) {
+            self.strangers.on_ended(half_open.source.remote.ip());
             self.strangers.forget(&half_open.ephemeral);
             self.budget.close(half_open.share);
             self.slots.release(key);

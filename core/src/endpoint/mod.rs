@@ -50,7 +50,7 @@ mod turn;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
@@ -123,6 +123,8 @@ struct Member {
     dialing: Option<NodeId>,
     /// In `Endpoint::by_remote` under this address.
     remote: SocketAddr,
+    /// Holds a place of this address among the half-open handshakes, until the peer is confirmed.
+    place: Option<IpAddr>,
 }
 
 /// All that speaks through one set of sockets.
@@ -169,7 +171,7 @@ impl Endpoint {
             budget: Budget::new(config.memory),
             carriers: Carriers::default(),
             slots: Slab::new(config.slots()),
-            strangers: Strangers::new(cookies, config.retry, config.half_open),
+            strangers: Strangers::new(cookies, &config),
             dialing: BTreeMap::new(),
             by_remote: BTreeSet::new(),
             offers: VecDeque::new(),
@@ -336,6 +338,7 @@ impl Endpoint {
             ephemeral: None,
             dialing: None,
             remote,
+            place: None,
         };
         self.by_remote.insert((remote, key));
         self.slots.put(key, Entry::Connection(Box::new(member)));

@@ -1,5 +1,7 @@
 //! From a datagram to whoever it is for.
 
+use core::net::SocketAddr;
+
 use crate::crypto::reset::is_reset;
 use crate::path::Source;
 use crate::time::Instant;
@@ -7,10 +9,10 @@ use crate::wire::header::{Class, LongHeader, PacketType, classify};
 use crate::wire::id::{ConnectionId, Ecn};
 
 use super::slab::SlotKey;
-use super::{Datagram, Endpoint, Entry};
+use super::{Datagram, Endpoint, Entry, Member};
 
-/// Connections at one address whose reset tokens are compared with a stray's end.
-const MAX_RESET_CANDIDATES: usize = 16;
+/// Connections at one address that a stranger's packet is compared with.
+const MAX_CANDIDATES: usize = 16;
 
 impl Endpoint {
     /// Takes in what a socket received. The bytes are opened in place; afterwards they are
@@ -40,7 +42,7 @@ impl Endpoint {
     }
 
     /// The slot that a connection id names, and the index of the id.
-    fn find(&self, cid: ConnectionId) -> Option<(SlotKey, u8)> {
+    pub(super) fn find(&self, cid: ConnectionId) -> Option<(SlotKey, u8)> {
         let fields = self.codec.decode(cid)?;
         Some((self.slot_of(fields)?, fields.index()))
     }
@@ -110,11 +112,21 @@ impl Endpoint {
 
     /// The connection that a stateless reset means.
     fn reset_target(&self, source: &Source, packet: &[u8]) -> Option<SlotKey> {
-        let from = (source.remote, SlotKey { index: 0, generation: 0 });
-        let there = self.by_remote.range(from..).take_while(|(at, _)| *at == source.remote);
-        there.take(MAX_RESET_CANDIDATES).map(|(_, key)| *key).find(|key| {
-            matches!(self.slots.get(*key), Some(Entry::Connection(member))
-                if is_reset(packet, member.connection.reset_tokens()))
+        self.members_at(source.remote)
+            .find(|(_, member)| is_reset(packet, member.connection.reset_tokens()))
+            .map(|(key, _)| key)
+    }
+
+    /// Connections whose peer is at an address, a bounded number of them.
+    pub(super) fn members_at(
+        &self,
+        remote: SocketAddr,
+    ) -> impl Iterator<Item = (SlotKey, &Member)> {
+        let from = (remote, SlotKey { index: 0, generation: 0 });
+        let there = self.by_remote.range(from..).take_while(move |(at, _)| *at == remote);
+        there.take(MAX_CANDIDATES).filter_map(|(_, key)| match self.slots.get(*key) {
+            Some(Entry::Connection(member)) => Some((*key, &**member)),
+            _ => None,
         })
     }
 }

@@ -10,7 +10,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::config::RetryPolicy;
+use crate::config::{EndpointConfig, RetryPolicy};
 use crate::connection::Transmit;
 use crate::crypto::cookie::{Cookie, CookieKeys, Stranger};
 use crate::crypto::handshake::AwaitX3;
@@ -83,6 +83,8 @@ pub(super) struct Strangers {
     cookies: CookieKeys,
     policy: RetryPolicy,
     limit: u32,
+    /// Half-open handshakes from which on cookies are demanded.
+    crowd: u32,
     half_open: u32,
     by_address: BTreeMap<IpAddr, u16>,
     by_ephemeral: BTreeMap<[u8; 32], SlotKey>,
@@ -103,12 +105,14 @@ pub(super) enum Admission {
 }
 
 impl Strangers {
-    /// None yet, and at most `limit` at a time.
-    pub(super) fn new(cookies: CookieKeys, policy: RetryPolicy, limit: u32) -> Self {
+    /// None yet.
+    pub(super) fn new(cookies: CookieKeys, config: &EndpointConfig) -> Self {
+        let places = config.half_open.min(config.memory.max_connections());
         Self {
             cookies,
-            policy,
-            limit,
+            policy: config.retry,
+            limit: config.half_open,
+            crowd: places.div_ceil(4),
             half_open: 0,
             by_address: BTreeMap::new(),
             by_ephemeral: BTreeMap::new(),
@@ -127,7 +131,7 @@ impl Strangers {
     pub(super) fn admit(&mut self, cookie: &Cookie, who: &Stranger, now: Instant) -> Admission {
         let proven = *cookie != Cookie::NONE && self.cookies.check(cookie, who, now);
         if !proven {
-            let crowded = self.half_open >= self.limit.div_ceil(4);
+            let crowded = self.half_open >= self.crowd;
             let hurried = self.cookieless.count(now) > COOKIELESS_PER_SECOND;
             if self.policy == RetryPolicy::Always || crowded || hurried {
                 return Admission::Retry(self.cookies.make(who, now));

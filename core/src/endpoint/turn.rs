@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::connection::{EventKind, Transmit};
+use crate::crypto::identity::NodeId;
 use crate::time::{Instant, earliest};
 
 use super::slab::SlotKey;
@@ -159,23 +160,35 @@ impl Endpoint {
             self.by_remote.insert((remote, key));
             member.remote = remote;
         }
-        if member.dialing.is_some() && !member.connection.is_connecting() {
-            let dialed = member.dialing.take();
-            dialed.map(|id| self.dialing.remove(&id));
+        if let Some(address) = member.place.take_if(|_| !member.connection.is_awaiting()) {
+            self.strangers.on_ended(address);
+        }
+        if let Some(id) = member.dialing.take_if(|_| !member.connection.is_connecting()) {
+            self.forget_dialing(key, id);
+        }
+    }
+
+    /// The connection in this slot dials no longer; another may dial the same node.
+    fn forget_dialing(&mut self, key: SlotKey, id: NodeId) {
+        if self.dialing.get(&id) == Some(&key) {
+            self.dialing.remove(&id);
         }
     }
 
     /// The connection is over and said so: everything that it had is free.
     fn remove(&mut self, key: SlotKey) {
         let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
-        let Member { connection, deadline, ephemeral, dialing, remote, .. } = *member;
+        let Member { connection, deadline, ephemeral, dialing, remote, place, .. } = *member;
         self.deadlines.change(key, deadline, None);
         self.by_remote.remove(&(remote, key));
         if let Some(ephemeral) = ephemeral {
             self.strangers.forget(&ephemeral);
         }
         if let Some(id) = dialing {
-            self.dialing.remove(&id);
+            self.forget_dialing(key, id);
+        }
+        if let Some(address) = place {
+            self.strangers.on_ended(address);
         }
         self.budget.close(connection.into_share());
     }

@@ -1,0 +1,423 @@
+//! An application on every host: it accepts what comes, checks every byte, and keeps a diary.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aqueduct_core::connection::EventKind;
+use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
+use aqueduct_core::error::CloseReason;
+use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use bytes::Bytes;
+
+use crate::net::{HostId, Net};
+
+/// The byte at `at` of the text number `salt`.
+pub fn byte(salt: u64, at: u64) -> u8 {
+    let mixed = (at ^ salt.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 56) as u8
+}
+
+/// The first `len` bytes of the text number `salt`; no two positions or texts look alike for long.
+pub fn prose(salt: u64, len: usize) -> Bytes {
+    (0..len as u64).map(|at| byte(salt, at)).collect::<Vec<u8>>().into()
+}
+
+/// How an application reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Everything as soon as it is there.
+    #[default]
+    InOrder,
+    /// Whatever arrived first.
+    AsItComes,
+    /// Never.
+    Never,
+}
+
+/// A text on its way out.
+#[derive(Clone, Debug)]
+pub struct Outflow {
+    /// Whose stream.
+    pub connection: ConnectionHandle,
+    /// Which.
+    pub stream: StreamId,
+    rest: Bytes,
+    finish: bool,
+    /// All of it is written, with the end.
+    pub written: bool,
+    /// All of it, with the end, is acknowledged.
+    pub delivered: bool,
+    /// The peer did not want it.
+    pub stopped: bool,
+}
+
+/// A text on its way in.
+#[derive(Clone, Debug)]
+pub struct Inflow {
+    /// Whose stream.
+    pub connection: ConnectionHandle,
+    /// Which.
+    pub stream: StreamId,
+    salt: Option<u64>,
+    /// Bytes read and found right.
+    pub read: u64,
+    /// The end was seen.
+    pub finished: bool,
+    /// The sender gave up, with this code.
+    pub reset: Option<AppCode>,
+}
+
+/// What an application noticed of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct Diary {
+    /// It is there.
+    pub connected: bool,
+    /// Why it ended.
+    pub closed: Option<CloseReason>,
+    /// Nothing is left of it.
+    pub drained: bool,
+    /// Bytes read of all streams when `closed` was noticed.
+    pub read_before_closed: u64,
+    /// Whole messages.
+    pub messages: Vec<Bytes>,
+    /// Datagrams.
+    pub datagrams: Vec<Bytes>,
+    /// Addresses that the peer moved to.
+    pub moves: Vec<SocketAddr>,
+    /// Addresses that the peer says we have.
+    pub observed: Vec<SocketAddr>,
+}
+
+/// The application of one host.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where it runs.
+    pub host: HostId,
+    /// How it reads streams.
+    pub reading: Reading,
+    /// What it writes.
+    pub out: Vec<Outflow>,
+    /// What it reads.
+    pub inn: Vec<Inflow>,
+    diaries: BTreeMap<ConnectionHandle, Diary>,
+}
+
+impl App {
+    /// An application that has done nothing yet.
+    pub fn new(host: HostId) -> Self {
+        let reading = Reading::default();
+        Self { host, reading, out: Vec::new(), inn: Vec::new(), diaries: BTreeMap::new() }
+    }
+
+    /// What it noticed of a connection.
+    pub fn diary(&self, connection: ConnectionHandle) -> Diary {
+        self.diaries.get(&connection).cloned().unwrap_or_default()
+    }
+
+    /// Connections that were there at some time.
+    pub fn connections(&self) -> Vec<ConnectionHandle> {
+        self.diaries.iter().filter(|(_, diary)| diary.connected).map(|(key, _)| *key).collect()
+    }
+
+    /// Opens a stream and writes the text number `salt` to it, to the end.
+    ///
+    /// # Panics
+    /// If no stream can be opened.
+    pub fn write(
+        &mut self,
+        net: &mut Net,
+        connection: ConnectionHandle,
+        dir: Dir,
+        salt: u64,
+        len: usize,
+    ) -> StreamId {
+        let stream = self.begin(net, connection, dir, salt, len);
+        if let Some(flow) = self.out.last_mut() {
+            flow.finish = true;
+            flow.pump(&mut net.host(self.host).endpoint);
+        }
+        stream
+    }
+
+    /// The same without the end.
+    ///
+    /// # Panics
+    /// If no stream can be opened.
+    pub fn begin(
+        &mut self,
+        net: &mut Net,
+        connection: ConnectionHandle,
+        dir: Dir,
+        salt: u64,
+        len: usize,
+    ) -> StreamId {
+        let endpoint = &mut net.host(self.host).endpoint;
+        let mut view = endpoint.connection(connection).expect("a live connection");
+        let stream = view.open(dir, introduction(salt)).expect("a stream");
+        drop(view);
+        self.add_out(net, connection, stream, prose(salt, len), false);
+        stream
+    }
+
+    /// Writes the text number `salt` on a stream that is there, as an answer.
+    pub fn answer(
+        &mut self,
+        net: &mut Net,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        salt: u64,
+        len: usize,
+    ) {
+        self.add_out(net, connection, stream, prose(salt, len), true);
+    }
+
+    fn add_out(
+        &mut self,
+        net: &mut Net,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        rest: Bytes,
+        finish: bool,
+    ) {
+        let (written, delivered, stopped) = (false, false, false);
+        let mut flow = Outflow { connection, stream, rest, finish, written, delivered, stopped };
+        flow.pump(&mut net.host(self.host).endpoint);
+        self.out.push(flow);
+    }
+
+    /// Expects the text number `salt` on a stream that this side opened.
+    pub fn expect(&mut self, connection: ConnectionHandle, stream: StreamId, salt: u64) {
+        self.inn.push(Inflow::new(connection, stream, Some(salt)));
+    }
+
+    /// Takes the news and acts on them.
+    pub fn turn(&mut self, net: &mut Net) {
+        if net.hosts.get(self.host.0).is_some_and(|host| host.events.is_empty()) {
+            return;
+        }
+        let host = net.host(self.host);
+        let news: Vec<_> = host.events.drain(..).collect();
+        for event in news {
+            self.on_event(&mut host.endpoint, event.connection, event.kind);
+        }
+    }
+
+    fn on_event(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, kind: EventKind) {
+        let read = self.read_of(connection);
+        let diary = self.diaries.entry(connection).or_default();
+        assert!(!diary.drained, "news of a connection that is drained: {kind:?}");
+        match kind {
+            EventKind::Connected => {
+                assert!(!std::mem::replace(&mut diary.connected, true), "connected twice");
+            }
+            EventKind::Closed(reason) => {
+                diary.read_before_closed = read;
+                let before = diary.closed.replace(reason);
+                assert_eq!(before, None, "closed twice");
+            }
+            EventKind::Drained => {
+                assert!(diary.closed.is_some(), "drained without a cause");
+                diary.drained = true;
+            }
+            EventKind::PathChanged { remote } => diary.moves.push(remote),
+            EventKind::AddressObserved(addr) => diary.observed.push(addr),
+            EventKind::MessageReceived => {
+                if let Some(mut view) = endpoint.connection(connection) {
+                    diary.messages.extend(std::iter::from_fn(|| view.recv_message()));
+                }
+            }
+            EventKind::DatagramReceived => {
+                if let Some(mut view) = endpoint.connection(connection) {
+                    diary.datagrams.extend(std::iter::from_fn(|| view.recv_datagram()));
+                }
+            }
+            EventKind::StreamAvailable => self.accept(endpoint, connection),
+            EventKind::Readable(stream) => self.read(endpoint, connection, stream),
+            EventKind::Writable(stream) => {
+                if let Some(flow) = self.outflow(connection, stream) {
+                    flow.pump(endpoint);
+                }
+            }
+            EventKind::Delivered(stream) => {
+                if let Some(flow) = self.outflow(connection, stream) {
+                    flow.delivered = true;
+                }
+            }
+            EventKind::Stopped(stream) => {
+                if let Some(flow) = self.outflow(connection, stream) {
+                    flow.stopped = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes read on all streams of a connection.
+    pub fn read_of(&self, connection: ConnectionHandle) -> u64 {
+        let flows = self.inn.iter().filter(|flow| flow.connection == connection);
+        flows.map(|flow| flow.read).sum()
+    }
+
+    /// A stream's text on its way out.
+    pub fn outflow(
+        &mut self,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> Option<&mut Outflow> {
+        self.out.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream))
+    }
+
+    /// A stream's text on its way in.
+    pub fn inflow(&self, connection: ConnectionHandle, stream: StreamId) -> Option<&Inflow> {
+        self.inn.iter().find(|flow| (flow.connection, flow.stream) == (connection, stream))
+    }
+
+    fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
+        while let Some(stream) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
+            self.inn.push(Inflow::new(connection, stream, None));
+            self.read(endpoint, connection, stream);
+        }
+    }
+
+    fn read(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
+        let way = self.reading;
+        let flow =
+            self.inn.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream));
+        if let Some(flow) = flow {
+            flow.pump(endpoint, way);
+        }
+    }
+
+    /// Reads everything that is there, whatever it did before.
+    pub fn read_all(&mut self, net: &mut Net) {
+        for flow in &mut self.inn {
+            flow.pump(&mut net.host(self.host).endpoint, Reading::InOrder);
+        }
+    }
+}
+
+/// How streams of these applications introduce themselves.
+pub fn introduction(salt: u64) -> OpenOptions {
+    let priority = Priority::Normal;
+    OpenOptions::new(StreamProtocol::name("prose"))
+        .with_head(Bytes::copy_from_slice(&salt.to_be_bytes()))
+        .with_priority(priority)
+}
+
+impl Outflow {
+    fn pump(&mut self, endpoint: &mut Endpoint) {
+        let Some(mut view) = endpoint.connection(self.connection) else { return };
+        let Some(mut stream) = view.send(self.stream) else { return };
+        while !self.rest.is_empty() {
+            let Ok(taken) = stream.write(self.rest.clone()) else { return };
+            self.rest = self.rest.slice(taken..);
+            if taken == 0 {
+                return;
+            }
+        }
+        if self.finish && !self.written {
+            self.written = stream.finish().is_ok();
+        }
+    }
+}
+
+impl Inflow {
+    fn new(connection: ConnectionHandle, stream: StreamId, salt: Option<u64>) -> Self {
+        Self { connection, stream, salt, read: 0, finished: false, reset: None }
+    }
+
+    fn pump(&mut self, endpoint: &mut Endpoint, way: Reading) {
+        let Some(mut view) = endpoint.connection(self.connection) else { return };
+        while let Some(mut stream) = view.recv(self.stream) {
+            let head = stream.info().and_then(|info| info.head.first_chunk::<8>().copied());
+            let salt = self.salt.or(head.map(u64::from_be_bytes)).expect("a known text");
+            let chunk = match way {
+                Reading::InOrder => stream.read_chunk(usize::MAX),
+                Reading::AsItComes => stream.take_any(usize::MAX),
+                Reading::Never => return,
+            };
+            match chunk {
+                Ok(Some(chunk)) => {
+                    assert!(way != Reading::InOrder || chunk.offset == self.read, "a gap");
+                    let right = (chunk.offset..).map(|at| byte(salt, at)).take(chunk.data.len());
+                    assert!(right.eq(chunk.data.iter().copied()), "wrong bytes");
+                    self.read += chunk.data.len() as u64;
+                    stream.release(chunk.data.len() as u64);
+                }
+                Ok(None) => {
+                    self.finished = true;
+                    return;
+                }
+                Err(ReadError::Reset { code, .. }) => {
+                    self.reset = Some(code);
+                    return;
+                }
+                Err(ReadError::Blocked | ReadError::Stopped) => return,
+                Err(error) => panic!("reading failed: {error}"),
+            }
+        }
+    }
+}
+
+/// Two hosts with an application each, connected.
+pub struct Pair {
+    /// The network.
+    pub net: Net,
+    /// Who dialed.
+    pub a: App,
+    /// Who answered.
+    pub b: App,
+    /// The connection as the dialer sees it.
+    pub at_a: ConnectionHandle,
+    /// And as the other does.
+    pub at_b: ConnectionHandle,
+}
+
+impl Pair {
+    /// Connects `a` to `b`, which must know each other's ids; on a link that swallows a whole
+    /// handshake it dials again.
+    ///
+    /// # Panics
+    /// If five handshakes failed.
+    pub fn connect(net: Net, a: HostId, b: HostId) -> Self {
+        let mut net = net;
+        let (mut one, mut other) = (App::new(a), App::new(b));
+        for _ in 0..5 {
+            let at_a = net.connect(a, b);
+            let mut at_b = None;
+            net.run(Duration::from_secs(60), |net| {
+                one.turn(net);
+                other.turn(net);
+                let alive = |handle: &ConnectionHandle| other.diary(*handle).closed.is_none();
+                at_b = other.connections().into_iter().find(alive);
+                let diary = one.diary(at_a);
+                diary.closed.is_some() || diary.connected && at_b.is_some()
+            });
+            if let (None, Some(at_b)) = (one.diary(at_a).closed, at_b) {
+                return Self { net, a: one, b: other, at_a, at_b };
+            }
+        }
+        panic!("five handshakes failed");
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.run(time, |_, _, _| false);
+    }
+
+    /// Runs until `done`, at most for `limit`. Returns whether it was done.
+    pub fn run(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut Net, &App, &App) -> bool,
+    ) -> bool {
+        let (a, b) = (&mut self.a, &mut self.b);
+        self.net.run(limit, |net| {
+            a.turn(net);
+            b.turn(net);
+            done(net, a, b)
+        })
+    }
+}
