@@ -1,2 +1,95 @@
-//! The aqueduct command.
-fn main() {}
+//! The `aqueduct` command: files from one machine to another, over Aqueduct.
+//!
+//! ```text
+//!            args      what the user wants             exit    causes and exit codes
+//!              |                                       output  stdout, stderr, JSON
+//!          commands    id  recv  send  ping  demo      interrupt, progress, limit
+//!         /    |   \
+//!    source  store  node      disk in, disk out, the endpoint
+//!         \    |   /
+//!       body, offer           what a transfer says (spec 14)
+//!    names, ticket, key       what must not be believed or lost
+//! ```
+
+mod args;
+mod body;
+mod commands;
+mod exit;
+mod interrupt;
+mod key;
+mod limit;
+mod names;
+mod node;
+mod offer;
+mod output;
+mod progress;
+mod source;
+mod store;
+mod ticket;
+mod units;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Cli;
+use crate::exit::{Cause, Failure};
+use crate::output::{Fields, Output};
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => return complain(&error, &words),
+    };
+    start_log(cli.common.verbose);
+    let output = Arc::new(Output::new(cli.common.json));
+    let how = run(cli, &output);
+    output.end(&how);
+    how.map_or_else(|failure| ExitCode::from(failure.cause.code()), |_| ExitCode::SUCCESS)
+}
+
+fn run(cli: Cli, output: &Arc<Output>) -> Result<Fields, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("no runtime", &error))?;
+    let how = runtime.block_on(commands::run(cli, output));
+    // A thread that hangs in a read of standard input must not hold the end up.
+    runtime.shutdown_background();
+    how
+}
+
+/// A command line that makes no sense, or a question about it.
+fn complain(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    // Help into a closed pipe is no failure.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if words.iter().any(|word| word == "--json") {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::new(Cause::Usage, first);
+        Output::new(true).end_quietly(&failure);
+    }
+    ExitCode::from(Cause::Usage.code())
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::colours())
+        .init();
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aqueduct_tokio::NodeId;
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::exit::HELP;
+use crate::ticket::Ticket;
+use crate::units::{parse_rate, parse_size};
+
+/// Sends files from one machine to another: encrypted, checked, straight between the two.
+#[derive(Debug, Parser)]
+#[command(name = "aqueduct", version, about, after_help = HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// For all commands.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Common {
+    /// One JSON object a line on stdout, and nothing else there; the last is a result or an error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The file with this node's key [default: ~/.config/aqueduct/key, made when first needed]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Tell more on stderr; twice or thrice for still more (RUST_LOG decides if it is set)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Seconds of silence after which the other side counts as gone
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10")]
+    #[arg(value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show this node's id; its key is made if there is none
+    #[command(after_help = HELP)]
+    Id,
+    /// Wait for files and tell the other side how to send them
+    #[command(after_help = HELP)]
+    Recv(Recv),
+    /// Send files and folders to whoever printed the ticket
+    #[command(after_help = HELP)]
+    Send(Send),
+    /// Measure the way to whoever printed the ticket
+    #[command(after_help = HELP)]
+    Ping(Ping),
+    /// Send generated data from one end of this process to the other, and show how that went
+    #[command(after_help = HELP)]
+    Demo(Demo),
+}
+
+/// `aqueduct recv`.
+#[derive(Debug, Args)]
+pub(crate) struct Recv {
+    /// Listen on this address (IP:PORT, a port alone, or an IP alone) [default: all, any port]
+    #[arg(long, value_name = "ADDR", value_parser = listen_addr)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Put files into this folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// End after one transfer
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Accept from everybody, without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Accept from this node without asking, and from no other; may be given again
+    #[arg(long, value_name = "ID", conflicts_with = "yes")]
+    pub(crate) allow: Vec<NodeId>,
+    /// Replace files that have the same name
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Take at most so much a second, as 10MB, 1MiB or 100Mbit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit: Option<u64>,
+}
+
+/// `aqueduct send`.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Files and folders, or - for standard input; behind them the ticket
+    #[arg(required = true, num_args = 2.., value_name = "FILE... TICKET")]
+    pub(crate) what: Vec<PathBuf>,
+    /// Dial this address in place of the ticket's; may be given again
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) addr: Vec<SocketAddr>,
+    /// What standard input is to be called at the other side
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Send at most so much a second, as 10MB, 1MiB or 100Mbit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit: Option<u64>,
+}
+
+/// `aqueduct ping`.
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// What `aqueduct recv` printed
+    #[arg(value_parser = ticket)]
+    pub(crate) ticket: Ticket,
+    /// Dial this address in place of the ticket's; may be given again
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) addr: Vec<SocketAddr>,
+    /// How many pings
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+    /// Milliseconds between them
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    pub(crate) interval: u64,
+}
+
+/// `aqueduct demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How much to send, as 10MB or 1GiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    pub(crate) size: u64,
+}
+
+/// Reads a ticket as people paste it: blanks around it are nobody's fault.
+pub(crate) fn ticket(text: &str) -> Result<Ticket, String> {
+    text.trim().parse::<Ticket>().map_err(|error| error.to_string())
+}
+
+fn listen_addr(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, 0));
+    }
+    text.parse().map_err(|_| "write an address as 192.0.2.1:4000, [::]:4000 or 4000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time) => {
+            Ok(time)
+        }
+        _ => Err("between 0.1 and 3600 seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! The commands, one a file.
+
+mod access;
+mod demo;
+mod id;
+mod intake;
+mod ping;
+mod recv;
+mod report;
+mod send;
+
+use crate::args::{Cli, Command};
+use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::{Fields, Output};
+
+/// Does what the user wants; what is returned is the last word.
+///
+/// # Errors
+/// Whatever kept it from being done.
+pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fields, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let common = cli.common;
+    match cli.command {
+        Command::Id => id::run(&common, output),
+        Command::Recv(options) => recv::run(options, &common, output, interrupt).await,
+        Command::Send(options) => send::run(options, &common, output, interrupt).await,
+        Command::Ping(options) => ping::run(&options, &common, output, interrupt).await,
+        Command::Demo(options) => demo::run(&options, &common, output, interrupt).await,
+    }
+}

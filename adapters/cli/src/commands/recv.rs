@@ -1,0 +1,202 @@
+//! `aqueduct recv`: a ticket for others, and a place for what they send.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aqueduct_tokio::{AppCode, Connection, Endpoint, Incoming, RecvStream, SendStream};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::access::Access;
+use super::intake::{self, Intake};
+use crate::args::{Common, Recv};
+use crate::exit::{Cause, Failure};
+use crate::interrupt::Interrupt;
+use crate::limit::Limiter;
+use crate::offer::{Code, PING_PROTOCOL, PROTOCOL};
+use crate::output::{Fields, Output};
+use crate::store::Existing;
+use crate::ticket::Ticket;
+use crate::{key, node};
+
+/// How long transfers that are under way may take to put things in order at the end.
+const LAST_ORDERS: Duration = Duration::from_secs(3);
+/// Connections that are served at a time; more wait their turn or are turned away.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Receives until the user has enough, or once.
+///
+/// # Errors
+/// See [`Cause`].
+pub(super) async fn run(
+    options: Recv,
+    common: &Common,
+    output: &Arc<Output>,
+    mut interrupt: Interrupt,
+) -> Result<Fields, Failure> {
+    let key = key::load_or_make(common.key.as_deref())?.key;
+    std::fs::create_dir_all(&options.out).map_err(|error| {
+        Failure::local(format_args!("folder {}", options.out.display()), &error)
+    })?;
+    let endpoint = node::bind(key, options.listen, common.timeout)?;
+    announce(&endpoint, output, options.yes || !options.allow.is_empty());
+    let (tell, mut outcomes) = mpsc::channel(1);
+    let service = Arc::new(Service {
+        access: Access::new(options.yes, options.allow),
+        output: Arc::clone(output),
+        target: options.out,
+        existing: if options.overwrite { Existing::Overwrite } else { Existing::Keep },
+        limiter: Limiter::new(options.limit),
+        once: options.once,
+        taken: AtomicBool::new(false),
+        outcome: tell,
+        interrupt: interrupt.clone(),
+    });
+    let mut guests = JoinSet::new();
+    let how = loop {
+        tokio::select! {
+            biased;
+            () = interrupt.wait() => break Err(Failure::interrupted()),
+            Some(how) = outcomes.recv() => break how,
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => Arc::clone(&service).welcome(incoming, &mut guests),
+                None => break Err(Failure::new(Cause::Failure, "the socket is gone")),
+            },
+            Some(_) = guests.join_next(), if !guests.is_empty() => {}
+        }
+    };
+    let code = if how.is_ok() { Code::Done } else { Code::Interrupted };
+    let code = if service.once { Code::Done } else { code };
+    endpoint.close(AppCode(code as u64), b"the receiver has ended");
+    let rest = async {
+        endpoint.wait_idle().await;
+        while guests.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(LAST_ORDERS, rest).await.is_err() {
+        tracing::debug!("somebody did not go in time");
+    }
+    how
+}
+
+fn announce(endpoint: &Endpoint, output: &Output, alone: bool) {
+    let ticket = Ticket::new(endpoint.node_id(), &endpoint.dialable_addrs());
+    let addrs: Vec<String> = ticket.addrs().iter().map(ToString::to_string).collect();
+    output.event(
+        "listening",
+        json!({"ticket": ticket.to_string(), "addrs": addrs, "id": ticket.id().to_string()}),
+    );
+    output.line(&format!(
+        "ticket: {ticket}\n\nOn the other machine:\n\n    aqueduct send FILE {ticket}\n"
+    ));
+    if !output.is_json() {
+        output.note(&format!("listening on {} (Ctrl-C ends)", addrs.join(", ")));
+    }
+    if !alone && !Access::somebody_is_there() {
+        output.note("nobody is here to ask: everything is refused (see --yes and --allow ID)");
+    }
+}
+
+/// What all guests have in common.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) access: Access,
+    pub(super) output: Arc<Output>,
+    pub(super) target: PathBuf,
+    pub(super) existing: Existing,
+    pub(super) limiter: Limiter,
+    once: bool,
+    /// With `once`: somebody's transfer is the one.
+    taken: AtomicBool,
+    /// With `once`: how it went.
+    outcome: mpsc::Sender<Result<Fields, Failure>>,
+    pub(super) interrupt: Interrupt,
+}
+
+impl Service {
+    /// Whether a transfer may begin now; with `--once` only one ever may.
+    pub(super) fn take_turn(&self) -> bool {
+        !self.once || !self.taken.swap(true, Ordering::AcqRel)
+    }
+
+    /// With `--once` this was it.
+    async fn ended(&self, how: Result<Fields, Failure>) {
+        if self.once {
+            // The command has ended meanwhile: it needs no outcome.
+            let _ = self.outcome.send(how).await;
+        }
+    }
+
+    fn welcome(self: Arc<Self>, incoming: Incoming, guests: &mut JoinSet<()>) {
+        let (peer, remote) = (incoming.peer(), incoming.remote());
+        if guests.len() >= MAX_CONNECTIONS || !self.access.may_connect(&peer) {
+            tracing::info!(%peer, %remote, "refused");
+            self.output.note(&format!("refused {peer} at {remote}: not allowed (see --allow)"));
+            incoming.refuse();
+            return;
+        }
+        guests.spawn(async move {
+            match incoming.accept().await {
+                Ok(connection) => self.serve(connection).await,
+                Err(error) => tracing::info!(%peer, %remote, %error, "did not come about"),
+            }
+        });
+    }
+
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let mut streams = JoinSet::new();
+        let mut interrupt = self.interrupt.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = interrupt.wait() => break,
+                Some(_) = streams.join_next(), if !streams.is_empty() => {}
+                stream = connection.accept_bi() => match stream {
+                    Ok((send, recv)) => {
+                        let guest = Arc::clone(&self).stream(connection.clone(), send, recv);
+                        streams.spawn(guest);
+                    }
+                    Err(error) => {
+                        tracing::info!(peer = %connection.peer(), %error, "connection over");
+                        break;
+                    }
+                },
+            }
+        }
+        // Each stream sees the end for itself and puts its things in order.
+        while streams.join_next().await.is_some() {}
+        if connection.close_reason().is_none() {
+            connection.close(AppCode(Code::Interrupted as u64), b"the receiver was interrupted");
+        }
+    }
+
+    async fn stream(self: Arc<Self>, connection: Connection, send: SendStream, recv: RecvStream) {
+        let protocol = recv.info().map(|info| info.protocol.clone());
+        if protocol == Some(PING_PROTOCOL) {
+            echo(send, recv).await;
+        } else if protocol == Some(PROTOCOL) {
+            let intake = Intake::new(&self, &connection, send, recv);
+            if let intake::Outcome::Counts(how) = intake.run().await {
+                self.ended(how).await;
+            }
+        } else {
+            let (mut send, mut recv) = (send, recv);
+            send.reset(AppCode(Code::Malformed as u64));
+            recv.stop(AppCode(Code::Malformed as u64));
+        }
+    }
+}
+
+/// Every byte goes back.
+async fn echo(mut send: SendStream, mut recv: RecvStream) {
+    while let Ok(Some(bytes)) = recv.read_chunk(64 * 1024).await {
+        if send.write_bytes(bytes).await.is_err() {
+            return;
+        }
+    }
+    if let Err(error) = send.finish() {
+        tracing::debug!(%error, "nobody waits for the echo");
+    }
+}

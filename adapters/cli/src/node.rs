@@ -1,0 +1,104 @@
+//! This process as a node: its endpoint, and how it dials.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use aqueduct_tokio::{AppCode, Config, Connection, Endpoint, EndpointConfig, NodeKey};
+use aqueduct_tokio::{Provider, TransportConfig};
+
+use crate::exit::{Cause, Failure};
+use crate::interrupt::Interrupt;
+use crate::offer::Code;
+use crate::ticket::Ticket;
+
+/// How long a polite goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// An endpoint that counts the other side as gone after `timeout` of silence and says a word itself
+/// three times as often.
+///
+/// # Errors
+/// The address cannot be bound.
+pub(crate) fn bind(
+    key: NodeKey,
+    addr: Option<SocketAddr>,
+    timeout: Duration,
+) -> Result<Endpoint, Failure> {
+    let config = config(key, timeout)?;
+    if let Some(addr) = addr {
+        return Ok(config.bind(addr)?);
+    }
+    // Every address of both families; where there is no IPv6, those of IPv4.
+    let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+    match config.clone().bind(any) {
+        Ok(endpoint) => Ok(endpoint),
+        Err(error) => {
+            tracing::debug!(%error, "no socket for both families");
+            Ok(config.bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))?)
+        }
+    }
+}
+
+fn config(key: NodeKey, timeout: Duration) -> Result<Config, Failure> {
+    let transport = TransportConfig::default()
+        .with_idle_timeout(timeout)
+        .map_err(|error| Failure::new(Cause::Usage, error))?
+        .with_keep_alive(Some(timeout / 3))
+        .with_handshake_timeout(timeout);
+    let endpoint = EndpointConfig::new(key).with_provider(Provider::AwsLc);
+    Ok(Config::from(endpoint.with_transport(transport)))
+}
+
+/// Dials the ticket's node, at `instead` if that is given.
+///
+/// # Errors
+/// Nobody answers, or it refuses, or the user has enough.
+pub(crate) async fn dial(
+    key: NodeKey,
+    ticket: &Ticket,
+    instead: &[SocketAddr],
+    timeout: Duration,
+    interrupt: &mut Interrupt,
+) -> Result<(Endpoint, Connection), Failure> {
+    let addrs = if instead.is_empty() { ticket.addrs() } else { instead };
+    if addrs.is_empty() {
+        return Err(Failure::new(Cause::Usage, "the ticket has no address; give one with --addr"));
+    }
+    let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+    let from = addrs.iter().all(SocketAddr::is_ipv4).then_some(v4);
+    let endpoint = bind(key, from, timeout)?;
+    let addrs = addrs.to_vec();
+    let places = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let dialled = async {
+        let connection = endpoint.connect((ticket.id(), addrs)).await;
+        connection.map_err(|error| Failure::from(error).context(format_args!("at {places}")))
+    };
+    let connection = interrupt.or(dialled).await?;
+    tracing::info!(peer = %connection.peer(), remote = %connection.remote(), "connected");
+    Ok((endpoint, connection))
+}
+
+/// Ends a connection politely: what was written arrives first, then the other side learns why.
+pub(crate) async fn say_goodbye(endpoint: &Endpoint, connection: &Connection, how: Farewell<'_>) {
+    match how {
+        Farewell::Done => connection.close(AppCode(Code::Done as u64), b"done"),
+        Farewell::Failed(failure) => {
+            let code = Code::of(failure.cause);
+            let words = code.to_string();
+            connection.abort(AppCode(code as u64), words.as_bytes());
+        }
+    }
+    endpoint.close(AppCode(Code::Done as u64), b"");
+    if tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await.is_err() {
+        tracing::debug!("the goodbye was not heard");
+    }
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Farewell<'a> {
+    /// Well.
+    Done,
+    /// Not.
+    Failed(&'a Failure),
+}

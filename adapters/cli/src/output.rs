@@ -1,0 +1,110 @@
+//! What the command says, and where: results on stdout, everything else on stderr.
+//!
+//! With `--json` stdout carries one object a line and nothing else, and the last line is the only
+//! `result` or `error`. A reader that went away (`| head`) is no failure: what it would have read
+//! is dropped.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Map, Value, json};
+
+use crate::exit::Failure;
+
+/// A JSON object's members.
+pub(crate) type Fields = Map<String, Value>;
+
+/// Where words go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    ended: AtomicBool,
+}
+
+impl Output {
+    /// For people, or one JSON object a line.
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json, ended: AtomicBool::new(false) }
+    }
+
+    /// Whether programs read this.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the result, for people.
+    pub(crate) fn line(&self, text: &str) {
+        if !self.json {
+            put(text);
+        }
+    }
+
+    /// A note beside the result, for people.
+    pub(crate) fn note(&self, text: &str) {
+        // Nobody reads stderr: nobody is told.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Something happened, for programs.
+    pub(crate) fn event(&self, name: &str, fields: Value) {
+        if self.json && !self.ended.load(Ordering::Acquire) {
+            put(&object(name, fields));
+        }
+    }
+
+    /// The last word: `result` or `error`. Only the first one is said.
+    pub(crate) fn end(&self, how: &Result<Fields, Failure>) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match how {
+            Ok(fields) if self.json => put(&object("result", Value::Object(fields.clone()))),
+            Ok(_) => {}
+            Err(failure) => {
+                self.error(failure);
+                self.note(&format!("aqueduct: {failure}"));
+            }
+        }
+    }
+
+    /// The last word of a command line that was already complained about on stderr.
+    pub(crate) fn end_quietly(&self, failure: &Failure) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            self.error(failure);
+        }
+    }
+
+    fn error(&self, failure: &Failure) {
+        if self.json {
+            let fields = json!({"code": failure.cause.code(), "message": failure.message});
+            put(&object("error", fields));
+        }
+    }
+}
+
+fn object(name: &str, fields: Value) -> String {
+    let mut object = Fields::new();
+    object.insert("event".into(), name.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    Value::Object(object).to_string()
+}
+
+fn put(line: &str) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        tracing::debug!(%error, "stdout is gone");
+    }
+}
+
+/// Whether stderr is for eyes.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Whether colours are welcome on stderr (<https://no-color.org>).
+pub(crate) fn colours() -> bool {
+    let none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stderr_is_terminal() && !none && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
