@@ -286,6 +286,27 @@ fn a_reduction_for_nothing_is_undone() {
     }
 }
 
+/// Not only the window comes back, but the way it grows.
+///
+/// spec: R-CC-7
+#[test]
+fn after_an_undone_reduction_cubic_is_on_its_old_curve() {
+    let mut spared = Flow::after_loss(Algorithm::Cubic, 1_000, ms(100));
+    for _ in 0..20 {
+        spared.round();
+    }
+    let mut undone = Flow { congestion: spared.congestion.clone(), ..spared };
+    let sent = undone.now + Duration::from_nanos(1);
+    undone.congestion.on_lost(&lost(1, sent), sent);
+    undone.congestion.on_spurious_loss(sent, sent);
+    for _ in 0..60 {
+        spared.round();
+        undone.round();
+        let (spared, undone) = (spared.congestion.window(), undone.congestion.window());
+        assert!(spared.abs_diff(undone) <= 2 * DATAGRAM, "{spared} {undone}");
+    }
+}
+
 /// spec: R-CC-8
 #[test]
 fn an_idle_time_lets_the_window_shrink_to_the_initial_one() {
