@@ -353,6 +353,11 @@ impl StreamCredit {
         self.final_size.is_some()
     }
 
+    /// Whether nobody wants the stream any more.
+    pub const fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
     /// Whether a raise waits for the budget.
     pub const fn is_hungry(&self) -> bool {
         self.hungry

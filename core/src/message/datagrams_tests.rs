@@ -218,7 +218,7 @@ proptest! {
             let bytes: usize = queue.iter().map(|item| item.len() + 64).sum();
             queue.len() < 5 && bytes + size + 64 <= 2000
         };
-        let mut model = |queue: &mut VecDeque<Vec<u8>>, item: Vec<u8>| {
+        let model = |queue: &mut VecDeque<Vec<u8>>, item: Vec<u8>| {
             while !fits(queue, item.len()) {
                 if newest {
                     return;
