@@ -309,6 +309,35 @@ fn only_what_was_asked_for_and_is_unused_comes_back() {
     assert_eq!(r.stream(id).limit(), 900_000);
 }
 
+/// What comes back while a stream is in use leaves it its first credit, and what waited for the answer is
+/// made up for.
+///
+/// spec: R-FLOW-11 R-FLOW-14
+#[test]
+fn a_recall_leaves_a_stream_in_use_its_first_credit() {
+    let asked = || {
+        let mut r = Receiver::usual();
+        let id = r.open(peer(Dir::Uni, 0));
+        let credit = r.stream(id).limit();
+        r.request(id, 60_000);
+        r.ask_back(u64::MAX);
+        (r, id, credit)
+    };
+    let (mut r, id, credit) = asked();
+    r.data(id, 1000).expect("inside");
+    r.release(id, 1000);
+    r.returned(CreditTarget::Stream(id), 60_000 - credit).expect("asked for");
+    assert_eq!(r.stream(id).outstanding(), credit, "what was released is given again");
+
+    let (mut r, id, credit) = asked();
+    r.data(id, 60_000).expect("inside");
+    r.release(id, 60_000);
+    r.blocked(id, 60_000);
+    assert_eq!(r.stream(id).outstanding(), 0, "not while an answer is owed");
+    r.returned(CreditTarget::Stream(id), 0).expect("nothing is an answer");
+    assert!(r.stream(id).outstanding() >= credit, "but then");
+}
+
 #[test]
 fn the_limits_of_a_windows_size_hold() {
     let limits = RecvLimits { max_stream_window: 50_000, ..RecvLimits::default() };

@@ -37,6 +37,8 @@ struct Out {
 enum Act {
     Open,
     Send(u64),
+    /// A thousand bytes at most.
+    SendSome(u64),
     Finish(u64),
     Release(u64),
     Abandon(u64),
@@ -79,7 +81,8 @@ impl Pair {
         }
         for (id, out) in &self.streams {
             if !out.finished {
-                acts.extend([Act::Send(id.sequence()), Act::Finish(id.sequence())]);
+                let n = id.sequence();
+                acts.extend([Act::Send(n), Act::SendSome(n), Act::Finish(n)]);
             }
         }
         for (id, stream) in &self.r.streams {
@@ -98,7 +101,8 @@ impl Pair {
     fn act(&mut self, act: Act) {
         match act {
             Act::Open => self.open(),
-            Act::Send(n) => self.send(n),
+            Act::Send(n) => self.send(n, u64::MAX),
+            Act::SendSome(n) => self.send(n, 1000),
             Act::Finish(n) => self.finish(n),
             Act::Release(n) => {
                 self.r.release(peer(Dir::Uni, n), self.r.stream(peer(Dir::Uni, n)).held())
@@ -138,10 +142,10 @@ impl Pair {
         self.data.push(SentFrame::Stream { id, range: 0..0, fin: false });
     }
 
-    fn send(&mut self, n: u64) {
+    fn send(&mut self, n: u64, most: u64) {
         let id = peer(Dir::Uni, n);
         let out = self.streams.get_mut(&id).expect("open");
-        let bytes = out.credit.available().min(self.connection.available());
+        let bytes = most.min(out.credit.available()).min(self.connection.available());
         if bytes == 0 {
             out.credit.on_blocked();
             self.connection.on_blocked();
@@ -331,14 +335,17 @@ impl Pair {
         }
         // The reader reads; the sender wants to go on.
         for id in self.r.streams.keys().copied().collect::<Vec<_>>() {
-            self.r.release(id, self.r.stream(id).held());
+            let held = self.r.stream(id).held();
+            if held > 0 {
+                self.r.release(id, held);
+            }
         }
         self.calm();
         let going: Vec<_> =
             self.streams.iter().filter(|(_, out)| !out.finished).map(|(id, _)| *id).collect();
         for id in &going {
             if self.streams[id].credit.available() == 0 {
-                self.send(id.sequence());
+                self.send(id.sequence(), u64::MAX);
             }
         }
         self.calm();
