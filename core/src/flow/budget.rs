@@ -31,7 +31,8 @@ pub struct BudgetLimits {
 }
 
 impl BudgetLimits {
-    /// A budget of `total` bytes for at most `max_connections` connections with the usual [`FLOOR`].
+    /// A budget of `total` bytes for at most `max_connections` connections with the usual
+    /// [`FLOOR`].
     ///
     /// # Errors
     ///
@@ -44,8 +45,8 @@ impl BudgetLimits {
     ///
     /// # Errors
     ///
-    /// [`BudgetError::FloorsTooLarge`] as above, [`BudgetError::FloorTooSmall`] below 4,096 bytes and
-    /// [`BudgetError::NoConnections`] for none.
+    /// [`BudgetError::FloorsTooLarge`] as above, [`BudgetError::FloorTooSmall`] below 4,096 bytes
+    /// and [`BudgetError::NoConnections`] for none.
     pub const fn with_floor(
         total: u64,
         max_connections: u32,
@@ -97,9 +98,9 @@ impl Default for BudgetLimits {
 pub enum BudgetError {
     /// The floors of all connections must leave half of the budget to the pool.
     #[error(
-        "max_connections = {max_connections} with a floor of {floor} bytes each sets {floors} bytes \
-         apart, more than half of budget = {total} bytes: lower max_connections to {} or raise budget \
-         to {} bytes",
+        "max_connections = {max_connections} with a floor of {floor} bytes each sets {floors} \
+         bytes apart, more than half of budget = {total} bytes: lower max_connections to {} or \
+         raise budget to {} bytes",
         total / 2 / floor,
         floors.saturating_mul(2)
     )]
@@ -163,9 +164,9 @@ pub struct Candidate<K> {
 
 /// Memory of one endpoint that peers can make it hold: floors, and a pool lent by demand.
 ///
-/// `open` sets a floor apart and lends a first grant, `borrow` and `repay` move bytes between the pool
-/// and a share, `close` takes all of it back. Lending keeps a dynamic threshold: no share may hold more
-/// of the pool than stays free, so a newcomer always finds something.
+/// `open` sets a floor apart and lends a first grant, `borrow` and `repay` move bytes between the
+/// pool and a share, `close` takes all of it back. Lending keeps a dynamic threshold: no share may
+/// hold more of the pool than stays free, so a newcomer always finds something.
 #[derive(Clone, Debug)]
 pub struct Budget {
     limits: BudgetLimits,
@@ -204,7 +205,8 @@ impl Budget {
         self.debug_check();
     }
 
-    /// Lends `share` up to `want` bytes more; says how many. What is missing is remembered as demand.
+    /// Lends `share` up to `want` bytes more; says how many. What is missing is remembered as
+    /// demand.
     pub fn borrow(&mut self, share: &mut Share, want: u64) -> u64 {
         let fair = self.free().saturating_sub(share.lent()) / 2;
         let granted = want.min(fair);
@@ -246,7 +248,8 @@ impl Budget {
         self.connections
     }
 
-    /// Whether credit came back since the last call: connections that wait for credit may try again.
+    /// Whether credit came back since the last call: connections that wait for credit may try
+    /// again.
     pub fn take_freed(&mut self) -> bool {
         core::mem::take(&mut self.freed)
     }
@@ -260,9 +263,10 @@ impl Budget {
         Some(self.planned_at.map_or(Instant::ZERO, |at| at + PLAN_INTERVAL))
     }
 
-    /// Whom to ask for how much, if the pool was found short: the longest idle first, and of the busy
-    /// ones only those that hold more than their part (spec R-FLOW-23). The caller hands each amount to
-    /// [`super::RecvCredit::ask_back`]. Demand is forgotten: who still waits will say so again.
+    /// Whom to ask for how much, if the pool was found short: the longest idle first, and of the
+    /// busy ones only those that hold more than their part (spec R-FLOW-23). The caller hands each
+    /// amount to [`super::RecvCredit::ask_back`]. Demand is forgotten: who still waits will say so
+    /// again.
     pub fn plan<K: Copy>(
         &mut self,
         candidates: impl IntoIterator<Item = Candidate<K>>,

@@ -1,7 +1,8 @@
 //! Who may make whom hold how much.
 //!
-//! Memory that a peer can make us hold is credit that we granted, and the sum of what is granted never
-//! passes one budget for the whole endpoint. Everything in this room is counting: no bytes pass here.
+//! Memory that a peer can make us hold is credit that we granted, and the sum of what is granted
+//! never passes one budget for the whole endpoint. Everything in this room is counting: no bytes
+//! pass here.
 //!
 //! ```text
 //!                 endpoint                      one connection                  one stream
@@ -17,22 +18,23 @@
 //!                                            stream counts)             stream)
 //! ```
 //!
-//! All of it is absolute and only grows: a limit `M`, the credit `V` that came back, the bytes `U` that
-//! arrived (by highest offset of each stream) and the bytes `R` that the application released. Frames
-//! carry totals, never differences, so that any order, loss or repetition of them ends in the same
-//! state. `M − V` is how far the peer may go, `M − V − R` what it can make us hold.
+//! All of it is absolute and only grows: a limit `M`, the credit `V` that came back, the bytes `U`
+//! that arrived (by highest offset of each stream) and the bytes `R` that the application released.
+//! Frames carry totals, never differences, so that any order, loss or repetition of them ends in
+//! the same state. `M − V` is how far the peer may go, `M − V − R` what it can make us hold.
 //!
 //! Three invariants carry everything else; `check` asserts them in debug builds:
 //!
 //! - each open stream's unused credit, and that of each stream the peer may still open, is covered:
-//!   `Σ (limit − highest) + allowed × initial ≤ M − V − U`. No stream ever waits for another's buffer.
+//!   `Σ (limit − highest) + allowed × initial ≤ M − V − U`. No stream ever waits for another's
+//!   buffer.
 //! - each open stream has its first credit, held or outstanding or kept for it in the share.
 //! - `M − V − R ≤ share`, and all shares together fit the [`Budget`].
 //!
-//! [`Budget`] is passed down as an argument; a connection's part of it is its [`Share`]. [`RecvCredit`]
-//! is what we grant on a connection, [`StreamCredit`] on one stream, and [`SendCredit`] is what the peer
-//! granted us, whatever of. Rules, and the argument that crossing pipes cannot deadlock: spec
-//! `06-flow.md` (R-FLOW).
+//! [`Budget`] is passed down as an argument; a connection's part of it is its [`Share`].
+//! [`RecvCredit`] is what we grant on a connection, [`StreamCredit`] on one stream, and
+//! [`SendCredit`] is what the peer granted us, whatever of. Rules, and the argument that crossing
+//! pipes cannot deadlock: spec `06-flow.md` (R-FLOW).
 //!
 //! # Example
 //!
@@ -83,18 +85,19 @@ pub use recv::{Initial, RecvCredit, RecvLimits};
 pub use send::SendCredit;
 pub use stream::{StreamCredit, Window, range_limit};
 
-/// Bytes that a connection may hold beyond its share: its record, the received packet numbers, the replay
-/// window, names and addresses (the `C` of spec R-FLOW-3).
+/// Bytes that a connection may hold beyond its share: its record, the received packet numbers, the
+/// replay window, names and addresses (the `C` of spec R-FLOW-3).
 pub const CONNECTION_OVERHEAD: u64 = 64 * 1024;
 
-/// Bytes that a stream may hold beyond its credit: its record, one OPEN frame and sixteen ranges (the `S`
-/// of spec R-FLOW-3). Further ranges are charged to the connection.
+/// Bytes that a stream may hold beyond its credit: its record, one OPEN frame and sixteen ranges
+/// (the `S` of spec R-FLOW-3). Further ranges are charged to the connection.
 pub const STREAM_OVERHEAD: u64 = 4 * 1024;
 
 /// Limits on the wire are varints.
 const MAX_LIMIT: u64 = (1 << 62) - 1;
 
-/// Counts of streams are at most this, so that each id and [`crate::wire::id::CreditTarget`] is a varint.
+/// Counts of streams are at most this, so that each id and [`crate::wire::id::CreditTarget`] is a
+/// varint.
 const MAX_STREAM_COUNT: u64 = (1 << 60) - 1;
 
 #[cfg(test)]

@@ -58,9 +58,9 @@ pub struct Initial {
 ///            └──────────────────── lease ≤ share ─────────────────────────┘
 /// ```
 ///
-/// Streams take their credit from `free`; if that is short, `M` is raised as far as the share has room,
-/// and the share is enlarged from the budget. The owner of the streams passes this down with each verb of
-/// a [`StreamCredit`].
+/// Streams take their credit from `free`; if that is short, `M` is raised as far as the share has
+/// room, and the share is enlarged from the budget. The owner of the streams passes this down with
+/// each verb of a [`StreamCredit`].
 #[derive(Clone, Debug)]
 pub struct RecvCredit {
     share: Share,
@@ -104,8 +104,8 @@ struct Own {
 }
 
 impl RecvCredit {
-    /// Divides a fresh share: an eighth (at most 64 KiB) stays for what is no stream data, the rest is
-    /// the initial credit of `clamp(share / 16 KiB, 8, 100)` streams, three eighths of them
+    /// Divides a fresh share: an eighth (at most 64 KiB) stays for what is no stream data, the rest
+    /// is the initial credit of `clamp(share / 16 KiB, 8, 100)` streams, three eighths of them
     /// bidirectional, three eighths unidirectional, the others our own (spec R-FLOW-5).
     pub fn new(share: Share, side: Side, limits: RecvLimits) -> Self {
         let size = share.size();
@@ -142,7 +142,8 @@ impl RecvCredit {
         }
     }
 
-    /// What PARAMS says. Constant for the life of the connection only if asked before anything is raised.
+    /// What PARAMS says. Constant for the life of the connection only if asked before anything is
+    /// raised.
     pub const fn initial(&self) -> Initial {
         Initial {
             max_data: self.limit,
@@ -156,7 +157,8 @@ impl RecvCredit {
     ///
     /// # Errors
     ///
-    /// `StreamLimit` if the id was not allowed, `StreamState` if it is ours to open. Nothing changes.
+    /// `StreamLimit` if the id was not allowed, `StreamState` if it is ours to open. Nothing
+    /// changes.
     pub fn open_peer(&mut self, id: StreamId) -> Result<StreamCredit, Violation> {
         if id.opener() == self.side {
             return Err(Violation::new(
@@ -179,7 +181,8 @@ impl RecvCredit {
         Ok(StreamCredit::new(id, credit))
     }
 
-    /// We open a bidirectional stream: its answering half, or `None` if no credit can be had for it now.
+    /// We open a bidirectional stream: its answering half, or `None` if no credit can be had for it
+    /// now.
     pub fn open_own(&mut self, id: StreamId, budget: &mut Budget) -> Option<StreamCredit> {
         debug_assert!(id.opener() == self.side && id.dir() == Dir::Bi);
         let credit = self.stream_credit;
@@ -217,7 +220,8 @@ impl RecvCredit {
         self.debug_check();
     }
 
-    /// STREAMS_BLOCKED came. If the peer uses all that we want to allow at once, we want twice that.
+    /// STREAMS_BLOCKED came. If the peer uses all that we want to allow at once, we want twice
+    /// that.
     pub fn on_streams_blocked(&mut self, dir: Dir, limit: u64, budget: &mut Budget) {
         let most = self.most(dir);
         let counts = self.counts_mut(dir);
@@ -235,8 +239,8 @@ impl RecvCredit {
         self.active_at
     }
 
-    /// Whether something waits for credit that the budget did not have: worth [`RecvCredit::top_up`]
-    /// after [`Budget::take_freed`].
+    /// Whether something waits for credit that the budget did not have: worth
+    /// [`RecvCredit::top_up`] after [`Budget::take_freed`].
     pub const fn is_hungry(&self) -> bool {
         self.hungry
     }
@@ -260,8 +264,8 @@ impl RecvCredit {
         self.rtt = rtt;
     }
 
-    /// Counts `n` bytes that had to be taken: stream records and OPEN heads. They may pass the share by
-    /// `STREAM_OVERHEAD` for each stream, and hold up further credit while they do.
+    /// Counts `n` bytes that had to be taken: stream records and OPEN heads. They may pass the
+    /// share by `STREAM_OVERHEAD` for each stream, and hold up further credit while they do.
     pub fn hold(&mut self, n: u64) {
         self.other = self.other.saturating_add(n);
     }
@@ -412,8 +416,8 @@ impl RecvCredit {
         self.promised -= n;
     }
 
-    /// Covers up to `want` bytes for a stream, first with what is free and what is kept for it (`owed`);
-    /// says how many, which are then promised.
+    /// Covers up to `want` bytes for a stream, first with what is free and what is kept for it
+    /// (`owed`); says how many, which are then promised.
     pub(super) fn promise(&mut self, want: u64, owed: &mut u64, budget: &mut Budget) -> u64 {
         let kept = want.saturating_sub(self.free()).min(*owed).min(MAX_LIMIT - self.limit);
         if kept > 0 {

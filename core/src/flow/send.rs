@@ -15,8 +15,8 @@ use super::MAX_LIMIT;
 ///       spent            available()              given back
 /// ```
 ///
-/// All three only grow. A raise and a recall commute, so it does not matter which of two crossing frames
-/// comes first (spec R-FLOW-9).
+/// All three only grow. A raise and a recall commute, so it does not matter which of two crossing
+/// frames comes first (spec R-FLOW-9).
 #[derive(Clone, Debug)]
 pub struct SendCredit {
     target: CreditTarget,
@@ -45,8 +45,8 @@ impl SendCredit {
         self.limit().saturating_sub(self.used)
     }
 
-    /// How far use may go: for a stream the offset that it must not reach past, for a count the first
-    /// sequence number that must not be opened.
+    /// How far use may go: for a stream the offset that it must not reach past, for a count the
+    /// first sequence number that must not be opened.
     pub const fn limit(&self) -> u64 {
         self.limit.saturating_sub(self.returned)
     }
@@ -62,8 +62,8 @@ impl SendCredit {
         self.used = self.used.saturating_add(n);
     }
 
-    /// MAX_DATA, MAX_STREAM_DATA or MAX_STREAMS came. Returns whether it raised the limit; an older or
-    /// repeated one changes nothing.
+    /// MAX_DATA, MAX_STREAM_DATA or MAX_STREAMS came. Returns whether it raised the limit; an older
+    /// or repeated one changes nothing.
     pub fn on_max(&mut self, limit: u64) -> bool {
         let raised = limit > self.limit;
         self.limit = self.limit.max(limit);

@@ -34,7 +34,8 @@ fn only_a_larger_limit_changes_anything() {
 /// spec: R-FLOW-10
 #[test]
 fn blocked_is_said_once_for_each_limit_and_again_when_lost() {
-    let kinds: [(CreditTarget, fn(u64) -> SentFrame); 4] = [
+    type Said = fn(u64) -> SentFrame;
+    let kinds: [(CreditTarget, Said); 4] = [
         (CreditTarget::Connection, SentFrame::DataBlocked),
         (STREAM, |limit| SentFrame::StreamDataBlocked(ID, limit)),
         (CreditTarget::Streams(Dir::Bi), |limit| SentFrame::StreamsBlocked(Dir::Bi, limit)),

@@ -29,15 +29,15 @@ const FREE_RANGES: u64 = 16;
 /// Ranges that are paid for at a time.
 const RANGE_STEP: u64 = 32;
 
-/// Ranges that a stream with a window of `window` bytes may keep apart: beyond it a frame that would
-/// open a new range is dropped, and its packet not acknowledged (spec R-FLOW-13).
+/// Ranges that a stream with a window of `window` bytes may keep apart: beyond it a frame that
+/// would open a new range is dropped, and its packet not acknowledged (spec R-FLOW-13).
 pub const fn range_limit(window: u64) -> u64 {
     let by_window = window / 1200;
     if by_window > 1000 { by_window } else { 1000 }
 }
 
-/// Credit granted on one receiving half of a stream. Offsets count from where the body begins on this
-/// stream (the `start` of its OPEN).
+/// Credit granted on one receiving half of a stream. Offsets count from where the body begins on
+/// this stream (the `start` of its OPEN).
 ///
 /// ```text
 ///   0      released       highest              limit − returned        limit
@@ -46,9 +46,9 @@ pub const fn range_limit(window: u64) -> u64 {
 ///             └─────────────── window (wanted) ───────┘
 /// ```
 ///
-/// The limit moves on when the application has released half of a window, and at once when the window
-/// grows: with the first data, and whenever a window was used up in less than two round trips. Every
-/// raise is covered by the connection's credit first ([`RecvCredit`], passed down).
+/// The limit moves on when the application has released half of a window, and at once when the
+/// window grows: with the first data, and whenever a window was used up in less than two round
+/// trips. Every raise is covered by the connection's credit first ([`RecvCredit`], passed down).
 #[derive(Clone, Debug)]
 pub struct StreamCredit {
     id: StreamId,
@@ -63,7 +63,8 @@ pub struct StreamCredit {
     window: u64,
     /// Least limit that the owner asked for.
     wanted: u64,
-    /// Credit that is kept for this stream in the connection's share: what it lacks of a first credit.
+    /// Credit that is kept for this stream in the connection's share: what it lacks of a first
+    /// credit.
     owed: u64,
     /// Ranges that are paid for beyond [`FREE_RANGES`].
     ranges: u64,
@@ -111,8 +112,8 @@ impl StreamCredit {
         }
     }
 
-    /// Data up to offset `end` (exclusive) came. Returns how much of it is new to the account: 0 below
-    /// the highest offset, since a gap is paid for with what lies above it.
+    /// Data up to offset `end` (exclusive) came. Returns how much of it is new to the account: 0
+    /// below the highest offset, since a gap is paid for with what lies above it.
     ///
     /// # Errors
     ///
@@ -182,8 +183,8 @@ impl StreamCredit {
         self.keep(connection);
     }
 
-    /// Ranges that the stream may keep apart now, when it has `now` of them. Sixteen are free; more are
-    /// charged to the connection in steps, up to [`range_limit`] (spec R-FLOW-13).
+    /// Ranges that the stream may keep apart now, when it has `now` of them. Sixteen are free; more
+    /// are charged to the connection in steps, up to [`range_limit`] (spec R-FLOW-13).
     pub fn max_ranges(
         &mut self,
         now: u64,
@@ -211,14 +212,15 @@ impl StreamCredit {
         self.ranges = 0;
     }
 
-    /// Wants at least the bytes below `end`, without any of them released: a message that is collected.
+    /// Wants at least the bytes below `end`, without any of them released: a message that is
+    /// collected.
     pub fn request(&mut self, end: u64, connection: &mut RecvCredit, budget: &mut Budget) {
         self.wanted = self.wanted.max(end.min(MAX_LIMIT));
         self.raise(Due::Now, connection, budget);
     }
 
-    /// Says who decides the window; a fixed one is at least a first credit. A smaller one than before
-    /// holds raises back and takes nothing back.
+    /// Says who decides the window; a fixed one is at least a first credit. A smaller one than
+    /// before holds raises back and takes nothing back.
     pub fn set_window(&mut self, mode: Window, connection: &mut RecvCredit, budget: &mut Budget) {
         self.mode = mode;
         if let Window::Fixed(window) = mode {
@@ -241,8 +243,8 @@ impl StreamCredit {
         }
     }
 
-    /// Asks for what the stream has beyond a stream's initial credit, at most `missing`, and lets the
-    /// window fall to that. Says how many bytes it asked for.
+    /// Asks for what the stream has beyond a stream's initial credit, at most `missing`, and lets
+    /// the window fall to that. Says how many bytes it asked for.
     pub(super) fn ask_back(&mut self, missing: u64, connection: &mut RecvCredit) -> u64 {
         let excess = self.outstanding().saturating_sub(connection.stream_credit());
         let n = excess.min(missing);

@@ -156,8 +156,8 @@ fn a_window_does_not_grow_for_a_reader_who_does_not_read() {
     assert_eq!(r.stream(id).outstanding(), 0);
 }
 
-/// A sender in slow start, 100 ms from the receiver, finds credit for each packet that its congestion
-/// window allows.
+/// A sender in slow start, 100 ms from the receiver, finds credit for each packet that its
+/// congestion window allows.
 ///
 /// spec: R-FLOW-12
 #[test]
@@ -309,8 +309,8 @@ fn only_what_was_asked_for_and_is_unused_comes_back() {
     assert_eq!(r.stream(id).limit(), 900_000);
 }
 
-/// What comes back while a stream is in use leaves it its first credit, and what waited for the answer is
-/// made up for.
+/// What comes back while a stream is in use leaves it its first credit, and what waited for the
+/// answer is made up for.
 ///
 /// spec: R-FLOW-11 R-FLOW-14
 #[test]
@@ -319,6 +319,7 @@ fn a_recall_leaves_a_stream_in_use_its_first_credit() {
         let mut r = Receiver::usual();
         let id = r.open(peer(Dir::Uni, 0));
         let credit = r.stream(id).limit();
+        r.fix(id, 0);
         r.request(id, 60_000);
         r.ask_back(u64::MAX);
         (r, id, credit)

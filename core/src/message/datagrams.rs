@@ -147,15 +147,16 @@ impl Datagrams {
         self.peer_max_size = max_size;
     }
 
-    /// Largest payload that can be sent now, in packets that hold `capacity` bytes of frames; `None` if
-    /// the peer takes no datagrams.
+    /// Largest payload that can be sent now, in packets that hold `capacity` bytes of frames;
+    /// `None` if the peer takes no datagrams.
     pub fn max_size(&self, capacity: usize) -> Option<usize> {
         let fitting = capacity.checked_sub(FRAME_OVERHEAD)?;
         let taken = usize::try_from(self.peer_max_size).unwrap_or(usize::MAX);
         (taken > 0).then(|| fitting.min(taken))
     }
 
-    /// Queues a datagram for packets that hold `capacity` bytes of frames. An empty one is a datagram too.
+    /// Queues a datagram for packets that hold `capacity` bytes of frames. An empty one is a
+    /// datagram too.
     ///
     /// # Errors
     ///
@@ -214,8 +215,8 @@ impl Datagrams {
         }
     }
 
-    /// A datagram came. It is charged to the connection's share as long as it waits; what finds no room
-    /// is dropped and counted. Returns whether it waits.
+    /// A datagram came. It is charged to the connection's share as long as it waits; what finds no
+    /// room is dropped and counted. Returns whether it waits.
     ///
     /// # Errors
     ///

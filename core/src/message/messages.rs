@@ -19,7 +19,8 @@ pub const PROTOCOL: u64 = 1;
 pub struct MessageLimits {
     /// Largest message that is taken, in bytes; announced in PARAMS. 0 takes none but empty ones.
     pub max_size: u64,
-    /// Messages that may be incomplete at once; for one more, the one that waits longest is given up.
+    /// Messages that may be incomplete at once; for one more, the one that waits longest is given
+    /// up.
     pub max_partial: usize,
     /// Time without progress after which an incomplete message is given up.
     pub idle_timeout: Duration,
@@ -62,8 +63,8 @@ pub enum RefuseMessage {
     NotAMessage,
 }
 
-/// A message on its way out: open a unidirectional stream, introduce it with [`Outgoing::open`], write
-/// [`Outgoing::data`], finish.
+/// A message on its way out: open a unidirectional stream, introduce it with [`Outgoing::open`],
+/// write [`Outgoing::data`], finish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// The whole message.
@@ -126,7 +127,7 @@ pub struct Message {
 /// Messages of one connection that are coming.
 ///
 /// ```text
-///   on_open ─▶ partial ── on_progress, all there ─▶ whole ── take_whole ─▶ the owner reads and joins
+///   on_open ─▶ partial ── on_progress, all there ─▶ whole ── take_whole ─▶ read and joined
 ///                 │ too large, wrong size: refused (STOP)
 ///                 └ too many, or silent for too long: evicted (STOP)
 /// ```
@@ -152,8 +153,9 @@ impl Messages {
         Self { limits, partial: Vec::new(), whole: VecDeque::new(), evicted: 0 }
     }
 
-    /// A stream came whose protocol is [`PROTOCOL`]. Returns the message that is given up for it, if
-    /// there are too many. The owner then lets the stream's credit reach the size that was announced.
+    /// A stream came whose protocol is [`PROTOCOL`]. Returns the message that is given up for it,
+    /// if there are too many. The owner then lets the stream's credit reach the size that was
+    /// announced.
     ///
     /// # Errors
     ///
@@ -178,9 +180,9 @@ impl Messages {
         Ok(evicted.map(Evicted))
     }
 
-    /// Bytes of stream `id` came: `arrived` of them in all without a gap, `highest` is one more than the
-    /// highest offset, `end` the final size once it is known. `None` if the stream is no message that
-    /// is coming.
+    /// Bytes of stream `id` came: `arrived` of them in all without a gap, `highest` is one more
+    /// than the highest offset, `end` the final size once it is known. `None` if the stream is no
+    /// message that is coming.
     ///
     /// # Errors
     ///
@@ -217,8 +219,8 @@ impl Messages {
         self.whole.retain(|&whole| whole != id);
     }
 
-    /// The stream of the next whole message, in the order of completion. The owner reads it, releases its
-    /// credit and joins what it read with [`Message::join`].
+    /// The stream of the next whole message, in the order of completion. The owner reads it,
+    /// releases its credit and joins what it read with [`Message::join`].
     pub fn take_whole(&mut self) -> Option<StreamId> {
         self.whole.pop_front()
     }
@@ -233,7 +235,8 @@ impl Messages {
         self.partial.iter().map(|p| p.since + self.limits.idle_timeout).min()
     }
 
-    /// Gives up one message that has been silent for too long; to be called until it returns `None`.
+    /// Gives up one message that has been silent for too long; to be called until it returns
+    /// `None`.
     pub fn on_deadline(&mut self, now: Instant) -> Option<Evicted> {
         let timeout = self.limits.idle_timeout;
         let silent = self.partial.iter().filter(|p| p.since + timeout <= now);

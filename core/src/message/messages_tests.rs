@@ -115,7 +115,8 @@ fn a_message_is_joined_only_when_it_is_whole() {
     assert!(m.partial() <= 3 && m.partial.capacity() <= 8);
 }
 
-/// Never-completed messages without end: what is held stays small, and honest ones pass between them.
+/// Never-completed messages without end: what is held stays small, and honest ones pass between
+/// them.
 ///
 /// spec: R-MSG-9
 #[test]

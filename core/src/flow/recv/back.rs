@@ -11,8 +11,8 @@ use crate::wire::id::{CreditTarget, Dir};
 use super::RecvCredit;
 
 /// ```text
-///   ask_back ─▶ RECALL stream counts, streams ─▶ RETURNED: free ─▶ RECALL connection ─▶ RETURNED: M − V
-///              what is free already ──────────────────────────────▶      falls, the pool has it again
+///   ask_back ─▶ RECALL counts, streams ─▶ RETURNED: free ─▶ RECALL connection ─▶ RETURNED:
+///              what is free already ──────────────────────▶              M − V falls
 /// ```
 ///
 /// The connection's limit is only asked for what lies free, so the invariants hold at each step.
@@ -60,9 +60,10 @@ impl RecvCredit {
         Ok(())
     }
 
-    /// Asks the peer for `amount` bytes of unused credit, given all streams that are open. First what is
-    /// free, then streams that it may open, then what open streams have beyond a first credit. Answers
-    /// free credit, which is then asked back from the connection's limit and goes to the pool.
+    /// Asks the peer for `amount` bytes of unused credit, given all streams that are open. First
+    /// what is free, then streams that it may open, then what open streams have beyond a first
+    /// credit. Answers free credit, which is then asked back from the connection's limit and goes
+    /// to the pool.
     pub fn ask_back<'a>(
         &mut self,
         amount: u64,
@@ -109,8 +110,9 @@ impl RecvCredit {
         n * self.stream_credit
     }
 
-    /// About how many bytes the peer could be asked for: what is lent to us and not in use, less the
-    /// initial credit of each open stream and of one more of each kind. 0 while a recall is under way.
+    /// About how many bytes the peer could be asked for: what is lent to us and not in use, less
+    /// the initial credit of each open stream and of one more of each kind. 0 while a recall is
+    /// under way.
     pub fn recallable(&self) -> u64 {
         if self.goal > 0 || !self.recalls.is_empty() {
             return 0;
