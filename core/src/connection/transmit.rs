@@ -222,12 +222,14 @@ impl Connection {
     ) -> Option<Transmit> {
         let path = self.paths.active();
         let (id, to) = (path.id(), *path.source());
-        let size = path.next_size_probe(self.ledger.in_flight(id))?;
-        if let CarrierKind::Udp { max_datagram, .. } = carrier
-            && size > *max_datagram
-        {
-            self.paths.active_mut().on_datagram_refused(size, now);
-            return None;
+        let mut size = path.next_size_probe(self.ledger.in_flight(id))?;
+        if let CarrierKind::Udp { max_datagram, .. } = carrier {
+            while size > *max_datagram {
+                let path = self.paths.active_mut();
+                path.on_datagram_refused(size, now);
+                size =
+                    path.next_size_probe(self.ledger.in_flight(id)).filter(|next| *next < size)?;
+            }
         }
         let slip = Slip { path: id, allowance: Allowance::Everything, size: size.into() };
         self.build(buf, slip, Build::SizeProbe, now)?;
