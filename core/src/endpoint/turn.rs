@@ -54,7 +54,7 @@ impl Endpoint {
         self.balance(now);
     }
 
-    /// Moves credit from those who do not use it to those who want it (spec R-FLOW-12).
+    /// Moves credit from those who do not use it to those who want it (spec R-FLOW-23).
     /// Returns whether anything was moved.
     fn balance(&mut self, now: Instant) -> bool {
         let mut moved = false;

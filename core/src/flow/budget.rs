@@ -175,12 +175,21 @@ pub struct Budget {
     short: u64,
     planned_at: Option<Instant>,
     freed: bool,
+    awaited: bool,
 }
 
 impl Budget {
     /// Everything free.
     pub const fn new(limits: BudgetLimits) -> Self {
-        Self { limits, connections: 0, lent: 0, short: 0, planned_at: None, freed: false }
+        Self {
+            limits,
+            connections: 0,
+            lent: 0,
+            short: 0,
+            planned_at: None,
+            freed: false,
+            awaited: false,
+        }
     }
 
     /// A share for a new connection: its floor, and from the pool as much as makes
@@ -248,10 +257,21 @@ impl Budget {
         self.connections
     }
 
-    /// Whether credit came back since the last call: connections that wait for credit may try
-    /// again.
+    /// Whether credit came back for which somebody waits: those may try again. Said once.
     pub fn take_freed(&mut self) -> bool {
-        core::mem::take(&mut self.freed)
+        let both = self.freed && self.awaited;
+        if both {
+            (self.freed, self.awaited) = (false, false);
+        }
+        both
+    }
+
+    /// Somebody waits for credit ([`super::RecvCredit::is_hungry`]). What came back before is no
+    /// news.
+    pub(super) const fn await_credit(&mut self) {
+        if !self.awaited {
+            (self.freed, self.awaited) = (false, true);
+        }
     }
 
     /// When to call [`Budget::plan`] next: at once if somebody found the pool short, but not again

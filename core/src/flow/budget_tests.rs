@@ -102,7 +102,12 @@ fn nobody_borrows_more_than_stays_free() {
     let lent = one.lent();
     assert_eq!(budget.repay(&mut one, u64::MAX), lent);
     assert_eq!(one.size(), FLOOR, "the floor stays");
-    assert!(budget.take_freed() && !budget.take_freed());
+    assert!(!budget.take_freed(), "nobody waits");
+    budget.await_credit();
+    assert!(!budget.take_freed(), "nothing came back since");
+    budget.borrow(&mut one, 10);
+    budget.repay(&mut one, 10);
+    assert!(budget.take_freed() && !budget.take_freed(), "said once");
 }
 
 /// spec: R-FLOW-6 R-FLOW-23

@@ -189,7 +189,7 @@ impl RecvCredit {
         if self.own.reserve > 0 {
             self.own.reserve -= 1;
         } else if self.cover(credit, budget) < credit {
-            self.hungry = true;
+            self.wait(budget);
             return None;
         }
         self.own.open += 1;
@@ -431,8 +431,10 @@ impl RecvCredit {
         granted
     }
 
-    pub(super) const fn set_hungry(&mut self) {
+    /// Something waits for credit that could not be had.
+    pub(super) const fn wait(&mut self, budget: &mut Budget) {
         self.hungry = true;
+        budget.await_credit();
     }
 
     /// Keeps `now` bytes for a stream in place of `before`.
@@ -523,7 +525,9 @@ impl RecvCredit {
         let gain = self.counts(dir).gain();
         let credit = self.stream_credit.max(1);
         let granted = self.cover(gain.saturating_mul(credit), budget) / credit;
-        self.hungry |= granted < gain;
+        if granted < gain {
+            self.wait(budget);
+        }
         let counts = self.counts_mut(dir);
         let limit = (counts.limit + granted).min(MAX_STREAM_COUNT);
         if limit > counts.limit {

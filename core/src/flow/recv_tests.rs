@@ -113,7 +113,9 @@ fn a_peer_that_uses_all_streams_may_have_twice_as_many() {
     p.check();
     assert_eq!(count(&p), 3, "no credit to cover more");
     assert!(p.connection.is_hungry());
+    assert!(!p.budget.take_freed());
     p.enrich();
+    assert!(p.budget.take_freed(), "worth another try");
     p.connection.top_up(p.streams.values_mut(), &mut p.budget);
     assert_eq!(count(&p), 6, "until there is some");
     assert!(!p.connection.is_hungry());

@@ -468,7 +468,7 @@ impl StreamCredit {
         let granted = self.grant(gap, connection, budget);
         self.hungry = self.limit() < self.wanted;
         if self.hungry {
-            connection.set_hungry();
+            connection.wait(budget);
         }
         if granted < gap && self.mode == Window::Auto {
             // A window is worth what it is covered with; it grows again when data comes fast.
