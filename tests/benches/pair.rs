@@ -92,8 +92,14 @@ impl Run {
                         self.datagrams += to.segment.map_or(1, |s| buf.len().div_ceil(s)) as u64;
                         let (remote, bytes) = (here.addr, buf.as_mut_slice());
                         let segment = to.segment;
-                        let datagram =
-                            Datagram { carrier: UDP, remote, local: None, ecn: None, segment, bytes };
+                        let datagram = Datagram {
+                            carrier: UDP,
+                            remote,
+                            local: None,
+                            ecn: None,
+                            segment,
+                            bytes,
+                        };
                         there.endpoint.handle_datagram(datagram, self.now);
                     }
                     Output::Incoming(incoming) => _ = here.endpoint.accept(incoming, self.now),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use rustix::process::{RusageWho, getrusage};
+use cpu_time::ProcessTime;
 
 /// One peer's figures of one round.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +29,6 @@ pub(crate) trait Peer {
 
 const REQUESTS: usize = 1000;
 
-fn cpu() -> Duration {
-    let usage = getrusage(RusageWho::Own);
-    let of = |t: rustix::time::Timeval| {
-        Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
-    };
-    of(usage.utime) + of(usage.stime)
-}
-
 fn round<P: Peer>(bytes: u64) -> Round {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -46,9 +38,9 @@ fn round<P: Peer>(bytes: u64) -> Round {
     runtime.block_on(async {
         let mut peer = P::connect().await;
         peer.bulk(1 << 20).await;
-        let (started, used) = (Instant::now(), cpu());
+        let (started, used) = (Instant::now(), ProcessTime::now());
         peer.bulk(bytes).await;
-        let (wall, cpu) = (started.elapsed(), cpu() - used);
+        let (wall, cpu) = (started.elapsed(), used.elapsed());
         let mut latencies = Vec::with_capacity(REQUESTS);
         for _ in 0..REQUESTS {
             let asked = Instant::now();
