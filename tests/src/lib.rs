@@ -2,11 +2,13 @@
 //!
 //! Time jumps exactly to the next thing that happens: a datagram's arrival, or the instant that an
 //! endpoint named. The same seed gives the same run, byte for byte; [`net::Net::fingerprint`] says
-//! so.
+//! so. [`byzantine`] is for peers that hold keys and keep no rule.
 
 pub mod app;
+pub mod byzantine;
 pub mod guard;
 pub mod link;
 pub mod net;
 pub mod raw;
+pub mod sealer;
 pub mod transfer;
