@@ -16,6 +16,9 @@ use crate::wire::packet::PacketWriter;
 /// Ids that we give out and hold at a time, on either side (spec R-EP-4).
 pub(crate) const ACTIVE: u64 = 4;
 
+/// Ids of the peer that were retired and whose RETIRE_CID is not acknowledged, at most (spec R-EP-7).
+const MAX_RETIRING: usize = 32;
+
 /// Makes a connection's own ids.
 #[derive(Clone)]
 pub(crate) struct CidSource {
@@ -32,9 +35,8 @@ pub(crate) struct CidSource {
 }
 
 impl CidSource {
-    /// The id of a sequence number; ids come again only after 256 others.
-    pub(crate) fn id(&self, sequence: u64) -> ConnectionId {
-        let index = sequence.to_le_bytes()[0];
+    /// The id with an index.
+    pub(crate) fn id(&self, index: u8) -> ConnectionId {
         let fields = CidFields::new(self.shard, self.slot, self.generation, index);
         debug_assert!(
             fields.is_some(),
@@ -54,16 +56,24 @@ impl CidSource {
 pub(crate) struct LocalCids {
     source: CidSource,
     next: u64,
-    active: SmallVec<[u64; 8]>,
+    next_index: u8,
+    active: SmallVec<[LocalCid; 8]>,
     unsent: SmallVec<[u64; 8]>,
     limit: u64,
+}
+
+/// An id that was given out: the peer calls it by its sequence number, packets carry its index.
+#[derive(Clone, Copy)]
+struct LocalCid {
+    sequence: u64,
+    index: u8,
 }
 
 impl LocalCids {
     /// Begins with id 0, which the handshake carried.
     pub(crate) fn new(source: CidSource) -> Self {
-        let active = SmallVec::from_slice(&[0]);
-        Self { source, next: 1, active, unsent: SmallVec::new(), limit: 1 }
+        let active = SmallVec::from_iter([LocalCid { sequence: 0, index: 0 }]);
+        Self { source, next: 1, next_index: 1, active, unsent: SmallVec::new(), limit: 1 }
     }
 
     /// The peer holds up to `limit` ids: give it that many, or [`ACTIVE`] if fewer.
@@ -74,15 +84,20 @@ impl LocalCids {
 
     fn issue(&mut self) {
         while (self.active.len() as u64) < self.limit {
-            self.active.push(self.next);
+            // The index comes round after 256 ids; one that is still in use is passed over.
+            while self.accepts(self.next_index) {
+                self.next_index = self.next_index.wrapping_add(1);
+            }
+            self.active.push(LocalCid { sequence: self.next, index: self.next_index });
             self.unsent.push(self.next);
             self.next += 1;
+            self.next_index = self.next_index.wrapping_add(1);
         }
     }
 
     /// Whether a packet addressed by the id with this index is for a live id.
     pub(crate) fn accepts(&self, index: u8) -> bool {
-        self.active.iter().any(|sequence| sequence.to_le_bytes()[0] == index)
+        self.active.iter().any(|active| active.index == index)
     }
 
     /// The id of the handshake.
@@ -96,7 +111,7 @@ impl LocalCids {
             let what = "retired a connection id that was never issued";
             return Err(Violation::new(TransportCode::ConnectionIdLimit, what));
         }
-        self.active.retain(|held| *held != sequence);
+        self.active.retain(|held| held.sequence != sequence);
         self.unsent.retain(|held| *held != sequence);
         self.issue();
         Ok(())
@@ -105,7 +120,13 @@ impl LocalCids {
     /// Writes NEW_CID for each id that the peer has not been told.
     pub(crate) fn write(&mut self, packet: &mut PacketWriter<'_>) {
         while let Some(&sequence) = self.unsent.first() {
-            let cid = self.source.id(sequence);
+            let known = self.active.iter().find(|active| active.sequence == sequence);
+            let Some(LocalCid { index, .. }) = known else {
+                debug_assert!(false, "an id that is to be told is active");
+                self.unsent.remove(0);
+                continue;
+            };
+            let cid = self.source.id(*index);
             let reset_token = self.source.reset_token(&cid);
             if !packet.write(&Frame::NewCid(NewCidFrame { sequence, cid, reset_token })) {
                 return;
@@ -116,7 +137,8 @@ impl LocalCids {
 
     /// A NEW_CID was lost.
     pub(crate) fn on_lost(&mut self, sequence: u64) {
-        if self.active.contains(&sequence) && !self.unsent.contains(&sequence) {
+        let active = self.active.iter().any(|active| active.sequence == sequence);
+        if active && !self.unsent.contains(&sequence) {
             self.unsent.push(sequence);
         }
     }
@@ -135,6 +157,9 @@ struct RemoteCid {
 pub(crate) struct RemoteCids {
     known: SmallVec<[RemoteCid; 8]>,
     retired: RangeSet,
+    /// Retired, and the peer has not acknowledged that it was told.
+    retiring: SmallVec<[u64; 8]>,
+    /// Of those, the ones to be told (again).
     untold: SmallVec<[u64; 8]>,
 }
 
@@ -144,7 +169,8 @@ impl RemoteCids {
         let token = ResetToken(token);
         let first = RemoteCid { sequence: 0, cid, token, path: Some(path) };
         let known = SmallVec::from_iter([first]);
-        Self { known, retired: RangeSet::new(), untold: SmallVec::new() }
+        let (retiring, untold) = (SmallVec::new(), SmallVec::new());
+        Self { known, retired: RangeSet::new(), retiring, untold }
     }
 
     /// NEW_CID: one more id of the peer.
@@ -162,6 +188,9 @@ impl RemoteCids {
         }
         if frame.sequence >= self.retired.len() + ACTIVE || self.known.len() as u64 >= ACTIVE {
             return fail("more connection ids than the limit");
+        }
+        if self.retiring.len() >= MAX_RETIRING {
+            return fail("connection ids used up without acknowledging it");
         }
         let NewCidFrame { sequence, cid, reset_token } = *frame;
         self.known.push(RemoteCid { sequence, cid, token: ResetToken(reset_token), path: None });
@@ -184,6 +213,7 @@ impl RemoteCids {
         if let Some(at) = self.known.iter().position(|known| known.path == Some(path)) {
             let gone = self.known.remove(at);
             self.retired.insert(gone.sequence..gone.sequence + 1);
+            self.retiring.push(gone.sequence);
             self.untold.push(gone.sequence);
         }
     }
@@ -200,7 +230,15 @@ impl RemoteCids {
 
     /// A RETIRE_CID was lost.
     pub(crate) fn on_lost(&mut self, sequence: u64) {
-        self.untold.push(sequence);
+        if self.retiring.contains(&sequence) && !self.untold.contains(&sequence) {
+            self.untold.push(sequence);
+        }
+    }
+
+    /// A RETIRE_CID arrived.
+    pub(crate) fn on_acked(&mut self, sequence: u64) {
+        self.retiring.retain(|retiring| *retiring != sequence);
+        self.untold.retain(|untold| *untold != sequence);
     }
 
     /// The reset tokens by which the peer may say that it forgot the connection.

@@ -73,7 +73,12 @@ impl Connection {
             }
             SentFrame::ObservedAddress(sequence) => self.paths.on_observed_acked(*sequence),
             SentFrame::Datagram(_) => self.datagrams.on_acked(frame),
-            SentFrame::NewCid(_) | SentFrame::RetireCid(_) | SentFrame::Params => {}
+            SentFrame::RetireCid(sequence) => {
+                if let Some(session) = self.lifecycle.session_mut() {
+                    session.cids.on_acked(*sequence);
+                }
+            }
+            SentFrame::NewCid(_) | SentFrame::Params => {}
         }
     }
 
