@@ -52,10 +52,17 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Adds news, unless the same waits already.
+    /// Adds news, unless the same waits already. Of addresses only the newest is news: a peer could
+    /// name a new one in every frame.
     pub(crate) fn push(&mut self, event: EventKind) {
-        if !self.queue.contains(&event) {
-            self.queue.push_back(event);
+        let same = |waiting: &&mut EventKind| match (&event, &**waiting) {
+            (EventKind::AddressObserved(_), EventKind::AddressObserved(_))
+            | (EventKind::PathChanged { .. }, EventKind::PathChanged { .. }) => true,
+            (new, old) => new == old,
+        };
+        match self.queue.iter_mut().find(same) {
+            Some(waiting) => *waiting = event,
+            None => self.queue.push_back(event),
         }
     }
 
