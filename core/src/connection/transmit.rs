@@ -346,27 +346,32 @@ fn transmit_to(to: &Source) -> Transmit {
     Transmit { carrier, remote, local, ecn: None, segment: None }
 }
 
-/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what
-/// it cannot have seen (RFC 9000 section 21.4).
+/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what it
+/// cannot have seen (RFC 9000 section 21.4). Close together at first, so that who acknowledges blindly
+/// is caught before slow start has gone far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traps {
     next: u64,
+    spacing: u64,
 }
 
-/// Packets between two traps: at least this many, and on average half as many more.
-const TRAP_SPACING: u64 = 512;
+/// The first trap is among this many packets; the distances double from here.
+const FIRST_SPACING: u64 = 64;
+/// Packets between two traps later: at least this many, and on average half as many more.
+const LAST_SPACING: u64 = 512;
 
 impl Traps {
     /// The first is somewhere in the first packets.
     pub(super) fn new(rng: &mut Rng) -> Self {
-        Self { next: 1 + rng.below(TRAP_SPACING) }
+        Self { next: 1 + rng.below(FIRST_SPACING - 1), spacing: FIRST_SPACING }
     }
 
     /// Whether to leave `number` out.
     fn due(&mut self, number: PacketNumber, rng: &mut Rng) -> bool {
         let due = number.0 >= self.next;
         if due {
-            self.next = number.0 + TRAP_SPACING + rng.below(TRAP_SPACING);
+            self.next = number.0 + self.spacing + rng.below(self.spacing);
+            self.spacing = (self.spacing * 2).min(LAST_SPACING);
         }
         due
     }
