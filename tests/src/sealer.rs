@@ -5,6 +5,7 @@ use aqueduct_core::crypto::provider::{AeadKey, Cipher, HeaderKey, Provider};
 use aqueduct_core::wire::id::ConnectionId;
 
 /// One direction's keys, without the guards of `PacketKeys`.
+#[derive(Clone)]
 pub struct Sealer {
     provider: Provider,
     cipher: Cipher,

@@ -45,7 +45,7 @@ impl Setup {
     pub(crate) fn params(&self) -> Params {
         let initial = self.credit(Side::Initiator).initial();
         let first = self.cids.id(0);
-        Params {
+        let params = Params {
             initial_max_data: initial.max_data,
             initial_max_stream_data: initial.max_stream_data,
             max_streams_bidi: initial.max_streams_bidi,
@@ -58,7 +58,9 @@ impl Setup {
             active_cid_limit: ACTIVE,
             max_message_size: self.config.max_message_size,
             reset_token: self.cids.reset_token(&first),
-        }
+        };
+        debug_assert_eq!(params.check(), Ok(()), "a configuration that peers refuse");
+        params
     }
 
     /// How its paths begin.

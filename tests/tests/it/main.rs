@@ -1,6 +1,8 @@
 //! The integration tests, in one binary.
 
+mod byzantine;
 mod closing;
+mod extremes;
 mod routes;
 mod strangers;
 mod tamper;

@@ -1,0 +1,242 @@
+//! Connection ids: floods, duplicates, ids that were never given, ids used up.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aqueduct_core::error::{CloseReason, TransportCode as Code};
+use aqueduct_core::wire::frame::{Frame, NewCidFrame};
+use aqueduct_core::wire::id::ConnectionId;
+use aqueduct_tests::byzantine::{Duel, Role, frames_of, lair, numbers};
+
+use crate::extremes::kind;
+
+fn new_cid(sequence: u64) -> Frame<'static> {
+    let mut cid = *b"........";
+    cid.copy_from_slice(&(0xbad_0000_0000 + sequence).to_be_bytes());
+    let reset_token = [sequence.to_le_bytes()[0]; 16];
+    Frame::NewCid(NewCidFrame { sequence, cid: ConnectionId(cid), reset_token })
+}
+
+/// spec: R-EP-4
+#[test]
+fn more_ids_than_the_limit() {
+    for role in [Role::Dials, Role::Answers] {
+        let mut duel = Duel::new(role);
+        assert_eq!(duel.allowed().active_cid_limit, 4);
+        for sequence in 1..4 {
+            duel.say(&[new_cid(sequence), new_cid(sequence)]);
+            assert_eq!(duel.ended(), None, "{sequence}");
+        }
+        let mut one_more = duel.clone();
+        one_more.say(&[new_cid(4)]);
+        assert_eq!(one_more.violation(), Some(Code::ConnectionIdLimit));
+    }
+    for sequence in [4, 1_000, (1 << 62) - 1] {
+        let mut duel = Duel::new(Role::Dials);
+        duel.say(&[new_cid(sequence)]);
+        assert_eq!(duel.violation(), Some(Code::ConnectionIdLimit), "{sequence}");
+    }
+}
+
+/// spec: R-EP-4
+#[test]
+fn one_number_two_ids_and_one_id_two_numbers() {
+    let mut template = Duel::new(Role::Dials);
+    template.say(&[new_cid(1)]);
+    let Frame::NewCid(first) = new_cid(1) else { unreachable!() };
+    let wrong = [
+        NewCidFrame { cid: ConnectionId(*b"another."), ..first },
+        NewCidFrame { reset_token: [99; 16], ..first },
+        NewCidFrame { sequence: 2, ..first },
+        NewCidFrame { sequence: 0, ..first },
+    ];
+    for frame in wrong {
+        let mut duel = template.clone();
+        duel.say(&[Frame::NewCid(frame)]);
+        assert_eq!(duel.violation(), Some(Code::ConnectionIdLimit), "{frame:?}");
+    }
+}
+
+/// spec: R-EP-6
+#[test]
+fn retiring_what_was_never_given() {
+    let template = Duel::new(Role::Dials);
+    for sequence in 0..4 {
+        let mut duel = template.clone();
+        duel.say_raw(&numbers(&[kind::RETIRE_CID, sequence]));
+        assert_eq!(duel.ended(), None, "{sequence}");
+    }
+    for sequence in [4, 5, 1 << 32, (1 << 62) - 1] {
+        let mut duel = template.clone();
+        duel.say_raw(&numbers(&[kind::RETIRE_CID, sequence]));
+        assert_eq!(duel.violation(), Some(Code::ConnectionIdLimit), "{sequence}");
+    }
+}
+
+/// The ids that the honest end has given out, by sequence.
+fn given(duel: &mut Duel, into: &mut Vec<NewCidFrame>) {
+    for packet in duel.last_heard() {
+        for frame in packet.frames() {
+            if let Frame::NewCid(new) = frame
+                && into.iter().all(|known| known.sequence != new.sequence)
+            {
+                into.push(new);
+            }
+        }
+    }
+}
+
+/// A peer retires id after id, thousands of times, and keeps the first: all that are active together
+/// differ, and every one of them is heard.
+///
+/// spec: R-EP-3, R-EP-4
+#[test]
+fn ids_in_use_together_differ() {
+    let mut duel = Duel::new(Role::Dials);
+    let first = duel.peer.dcid;
+    let mut ids = Vec::new();
+    given(&mut duel, &mut ids);
+    let mut active: Vec<NewCidFrame> = ids.clone();
+    assert_eq!(active.len(), 3);
+    for _ in 0..2_000 {
+        let oldest = active.remove(0);
+        duel.say(&[Frame::RetireCid { sequence: oldest.sequence }]);
+        duel.pass(Duration::from_millis(30));
+        duel.ack();
+        let mut fresh = ids.clone();
+        given(&mut duel, &mut fresh);
+        active.extend(fresh.iter().skip(ids.len()));
+        ids = fresh;
+        assert_eq!(active.len(), 3, "each retired id is replaced");
+        let all: BTreeSet<_> = active.iter().map(|new| new.cid.0).chain([first.0]).collect();
+        assert_eq!(all.len(), 4, "two equal ids after {}", oldest.sequence);
+        let opened = duel.stats().keys.opened;
+        duel.peer.dcid = active[1].cid;
+        duel.say(&[Frame::Ping]);
+        duel.peer.dcid = first;
+        duel.say(&[Frame::Ping]);
+        assert_eq!(duel.stats().keys.opened, opened + 2);
+    }
+    assert_eq!(duel.ended(), None);
+}
+
+/// spec: R-EP-1
+#[test]
+fn an_id_that_was_retired_is_nobodys() {
+    let mut duel = Duel::new(Role::Dials);
+    let first = duel.peer.dcid;
+    let mut ids = Vec::new();
+    given(&mut duel, &mut ids);
+    duel.say(&[Frame::RetireCid { sequence: 0 }]);
+    let (opened, strays) = (duel.stats().keys.opened, duel.endpoint.stats().strays);
+    duel.peer.dcid = first;
+    duel.say(&[Frame::Ping]);
+    assert_eq!(duel.stats().keys.opened, opened);
+    assert_eq!(duel.endpoint.stats().strays, strays + 1);
+    duel.peer.dcid = ids[0].cid;
+    duel.say(&[Frame::Ping]);
+    assert_eq!(duel.stats().keys.opened, opened + 1);
+}
+
+/// All ids are retired in each packet, and nothing is acknowledged: what waits to be said is bounded.
+#[test]
+fn retiring_all_of_them_for_ever() {
+    let mut duel = Duel::new(Role::Dials);
+    let mut next = 1;
+    for round in 0..3_000 {
+        let mut frames: Vec<_> = (0..4).map(|k| Frame::RetireCid { sequence: next + k }).collect();
+        if round % 2 == 0 {
+            frames.reverse();
+        }
+        duel.say(&frames);
+        if duel.ended().is_some() {
+            break;
+        }
+        let mut ids = Vec::new();
+        given(&mut duel, &mut ids);
+        if let Some(new) = ids.last() {
+            duel.peer.dcid = new.cid;
+            next = new.sequence - 3;
+        }
+    }
+    let newest = duel.peer.heard.iter().map(|heard| heard.size).sum::<usize>();
+    println!("{:?}, {newest} bytes waited", duel.ended());
+    assert_eq!(duel.violation(), Some(Code::ConnectionIdLimit), "ids that were never given");
+}
+
+fn elsewhere(number: u64) -> SocketAddr {
+    let [.., a, b, c] = number.to_be_bytes();
+    SocketAddr::new([203, a, b, c].into(), 1_000)
+}
+
+/// Gives as many ids as the honest end takes now, from `next` on; says why it took no more. They come
+/// from where the peer always was, for a packet from a place without an id is not read.
+fn give_ids(duel: &mut Duel, next: &mut u64) -> &'static str {
+    duel.from = lair();
+    for _ in 0..10 {
+        let mut trial = duel.clone();
+        trial.say(&[new_cid(*next)]);
+        if let Some(reason) = trial.ended() {
+            let CloseReason::Violation(violation) = reason else { panic!("{reason}") };
+            assert_eq!(violation.code, Code::ConnectionIdLimit);
+            return violation.what;
+        }
+        *duel = trial;
+        *next += 1;
+    }
+    panic!("ids without an end");
+}
+
+/// A peer moves with every packet, and gives new ids as fast as its old ones are used up.
+fn wander(listens: bool) -> (Duel, u64) {
+    let mut duel = Duel::new(Role::Dials);
+    let mut next = 1;
+    for step in 1..400 {
+        if give_ids(&mut duel, &mut next).contains("acknowledging") {
+            break;
+        }
+        duel.from = elsewhere(step);
+        duel.say(&[Frame::Ping]);
+        duel.pass(Duration::from_millis(1));
+        if listens {
+            duel.ack();
+        }
+        assert_eq!(duel.ended(), None, "{step}");
+    }
+    (duel, next)
+}
+
+/// spec: R-EP-5, R-EP-7
+#[test]
+fn moving_with_every_packet_without_listening() {
+    let (_, ids) = wander(false);
+    assert!((32..=40).contains(&ids), "{ids} were taken");
+}
+
+/// spec: R-EP-5, R-EP-7
+#[test]
+fn moving_with_every_packet_and_listening() {
+    let (mut duel, ids) = wander(true);
+    let retired = frames_of(&duel.last_heard()).matches("RetireCid").count();
+    assert!(ids > 150 && retired > 150, "{ids} were taken, {retired} were said to be over");
+}
+
+/// Without ids left a packet from another address is answered nowhere.
+///
+/// spec: R-EP-5
+#[test]
+fn moving_without_ids() {
+    let mut duel = Duel::new(Role::Dials);
+    duel.pass(Duration::from_millis(100));
+    duel.ack();
+    duel.last_heard();
+    let home = duel.from;
+    for number in 1..100 {
+        duel.from = elsewhere(number);
+        duel.say(&[Frame::Ping]);
+    }
+    duel.pass(Duration::from_secs(2));
+    assert!(duel.last_heard().iter().all(|heard| heard.to == home));
+    assert_eq!(duel.ended(), None);
+}

@@ -1,0 +1,388 @@
+//! Much of one thing: challenges, datagrams, messages, streams opened and reset, tiny frames.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aqueduct_core::endpoint::{EventKind, PeerAddr};
+use aqueduct_core::error::{CloseReason, TransportCode as Code};
+use aqueduct_core::wire::frame::Frame;
+use aqueduct_core::wire::id::Dir;
+use aqueduct_tests::byzantine::{Duel, Role, numbers};
+use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::net::{Net, UDP};
+use aqueduct_tests::transfer::{Writer, take, text};
+
+use crate::extremes::kind;
+use crate::transfer::config;
+
+const MAX: u64 = (1 << 62) - 1;
+
+/// spec: R-PATH-5
+#[test]
+fn challenges() {
+    let mut duel = Duel::new(Role::Dials);
+    duel.last_heard();
+    let mut answers = 0;
+    for round in 0..1_000u64 {
+        let challenges: Vec<_> = (0..100u64)
+            .map(|k| Frame::PathChallenge { token: (round * 100 + k).to_be_bytes() })
+            .collect();
+        duel.say(&challenges);
+        for heard in duel.last_heard() {
+            let tokens: Vec<_> = heard
+                .frames()
+                .filter_map(|frame| match frame {
+                    Frame::PathResponse { token } => Some(token),
+                    _ => None,
+                })
+                .collect();
+            assert!(tokens.iter().all(|token| *token == (round * 100 + 99).to_be_bytes()));
+            answers += tokens.len();
+        }
+    }
+    assert_eq!(duel.ended(), None);
+    println!("100,000 challenges, {answers} answers");
+    assert!(answers <= 1_000, "{answers}");
+}
+
+/// From another address: no more than three times of what came from there goes there.
+///
+/// spec: R-PATH-1
+#[test]
+fn challenges_from_elsewhere() {
+    let mut duel = Duel::new(Role::Dials);
+    let elsewhere: SocketAddr = "198.51.100.7:7".parse().expect("an address");
+    let cid = aqueduct_core::wire::frame::NewCidFrame {
+        sequence: 1,
+        cid: aqueduct_core::wire::id::ConnectionId(*b"moved..1"),
+        reset_token: [1; 16],
+    };
+    duel.say(&[Frame::NewCid(cid)]);
+    duel.last_heard();
+    duel.from = elsewhere;
+    let mut said = 0;
+    for _ in 0..200 {
+        said += 13 + 9 + 16;
+        duel.say(&[Frame::PathChallenge { token: [7; 8] }]);
+        let there = duel.peer.heard.iter().filter(|heard| heard.to == elsewhere);
+        let sent: usize = there.map(|heard| heard.size).sum();
+        assert!(sent <= 3 * said, "{sent} bytes for {said}");
+    }
+    assert_eq!(duel.ended(), None);
+}
+
+/// spec: R-MSG-2
+#[test]
+fn datagrams_larger_than_announced() {
+    let config = aqueduct_core::config::TransportConfig::default();
+    let config = config.with_datagrams(500, aqueduct_core::message::DropRule::Oldest);
+    let config = aqueduct_tests::byzantine::honest().with_transport(config);
+    let params = aqueduct_core::wire::params::Params::default();
+    let mut duel = Duel::with(config, Role::Dials, &params);
+    assert_eq!(duel.allowed().max_datagram_frame, 500);
+    duel.say(&[Frame::Datagram { data: &[7; 500] }]);
+    assert_eq!(duel.ended(), None);
+    duel.say(&[Frame::Datagram { data: &[7; 501] }]);
+    assert_eq!(duel.violation(), Some(Code::TooLarge));
+}
+
+/// spec: R-MSG-3
+#[test]
+fn datagrams_that_nobody_reads() {
+    for len in [0, 1, 100, 1_100] {
+        let mut duel = Duel::new(Role::Dials);
+        let data = vec![7; len];
+        let many = (1_100 / (len + 3)).clamp(1, 400);
+        let frames = vec![Frame::Datagram { data: &data }; many];
+        for _ in 0..2_000 {
+            duel.say(&frames);
+        }
+        assert_eq!(duel.ended(), None);
+        let handle = duel.handle.expect("a connection");
+        let mut view = duel.endpoint.connection(handle).expect("it lives");
+        let mut left = 0;
+        while view.recv_datagram().is_some() {
+            left += 1;
+        }
+        assert!(left <= 1_024, "{left} of {len} bytes");
+        assert!(left * (len + 64) <= 256 * 1_024, "{left} of {len} bytes");
+    }
+}
+
+/// Streams are opened and reset as fast as they are allowed, a hundred thousand of them.
+///
+/// spec: R-FLOW-17
+#[test]
+fn opened_and_reset() {
+    let mut duel = Duel::new(Role::Dials);
+    duel.peer.deaf = true;
+    duel.blind = true;
+    let (mut next, mut allowed) = (0u64, duel.allowed().max_streams_uni);
+    let mut stalled = 0;
+    while next < 100_000 && stalled < 100 {
+        let mut plaintext = Vec::new();
+        let before = next;
+        while next < allowed && plaintext.len() < 1_100 {
+            let id = duel.stream(Dir::Uni, next).0;
+            plaintext.extend(numbers(&[kind::OPEN, id, 0, 9, 0, kind::RESET, id, 0, 0, 0, 0]));
+            next += 1;
+        }
+        if plaintext.is_empty() {
+            plaintext.extend(numbers(&[kind::STREAMS_BLOCKED_UNI, allowed]));
+        }
+        duel.peer.deaf = false;
+        duel.say_raw(&plaintext);
+        assert!(duel.ended().is_none());
+        // The application accepts and reads what there is.
+        let handle = duel.handle.expect("a connection");
+        let mut view = duel.endpoint.connection(handle).expect("it lives");
+        while let Some(id) = view.accept() {
+            if let Some(mut stream) = view.recv(id) {
+                assert!(stream.read_chunk(1).is_err());
+            }
+        }
+        drop(view);
+        duel.pass(Duration::from_millis(1));
+        for heard in duel.last_heard() {
+            for frame in heard.frames() {
+                if let Frame::MaxStreams { dir: Dir::Uni, limit } = frame {
+                    allowed = allowed.max(limit);
+                }
+            }
+        }
+        duel.ack();
+        stalled = if next == before { stalled + 1 } else { 0 };
+        assert!(duel.stats().streams <= 200, "{} streams", duel.stats().streams);
+    }
+    let stats = duel.stats();
+    println!(
+        "{next} streams were opened and reset; {} are left, {} bytes held",
+        stats.streams, stats.bytes_held
+    );
+    assert!(next >= 100_000);
+    assert!(stats.streams <= 1);
+}
+
+/// The same, and the application takes none: then no more may be opened than were allowed at first.
+///
+/// spec: R-FLOW-17
+#[test]
+fn opened_and_reset_unheard() {
+    let mut duel = Duel::new(Role::Dials);
+    let allowed = duel.allowed().max_streams_uni;
+    for sequence in 0..allowed {
+        let id = duel.stream(Dir::Uni, sequence).0;
+        duel.say_raw(&numbers(&[kind::OPEN, id, 0, 9, 0, kind::RESET, id, 0, 0, 0, 0]));
+    }
+    duel.pass(Duration::from_secs(1));
+    assert_eq!(duel.ended(), None);
+    let raised = duel.last_heard().iter().any(|heard| {
+        heard.frames().any(|frame| matches!(frame, Frame::MaxStreams { dir: Dir::Uni, .. }))
+    });
+    assert!(!raised, "streams that nobody took make room for others");
+    assert_eq!(duel.stats().streams as u64, allowed);
+}
+
+/// Messages that are announced and never come: nothing is kept for what is announced.
+///
+/// spec: R-MSG-7, R-MSG-9
+#[test]
+fn messages_that_never_come() {
+    let mut duel = Duel::new(Role::Dials);
+    let before = duel.stats().credit_granted;
+    let stopped = |duel: &mut Duel| {
+        let heard = duel.last_heard();
+        heard
+            .iter()
+            .map(|heard| heard.frames().filter(|frame| matches!(frame, Frame::Stop(_))).count())
+            .sum::<usize>()
+    };
+    for (sequence, size) in [(0, MAX), (1, 1 << 40), (2, 16 * 1_024 * 1_024 + 1)] {
+        let id = duel.stream(Dir::Uni, sequence).0;
+        duel.say_raw(&numbers(&[kind::OPEN, id, 2, 1, size, 0]));
+        assert_eq!(duel.ended(), None, "{size}");
+        assert_eq!(stopped(&mut duel), 1, "{size} is too large, and said to be");
+    }
+    for sequence in 3..duel.allowed().max_streams_uni {
+        let id = duel.stream(Dir::Uni, sequence).0;
+        duel.say_raw(&numbers(&[kind::OPEN, id, 2, 1, 16 * 1_024 * 1_024, 0]));
+        duel.say_raw(&[numbers(&[kind::STREAM, id, 0, 1]), b"x".to_vec()].concat());
+        duel.pass(Duration::from_millis(1));
+        duel.ack();
+        assert_eq!(duel.ended(), None);
+    }
+    let after = duel.stats().credit_granted;
+    println!("granted {before} before, {after} with messages announced");
+    // All are silent from now on; each is given up, and said to be.
+    let mut given_up = stopped(&mut duel);
+    for _ in 0..50 {
+        duel.pass(Duration::from_secs(1));
+        duel.say(&[Frame::Ping]);
+        duel.ack();
+        given_up += stopped(&mut duel);
+    }
+    assert_eq!(duel.ended(), None);
+    assert!(given_up as u64 >= duel.allowed().max_streams_uni - 3, "{given_up} were given up");
+}
+
+/// A message that ends elsewhere than it said.
+///
+/// spec: R-MSG-7, R-MSG-10
+#[test]
+fn messages_that_lie() {
+    let template = Duel::new(Role::Dials);
+    let id = template.stream(Dir::Uni, 0).0;
+    let body = |fin: u64, offset, len: usize| {
+        [numbers(&[fin, id, offset, len as u64]), vec![b'x'; len]].concat()
+    };
+    let announced = numbers(&[kind::OPEN, id, 2, 1, 10, 0]);
+    let lies = [
+        ("shorter", vec![announced.clone(), body(kind::STREAM_FIN, 0, 9)]),
+        ("longer", vec![announced.clone(), body(kind::STREAM_FIN, 0, 11)]),
+        ("longer, without an end", vec![announced.clone(), body(kind::STREAM, 5, 6)]),
+        ("skipped", vec![announced.clone(), numbers(&[kind::SKIP, id, 0, 5])]),
+        ("with a start", vec![numbers(&[kind::OPEN, id, 4, 1, 5, 0])]),
+        ("with an end", vec![numbers(&[kind::OPEN, id, 8, 1, 5, 0])]),
+    ];
+    for (what, packets) in lies {
+        let mut duel = template.clone();
+        packets.iter().for_each(|packet| duel.say_raw(packet));
+        assert_eq!(duel.ended(), None, "{what}");
+        let stops = duel.last_heard().iter().any(|heard| {
+            heard.frames().any(|frame| matches!(frame, Frame::Stop(stop) if stop.id.0 == id))
+        });
+        // What is there to its last byte need not be stopped.
+        let over = duel.stats().streams == 0;
+        assert!(stops || over, "{what}: it is stopped");
+        let handle = duel.handle.expect("a connection");
+        let message = duel.endpoint.connection(handle).expect("it lives").recv_message();
+        assert_eq!(message, None, "{what}");
+    }
+}
+
+/// Addresses, each other than the last, in every frame: news of the newest, and no heap of them.
+///
+/// spec: R-PATH-26
+#[test]
+fn addresses_observed() {
+    let mut duel = Duel::new(Role::Dials);
+    duel.events.clear();
+    for round in 0..100u64 {
+        let frames: Vec<_> = (0..80u64)
+            .map(|k| {
+                let sequence = 1 + round * 80 + k;
+                let [.., a, b, c] = sequence.to_be_bytes();
+                Frame::ObservedAddress {
+                    sequence,
+                    address: SocketAddr::new([10, a, b, c].into(), 1),
+                }
+            })
+            .collect();
+        duel.say(&frames);
+    }
+    assert_eq!(duel.ended(), None);
+    assert!(duel.events.len() <= 100, "{} pieces of news for 100 packets", duel.events.len());
+}
+
+/// Nothing but control frames, and nothing is ever acknowledged: what waits to be said stays small, and
+/// the peer is given up.
+#[test]
+fn controls_without_an_acknowledgement() {
+    let mut duel = Duel::new(Role::Dials);
+    let streams = duel.allowed().max_streams_bidi;
+    let mut sent = 0;
+    for round in 0..3_000u64 {
+        let id = duel.stream(Dir::Bi, round % streams).0;
+        duel.say_raw(&numbers(&[
+            kind::STREAM_DATA_BLOCKED,
+            id,
+            16_384,
+            kind::STOP,
+            id,
+            7,
+            0,
+            kind::MAX_STREAM_DATA,
+            id,
+            round,
+            kind::CREDIT_RECALL,
+            0,
+            round,
+            kind::CREDIT_RECALL,
+            id + 3,
+            round,
+            kind::DATA_BLOCKED,
+            round,
+            1,
+        ]));
+        if duel.ended().is_some() {
+            break;
+        }
+        let heard = duel.last_heard();
+        sent += heard.iter().map(|heard| heard.size).sum::<usize>();
+        duel.pass(Duration::from_millis(1));
+    }
+    println!("{sent} bytes were said in answer; {:?}", duel.ended());
+    assert!(sent < 2_000_000);
+}
+
+/// A socket that takes nothing, for ever, while streams are open in both directions: time goes on, and
+/// the connection ends when it has been silent for too long.
+///
+/// spec: R-EP-40, R-EP-41
+#[test]
+fn a_socket_that_takes_nothing() {
+    for role in Role::ALL {
+        let mut duel = Duel::new(role);
+        let id = duel.stream(Dir::Bi, 0).0;
+        duel.say_raw(
+            &[numbers(&[kind::OPEN, id, 0, 9, 0, kind::STREAM, id, 0, 1]), b"x".to_vec()].concat(),
+        );
+        let handle = duel.handle.expect("a connection");
+        let _ = Writer::open(&mut duel.endpoint, handle, text(100_000));
+        duel.endpoint.carrier_blocked(UDP, duel.now);
+        duel.last_heard();
+        duel.pass(Duration::from_secs(25));
+        assert_eq!(duel.ended(), None, "{role:?}");
+        assert!(duel.last_heard().is_empty(), "{role:?}");
+        duel.pass(Duration::from_secs(100));
+        assert!(matches!(duel.ended(), Some(CloseReason::IdleTimeout(_))), "{:?}", duel.ended());
+        assert!(duel.last_heard().is_empty(), "{role:?}");
+    }
+}
+
+/// A handshake before a socket that takes nothing: it is given up in its time, and nothing spins.
+///
+/// spec: R-EP-40, R-EP-41, R-CLOSE-9
+#[test]
+fn a_handshake_before_a_socket_that_takes_nothing() {
+    for known in [true, false] {
+        let mut net = Net::new(1, LinkConfig::default());
+        let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+        let now = net.now;
+        let to = PeerAddr::new(net.host(b).endpoint.node_id(), net.host(b).addr);
+        net.host(a).endpoint.carrier_blocked(UDP, now);
+        let handle = net.connect_to(a, PeerAddr { id: to.id.filter(|_| known), ..to });
+        net.run(Duration::from_millis(9_900), |_| false);
+        assert!(net.host(a).events.is_empty());
+        net.run(Duration::from_millis(200), |_| false);
+        let news = take(&mut net, a);
+        let unreachable = CloseReason::HandshakeTimeout(Duration::from_secs(10));
+        assert_eq!(news[0], (handle, EventKind::Closed(unreachable)));
+        assert_eq!(net.host(a).sent, 0);
+    }
+}
+
+/// The same, and it takes bytes again in time.
+#[test]
+fn a_handshake_before_a_socket_that_takes_nothing_for_a_while() {
+    let mut net = Net::new(1, LinkConfig::default());
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let now = net.now;
+    net.host(a).endpoint.carrier_blocked(UDP, now);
+    let handle = net.connect(a, b);
+    net.run(Duration::from_secs(3), |_| false);
+    let now = net.now;
+    net.host(a).endpoint.carrier_writable(UDP, now);
+    net.run(Duration::from_millis(21), |_| false);
+    assert!(take(&mut net, a).contains(&(handle, EventKind::Connected)), "at once");
+}

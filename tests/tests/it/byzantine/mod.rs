@@ -1,0 +1,9 @@
+//! Peers that hold keys and keep no rule. One file a theme.
+
+mod acks;
+mod cids;
+mod credit;
+mod floods;
+mod keys;
+mod params;
+mod streams;
