@@ -147,7 +147,7 @@ impl Connection {
             Lifecycle::Open(session) => match &mut session.confirmation {
                 // The responder asks again: what we finished with was lost.
                 Confirmation::Repeating { resend, .. } => {
-                    resend.hurry(now);
+                    resend.hurry();
                     true
                 }
                 _ => false,
@@ -181,7 +181,7 @@ impl Connection {
     fn ask_again(&mut self, initiator: Initiator, now: Instant) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
             connecting.put_back(initiator);
-            connecting.resend.hurry(now);
+            connecting.resend.hurry();
         }
     }
 
@@ -221,7 +221,7 @@ impl Connection {
     /// The peer's own question shows that the way is open: ask again at once.
     pub(crate) fn hurry(&mut self, now: Instant) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
-            connecting.resend.hurry(now);
+            connecting.resend.hurry();
         }
     }
 

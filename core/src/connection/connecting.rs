@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use crate::crypto::handshake::{Established, Initiator};
 use crate::crypto::keys::PacketKeys;
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 
 use crate::wire::params::Params;
 
@@ -90,9 +90,17 @@ impl Connecting {
         self.resend.due(now) && !self.rests(now)
     }
 
+    /// Notes what has come.
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
+        self.resend.on_deadline(now);
+        self.rests_until.take_if(|until| *until <= now);
+    }
+
     /// The next thing to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let next = self.resend.deadline();
-        earliest([Some(self.rests_until.map_or(next, |until| next.max(until)))])
+        Some(match self.rests_until {
+            Some(until) => until.min(self.resend.give_up()),
+            None => self.resend.deadline(),
+        })
     }
 }

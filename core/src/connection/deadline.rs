@@ -63,6 +63,7 @@ impl Connection {
                 let waited = self.config.handshake_timeout;
                 self.end_now(CloseReason::HandshakeTimeout(waited));
             }
+            Lifecycle::Connecting(connecting) => connecting.on_deadline(now),
             Lifecycle::Open(_) => self.on_open_deadline(budget, now),
             Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
             Lifecycle::Closing(_, closing) => closing.on_deadline(now),
@@ -72,9 +73,13 @@ impl Connection {
     }
 
     fn on_open_deadline(&mut self, budget: &mut Budget, now: Instant) {
-        let given_up = match self.lifecycle.session().map(|session| &session.confirmation) {
+        let session = self.lifecycle.session_mut();
+        let given_up = match session.map(|session| &mut session.confirmation) {
             Some(Confirmation::Awaiting { until, .. }) => *until <= now,
-            Some(Confirmation::Repeating { resend, .. }) => resend.given_up(now),
+            Some(Confirmation::Repeating { resend, .. }) => {
+                resend.on_deadline(now);
+                resend.given_up(now)
+            }
             _ => false,
         };
         if given_up {

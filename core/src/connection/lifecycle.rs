@@ -107,6 +107,8 @@ pub(crate) enum Confirmation {
 pub(crate) struct Resend {
     sent: u32,
     next: Instant,
+    /// `next` came, and the socket has not taken it yet: nothing to be woken for.
+    waiting: bool,
     give_up: Instant,
 }
 
@@ -116,12 +118,17 @@ const LONGEST: Duration = Duration::from_secs(1);
 impl Resend {
     /// Due at once, given up after `patience`.
     pub(crate) fn new(patience: Duration, now: Instant) -> Self {
-        Self { sent: 0, next: now, give_up: now + patience }
+        Self { sent: 0, next: now, waiting: true, give_up: now + patience }
     }
 
     /// Whether to send now.
     pub(crate) fn due(&self, now: Instant) -> bool {
-        self.next <= now
+        self.waiting || self.next <= now
+    }
+
+    /// Notes that the time to send has come, if it has.
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
+        self.waiting |= self.next <= now;
     }
 
     /// Whether to stop.
@@ -134,17 +141,23 @@ impl Resend {
         let wait = (FIRST * (1 << self.sent.min(2))).min(LONGEST);
         let eighth = u64::try_from(wait.as_nanos() / 8).unwrap_or(1).max(1);
         self.sent += 1;
+        self.waiting = false;
         self.next = now + wait + Duration::from_nanos(jitter % eighth);
     }
 
     /// Something proves that the way is open: send at once.
-    pub(crate) fn hurry(&mut self, now: Instant) {
-        self.next = self.next.min(now);
+    pub(crate) fn hurry(&mut self) {
+        self.waiting = true;
     }
 
     /// The next thing to do.
     pub(crate) fn deadline(&self) -> Instant {
-        self.next.min(self.give_up)
+        if self.waiting { self.give_up } else { self.next.min(self.give_up) }
+    }
+
+    /// When to stop.
+    pub(crate) fn give_up(&self) -> Instant {
+        self.give_up
     }
 }
 
