@@ -1,8 +1,8 @@
 //! A peer that holds valid keys and keeps no rule.
 //!
-//! [`Byzantine`] goes through the real handshake and then says whatever it is told to: any frames, any
-//! bytes, under any packet number, in properly sealed packets. [`Duel`] puts it before an honest
-//! [`Endpoint`], in virtual time, without a network between them:
+//! [`Byzantine`] goes through the real handshake and then says whatever it is told to: any frames,
+//! any bytes, under any packet number, in properly sealed packets. [`Duel`] puts it before an
+//! honest [`Endpoint`], in virtual time, without a network between them:
 //!
 //! ```
 //! use aqueduct_core::error::TransportCode;
@@ -474,8 +474,8 @@ impl Duel {
         })
     }
 
-    /// The code of the violation that ended the connection, if one did. The application and the peer
-    /// must have been told the same.
+    /// The code of the violation that ended the connection, if one did. The application and the
+    /// peer must have been told the same.
     pub fn violation(&self) -> Option<TransportCode> {
         let Some(CloseReason::Violation(violation)) = self.ended() else { return None };
         let (code, reason) = self.peer.close.as_ref().expect("CLOSE for a violation");

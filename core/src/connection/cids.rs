@@ -16,7 +16,8 @@ use crate::wire::packet::PacketWriter;
 /// Ids that we give out and hold at a time, on either side (spec R-EP-4).
 pub(crate) const ACTIVE: u64 = 4;
 
-/// Ids of the peer that were retired and whose RETIRE_CID is not acknowledged, at most (spec R-EP-7).
+/// Ids of the peer that were retired and whose RETIRE_CID is not acknowledged, at most (spec
+/// R-EP-7).
 const MAX_RETIRING: usize = 32;
 
 /// Makes a connection's own ids.

@@ -346,9 +346,9 @@ fn transmit_to(to: &Source) -> Transmit {
     Transmit { carrier, remote, local, ecn: None, segment: None }
 }
 
-/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what it
-/// cannot have seen (RFC 9000 section 21.4). Close together at first, so that who acknowledges blindly
-/// is caught before slow start has gone far.
+/// Packet numbers that are left out now and then, at random: who acknowledges one acknowledges what
+/// it cannot have seen (RFC 9000 section 21.4). Close together at first, so that who acknowledges
+/// blindly is caught before slow start has gone far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traps {
     next: u64,

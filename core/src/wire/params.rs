@@ -77,8 +77,8 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Appends the parameters as they are, without extensions. Whoever means them sees to it that they
-    /// pass [`Self::check`]; every number is at most 2^62 - 1.
+    /// Appends the parameters as they are, without extensions. Whoever means them sees to it that
+    /// they pass [`Self::check`]; every number is at most 2^62 - 1.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.u8(PARAMS_VERSION);
         for number in self.numbers() {

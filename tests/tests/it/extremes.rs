@@ -194,8 +194,10 @@ fn numbers_at_their_edges() {
         ("CREDIT_RECALL, all streams", numbers(&[kind::CREDIT_RECALL, 2, MAX])),
         ("CREDIT_RECALL, a stream", numbers(&[kind::CREDIT_RECALL, 3, MAX])),
         ("OBSERVED_ADDRESS", join(&[&[0x20], &varint(MAX), &[4, 255, 255, 255, 255, 255, 255]])),
-        ("PARAMS of nonsense", join(&[&numbers(&[kind::PARAMS, 9]), &[0xff; 9]])),
     ];
+    let params = join(&[&numbers(&[kind::PARAMS, 9]), &[0xff; 9]]);
+    refused("PARAMS of nonsense", &params, Code::Parameters);
+    refused("PARAMS of nothing", &numbers(&[kind::PARAMS, 0]), Code::Parameters);
     for (what, plaintext) in taken_ones {
         taken(what, plaintext);
     }
