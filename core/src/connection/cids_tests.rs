@@ -19,7 +19,7 @@ fn source() -> CidSource {
 }
 
 fn new_cid(sequence: u64) -> NewCidFrame {
-    let cid = source().id(sequence);
+    let cid = source().id(sequence.to_le_bytes()[0]);
     NewCidFrame { sequence, cid, reset_token: source().reset_token(&cid) }
 }
 
@@ -32,26 +32,37 @@ fn code(result: Result<(), Violation>) -> TransportCode {
     result.expect_err("a violation").code
 }
 
+fn sequences(local: &LocalCids) -> Vec<u64> {
+    local.active.iter().map(|active| active.sequence).collect()
+}
+
 /// spec: R-EP-3
 #[test]
-fn ids_differ_and_come_back_only_after_256_others() {
+fn ids_differ_and_come_back_only_after_252_others() {
     let source = source();
-    let ids: Vec<ConnectionId> = (0..512).map(|sequence| source.id(sequence)).collect();
-    assert_eq!(ids[..256].iter().collect::<BTreeSet<_>>().len(), 256);
-    assert_eq!(ids[..256], ids[256..]);
-    // Whatever the peer retires, in whatever order: those that are active are all different.
+    let ids: BTreeSet<_> = (0..=255).map(|index| source.id(index)).collect();
+    assert_eq!(ids.len(), 256);
+    // Whatever the peer retires, in whatever order, and if it keeps one for ever: those that are
+    // active are all different, and none was given out shortly before.
     let mut rng = Rng::new(&Seed::from_u64(2));
-    let mut local = LocalCids::new(source.clone());
-    local.on_peer_limit(8);
-    for _ in 0..1_000 {
-        let live: BTreeSet<_> = local.active.iter().map(|sequence| source.id(*sequence)).collect();
-        assert_eq!(live.len() as u64, ACTIVE);
-        let oldest = local.active.iter().min().expect("an id");
-        assert!(local.active.iter().all(|sequence| sequence - oldest < 256));
-        let at = rng.below(ACTIVE) as usize;
-        let retired = local.active[at];
-        local.on_retire(retired).expect("an id that was given out");
-        assert!(!local.active.contains(&retired));
+    for kept in [None, Some(0), Some(3)] {
+        let mut local = LocalCids::new(source.clone());
+        local.on_peer_limit(8);
+        let mut given: Vec<u8> = local.active.iter().map(|active| active.index).collect();
+        for _ in 0..2_000 {
+            let live: BTreeSet<_> = local.active.iter().map(|active| active.index).collect();
+            assert_eq!(live.len() as u64, ACTIVE);
+            let retired = sequences(&local)[rng.below(ACTIVE) as usize];
+            if kept == Some(retired) {
+                continue;
+            }
+            local.on_retire(retired).expect("an id that was given out");
+            assert!(!sequences(&local).contains(&retired));
+            let new = local.active.last().expect("a new id").index;
+            let recent = given.iter().rev().take(252);
+            assert!(recent.into_iter().all(|index| *index != new), "{new} came back early");
+            given.push(new);
+        }
     }
 }
 
@@ -69,7 +80,7 @@ fn the_peer_is_given_four_ids_and_a_new_one_for_each_that_it_retires() {
     local.on_retire(1).expect("an id that was given out");
     local.on_retire(1).expect("twice is no offence");
     assert!(!local.accepts(1) && local.accepts(4));
-    assert_eq!(local.active.as_slice(), [0, 2, 3, 4]);
+    assert_eq!(sequences(&local), [0, 2, 3, 4]);
     assert_eq!(code(local.on_retire(5)), TransportCode::ConnectionIdLimit);
     local.on_lost(1);
     assert_eq!(local.unsent.as_slice(), [2, 3, 4], "what is retired is not said again");

@@ -161,9 +161,9 @@ impl Connection {
             InitiatorStep::Established { established, reply } => {
                 self.on_established(*established, reply, now);
             }
-            InitiatorStep::Retry(initiator) => self.ask_again(initiator, now),
+            InitiatorStep::Retry(initiator) => self.ask_again(initiator),
             InitiatorStep::OtherVersion(restart) => match restart.begin(rng) {
-                Ok(initiator) => self.ask_again(initiator, now),
+                Ok(initiator) => self.ask_again(initiator),
                 Err(error) => self.end_now(CloseReason::Handshake(error.to_string())),
             },
             InitiatorStep::Refused(refusal) => self.end_now(CloseReason::Refused(refusal)),
@@ -178,7 +178,7 @@ impl Connection {
         true
     }
 
-    fn ask_again(&mut self, initiator: Initiator, now: Instant) {
+    fn ask_again(&mut self, initiator: Initiator) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
             connecting.put_back(initiator);
             connecting.resend.hurry();
@@ -219,7 +219,7 @@ impl Connection {
     }
 
     /// The peer's own question shows that the way is open: ask again at once.
-    pub(crate) fn hurry(&mut self, now: Instant) {
+    pub(crate) fn hurry(&mut self) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
             connecting.resend.hurry();
         }

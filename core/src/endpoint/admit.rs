@@ -201,7 +201,7 @@ impl Endpoint {
         let mut rng = self.secret_rng.fork("responder");
         let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
         if keeps_initiating(&own, &offer.peer()) {
-            member.connection.hurry(now);
+            member.connection.hurry();
         } else if let Some(answer) = member.connection.answer_rival(offer, &mut rng, now) {
             member.ephemeral = Some(ephemeral);
             self.strangers.remember(ephemeral, key);

@@ -30,7 +30,6 @@ pub(crate) mod kind {
     pub(crate) const STREAMS_BLOCKED_BI: u64 = 0x18;
     pub(crate) const STREAMS_BLOCKED_UNI: u64 = 0x19;
     pub(crate) const DATAGRAM_LEN: u64 = 0x1b;
-    pub(crate) const NEW_CID: u64 = 0x1c;
     pub(crate) const RETIRE_CID: u64 = 0x1d;
     pub(crate) const PARAMS: u64 = 0x21;
     pub(crate) const CLOSE: u64 = 0x22;
