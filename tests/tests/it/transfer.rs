@@ -66,6 +66,7 @@ fn every_byte_crosses_every_link() {
     }
 }
 
+/// spec: R-EP-43
 #[test]
 fn two_runs_from_one_seed_are_equal_to_the_byte() {
     let link = LinkConfig { loss: 50, jitter: Duration::from_millis(3), ..LinkConfig::default() };
