@@ -83,3 +83,8 @@ pub use connecting::Connecting;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Incoming};
 pub use stream::{RecvStream, SendStream};
+
+/// The examples of the project's front page, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;

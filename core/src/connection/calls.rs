@@ -183,8 +183,8 @@ impl Connection {
         self.lifecycle.session().map(|session| session.handshake_hash)
     }
 
-    /// Writes the secrets of the present keys, a line each, for a dissector (spec `03-keys.md`). Who has
-    /// them reads the connection. Writes nothing before the handshake is done.
+    /// Writes the secrets of the present keys, a line each, for a dissector (spec `03-keys.md`).
+    /// Who has them reads the connection. Writes nothing before the handshake is done.
     ///
     /// # Errors
     /// `out`'s.
