@@ -50,6 +50,16 @@ enum Trouble {
     Fails(Failure),
 }
 
+/// The key under which this node dials itself, from another process with the same key file: an end
+/// of a connection cannot be its own other end. Only the holder of the key can make it (spec
+/// R-TKT-6).
+pub(crate) fn twin(key: &NodeKey) -> NodeKey {
+    NodeKey::from_seed(&Zeroizing::new(blake3::derive_key(
+        "aqueduct 1 twin of a node key",
+        key.seed(),
+    )))
+}
+
 /// `$XDG_CONFIG_HOME/aqueduct/key`, else `$HOME/.config/aqueduct/key`; on Windows under
 /// `%APPDATA%`.
 fn usual_path(env: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, Failure> {

@@ -99,3 +99,12 @@ fn many_that_begin_at_once_get_one_key() {
     });
     assert!(ids.iter().all(|id| *id == ids[0]));
 }
+
+/// spec: R-TKT-6
+#[test]
+fn the_twin_is_another_node_and_always_the_same() {
+    let key = NodeKey::from_seed(&[5; 32]);
+    assert_ne!(twin(&key).id(), key.id());
+    assert_eq!(twin(&key).id(), twin(&key).id());
+    assert_ne!(twin(&key).id(), twin(&NodeKey::from_seed(&[6; 32])).id());
+}

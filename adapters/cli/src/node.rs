@@ -8,6 +8,7 @@ use aqueduct_tokio::{Provider, TransportConfig};
 
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
+use crate::key::twin;
 use crate::offer::Code;
 use crate::ticket::Ticket;
 
@@ -66,6 +67,7 @@ pub(crate) async fn dial(
     }
     let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let from = addrs.iter().all(SocketAddr::is_ipv4).then_some(v4);
+    let key = if key.id() == ticket.id() { twin(&key) } else { key };
     let endpoint = bind(key, from, timeout)?;
     let addrs = addrs.to_vec();
     let places = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -41,11 +41,15 @@ pub(super) async fn run(
     std::fs::create_dir_all(&options.out).map_err(|error| {
         Failure::local(format_args!("folder {}", options.out.display()), &error)
     })?;
+    let mut allow = options.allow;
+    if allow.contains(&key.id()) {
+        allow.push(key::twin(&key).id());
+    }
     let endpoint = node::bind(key, options.listen, common.timeout)?;
-    announce(&endpoint, output, options.yes || !options.allow.is_empty());
+    announce(&endpoint, output, options.yes || !allow.is_empty());
     let (tell, mut outcomes) = mpsc::channel(1);
     let service = Arc::new(Service {
-        access: Access::new(options.yes, options.allow),
+        access: Access::new(options.yes, allow),
         output: Arc::clone(output),
         target: options.out,
         existing: if options.overwrite { Existing::Overwrite } else { Existing::Keep },
@@ -68,15 +72,20 @@ pub(super) async fn run(
             Some(_) = guests.join_next(), if !guests.is_empty() => {}
         }
     };
-    let code = if how.is_ok() { Code::Done } else { Code::Interrupted };
-    let code = if service.once { Code::Done } else { code };
-    endpoint.close(AppCode(code as u64), b"the receiver has ended");
+    if how.as_ref().is_err_and(|failure| failure.cause == Cause::Interrupted) {
+        // Transfers under way hear it, too, and tell the other side themselves.
+        let all = async { while guests.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_ORDERS, all).await.is_err() {
+            tracing::debug!("somebody did not go in time");
+        }
+    }
+    endpoint.close(AppCode(Code::Done as u64), b"the receiver has ended");
     let rest = async {
         endpoint.wait_idle().await;
         while guests.join_next().await.is_some() {}
     };
     if tokio::time::timeout(LAST_ORDERS, rest).await.is_err() {
-        tracing::debug!("somebody did not go in time");
+        tracing::debug!("the goodbye was not heard");
     }
     how
 }

@@ -1,0 +1,12 @@
+//! The command as its users have it: real processes, real sockets, real files.
+
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod rogue;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod talk;
+#[cfg(test)]
+mod transfers;
