@@ -71,6 +71,22 @@ impl Hub {
         Ok(())
     }
 
+    /// Puts work on the list that can wait until the driver is awake for another reason.
+    pub(crate) fn push_quietly(&self, command: Command) -> Result<(), Command> {
+        let mut work = lock(&self.work);
+        if work.dead {
+            return Err(command);
+        }
+        work.commands.push(command);
+        Ok(())
+    }
+
+    /// Wakes the driver if it sleeps.
+    pub(crate) fn wake(&self) {
+        let sleeper = lock(&self.work).sleeper.take();
+        Wakers::from(sleeper).wake();
+    }
+
     /// Takes the whole list; `into` must be empty and lends its memory to the next one.
     pub(crate) fn take(&self, into: &mut Vec<Command>) {
         std::mem::swap(&mut lock(&self.work).commands, into);
@@ -166,3 +182,7 @@ impl std::fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

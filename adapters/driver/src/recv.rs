@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use aqueduct_core::stream::OpenOptions;
@@ -21,12 +21,22 @@ use crate::wait::{Wakers, lock};
 
 /// Bytes read before their credit is given back, unless the reader has nothing left.
 const RELEASE_BATCH: u64 = 64 * 1024;
+/// Credit below this many bytes is given back when the driver is awake anyway.
+const RELEASE_SMALL: u64 = 4 * 1024;
+
+/// Not on the list of work.
+const IDLE: u8 = 0;
+/// On the list, and the driver was not woken for it.
+const QUIET: u8 = 1;
+/// On the list, and the driver is awake or on its way.
+const LOUD: u8 = 2;
 
 pub(crate) struct RecvShared {
     pub(crate) connection: Arc<ConnShared>,
     pub(crate) id: StreamId,
     pub(crate) info: Option<OpenOptions>,
-    marked: AtomicBool,
+    /// Whether it is on the list of work: [`IDLE`], [`QUIET`] or [`LOUD`].
+    marked: AtomicU8,
     state: Mutex<RecvState>,
 }
 
@@ -64,21 +74,38 @@ impl RecvShared {
     ) -> Arc<Self> {
         let offset = info.as_ref().map_or(0, |info| info.start);
         let state = Mutex::new(RecvState { offset, ..RecvState::default() });
-        let marked = AtomicBool::new(false);
+        let marked = AtomicU8::new(IDLE);
         Arc::new(Self { connection, id, info, marked, state })
     }
 
     fn mark(self: &Arc<Self>) {
-        if !self.marked.swap(true, Ordering::AcqRel)
-            && self.connection.shared.hub.push(Command::Recv(self.clone())).is_err()
-        {
+        let hub = &self.connection.shared.hub;
+        match self.marked.swap(LOUD, Ordering::AcqRel) {
+            IDLE => self.or_end(hub.push(Command::Recv(self.clone()))),
+            QUIET => hub.wake(),
+            _ => {}
+        }
+    }
+
+    /// The same, but not worth waking the driver: it looks when it is awake. If the peer runs out of
+    /// credit meanwhile it says so, and that wakes the driver.
+    fn mark_quietly(self: &Arc<Self>) {
+        let was = self.marked.compare_exchange(IDLE, QUIET, Ordering::AcqRel, Ordering::Relaxed);
+        if was.is_ok() {
+            let hub = &self.connection.shared.hub;
+            self.or_end(hub.push_quietly(Command::Recv(self.clone())));
+        }
+    }
+
+    fn or_end(&self, pushed: Result<(), Command>) {
+        if pushed.is_err() {
             self.end(RecvEnd::Failed(ReadError::Connection(ConnectionError::DriverGone)));
         }
     }
 
     /// For the driver: takes the wishes.
     pub(crate) fn take(&self) -> RecvWork {
-        self.marked.store(false, Ordering::Release);
+        self.marked.store(IDLE, Ordering::Release);
         let mut state = lock(&self.state);
         RecvWork {
             release: std::mem::take(&mut state.release),
@@ -162,11 +189,12 @@ impl RecvHalf {
         }
         // The reader has nothing left: whatever was read earns new credit.
         let read = std::mem::take(&mut self.read);
-        let found = {
+        let (found, release) = {
             let mut state = lock(&self.shared.state);
             state.release += read;
+            let release = state.release;
             std::mem::swap(&mut state.queue, &mut self.ahead);
-            match (&state.end, self.ahead.is_empty()) {
+            let found = match (&state.end, self.ahead.is_empty()) {
                 (_, false) => Poll::Ready(Ok(true)),
                 (Some(RecvEnd::Finished), true) => Poll::Ready(Ok(false)),
                 (Some(RecvEnd::Failed(error)), true) => Poll::Ready(Err(error.clone())),
@@ -174,10 +202,13 @@ impl RecvHalf {
                     state.waker = Some(cx.waker().clone());
                     Poll::Pending
                 }
-            }
+            };
+            (found, release)
         };
-        if read > 0 {
+        if release >= RELEASE_SMALL {
             self.shared.mark();
+        } else if release > 0 {
+            self.shared.mark_quietly();
         }
         if matches!(found, Poll::Ready(Ok(false) | Err(_))) {
             self.over = true;

@@ -221,3 +221,7 @@ impl<T> Future for Answer<T> {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+#[path = "wait_tests.rs"]
+mod tests;

@@ -50,7 +50,8 @@ use outbox::Outbox;
 /// The socket as the engine sees it: calls that never block. An adapter puts its own readiness in
 /// front of a [`SocketIo`](crate::socket::SocketIo).
 pub trait Wire {
-    /// Receives one batch.
+    /// Receives one batch. Fewer than [`RecvBatch::CAPACITY`] messages say that there are no more for
+    /// now, and that the adapter waits for the next.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if there is nothing; the adapter then waits for it.
@@ -265,8 +266,11 @@ impl Engine {
             return false;
         }
         let counters = &self.shared.counters;
-        match wire.recv(&mut self.batch) {
-            Ok(_) => self.rest.worked(),
+        let more = match wire.recv(&mut self.batch) {
+            Ok(count) => {
+                self.rest.worked();
+                count >= RecvBatch::CAPACITY
+            }
             Err(error) => {
                 let fault = Fault::of(&error);
                 if fault == Fault::WouldBlock {
@@ -283,7 +287,7 @@ impl Engine {
                 self.rest.failed(now);
                 return self.rest.is_over(now);
             }
-        }
+        };
         add(&counters.receives, 1);
         let mut datagrams = 0;
         for message in self.batch.messages() {
@@ -307,7 +311,7 @@ impl Engine {
         }
         add(&counters.datagrams_received, datagrams);
         raise(&counters.receive_largest, datagrams);
-        true
+        more
     }
 
     /// Everything the core has to say. Gives the instant that it waits for.
