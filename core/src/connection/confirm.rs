@@ -89,7 +89,12 @@ impl Connection {
         confirmation: Confirmation,
         keys: Option<PacketKeys>,
     ) {
-        self.side = established.side;
+        if self.side != established.side {
+            // Both began, and the peer's attempt is kept.
+            self.side = established.side;
+            self.streams.set_side(self.side);
+            self.credit.set_side(self.side);
+        }
         self.learn(&established);
         let keys = keys.unwrap_or_else(|| self.keys_of(&established));
         let token = established.peer_params.reset_token;

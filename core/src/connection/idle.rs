@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 
 /// When the silence becomes too long, and when to break it.
 #[derive(Clone, Debug)]
@@ -17,12 +17,18 @@ pub(crate) struct Idle {
     asked: Option<Instant>,
     /// When anything ack-eliciting went out last.
     spoke: Instant,
+    /// When a stream's bytes came last.
+    fed: Instant,
 }
+
+/// Silence after a stream's bytes until they are missed: asked for then, and after three and seven
+/// times as long.
+const MISSED: Duration = Duration::from_secs(1);
 
 impl Idle {
     /// Begins at `now`, as if the peer had just been heard.
     pub(crate) fn new(own: Duration, keep_alive: Option<Duration>, now: Instant) -> Self {
-        Self { timeout: own, keep_alive, heard: now, asked: None, spoke: now }
+        Self { timeout: own, keep_alive, heard: now, asked: None, spoke: now, fed: now }
     }
 
     /// Takes the smaller of the own time-out and the peer's (spec R-CLOSE-3).
@@ -34,6 +40,11 @@ impl Idle {
     pub(crate) fn on_heard(&mut self, now: Instant) {
         self.heard = now;
         self.asked = None;
+    }
+
+    /// The packet that was just heard brought bytes of a stream.
+    pub(crate) fn on_fed(&mut self, now: Instant) {
+        self.fed = now;
     }
 
     /// A packet that elicits an ACK went out.
@@ -61,6 +72,16 @@ impl Idle {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        every.map(|every| self.heard.max(self.spoke) + every)
+        let regular = every.map(|every| self.heard.max(self.spoke) + every);
+        earliest([regular, self.missed().filter(|_| receiving)])
+    }
+
+    /// When to ask after bytes that stopped coming: perhaps our address changed without our
+    /// knowledge, and the peer sends to where we were. One answer shows that it did not.
+    fn missed(&self) -> Option<Instant> {
+        if self.heard > self.fed {
+            return None;
+        }
+        [1, 3, 7].into_iter().map(|times| self.fed + MISSED * times).find(|at| *at > self.spoke)
     }
 }

@@ -49,7 +49,7 @@ use crate::error::CloseReason;
 use crate::flow::{RecvCredit, SendCredit};
 use crate::message::{DatagramLimits, Datagrams, MessageLimits, Messages};
 use crate::path::{Paths, Source};
-use crate::recovery::{AckTracker, Ledger, Settled};
+use crate::recovery::{AckTracker, Carriage, Ledger, Settled};
 use crate::rng::Rng;
 use crate::stream::{PeerLimits, StreamConfig, Streams};
 use crate::time::Instant;
@@ -136,13 +136,15 @@ impl Connection {
         let path_config = setup.path_config();
         let Setup { config, provider, cids, mut rng, .. } = setup;
         let paths = Paths::new(&path_config, *source, rng.fork("path"), now);
+        let mut ledger = Ledger::new();
+        ledger.set_carriage(paths.active().id(), carriage(source));
         Self {
             side,
             provider,
             lifecycle,
             paths,
             acks: AckTracker::new(config.max_ack_delay),
-            ledger: Ledger::new(),
+            ledger,
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
             streams: Streams::new(side, StreamConfig { send_buffer: config.send_buffer }),
@@ -207,6 +209,14 @@ impl Connection {
     /// Whether we began and have no keys yet.
     pub(crate) fn is_connecting(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Connecting(_))
+    }
+}
+
+/// Whether what goes to `source` may be lost on the way.
+fn carriage(source: &Source) -> Carriage {
+    match source.kind {
+        crate::path::CarrierKind::Udp => Carriage::Datagrams,
+        crate::path::CarrierKind::Reliable => Carriage::Reliable,
     }
 }
 

@@ -85,15 +85,20 @@ impl Connection {
         let Some(path) = self.on_way(source, len, arrival, budget, now) else { return Ok(()) };
         let context = Context { path, phase: opened.phase, now };
         let (mut ack_eliciting, mut moving, mut whole, mut empty) = (false, false, true, true);
+        let mut fed = false;
         for frame in frames(opened.payload) {
             let frame = frame?;
             empty = false;
             ack_eliciting |= frame.is_ack_eliciting();
             moving |= !is_probing(&frame);
+            fed |= matches!(frame, Frame::Stream(_));
             whole &= self.on_frame(&frame, context, budget)?;
         }
         if empty {
             return Err(Violation::new(TransportCode::Protocol, "a packet without a frame"));
+        }
+        if fed {
+            self.idle.on_fed(now);
         }
         if whole {
             let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
@@ -124,6 +129,9 @@ impl Connection {
             // No id is left that the peer could not be followed by (spec R-EP-5).
             self.paths.close(path);
             return None;
+        }
+        if seen.opened {
+            self.ledger.set_carriage(path, super::carriage(source));
         }
         Some(path)
     }

@@ -142,6 +142,12 @@ impl RecvCredit {
         }
     }
 
+    /// This end's role in the handshake turned out to be another. Before any stream.
+    pub const fn set_side(&mut self, side: Side) {
+        debug_assert!(self.used == 0 && self.own.open == 0, "there is a stream already");
+        self.side = side;
+    }
+
     /// What PARAMS says. Constant for the life of the connection only if asked before anything is
     /// raised.
     pub const fn initial(&self) -> Initial {

@@ -395,8 +395,10 @@ impl Path {
         self.follow_window(now);
     }
 
+    /// Window and pacer go by the size that the path is known to carry: smaller datagrams, while
+    /// packets vanish, change nothing there. So the pacer never waits for less than the next one.
     fn follow_size(&mut self) {
-        let size = self.size.datagram_size();
+        let size = self.size.current();
         self.congestion.on_datagram_size_changed(size);
         self.pacer.on_datagram_size_changed(size);
     }

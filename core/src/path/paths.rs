@@ -21,6 +21,9 @@ use super::{
 /// Paths of one connection, at most.
 pub const MAX_PATHS: usize = 4;
 
+/// Bytes of the smallest datagram that can hold a challenge and an answer, and some more.
+const LEAST_CHALLENGE: u16 = 64;
+
 /// What is told of a packet besides where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -303,18 +306,20 @@ impl Paths {
     }
 
     /// A path that is not active and has a challenge or an answer to send, and room to. One packet
-    /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills.
+    /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills; less if no more is allowed,
+    /// for a peer that only receives says little from its new address (RFC 9000, 8.2.1).
     pub fn side_budget(&self) -> Option<Budget> {
+        let allowed = |path: &Path| {
+            path.amplification.remaining().try_into().map_or(BASE_SIZE, |it: u16| it.min(BASE_SIZE))
+        };
         let ready = |path: &&Path| {
-            path.id != self.active
-                && path.validation.has_news()
-                && path.amplification.remaining() >= u64::from(BASE_SIZE)
+            path.id != self.active && path.validation.has_news() && allowed(path) >= LEAST_CHALLENGE
         };
         let path = self.paths.iter().find(ready)?;
         Some(Budget {
             path: path.id,
             allowance: Allowance::Everything,
-            datagram_size: BASE_SIZE,
+            datagram_size: allowed(path),
             max_datagrams: 1,
             limited_by: LimitedBy::Batch,
         })

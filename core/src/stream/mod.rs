@@ -190,6 +190,12 @@ impl Streams {
         }
     }
 
+    /// This end's role in the handshake turned out to be another. Before any stream.
+    pub fn set_side(&mut self, side: Side) {
+        self.side = side;
+        self.table.set_side(side);
+    }
+
     /// The peer's parameters are known. To be called once, before any frame.
     pub fn set_peer_limits(&mut self, limits: PeerLimits) {
         self.limits = limits;

@@ -212,6 +212,12 @@ impl Table {
         Self { side, kinds: Default::default() }
     }
 
+    /// Changes whose table it is. There must be no stream yet.
+    pub(super) fn set_side(&mut self, side: Side) {
+        debug_assert!(self.len() == 0, "a stream was opened before the handshake was done");
+        self.side = side;
+    }
+
     fn kind(&self, id: StreamId) -> Option<&Kind> {
         self.kinds.get((id.0 & 3) as usize)
     }

@@ -365,6 +365,13 @@ fn an_idle_pair_sends_nothing_but_keep_alives() {
     let (all, pings) = (sent(&pair) - before, pair.net.hosts[1].sent - receiver);
     println!("10 minutes with an open stream: {all} datagrams, {pings} of them the receiver's");
     assert!((58..=61).contains(&pings) && all == 2 * pings, "{all} {pings}");
+    // A pause in what it receives makes it ask once, soon.
+    pair.net.recording = Some(Vec::new());
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 6, 10);
+    pair.pass(SECOND * 8);
+    let recording = pair.net.recording.take().expect("it was on");
+    let asked = recording.iter().filter(|one| one.from == pair.net.hosts[1].addr);
+    assert!(asked.count() <= 3, "an ACK, a question, perhaps a window");
     // As configured, where nothing is open.
     let transport = TransportConfig::default().with_keep_alive(Some(SECOND * 20));
     let mut pair =

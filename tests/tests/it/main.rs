@@ -1,10 +1,15 @@
 //! The integration tests, in one binary.
 
+mod both;
 mod byzantine;
 mod closing;
+mod doors;
 mod extremes;
+mod keys;
+mod paths;
 mod routes;
 mod strangers;
+mod streams;
 mod tamper;
 mod tidy;
 mod transfer;

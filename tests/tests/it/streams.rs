@@ -1,0 +1,282 @@
+//! Streams, messages and datagrams between two applications.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aqueduct_core::config::{EndpointConfig, TransportConfig};
+use aqueduct_core::connection::MessageError;
+use aqueduct_core::message::SendDatagramError;
+use aqueduct_core::stream::{OpenError, ReadError, WriteError};
+use aqueduct_core::wire::id::{AppCode, Dir};
+use aqueduct_tests::app::{Pair, Reading, introduction, prose};
+use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::net::{HostId, Net};
+
+use crate::transfer::config;
+
+const SECOND: Duration = Duration::from_secs(1);
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+
+fn pair_of(seed: u64, link: LinkConfig, a: EndpointConfig, b: EndpointConfig) -> Pair {
+    let mut net = Net::new(seed, link);
+    let (a, b) = (net.add(a, 2 * seed), net.add(b, 2 * seed + 1));
+    Pair::connect(net, a, b)
+}
+
+fn pair(seed: u64, link: LinkConfig) -> Pair {
+    pair_of(seed, link, config(1), config(2))
+}
+
+fn lossy(loss: u32) -> LinkConfig {
+    LinkConfig { loss, jitter: Duration::from_millis(3), ..LinkConfig::default() }
+}
+
+#[test]
+fn a_sender_that_never_reads_makes_progress() {
+    // Answers come back and nobody looks at them; what goes out must not wait for that.
+    let mut pair = pair(1, lossy(20));
+    pair.a.reading = Reading::Never;
+    let at_b = pair.at_b;
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Bi, 1, 2_000_000);
+    pair.b.write(&mut pair.net, at_b, Dir::Uni, 2, 2_000_000);
+    assert!(pair.run(SECOND * 60, |_, _, b| b.inn.iter().any(|flow| flow.finished)));
+    assert_eq!(pair.a.read_of(pair.at_a), 0);
+}
+
+#[test]
+fn a_reader_that_never_reads_blocks_its_stream_only_and_memory_stays_flat() {
+    let mut pair = pair(2, LinkConfig::default());
+    pair.b.reading = Reading::Never;
+    let stuck = pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 30_000_000);
+    pair.pass(SECOND * 10);
+    let held = |pair: &mut Pair| {
+        let view = pair.net.host(B).endpoint.connection(pair.at_b).expect("it lives");
+        (view.stats().bytes_held, view.stats().credit_granted)
+    };
+    let before = held(&mut pair);
+    println!("{} bytes held of {} granted for a reader that does not read", before.0, before.1);
+    assert!(before.0 <= 8 << 20, "a stream that nobody reads has grown to {before:?}");
+    pair.pass(SECOND * 20);
+    assert_eq!(held(&mut pair).0, before.0, "memory grows");
+    // The application reads the others.
+    pair.b.reading = Reading::InOrder;
+    let others: Vec<_> = (0..20)
+        .map(|salt| pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 10 + salt, 300_000))
+        .collect();
+    let at_b = pair.at_b;
+    let done = pair.run(SECOND * 20, |_, _, b| {
+        let whole = |id| b.inflow(at_b, id).is_some_and(|flow| flow.finished);
+        others.iter().all(|id| whole(*id))
+    });
+    assert!(done, "a stream that nobody reads holds others up");
+    assert_eq!(pair.b.inflow(at_b, stuck).map(|flow| flow.read), Some(0));
+    // And it is itself again once somebody reads.
+    pair.b.read_all(&mut pair.net);
+    assert!(pair.run(SECOND * 60, |_, _, b| b.inflow(at_b, stuck).is_some_and(|f| f.finished)));
+}
+
+#[test]
+fn a_hundred_streams_share_fairly_in_both_directions() {
+    let link = LinkConfig { rate: Some(2_500_000), queue: 100_000, ..LinkConfig::default() };
+    let mut pair = pair(3, link);
+    let (at_a, at_b) = (pair.at_a, pair.at_b);
+    let len = 200_000;
+    let (mut a_to_b, mut b_to_a) = (0, 0);
+    // As many as the peer allows at first; more when it allows more.
+    let mut least = u64::MAX;
+    let done = pair.run(SECOND * 120, |_, _, _| true);
+    assert!(done);
+    let mut waited = Duration::ZERO;
+    while a_to_b < 100 || b_to_a < 100 {
+        let mut opened = false;
+        for (app, handle, count, salt) in
+            [(&mut pair.a, at_a, &mut a_to_b, 0), (&mut pair.b, at_b, &mut b_to_a, 1_000)]
+        {
+            let view = pair.net.host(app.host).endpoint.connection(handle);
+            let mut view = view.expect("it lives");
+            if *count < 100 && view.open(Dir::Uni, introduction(salt + *count)).is_ok() {
+                let id = aqueduct_core::wire::id::StreamId::new(
+                    if app.host == A {
+                        aqueduct_core::wire::id::Side::Initiator
+                    } else {
+                        aqueduct_core::wire::id::Side::Responder
+                    },
+                    Dir::Uni,
+                    *count,
+                );
+                drop(view);
+                app.answer(&mut pair.net, handle, id, salt + *count, len);
+                *count += 1;
+                opened = true;
+            }
+        }
+        if !opened {
+            pair.pass(Duration::from_millis(20));
+            waited += Duration::from_millis(20);
+            assert!(waited < SECOND * 60, "{a_to_b} and {b_to_a} streams");
+        }
+    }
+    println!("100 streams each way opened after {waited:?}");
+    pair.run(SECOND * 120, |_, a, b| {
+        let progress = |app: &aqueduct_tests::app::App| {
+            let reads = app.inn.iter().map(|flow| flow.read);
+            (app.inn.len(), reads.clone().min(), reads.max())
+        };
+        if let (100, Some(slow), Some(fast)) = progress(b)
+            && fast > len as u64 / 2
+            && least == u64::MAX
+        {
+            least = slow;
+        }
+        let whole = |app: &aqueduct_tests::app::App| {
+            app.inn.len() == 100 && app.inn.iter().all(|flow| flow.finished)
+        };
+        whole(a) && whole(b)
+    });
+    assert!(pair.a.inn.iter().chain(&pair.b.inn).all(|flow| flow.finished));
+    println!("when the fastest had half, the slowest had {least} of {len}");
+}
+
+#[test]
+fn whole_messages_of_every_size_arrive_whole_and_once() {
+    let small = TransportConfig::default().with_max_message_size(100_000).expect("a size");
+    for (seed, loss) in [(4, 0), (5, 100)] {
+        let b = config(2).with_transport(small.clone());
+        let mut pair = pair_of(seed, lossy(loss), config(1), b);
+        let sizes = [0, 1, 2, 1_100, 1_171, 1_200, 50_000, 99_999, 100_000];
+        let mut ids = BTreeSet::new();
+        for (salt, len) in sizes.into_iter().enumerate() {
+            let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+            ids.insert(view.send_message(prose(salt as u64, len)).expect("a stream"));
+        }
+        let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+        let error = view.send_message(prose(0, 100_001)).expect_err("one byte too many");
+        assert!(matches!(error, MessageError::TooLarge(_)), "{error}");
+        assert!(error.to_string().contains("100000"), "{error}");
+        drop(view);
+        let at_b = pair.at_b;
+        let done = pair.run(SECOND * 60, |_, _, b| b.diary(at_b).messages.len() >= sizes.len());
+        assert!(done, "loss {loss}");
+        pair.pass(SECOND * 5);
+        let got = pair.b.diary(at_b).messages;
+        let expected: BTreeSet<_> =
+            sizes.into_iter().enumerate().map(|(salt, len)| prose(salt as u64, len)).collect();
+        assert_eq!(got.len(), sizes.len());
+        assert_eq!(got.into_iter().collect::<BTreeSet<_>>(), expected);
+        // The other direction has the other's limit.
+        let mut view = pair.net.host(B).endpoint.connection(at_b).expect("it lives");
+        assert!(view.send_message(prose(0, 100_001)).is_ok());
+    }
+}
+
+#[test]
+fn datagrams_arrive_at_most_once_and_never_stall() {
+    let link = LinkConfig { duplicate: 200, ..lossy(200) };
+    let mut pair = pair(6, link);
+    pair.pass(SECOND);
+    let mut sent = 0_u64;
+    for _ in 0..200 {
+        let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+        for _ in 0..5 {
+            view.send_datagram(prose(sent, 100 + sent as usize % 900)).expect("queued");
+            sent += 1;
+        }
+        drop(view);
+        pair.pass(Duration::from_millis(200));
+    }
+    pair.pass(SECOND * 5);
+    let got = pair.b.diary(pair.at_b).datagrams;
+    let known: BTreeSet<_> = (0..sent).map(|salt| prose(salt, 100 + salt as usize % 900)).collect();
+    let once: BTreeSet<_> = got.iter().cloned().collect();
+    assert_eq!(once.len(), got.len(), "a datagram came twice");
+    assert!(once.is_subset(&known));
+    println!("{} of {sent} datagrams at 20 % loss", got.len());
+    assert!(got.len() > 700 && got.len() < 900);
+    let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    let most = view.max_datagram_len().expect("the peer takes them");
+    assert!(view.send_datagram(prose(0, most)).is_ok());
+    let error = view.send_datagram(prose(0, most + 1)).expect_err("too large");
+    assert!(matches!(error, SendDatagramError::TooLarge { .. }));
+}
+
+/// Every order of finish, reset, stop and their arrival: typed results, nothing leaks.
+#[test]
+fn halves_end_in_any_order() {
+    for seed in 0..48_u64 {
+        let mut pair = pair(100 + seed, lossy(if seed % 2 == 0 { 0 } else { 200 }));
+        let (at_a, at_b) = (pair.at_a, pair.at_b);
+        let id = pair.a.begin(&mut pair.net, at_a, Dir::Bi, 1, 3_000);
+        pair.pass(Duration::from_millis(200 * (seed % 2)));
+        let code = AppCode(seed);
+        let view = pair.net.host(A).endpoint.connection(at_a);
+        let mut view = view.expect("it lives");
+        match seed / 2 % 4 {
+            0 => view.send(id).expect("open").finish().expect("once"),
+            1 => view.send(id).expect("open").reset(code),
+            2 => view.recv(id).expect("open").stop(code),
+            _ => {
+                view.recv(id).expect("open").stop(code);
+                view.send(id).expect("open").reset(code);
+            }
+        }
+        drop(view);
+        pair.pass(Duration::from_millis(15 * (seed / 8 % 3)));
+        pair.b.turn(&mut pair.net);
+        let accepted = pair.b.inflow(at_b, id).is_some();
+        if let Some(mut view) = pair.net.host(B).endpoint.connection(at_b).filter(|_| accepted) {
+            if let Some(mut half) = view.recv(id) {
+                half.stop(code);
+                assert!(
+                    matches!(
+                        half.read_chunk(10),
+                        Err(ReadError::Stopped | ReadError::Reset { .. })
+                    ) || half.final_size().is_some()
+                );
+            }
+            if let Some(mut half) = view.send(id) {
+                match half.write(prose(2, 1_000)) {
+                    Ok(_) => half.finish().expect("once"),
+                    Err(error) => assert!(matches!(error, WriteError::Stopped { .. }), "{error}"),
+                }
+            }
+        }
+        // After the storm each side ends what is left.
+        pair.pass(SECOND * 10);
+        for (host, handle) in [(A, at_a), (B, at_b)] {
+            let view = pair.net.host(host).endpoint.connection(handle);
+            let mut view = view.expect("the connection lives");
+            if let Some(mut half) = view.send(id) {
+                half.reset(code);
+                assert!(half.write(prose(1, 1)).is_err(), "a write after the end");
+            }
+            if let Some(mut half) = view.recv(id) {
+                half.stop(code);
+            }
+        }
+        pair.pass(SECOND * 15);
+        for (host, handle) in [(A, at_a), (B, at_b)] {
+            let view = pair.net.host(host).endpoint.connection(handle);
+            let stats = view.expect("the connection lives").stats();
+            assert_eq!((stats.streams, stats.bytes_held), (0, 0), "seed {seed}: {host:?}");
+        }
+    }
+}
+
+#[test]
+fn streams_beyond_the_peers_count_wait_for_it() {
+    let few = TransportConfig::default().with_max_streams(2, 3).expect("counts");
+    let mut pair = pair_of(8, LinkConfig::default(), config(1), config(2).with_transport(few));
+    for (dir, most) in [(Dir::Bi, 2), (Dir::Uni, 3)] {
+        for salt in 0..most {
+            pair.a.write(&mut pair.net, pair.at_a, dir, salt, 100);
+        }
+        let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+        assert_eq!(view.open(dir, introduction(1)), Err(OpenError::Blocked));
+    }
+    pair.pass(SECOND);
+    // Those that went one way are over, so there is room for others.
+    let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    assert!(view.open(Dir::Uni, introduction(1)).is_ok());
+    assert_eq!(view.open(Dir::Bi, introduction(1)), Err(OpenError::Blocked));
+}
