@@ -87,8 +87,8 @@ impl RecvShared {
         }
     }
 
-    /// The same, but not worth waking the driver: it looks when it is awake. If the peer runs out of
-    /// credit meanwhile it says so, and that wakes the driver.
+    /// The same, but not worth waking the driver: it looks when it is awake. If the peer runs out
+    /// of credit meanwhile it says so, and that wakes the driver.
     fn mark_quietly(self: &Arc<Self>) {
         let was = self.marked.compare_exchange(IDLE, QUIET, Ordering::AcqRel, Ordering::Relaxed);
         if was.is_ok() {

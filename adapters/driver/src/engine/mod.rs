@@ -50,8 +50,8 @@ use outbox::Outbox;
 /// The socket as the engine sees it: calls that never block. An adapter puts its own readiness in
 /// front of a [`SocketIo`](crate::socket::SocketIo).
 pub trait Wire {
-    /// Receives one batch. Fewer than [`RecvBatch::CAPACITY`] messages say that there are no more for
-    /// now, and that the adapter waits for the next.
+    /// Receives one batch. Fewer than [`RecvBatch::CAPACITY`] messages say that there are no more
+    /// for now, and that the adapter waits for the next.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if there is nothing; the adapter then waits for it.
