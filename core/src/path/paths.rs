@@ -306,8 +306,8 @@ impl Paths {
     }
 
     /// A path that is not active and has a challenge or an answer to send, and room to. One packet
-    /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills; less if no more is allowed,
-    /// for a peer that only receives says little from its new address (RFC 9000, 8.2.1).
+    /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills; less if no more is
+    /// allowed, for a peer that only receives says little from its new address (RFC 9000, 8.2.1).
     pub fn side_budget(&self) -> Option<Budget> {
         let allowed = |path: &Path| {
             path.amplification.remaining().try_into().map_or(BASE_SIZE, |it: u16| it.min(BASE_SIZE))
