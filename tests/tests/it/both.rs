@@ -71,10 +71,10 @@ fn both(seed: u64, order: [u8; 2], late: Duration, links: [LinkConfig; 2]) -> u6
 fn two_that_dial_each_other_get_one_connection_whatever_the_delays() {
     let mut rng = Rng::new(&Seed::from_u64(19));
     let mut link = move |seed: u64| {
-        let slow = if seed % 7 == 0 { 700 } else { 60 };
+        let slow = if seed.is_multiple_of(7) { 700 } else { 60 };
         LinkConfig {
             delay: Duration::from_micros(1 + rng.below(slow * 1_000)),
-            jitter: Duration::from_millis(if seed % 3 == 0 { rng.below(100) } else { 0 }),
+            jitter: Duration::from_millis(if seed.is_multiple_of(3) { rng.below(100) } else { 0 }),
             ..LinkConfig::default()
         }
     };
