@@ -82,6 +82,9 @@ pub(crate) async fn dial(
 
 /// Ends a connection politely: what was written arrives first, then the other side learns why.
 pub(crate) async fn say_goodbye(endpoint: &Endpoint, connection: &Connection, how: Farewell<'_>) {
+    if connection.close_reason().is_some() {
+        return;
+    }
     match how {
         Farewell::Done => connection.close(AppCode(Code::Done as u64), b"done"),
         Farewell::Failed(failure) => {

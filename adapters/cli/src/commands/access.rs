@@ -49,6 +49,14 @@ impl Access {
         }
     }
 
+    /// What those who may not send are told.
+    pub(super) const fn why_not(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody is there to accept it (recv takes --yes or --allow ID)",
+            Self::Everybody | Self::Listed(_) | Self::Ask(_) => "declined",
+        }
+    }
+
     /// Whether `peer` may send what it offers.
     pub(super) async fn may_send(&self, peer: &NodeId, offer: &Offer, output: &Output) -> bool {
         match self {

@@ -115,7 +115,7 @@ impl<'a> Intake<'a> {
             may = self.service.access.may_send(&peer, offer, &self.service.output) => may,
         };
         if !may {
-            self.refuse(Code::Declined, "the receiver does not accept from this node").await;
+            self.refuse(Code::Declined, self.service.access.why_not()).await;
         }
         may
     }

@@ -84,7 +84,10 @@ pub(super) async fn run(
         endpoint.wait_idle().await;
         while guests.join_next().await.is_some() {}
     };
-    if tokio::time::timeout(LAST_ORDERS, rest).await.is_err() {
+    // Whoever went silent hears no goodbye either.
+    let silent = how.as_ref().is_err_and(|failure| failure.cause == Cause::Unreachable);
+    let patience = if silent { Duration::from_millis(200) } else { LAST_ORDERS };
+    if tokio::time::timeout(patience, rest).await.is_err() {
         tracing::debug!("the goodbye was not heard");
     }
     how

@@ -46,15 +46,19 @@ pub(super) async fn run(
     let dialled = node::dial(key, &ticket, &options.addr, common.timeout, &mut interrupt).await;
     let (endpoint, connection) = dialled?;
     let offer = plan.offer();
-    let begun = Instant::now();
-    let sender = Sender { connection: &connection, output, limiter: Limiter::new(options.limit) };
+    let mut sender = Sender {
+        connection: &connection,
+        output,
+        limiter: Limiter::new(options.limit),
+        begun: Instant::now(),
+    };
     let how = sender.send(plan, &offer, &mut interrupt).await;
     let report = Report {
         direction: Direction::Send,
         peer: connection.peer(),
         remote: connection.remote(),
         name: &offer.name,
-        time: begun.elapsed(),
+        time: sender.begun.elapsed(),
         paths: &[],
     };
     output.event("transfer", report.event(&how));
@@ -81,11 +85,13 @@ struct Sender<'a> {
     connection: &'a Connection,
     output: &'a Output,
     limiter: Limiter,
+    /// When the receiver accepted: what it thinks over is no time of the transfer's.
+    begun: Instant,
 }
 
 impl Sender<'_> {
     async fn send(
-        &self,
+        &mut self,
         plan: Plan,
         offer: &Offer,
         interrupt: &mut Interrupt,
@@ -98,7 +104,7 @@ impl Sender<'_> {
             self.output.note(&format!("connected to {}", self.connection.peer()));
         }
         match interrupt.or(replies.next()).await? {
-            Reply::Accept => {}
+            Reply::Accept => self.begun = Instant::now(),
             reply => return Err(refusal(reply)),
         }
         let blocks = source::spawn(plan, self.limiter.block())?;
