@@ -324,6 +324,11 @@ impl Outflow {
 }
 
 impl Inflow {
+    /// Which text it is, once something of it was read.
+    pub fn salt(&self) -> Option<u64> {
+        self.salt
+    }
+
     fn new(connection: ConnectionHandle, stream: StreamId, salt: Option<u64>) -> Self {
         Self { connection, stream, salt, read: 0, finished: false, reset: None }
     }
@@ -333,6 +338,7 @@ impl Inflow {
         while let Some(mut stream) = view.recv(self.stream) {
             let head = stream.info().and_then(|info| info.head.first_chunk::<8>().copied());
             let salt = self.salt.or(head.map(u64::from_be_bytes)).expect("a known text");
+            self.salt = Some(salt);
             let chunk = match way {
                 Reading::InOrder => stream.read_chunk(usize::MAX),
                 Reading::AsItComes => stream.take_any(usize::MAX),

@@ -122,6 +122,9 @@ pub fn transfer(
     let mut outcome = Outcome { read: false, delivered: false };
     net.run(limit, |net| {
         for event in take(net, from.0) {
+            if let EventKind::Closed(reason) = &event.1 {
+                println!("the writer's connection ended at {:?}: {reason}", net.now);
+            }
             match event.1 {
                 EventKind::Writable(_) | EventKind::Connected => {
                     writer.pump(&mut net.host(from.0).endpoint);
@@ -131,6 +134,9 @@ pub fn transfer(
             }
         }
         for (handle, kind) in take(net, to) {
+            if let EventKind::Closed(reason) = &kind {
+                println!("the reader's connection ended at {:?}: {reason}", net.now);
+            }
             let endpoint = &mut net.host(to).endpoint;
             if kind == EventKind::StreamAvailable {
                 let accepted = endpoint.connection(handle).and_then(|mut view| view.accept());

@@ -80,6 +80,7 @@ impl Connection {
         };
         self.on_proof();
         self.idle.on_heard(now);
+        self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
         let arrival = if newest { Arrival::Newest } else { Arrival::Late };
         let Some(path) = self.on_way(source, len, arrival, budget, now) else { return Ok(()) };

@@ -736,6 +736,24 @@ fn a_silent_peer_is_lost() {
     }
 }
 
+/// On a way that swallows most of what we say, a peer that is heard gets longer; not for ever.
+///
+/// spec: R-REC-26
+#[test]
+fn a_peer_that_speaks_is_given_more_time() {
+    let mut s = Sender::with_rtt(ms(20));
+    s.send(A);
+    let waited = loop {
+        s.ledger.on_heard(s.now);
+        match s.fire() {
+            Fired::Probe { .. } => s.burst(A, 2),
+            Fired::PeerLost { waited, .. } => break waited,
+            Fired::Nothing => panic!("nothing fired"),
+        };
+    };
+    assert!((ms(20_000)..=ms(21_500)).contains(&waited), "{waited:?}");
+}
+
 /// Waiting counts from the first packet that is not answered, not from the last answer before a
 /// pause.
 ///

@@ -27,6 +27,9 @@ pub const PROBE_PACKETS: u8 = 2;
 /// What back-off is capped at, unless two probe timeouts are more.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
+/// How many times longer a peer that still speaks may leave everything unacknowledged.
+const PATIENCE_WITH_SPEAKERS: u32 = 4;
+
 /// Probe timeouts in vain before the peer may count as lost.
 pub const PEER_LOST_PROBES: u32 = 6;
 
@@ -58,6 +61,8 @@ pub(super) struct Probes {
     fired_at: Instant,
     /// While something is in flight: since when nothing was answered.
     waiting_since: Instant,
+    /// When anything authentic came from the peer.
+    heard_at: Instant,
     patience: Duration,
 }
 
@@ -67,6 +72,7 @@ impl Default for Probes {
             count: 0,
             fired_at: Instant::ZERO,
             waiting_since: Instant::ZERO,
+            heard_at: Instant::ZERO,
             patience: PEER_LOST_AFTER,
         }
     }
@@ -78,6 +84,18 @@ impl Probes {
         if alone {
             self.waiting_since = now;
         }
+    }
+
+    /// Nothing new was acknowledged for `waited`: whether that is enough to give the peer up. While
+    /// it still speaks, the way to it may only be bad (spec R-REC-26).
+    fn is_hopeless(&self, waited: Duration, now: Instant) -> bool {
+        let silent = now.saturating_since(self.heard_at) >= self.patience;
+        waited
+            >= if silent {
+                self.patience
+            } else {
+                self.patience.saturating_mul(PATIENCE_WITH_SPEAKERS)
+            }
     }
 
     /// The peer acknowledged something new.
@@ -172,6 +190,11 @@ impl Ledger {
         self.lose_flying(path, out);
         self.ring.forget(path);
         self.flights.retain(|flight| flight.path != path);
+    }
+
+    /// Something authentic came from the peer, whatever it was: it lives (spec R-REC-26).
+    pub const fn on_heard(&mut self, now: Instant) {
+        self.probes.heard_at = now;
     }
 
     /// Sets how long probes may go unanswered, at least, before the peer is lost.
@@ -271,7 +294,7 @@ impl Ledger {
         self.stats.probe_timeouts += 1;
         let waited = now.saturating_since(self.probes.waiting_since);
         self.probes.fired_at = now;
-        if self.probes.count >= PEER_LOST_PROBES && waited >= self.probes.patience {
+        if self.probes.count >= PEER_LOST_PROBES && self.probes.is_hopeless(waited, now) {
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
         self.probes.count = self.probes.count.saturating_add(1);

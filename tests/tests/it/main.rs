@@ -3,11 +3,13 @@
 mod both;
 mod byzantine;
 mod closing;
+mod crowd;
 mod doors;
 mod extremes;
 mod keys;
 mod paths;
 mod routes;
+mod search;
 mod strangers;
 mod streams;
 mod tamper;

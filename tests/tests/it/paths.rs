@@ -169,6 +169,24 @@ fn ten_seconds_without_acks_are_healed_soon_after() {
 }
 
 #[test]
+fn one_dead_direction_is_noticed_by_both() {
+    for dead_to_b in [true, false] {
+        let mut pair = pair(17, plain());
+        let (a, b) = (pair.net.hosts[0].addr, pair.net.hosts[1].addr);
+        pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 20_000_000);
+        pair.b.write(&mut pair.net, pair.at_b, Dir::Uni, 2, 20_000_000);
+        pair.pass(SECOND);
+        let (from, to) = if dead_to_b { (a, b) } else { (b, a) };
+        pair.net.link(from, to).config.loss = 1000;
+        let (at_a, at_b, began) = (pair.at_a, pair.at_b, pair.net.now);
+        assert!(pair.run(SECOND * 20, |_, a, b| {
+            a.diary(at_a).closed.is_some() && b.diary(at_b).closed.is_some()
+        }));
+        println!("both know after {:?}", pair.net.now.saturating_since(began));
+    }
+}
+
+#[test]
 fn who_vanishes_is_lost_to_both_in_time() {
     let mut pair = pair(7, plain());
     pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 8_000_000);
