@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use crate::crypto::handshake::{Established, HandshakeError, IkOffer, Initiator, InitiatorStep};
 use crate::crypto::keys::PacketKeys;
@@ -17,6 +18,13 @@ use super::connecting::Answered;
 use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle, Resend, Session};
 use super::{Connection, Setup};
+
+/// Whether the active path's address was proven along with the keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Address {
+    Proven,
+    Unproven,
+}
 
 impl Connection {
     /// The peer began by `IKpsk0+psk2` and we answered with `answer`; its first packet confirms it.
@@ -41,7 +49,7 @@ impl Connection {
     ) -> Self {
         let confirmed = Confirmation::Confirmed;
         let mut connection = Self::with_keys(setup, established, confirmed, source, now);
-        connection.on_confirmed();
+        connection.on_confirmed(Address::Proven);
         connection
     }
 
@@ -115,13 +123,16 @@ impl Connection {
         PacketKeys::new(self.provider, *cipher, *side, secrets, self.config.key_limits)
     }
 
-    /// The peer has the keys.
-    fn on_confirmed(&mut self) {
+    /// The peer has the keys. `address` says whether that also proves that it is at the active
+    /// path's other end: only if what it answers went nowhere else (spec R-EP-12).
+    fn on_confirmed(&mut self, address: Address) {
         if let Some(session) = self.lifecycle.session_mut() {
             session.confirmation = Confirmation::Confirmed;
             session.keys.on_confirmed();
         }
-        self.paths.on_address_proven();
+        if address == Address::Proven {
+            self.paths.on_address_proven();
+        }
         // Who finished the handshake last hears so at once.
         self.ping = true;
         if self.side == Side::Responder {
@@ -130,14 +141,22 @@ impl Connection {
     }
 
     /// A packet opened: whoever sent it has the keys.
-    pub(super) fn on_proof(&mut self) {
+    pub(super) fn on_proof(&mut self, source: &Source) {
         let confirmed = self
             .lifecycle
             .session()
             .is_none_or(|session| matches!(session.confirmation, Confirmation::Confirmed));
         if !confirmed {
-            self.on_confirmed();
+            let address = self.address_of(source);
+            self.on_confirmed(address);
         }
+    }
+
+    /// Whether a packet from `source` comes from where the active path leads.
+    fn address_of(&self, source: &Source) -> Address {
+        let active = self.paths.active().source();
+        let same = active.remote == source.remote && active.carrier == source.carrier;
+        if same { Address::Proven } else { Address::Unproven }
     }
 
     /// A handshake packet for this connection. Returns whether it was one that mattered.
@@ -203,9 +222,19 @@ impl Connection {
         self.paths.on_address_proven();
         self.events.push(EventKind::Connected);
         if confirmed {
-            self.on_confirmed();
+            self.on_confirmed(Address::Proven);
         } else {
             self.ping = true;
+        }
+    }
+
+    /// Whether the answer to the peer's question went to where `source` is (spec R-EP-12).
+    pub(crate) fn answers_to(&self, source: &Source) -> bool {
+        match &self.lifecycle {
+            Lifecycle::Connecting(connecting) => {
+                connecting.answered.as_ref().is_some_and(|answered| answered.to == source.remote)
+            }
+            _ => self.remote() == source.remote,
         }
     }
 
@@ -234,6 +263,7 @@ impl Connection {
     pub(crate) fn answer_rival(
         &mut self,
         offer: IkOffer,
+        to: SocketAddr,
         rng: &mut Rng,
         now: Instant,
     ) -> Option<Vec<u8>> {
@@ -242,7 +272,7 @@ impl Connection {
         let (answer, established) = offer.accept(scid, &connecting.params, rng).ok()?;
         let keys = self.keys_of(&established);
         let established = *established;
-        let answered = Answered { established, keys, answer: answer.clone() };
+        let answered = Answered { established, keys, answer: answer.clone(), to };
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
             connecting.on_answered(answered, now);
         }
@@ -251,7 +281,7 @@ impl Connection {
 
     /// A packet for a connection that we began: if it opens under the keys of the peer's own
     /// attempt, that attempt is the connection.
-    pub(super) fn try_rival(&mut self, packet: &mut [u8], now: Instant) -> bool {
+    pub(super) fn try_rival(&mut self, source: &Source, packet: &mut [u8], now: Instant) -> bool {
         let pto = self.paths.active().pto();
         let Lifecycle::Connecting(connecting) = &mut self.lifecycle else { return false };
         let Some(answered) = &mut connecting.answered else { return false };
@@ -261,9 +291,12 @@ impl Connection {
             return false;
         }
         let Some(answered) = connecting.answered.take() else { return false };
-        let Answered { established, keys, .. } = *answered;
+        let Answered { established, keys, to, .. } = *answered;
         self.open_session(established, Confirmation::Confirmed, Some(keys));
-        self.on_confirmed();
+        // Answered elsewhere than we dialled: the dialled address has proven nothing.
+        let dialled = to == self.remote();
+        let address = if dialled { self.address_of(source) } else { Address::Unproven };
+        self.on_confirmed(address);
         true
     }
 }

@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::crypto::handshake::{Established, Initiator};
@@ -44,6 +45,8 @@ pub(crate) struct Answered {
     pub(crate) keys: PacketKeys,
     /// The answer's bytes.
     pub(crate) answer: Vec<u8>,
+    /// Where it went.
+    pub(crate) to: SocketAddr,
 }
 
 impl Connecting {

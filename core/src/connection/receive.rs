@@ -38,7 +38,7 @@ impl Connection {
         budget: &mut Budget,
         now: Instant,
     ) {
-        if self.is_connecting() && !self.try_rival(packet, now) {
+        if self.is_connecting() && !self.try_rival(source, packet, now) {
             return;
         }
         match &self.lifecycle {
@@ -78,7 +78,7 @@ impl Connection {
                 return Ok(());
             }
         };
-        self.on_proof();
+        self.on_proof(source);
         self.idle.on_heard(now);
         self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);

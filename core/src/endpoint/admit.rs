@@ -155,6 +155,8 @@ impl Endpoint {
     /// The same first packet again: the same answer again, while it may still be missed.
     fn on_duplicate(&mut self, key: SlotKey, source: &Source) {
         let answer = match self.slots.get(key) {
+            Some(Entry::HalfOpen(half_open)) if half_open.source.remote != source.remote => None,
+            Some(Entry::Connection(member)) if !member.connection.answers_to(source) => None,
             Some(Entry::HalfOpen(half_open)) => match &half_open.stage {
                 Stage::AwaitX3 { answer, .. } => Some(answer.clone()),
                 Stage::Offered => None,
@@ -202,8 +204,12 @@ impl Endpoint {
         let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
         if keeps_initiating(&own, &offer.peer()) {
             member.connection.hurry();
-        } else if let Some(answer) = member.connection.answer_rival(offer, &mut rng, now) {
-            member.ephemeral = Some(ephemeral);
+        } else if let Some(answer) =
+            member.connection.answer_rival(offer, source.remote, &mut rng, now)
+        {
+            if let Some(before) = member.ephemeral.replace(ephemeral) {
+                self.strangers.forget(&before);
+            }
             self.strangers.remember(ephemeral, key);
             self.strangers.reply(source, answer);
         }
@@ -265,6 +271,11 @@ impl Endpoint {
             self.stats.duplicates += 1;
             return;
         };
+        // X2 went to one address, and only from there does X3 prove anything.
+        if half_open.source.remote != source.remote {
+            self.stats.handshake_discarded += 1;
+            return;
+        }
         if self.offers.len() >= MAX_OFFERS {
             self.stats.over_limit += 1;
             return;

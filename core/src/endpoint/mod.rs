@@ -272,6 +272,7 @@ impl Endpoint {
     pub fn carrier_closed(&mut self, carrier: CarrierId, now: Instant) {
         self.advance(now);
         self.carriers.close(carrier);
+        self.strangers.on_carrier_closed(carrier);
         self.tell_members(|connection, budget| {
             connection.on_carrier_closed(carrier, budget, now);
         });

@@ -17,6 +17,7 @@ use crate::crypto::handshake::AwaitX3;
 use crate::flow::Share;
 use crate::path::Source;
 use crate::time::Instant;
+use crate::wire::id::CarrierId;
 
 use super::slab::SlotKey;
 
@@ -186,6 +187,11 @@ impl Strangers {
         let transmit = Transmit { carrier, remote, local, ecn: None, segment: None };
         self.replies.push_back((transmit, bytes));
         true
+    }
+
+    /// What waits for a carrier that is gone will never be sent.
+    pub(super) fn on_carrier_closed(&mut self, carrier: CarrierId) {
+        self.replies.retain(|(transmit, _)| transmit.carrier != carrier);
     }
 
     /// The oldest reply whose carrier takes it.
