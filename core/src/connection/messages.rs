@@ -76,6 +76,8 @@ impl Connection {
         {
             stream.request(size);
         }
+        // Its bytes may have come before their introduction, all of them.
+        self.on_message_progress(open.id, 0, budget, now);
     }
 
     /// Bytes or the end of a message's stream came.
@@ -91,10 +93,22 @@ impl Connection {
             Frame::Reset(reset) => return self.messages.on_reset(reset.id),
             _ => return,
         };
+        self.on_message_progress(id, highest, budget, now);
+    }
+
+    /// Looks how far a message's stream is; its bytes reach `highest` at least.
+    fn on_message_progress(
+        &mut self,
+        id: StreamId,
+        highest: u64,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
         let account = RecvAccount { credit: &mut self.credit, budget, now };
         let Some(stream) = self.streams.recv(id, account) else { return };
         let (arrived, end) = (stream.contiguous_end(), stream.final_size());
         drop(stream);
+        let highest = highest.max(arrived);
         match self.messages.on_progress(id, arrived, highest, end, now) {
             Ok(_) => {}
             Err(_) => self.stop_message(id, budget, now),
@@ -124,9 +138,13 @@ impl Connection {
 
     /// The next whole message.
     pub(super) fn fetch(&mut self, budget: &mut Budget, now: Instant) -> Option<Bytes> {
-        let id = self.messages.take_whole()?;
-        let account = RecvAccount { credit: &mut self.credit, budget, now };
-        let mut stream = self.streams.recv(id, account)?;
+        let (id, mut stream) = loop {
+            let id = self.messages.take_whole()?;
+            let account = RecvAccount { credit: &mut self.credit, budget, now };
+            if self.streams.info(id).is_some() {
+                break (id, self.streams.recv(id, account)?);
+            }
+        };
         let mut chunks = alloc::vec::Vec::new();
         while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX) {
             stream.release(chunk.data.len() as u64);

@@ -170,6 +170,24 @@ fn whole_messages_of_every_size_arrive_whole_and_once() {
     }
 }
 
+/// Packets are filled up so that OPEN travels alone now and then, and overtaken so that it comes last.
+#[test]
+fn a_message_is_whole_also_when_its_introduction_comes_last() {
+    let link = LinkConfig { jitter: Duration::from_millis(30), ..LinkConfig::default() };
+    let mut pair = pair(9, link);
+    pair.pass(SECOND);
+    for turn in 0..300_usize {
+        let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+        view.send_datagram(prose(1, 1_350 + turn % 70)).expect("queued");
+        view.send_message(prose(turn as u64, 300)).expect("a stream");
+        drop(view);
+        pair.pass(Duration::from_millis(40));
+    }
+    let at_b = pair.at_b;
+    pair.pass(SECOND * 5);
+    assert_eq!(pair.b.diary(at_b).messages.len(), 300);
+}
+
 #[test]
 fn datagrams_arrive_at_most_once_and_never_stall() {
     let link = LinkConfig { duplicate: 200, ..lossy(200) };
