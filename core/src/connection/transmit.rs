@@ -32,7 +32,7 @@ enum Build {
     Data,
     /// A probe of the packet size: as large as the slip says, and nothing in it that matters.
     SizeProbe,
-    /// Only what a path that is not active has to say.
+    /// Only what a path says of itself: challenges and answers.
     Side,
 }
 
@@ -151,6 +151,14 @@ impl Connection {
         let need = if self.probes > 0 { Need::Probe } else { Need::Data };
         let in_flight = self.ledger.in_flight(id);
         let allowed = self.paths.budget(need, in_flight, now);
+        if allowed.allowance != Allowance::Everything
+            && let Some(answer) = self.paths.answer_budget()
+        {
+            let size = usize::from(answer.datagram_size);
+            let slip = Slip { path: id, allowance: answer.allowance, size };
+            self.build(buf, slip, Build::Side, now)?;
+            return Some(transmit_to(&to));
+        }
         if allowed.allowance == Allowance::Nothing {
             return None;
         }

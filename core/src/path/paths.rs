@@ -325,6 +325,20 @@ impl Paths {
         })
     }
 
+    /// The active path, if it has a challenge or an answer to send: as [`Paths::side_budget`]. For
+    /// when the window is full: its ACKs may go to an address where this side no longer is, and
+    /// nothing but this answer shows the peer the new one.
+    pub fn answer_budget(&self) -> Option<Budget> {
+        let path = Some(self.active()).filter(|path| path.validation.has_news())?;
+        (path.amplification.remaining() >= u64::from(BASE_SIZE)).then(|| Budget {
+            path: path.id,
+            allowance: Allowance::Everything,
+            datagram_size: BASE_SIZE,
+            max_datagrams: 1,
+            limited_by: LimitedBy::Batch,
+        })
+    }
+
     /// Writes what is to be said on `path`. A packet with a challenge or an answer is filled up
     /// with padding to [`BASE_SIZE`], for a path that does not carry that much is none (RFC 9000,
     /// 8.2.1).

@@ -254,6 +254,20 @@ fn challenges_and_answers_fill_a_datagram_of_1200_bytes_or_what_is_allowed() {
     assert_eq!(write(&mut paths, HERE, 1_452, at(103)).bytes, 0, "nothing more to say");
 }
 
+/// spec: R-PATH-6
+#[test]
+fn an_answer_does_not_wait_for_the_window() {
+    let mut paths = established();
+    assert_eq!(paths.budget(Need::Data, 1 << 40, at(1)).allowance, Allowance::AcksOnly);
+    assert_eq!(paths.answer_budget(), None, "there is nothing to answer");
+    paths.on_challenge(HERE, [7; 8]);
+    let budget = paths.answer_budget().unwrap();
+    assert_eq!((budget.path, budget.datagram_size, budget.max_datagrams), (HERE, 1_200, 1));
+    let written = write(&mut paths, HERE, 1_200, at(1));
+    assert_eq!((written.bytes, written.response), (1_200, Some([7; 8])));
+    assert_eq!(paths.answer_budget(), None, "once");
+}
+
 /// spec: R-PATH-7
 #[test]
 fn an_answer_on_the_active_path_says_that_this_side_is_there() {

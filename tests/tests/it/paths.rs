@@ -53,6 +53,14 @@ fn wander(seed: u64, upload: bool, next: fn(SocketAddr, u16) -> SocketAddr) -> P
     for turn in 0..60 {
         let addr = next(pair.net.hosts[0].addr, turn);
         pair.net.move_to(A, addr);
+        if upload && turn == 0 {
+            // Its window is full, and the ACKs go to where it was: the answer must not wait.
+            let (at_b, moved) = (pair.at_b, pair.net.now);
+            assert!(pair.run(SECOND, |_, _, b| !b.diary(at_b).moves.is_empty()));
+            let took = pair.net.now.saturating_since(moved);
+            println!("followed after {took:?}");
+            assert!(took < Duration::from_millis(200), "{took:?}");
+        }
         if pair.run(SECOND * 5, |_, a, b| whole(if upload { b } else { a })) {
             break;
         }
