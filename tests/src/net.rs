@@ -207,6 +207,7 @@ impl Net {
     ) {
         let now = self.now;
         let host = self.host(id);
+        host.blocked.remove(&carrier);
         host.sockets.insert(carrier, addr);
         host.endpoint.carrier_opened(carrier, kind, now);
     }

@@ -4,13 +4,16 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use crate::crypto::handshake::{Established, HandshakeError, IkOffer, Initiator, InitiatorStep};
 use crate::crypto::keys::PacketKeys;
 use crate::error::CloseReason;
 use crate::path::Source;
+use crate::recovery::RttSample;
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::wire::header::TAG_LEN;
 use crate::wire::id::{PathId, Side};
 
 use super::cids::RemoteCids;
@@ -36,19 +39,22 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let until = now + setup.config.handshake_timeout;
-        let confirmation = Confirmation::Awaiting { answer, until };
+        let confirmation = Confirmation::Awaiting { answer, sent: Some(now), until };
         Self::with_keys(setup, established, confirmation, source, now)
     }
 
-    /// The peer began by `XXpsk0+psk3` and completed it.
+    /// The peer began by `XXpsk0+psk3` and completed it; `round_trip` is how long it took to
+    /// answer, if that is known.
     pub(crate) fn accepted(
         setup: Setup,
         established: Established,
+        round_trip: Option<Duration>,
         source: &Source,
         now: Instant,
     ) -> Self {
         let confirmed = Confirmation::Confirmed;
         let mut connection = Self::with_keys(setup, established, confirmed, source, now);
+        connection.on_round_trip(round_trip);
         connection.on_confirmed(Address::Proven);
         connection
     }
@@ -57,10 +63,11 @@ impl Connection {
     pub(crate) fn refused(
         setup: Setup,
         established: Established,
+        round_trip: Option<Duration>,
         source: &Source,
         now: Instant,
     ) -> Self {
-        let mut connection = Self::accepted(setup, established, source, now);
+        let mut connection = Self::accepted(setup, established, round_trip, source, now);
         connection.quiet = true;
         connection.turn_away(now);
         connection
@@ -140,15 +147,39 @@ impl Connection {
         }
     }
 
+    /// The handshake has measured the path, unless it had to say something twice (spec R-REC-31).
+    fn on_round_trip(&mut self, measured: Option<Duration>) {
+        if let Some(latest) = measured {
+            let sample = RttSample { latest, ack_delay: Duration::ZERO };
+            self.paths.active_mut().on_rtt_sample(&sample);
+        }
+    }
+
     /// A packet opened: whoever sent it has the keys.
-    pub(super) fn on_proof(&mut self, source: &Source) {
-        let confirmed = self
-            .lifecycle
-            .session()
-            .is_none_or(|session| matches!(session.confirmation, Confirmation::Confirmed));
-        if !confirmed {
-            let address = self.address_of(source);
-            self.on_confirmed(address);
+    pub(super) fn on_proof(&mut self, source: &Source, now: Instant) {
+        let Some(session) = self.lifecycle.session() else { return };
+        let answered = match session.confirmation {
+            Confirmation::Confirmed => return,
+            Confirmation::Awaiting { sent, .. } => sent,
+            Confirmation::Repeating { .. } => None,
+        };
+        let address = self.address_of(source);
+        if address == Address::Proven {
+            self.on_round_trip(answered.map(|sent| now.saturating_since(sent)));
+        }
+        self.on_confirmed(address);
+    }
+
+    /// The same when it is over already. From elsewhere it proves nothing: nobody is left who could
+    /// be asked to answer from there.
+    pub(super) fn on_late_proof(&mut self, source: &Source) {
+        let proven = self.address_of(source) == Address::Proven;
+        if let Some(session) = self.lifecycle.session_mut()
+            && proven
+            && !matches!(session.confirmation, Confirmation::Confirmed)
+        {
+            session.confirmation = Confirmation::Confirmed;
+            self.paths.on_address_proven();
         }
     }
 
@@ -165,13 +196,14 @@ impl Connection {
             Lifecycle::Connecting(connecting) if connecting.rests(now) => false,
             Lifecycle::Connecting(connecting) => {
                 let Some(initiator) = connecting.take() else { return false };
+                let mac = mac_of(packet);
                 let step = initiator.on_packet(packet);
-                self.on_step(step, rng, now)
+                self.on_step(step, mac, rng, now)
             }
             Lifecycle::Open(session) => match &mut session.confirmation {
-                // The responder asks again: what we finished with was lost.
-                Confirmation::Repeating { resend, .. } => {
-                    resend.hurry();
+                // The responder answers again: what we finished with was lost.
+                Confirmation::Repeating { answer, resend, .. } if *answer == mac_of(packet) => {
+                    resend.hurry(now);
                     true
                 }
                 _ => false,
@@ -180,10 +212,23 @@ impl Connection {
         }
     }
 
-    fn on_step(&mut self, step: InitiatorStep, rng: &mut Rng, now: Instant) -> bool {
+    fn on_step(
+        &mut self,
+        step: InitiatorStep,
+        mac: [u8; TAG_LEN],
+        rng: &mut Rng,
+        now: Instant,
+    ) -> bool {
         match step {
             InitiatorStep::Established { established, reply } => {
-                self.on_established(*established, reply, now);
+                let confirmation = match reply {
+                    Some(last) => {
+                        let resend = Resend::new(self.config.handshake_timeout, now);
+                        Confirmation::Repeating { last, answer: mac, resend }
+                    }
+                    None => Confirmation::Confirmed,
+                };
+                self.on_established(*established, confirmation, now);
             }
             InitiatorStep::Retry(initiator) => self.ask_again(initiator),
             InitiatorStep::OtherVersion(restart) => match restart.begin(rng) {
@@ -205,18 +250,23 @@ impl Connection {
     fn ask_again(&mut self, initiator: Initiator) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
             connecting.put_back(initiator);
-            connecting.resend.hurry();
+            connecting.resend.start_over();
         }
     }
 
-    fn on_established(&mut self, established: Established, reply: Option<Vec<u8>>, now: Instant) {
-        let patience = self.config.handshake_timeout;
-        let confirmation = match reply {
-            Some(last) => Confirmation::Repeating { last, resend: Resend::new(patience, now) },
-            None => Confirmation::Confirmed,
+    fn on_established(
+        &mut self,
+        established: Established,
+        confirmation: Confirmation,
+        now: Instant,
+    ) {
+        let asked = match &self.lifecycle {
+            Lifecycle::Connecting(connecting) => connecting.resend.sent_once(),
+            _ => None,
         };
         let confirmed = matches!(confirmation, Confirmation::Confirmed);
         self.open_session(established, confirmation, None);
+        self.on_round_trip(asked.map(|asked| now.saturating_since(asked)));
         self.idle.on_heard(now);
         // The answer came back to our question: the peer is where we asked.
         self.paths.on_address_proven();
@@ -239,23 +289,25 @@ impl Connection {
     }
 
     /// The answer to the peer's question, for a duplicate of it; `None` once it is confirmed.
-    pub(crate) fn answer_again(&self) -> Option<&[u8]> {
-        match &self.lifecycle {
-            Lifecycle::Open(session) => match &session.confirmation {
-                Confirmation::Awaiting { answer, .. } => Some(answer),
-                _ => None,
-            },
+    pub(crate) fn answer_again(&mut self) -> Option<&[u8]> {
+        match &mut self.lifecycle {
             Lifecycle::Connecting(connecting) => {
                 connecting.answered.as_ref().map(|answered| &*answered.answer)
             }
-            _ => None,
+            lifecycle => match &mut lifecycle.session_mut()?.confirmation {
+                Confirmation::Awaiting { answer, sent, .. } => {
+                    *sent = None;
+                    Some(answer)
+                }
+                _ => None,
+            },
         }
     }
 
     /// The peer's own question shows that the way is open: ask again at once.
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self, now: Instant) {
         if let Lifecycle::Connecting(connecting) = &mut self.lifecycle {
-            connecting.resend.hurry();
+            connecting.resend.hurry(now);
         }
     }
 
@@ -299,4 +351,9 @@ impl Connection {
         self.on_confirmed(address);
         true
     }
+}
+
+/// The mac of a handshake packet, which names it.
+fn mac_of(packet: &[u8]) -> [u8; TAG_LEN] {
+    packet.last_chunk().copied().unwrap_or_default()
 }

@@ -17,6 +17,7 @@ use crate::crypto::identity::NodeId;
 use crate::crypto::keys::PacketKeys;
 use crate::time::Instant;
 use crate::wire::frame::CloseCode;
+use crate::wire::header::TAG_LEN;
 use crate::wire::id::ConnectionId;
 
 use super::cids::RemoteCids;
@@ -88,6 +89,8 @@ pub(crate) enum Confirmation {
     Awaiting {
         /// The answer's bytes, for a duplicate of the question.
         answer: Vec<u8>,
+        /// When it was sent, unless it was sent again: then nobody knows which one is answered.
+        sent: Option<Instant>,
         /// When the attempt is given up.
         until: Instant,
     },
@@ -96,6 +99,8 @@ pub(crate) enum Confirmation {
     Repeating {
         /// The bytes of `X3`.
         last: Vec<u8>,
+        /// The mac of the answer (`X2`) that they finish: the same again says that they were lost.
+        answer: [u8; TAG_LEN],
         /// How often and when they were sent.
         resend: Resend,
     },
@@ -106,6 +111,8 @@ pub(crate) enum Confirmation {
 #[derive(Clone, Debug)]
 pub(crate) struct Resend {
     sent: u32,
+    /// When it was sent last.
+    last: Option<Instant>,
     next: Instant,
     /// `next` came, and the socket has not taken it yet: nothing to be woken for.
     waiting: bool,
@@ -118,7 +125,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 impl Resend {
     /// Due at once, given up after `patience`.
     pub(crate) fn new(patience: Duration, now: Instant) -> Self {
-        Self { sent: 0, next: now, waiting: true, give_up: now + patience }
+        Self { sent: 0, last: None, next: now, waiting: true, give_up: now + patience }
     }
 
     /// Whether to send now.
@@ -141,13 +148,28 @@ impl Resend {
         let wait = (FIRST * (1 << self.sent.min(2))).min(LONGEST);
         let eighth = u64::try_from(wait.as_nanos() / 8).unwrap_or(1).max(1);
         self.sent += 1;
+        self.last = Some(now);
         self.waiting = false;
         self.next = now + wait + Duration::from_nanos(jitter % eighth);
     }
 
-    /// Something proves that the way is open: send at once.
-    pub(crate) fn hurry(&mut self) {
+    /// It is another packet from now on: send it at once, and count anew.
+    pub(crate) fn start_over(&mut self) {
+        self.sent = 0;
+        self.last = None;
         self.waiting = true;
+    }
+
+    /// Something says that the way is open: send at once, unless it was sent a moment ago. What
+    /// says so may be anybody's copy (spec R-EP-21).
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.waiting |= self.last.is_none_or(|last| now.saturating_since(last) >= FIRST);
+    }
+
+    /// When it was sent, if it was sent only once and no second time is due: then an answer can
+    /// only be an answer to that.
+    pub(crate) fn sent_once(&self) -> Option<Instant> {
+        self.last.filter(|_| self.sent == 1 && !self.waiting)
     }
 
     /// The next thing to do.

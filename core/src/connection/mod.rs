@@ -194,10 +194,12 @@ impl Connection {
         self.cids.accepts(index)
     }
 
-    /// Whether we answered and the peer has not shown yet that it has the keys.
-    pub(crate) fn is_awaiting(&self) -> bool {
-        matches!(&self.lifecycle, Lifecycle::Open(session)
-            if matches!(session.confirmation, Confirmation::Awaiting { .. }))
+    /// Whether it stands in a stranger's place: the peer has not shown yet that it has the keys, or
+    /// was refused.
+    pub(crate) fn is_half_open(&self) -> bool {
+        let confirmation = self.lifecycle.session().map(|session| &session.confirmation);
+        let awaiting = matches!(confirmation, Some(Confirmation::Awaiting { .. }));
+        awaiting || (self.quiet && !self.is_drained())
     }
 
     /// Whether this is a connection that we began, and `cid` is what the peer called itself then.

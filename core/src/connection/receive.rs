@@ -48,7 +48,7 @@ impl Connection {
                     self.end_by_violation(violation, now);
                 }
             }
-            Lifecycle::Closing(..) => self.receive_late(packet, now),
+            Lifecycle::Closing(..) => self.receive_late(source, packet, now),
             Lifecycle::Draining { .. } | Lifecycle::Drained => {}
         }
     }
@@ -78,7 +78,7 @@ impl Connection {
                 return Ok(());
             }
         };
-        self.on_proof(source);
+        self.on_proof(source, now);
         self.idle.on_heard(now);
         self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
@@ -232,7 +232,7 @@ impl Connection {
     }
 
     /// A packet while we are closing: CLOSE is said again, now and then.
-    fn receive_late(&mut self, packet: &mut [u8], now: Instant) {
+    fn receive_late(&mut self, source: &Source, packet: &mut [u8], now: Instant) {
         let pto = self.paths.active().pto();
         let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return };
         let Ok(opened) = session.keys.open(packet, pto, now) else { return };
@@ -243,6 +243,7 @@ impl Connection {
             self.lifecycle = Lifecycle::Draining { until };
         } else {
             closing.on_packet();
+            self.on_late_proof(source);
         }
     }
 

@@ -86,7 +86,7 @@ impl Connection {
     ) -> Option<Transmit> {
         let to = *self.paths.active().source();
         let session = self.lifecycle.session_mut()?;
-        let Confirmation::Repeating { last, resend } = &mut session.confirmation else {
+        let Confirmation::Repeating { last, resend, .. } = &mut session.confirmation else {
             return None;
         };
         if !resend.due(now) || !carriers.is_writable(to.carrier) {

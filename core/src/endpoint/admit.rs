@@ -10,7 +10,7 @@ use crate::crypto::handshake::{
 use crate::error::{CloseReason, Refusal};
 use crate::path::Source;
 use crate::time::Instant;
-use crate::wire::id::ConnectionId;
+use crate::wire::id::{CarrierId, ConnectionId};
 
 use super::incoming::{Offer, Offered};
 use super::slab::SlotKey;
@@ -24,23 +24,28 @@ impl Endpoint {
     /// Takes a stranger in. The connection is there at once; [`EventKind::Connected`] follows when
     /// the stranger has shown that it has the keys.
     ///
-    /// An offer that waited longer than the handshake time-out gives a connection that is over.
+    /// An offer that waited longer than the handshake time-out, or whose carrier was closed, gives
+    /// a connection that is over.
     pub fn accept(&mut self, incoming: Incoming, now: Instant) -> ConnectionHandle {
         self.advance(now);
         let Offered { key, source, offer, .. } = incoming.0;
         let handle = ConnectionHandle(key);
         let Some(half_open) = self.take_half_open(key) else {
             let timeout = self.config.transport.handshake_timeout;
-            for kind in
-                [EventKind::Closed(CloseReason::HandshakeTimeout(timeout)), EventKind::Drained]
-            {
+            let reason = match self.carriers.get(source.carrier) {
+                Some(_) => CloseReason::HandshakeTimeout(timeout),
+                None => CloseReason::CarrierLost,
+            };
+            for kind in [EventKind::Closed(reason), EventKind::Drained] {
                 self.late.push_back(Event { connection: handle, kind });
             }
             return handle;
         };
         let setup = self.setup(key, half_open.share);
         let connection = match offer {
-            Offer::Complete(established) => Connection::accepted(setup, *established, &source, now),
+            Offer::Complete(established, round_trip) => {
+                Connection::accepted(setup, *established, round_trip, &source, now)
+            }
             Offer::Known(offer) => {
                 let mut rng = self.secret_rng.fork("responder");
                 match offer.accept(setup.cids.id(0), &setup.params(), &mut rng) {
@@ -64,20 +69,22 @@ impl Endpoint {
         self.advance(now);
         let Offered { key, source, offer, .. } = incoming.0;
         let Some(half_open) = self.take_half_open(key) else { return };
-        self.strangers.on_ended(half_open.source.remote.ip());
+        let address = half_open.source.remote.ip();
         match offer {
             Offer::Known(offer) => {
+                self.strangers.on_ended(address);
                 self.budget.close(half_open.share);
                 self.slots.release(key);
                 self.strangers.forget(&half_open.ephemeral);
                 let answer = offer.refuse(Refusal::NotAllowed, &mut self.secret_rng);
                 self.answer(&source, answer);
             }
-            Offer::Complete(established) => {
+            Offer::Complete(established, round_trip) => {
                 let setup = self.setup(key, half_open.share);
-                let connection = Connection::refused(setup, *established, &source, now);
+                let connection = Connection::refused(setup, *established, round_trip, &source, now);
                 self.admit(key, connection, source.remote);
                 self.note_ephemeral(key, half_open.ephemeral);
+                self.keep_place(key, address);
                 self.touch(key);
             }
         }
@@ -154,11 +161,14 @@ impl Endpoint {
 
     /// The same first packet again: the same answer again, while it may still be missed.
     fn on_duplicate(&mut self, key: SlotKey, source: &Source) {
-        let answer = match self.slots.get(key) {
+        let answer = match self.slots.get_mut(key) {
             Some(Entry::HalfOpen(half_open)) if half_open.source.remote != source.remote => None,
             Some(Entry::Connection(member)) if !member.connection.answers_to(source) => None,
-            Some(Entry::HalfOpen(half_open)) => match &half_open.stage {
-                Stage::AwaitX3 { answer, .. } => Some(answer.clone()),
+            Some(Entry::HalfOpen(half_open)) => match &mut half_open.stage {
+                Stage::AwaitX3 { answer, sent, .. } => {
+                    *sent = None;
+                    Some(answer.clone())
+                }
                 Stage::Offered => None,
             },
             Some(Entry::Connection(member)) => member.connection.answer_again().map(<[u8]>::to_vec),
@@ -203,7 +213,7 @@ impl Endpoint {
         let mut rng = self.secret_rng.fork("responder");
         let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
         if keeps_initiating(&own, &offer.peer()) {
-            member.connection.hurry();
+            member.connection.hurry(now);
         } else if let Some(answer) =
             member.connection.answer_rival(offer, source.remote, &mut rng, now)
         {
@@ -225,7 +235,7 @@ impl Endpoint {
             let offer = offer.take()?;
             let (bytes, machine) = offer.reply(setup.cids.id(0), &setup.params(), &mut rng).ok()?;
             answer = Some(bytes.clone());
-            Some(Stage::AwaitX3 { machine, answer: bytes })
+            Some(Stage::AwaitX3 { machine, answer: bytes, sent: Some(now) })
         });
         if begun.is_none()
             && let Some(offer) = offer
@@ -265,9 +275,15 @@ impl Endpoint {
     }
 
     /// X3 for a half-open handshake.
-    pub(super) fn on_third(&mut self, key: SlotKey, source: &Source, bytes: &mut [u8]) {
+    pub(super) fn on_third(
+        &mut self,
+        key: SlotKey,
+        source: &Source,
+        bytes: &mut [u8],
+        now: Instant,
+    ) {
         let Some(Entry::HalfOpen(half_open)) = self.slots.get_mut(key) else { return };
-        let Stage::AwaitX3 { machine, .. } = &half_open.stage else {
+        let Stage::AwaitX3 { machine, sent, .. } = &half_open.stage else {
             self.stats.duplicates += 1;
             return;
         };
@@ -282,9 +298,10 @@ impl Endpoint {
         }
         match machine.clone().on_packet(bytes) {
             ResponderStep::Established(established) => {
+                let round_trip = sent.map(|sent| now.saturating_since(sent));
                 half_open.stage = Stage::Offered;
                 let (peer, source) = (established.peer, *source);
-                let offer = Offer::Complete(established);
+                let offer = Offer::Complete(established, round_trip);
                 self.offers.push_back(Offered { key, peer, source, offer });
             }
             ResponderStep::Failed(_) => {
@@ -305,11 +322,12 @@ impl Endpoint {
         Some(*half_open)
     }
 
-    /// What was accepted stays half-open until the peer is confirmed (spec R-EP-13): whoever
-    /// repeats first packets of others must not take more than strangers may.
+    /// What was accepted stays half-open until the peer is confirmed, what was refused until it is
+    /// gone (spec R-EP-13): neither who repeats first packets of others nor who is turned away
+    /// again and again must take more than strangers may.
     fn keep_place(&mut self, key: SlotKey, address: core::net::IpAddr) {
         match self.slots.get_mut(key) {
-            Some(Entry::Connection(member)) if member.connection.is_awaiting() => {
+            Some(Entry::Connection(member)) if member.connection.is_half_open() => {
                 member.place = Some(address);
             }
             _ => self.strangers.on_ended(address),
@@ -321,8 +339,21 @@ impl Endpoint {
         if let Some(half_open) = self.take_half_open(key) {
             self.strangers.on_ended(half_open.source.remote.ip());
             self.strangers.forget(&half_open.ephemeral);
+            self.offers.retain(|offered| offered.key != key);
             self.budget.close(half_open.share);
             self.slots.release(key);
+        }
+    }
+
+    /// Nobody can finish a handshake by a carrier that is gone (spec R-EP-23).
+    pub(super) fn forget_strangers_of(&mut self, carrier: CarrierId) {
+        let of_it = |(key, entry): (SlotKey, &Entry)| match entry {
+            Entry::HalfOpen(half_open) => (half_open.source.carrier == carrier).then_some(key),
+            Entry::Connection(_) => None,
+        };
+        let gone: Vec<SlotKey> = self.slots.iter().filter_map(of_it).collect();
+        for key in gone {
+            self.forget_half_open(key);
         }
     }
 

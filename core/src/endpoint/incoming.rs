@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use crate::crypto::handshake::{Established, IkOffer};
 use crate::crypto::identity::NodeId;
@@ -30,8 +31,8 @@ pub(super) struct Offered {
 pub(super) enum Offer {
     /// `IKpsk0+psk2`: our answer completes it.
     Known(Box<IkOffer>),
-    /// `XXpsk0+psk3`: complete.
-    Complete(Box<Established>),
+    /// `XXpsk0+psk3`: complete, after a round trip of this length if it could be measured.
+    Complete(Box<Established>, Option<Duration>),
 }
 
 impl Incoming {

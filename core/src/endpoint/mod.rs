@@ -123,7 +123,7 @@ struct Member {
     dialing: Option<NodeId>,
     /// In `Endpoint::by_remote` under this address.
     remote: SocketAddr,
-    /// Holds a place of this address among the half-open handshakes, until the peer is confirmed.
+    /// Holds a place of this address among the half-open handshakes, as long as it is half-open.
     place: Option<IpAddr>,
 }
 
@@ -262,10 +262,12 @@ impl Endpoint {
         Some(ConnectionRef::new(handle, member, &mut self.budget, queues, self.now))
     }
 
-    /// A carrier is there.
+    /// A carrier is there, or is another kind from now on. It takes bytes.
     pub fn carrier_opened(&mut self, carrier: CarrierId, kind: CarrierKind, now: Instant) {
         self.advance(now);
         self.carriers.open(carrier, kind);
+        // One of that name may have been blocked.
+        self.tell_members(|connection, _| connection.on_carrier_writable(carrier, now));
     }
 
     /// A carrier is gone, with everything that was in it. Connections that have no other way end.
@@ -273,6 +275,7 @@ impl Endpoint {
         self.advance(now);
         self.carriers.close(carrier);
         self.strangers.on_carrier_closed(carrier);
+        self.forget_strangers_of(carrier);
         self.tell_members(|connection, budget| {
             connection.on_carrier_closed(carrier, budget, now);
         });

@@ -77,7 +77,7 @@ impl Endpoint {
         };
         match self.slots.get_mut(key) {
             Some(Entry::HalfOpen(_)) if header.kind == PacketType::X3 => {
-                self.on_third(key, source, packet);
+                self.on_third(key, source, packet, now);
             }
             Some(Entry::Connection(member)) => {
                 if member.connection.on_handshake(packet, &mut self.secret_rng, now) {

@@ -27,7 +27,7 @@ const PER_ADDRESS: u16 = 16;
 const COOKIELESS_PER_SECOND: u32 = 512;
 /// Stateless resets a second (spec R-EP-30).
 const RESETS_PER_SECOND: u32 = 10;
-/// Answers to strangers that wait to be sent.
+/// Answers to strangers that wait for one carrier (spec R-EP-22).
 const MAX_REPLIES: usize = 64;
 
 /// A handshake that a stranger began and that is not a connection yet.
@@ -56,6 +56,8 @@ pub(super) enum Stage {
         machine: AwaitX3,
         /// What we answered, for a duplicate of the question.
         answer: Vec<u8>,
+        /// When, unless it was said again.
+        sent: Option<Instant>,
     },
 }
 
@@ -91,7 +93,8 @@ pub(super) struct Strangers {
     by_ephemeral: BTreeMap<[u8; 32], SlotKey>,
     cookieless: PerSecond,
     resets: PerSecond,
-    replies: VecDeque<(Transmit, Vec<u8>)>,
+    /// By carrier: one that is blocked must not silence the others. No list is empty.
+    replies: BTreeMap<CarrierId, VecDeque<(Transmit, Vec<u8>)>>,
 }
 
 /// What is to be done with a first packet that is no duplicate.
@@ -119,7 +122,7 @@ impl Strangers {
             by_ephemeral: BTreeMap::new(),
             cookieless: PerSecond::default(),
             resets: PerSecond::default(),
-            replies: VecDeque::new(),
+            replies: BTreeMap::new(),
         }
     }
 
@@ -180,27 +183,33 @@ impl Strangers {
 
     /// Says `bytes` to whoever is at `source`, unless too much waits already.
     pub(super) fn reply(&mut self, source: &Source, bytes: Vec<u8>) -> bool {
-        if self.replies.len() >= MAX_REPLIES {
+        let Source { carrier, remote, local, .. } = *source;
+        let waiting = self.replies.entry(carrier).or_default();
+        if waiting.len() >= MAX_REPLIES {
             return false;
         }
-        let Source { carrier, remote, local, .. } = *source;
         let transmit = Transmit { carrier, remote, local, ecn: None, segment: None };
-        self.replies.push_back((transmit, bytes));
+        waiting.push_back((transmit, bytes));
         true
     }
 
     /// What waits for a carrier that is gone will never be sent.
     pub(super) fn on_carrier_closed(&mut self, carrier: CarrierId) {
-        self.replies.retain(|(transmit, _)| transmit.carrier != carrier);
+        self.replies.remove(&carrier);
     }
 
-    /// The oldest reply whose carrier takes it.
+    /// The oldest reply for a carrier that takes it.
     pub(super) fn pop_reply(
         &mut self,
-        writable: impl Fn(&Transmit) -> bool,
+        writable: impl Fn(CarrierId) -> bool,
     ) -> Option<(Transmit, Vec<u8>)> {
-        let at = self.replies.iter().position(|(transmit, _)| writable(transmit))?;
-        self.replies.remove(at)
+        let carrier = self.replies.keys().copied().find(|carrier| writable(*carrier))?;
+        let waiting = self.replies.get_mut(&carrier)?;
+        let reply = waiting.pop_front();
+        if waiting.is_empty() {
+            self.replies.remove(&carrier);
+        }
+        reply
     }
 
     /// Half-open handshakes now.

@@ -112,7 +112,7 @@ impl Endpoint {
 
     fn next_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
         let carriers = &self.carriers;
-        let writable = |transmit: &Transmit| carriers.is_writable(transmit.carrier);
+        let writable = |carrier| carriers.is_writable(carrier);
         if let Some((transmit, bytes)) = self.strangers.pop_reply(writable) {
             buf.extend_from_slice(&bytes);
             return Some(transmit);
@@ -160,7 +160,7 @@ impl Endpoint {
             self.by_remote.insert((remote, key));
             member.remote = remote;
         }
-        if let Some(address) = member.place.take_if(|_| !member.connection.is_awaiting()) {
+        if let Some(address) = member.place.take_if(|_| !member.connection.is_half_open()) {
             self.strangers.on_ended(address);
         }
         if let Some(id) = member.dialing.take_if(|_| !member.connection.is_connecting()) {

@@ -113,6 +113,24 @@ fn a_blocked_socket_stalls_nobody_else_and_loses_nothing() {
     }
 }
 
+/// A driver may open a carrier anew while it is blocked: that is news for whoever waits for it.
+///
+/// spec: R-EP-41
+#[test]
+fn a_blocked_socket_that_is_opened_anew_takes_bytes() {
+    let (mut net, mut apps, [_, blocked]) = fork(4, false);
+    apps[0].write(&mut net, blocked, Dir::Uni, 2, 1_000_000);
+    run(&mut net, &mut apps, Duration::from_millis(50), |_| false);
+    net.block(HostId(0), OTHER, true);
+    run(&mut net, &mut apps, SECOND, |_| false);
+    let here = net.hosts[0].sockets[&OTHER];
+    let kind = CarrierKind::Udp { max_segments: 1, max_datagram: 65_507 };
+    net.open_socket(HostId(0), OTHER, here, kind);
+    assert!(run(&mut net, &mut apps, SECOND, |apps| whole(&apps[2])));
+    let view = net.host(HostId(0)).endpoint.connection(blocked).expect("it lives");
+    assert_eq!(view.stats().ledger.lost, 0);
+}
+
 #[test]
 fn a_socket_that_fails_ends_only_what_has_no_other_way() {
     let (mut net, mut apps, [alive, dead]) = fork(3, false);

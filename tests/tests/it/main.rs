@@ -15,3 +15,4 @@ mod streams;
 mod tamper;
 mod tidy;
 mod transfer;
+mod unfinished;
