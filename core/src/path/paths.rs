@@ -330,7 +330,7 @@ impl Paths {
     /// nothing but this answer shows the peer the new one.
     pub fn answer_budget(&self) -> Option<Budget> {
         let path = Some(self.active()).filter(|path| path.validation.has_news())?;
-        (path.amplification.remaining() >= u64::from(BASE_SIZE)).then(|| Budget {
+        (path.amplification.remaining() >= u64::from(BASE_SIZE)).then_some(Budget {
             path: path.id,
             allowance: Allowance::Everything,
             datagram_size: BASE_SIZE,
