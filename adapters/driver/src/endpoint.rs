@@ -25,7 +25,7 @@ impl Drop for EndpointGuard {
         // Strangers that nobody will answer are refused.
         let left = self.0.close();
         for incoming in left {
-            let _gone = self.0.hub.push(Command::Refuse(incoming));
+            let _gone = self.0.hub.push(Command::Refuse(incoming.into()));
         }
         let _gone = self.0.hub.push(Command::Abandoned);
     }
@@ -129,7 +129,7 @@ impl Endpoint {
     /// Accepts nobody any more and closes every connection after delivery.
     pub fn close(&self, code: AppCode, reason: &[u8]) {
         for incoming in self.shared().close() {
-            let _gone = self.shared().hub.push(Command::Refuse(incoming));
+            let _gone = self.shared().hub.push(Command::Refuse(incoming.into()));
         }
         let _gone = self.shared().hub.push(Command::Close(code, reason.to_vec()));
     }
@@ -172,7 +172,8 @@ impl Incoming {
         let connection = ConnShared::new(self.shared.clone(), self.remote, Some(self.peer));
         if let Some(incoming) = self.incoming.take() {
             self.shared.connection_begins();
-            let command = Command::Accept { incoming, connection: connection.clone() };
+            let command =
+                Command::Accept { incoming: incoming.into(), connection: connection.clone() };
             if self.shared.hub.push(command).is_err() {
                 self.shared.connection_gone();
                 connection.end(ConnectError::EndpointClosed);
@@ -188,7 +189,7 @@ impl Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
-            let _gone = self.shared.hub.push(Command::Refuse(incoming));
+            let _gone = self.shared.hub.push(Command::Refuse(incoming.into()));
         }
     }
 }

@@ -4,7 +4,8 @@
 //! stream half, a connection, the endpoint. To have something done, a handle writes its wish into
 //! that state and puts the object on the list of work. An object is on the list at most once, so
 //! the list is as bounded as the number of handles, and nobody ever waits to get on it. The driver
-//! takes the whole list in one step, and is woken only if it sleeps.
+//! takes the whole list in one step. If it sleeps, whoever put work on the list runs the errand
+//! himself (see [`crate::station`]) or wakes it.
 //!
 //! ```text
 //!   handle ── wish ──► [state of a stream] ── once ──► [work] ── all at once ──► driver ──► core
@@ -16,7 +17,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
 use aqueduct_core::crypto::identity::NodeId;
@@ -27,14 +28,15 @@ use crate::connection::ConnShared;
 use crate::recv::RecvShared;
 use crate::send::SendShared;
 use crate::socket::BufferWarning;
+use crate::station::Errands;
 use crate::stats::IoCounters;
 use crate::wait::{Reply, Waiters, Wakers, lock};
 
 /// Work for the driver.
 pub(crate) enum Command {
     Connect { to: PeerAddr, connection: Arc<ConnShared> },
-    Accept { incoming: Incoming, connection: Arc<ConnShared> },
-    Refuse(Incoming),
+    Accept { incoming: Box<Incoming>, connection: Arc<ConnShared> },
+    Refuse(Box<Incoming>),
     Connection(Arc<ConnShared>),
     Send(Arc<SendShared>),
     Recv(Arc<RecvShared>),
@@ -54,6 +56,8 @@ struct Work {
 #[derive(Default)]
 pub(crate) struct Hub {
     work: Mutex<Work>,
+    /// Does the work while the driver sleeps. Gone with the driver.
+    helper: OnceLock<Weak<dyn Errands>>,
 }
 
 impl Hub {
@@ -67,7 +71,7 @@ impl Hub {
             work.commands.push(command);
             work.sleeper.take()
         };
-        Wakers::from(sleeper).wake();
+        self.see_to_it(sleeper);
         Ok(())
     }
 
@@ -81,15 +85,31 @@ impl Hub {
         Ok(())
     }
 
-    /// Wakes the driver if it sleeps.
+    /// What is on the list is done soon, also if the driver sleeps.
     pub(crate) fn wake(&self) {
         let sleeper = lock(&self.work).sleeper.take();
-        Wakers::from(sleeper).wake();
+        self.see_to_it(sleeper);
     }
 
-    /// Takes the whole list; `into` must be empty and lends its memory to the next one.
+    fn see_to_it(&self, sleeper: Option<Waker>) {
+        let Some(sleeper) = sleeper else { return };
+        match self.helper.get().and_then(Weak::upgrade) {
+            Some(helper) => helper.run(sleeper),
+            None => sleeper.wake(),
+        }
+    }
+
+    /// Says who does the work while the driver sleeps; the first one holds.
+    pub(crate) fn helped_by(&self, helper: &Arc<dyn Errands>) {
+        let _first = self.helper.set(Arc::downgrade(helper));
+    }
+
+    /// Takes the whole list; `into` must be empty and lends its memory to the next one. Whoever
+    /// takes it is awake and need not be woken.
     pub(crate) fn take(&self, into: &mut Vec<Command>) {
-        std::mem::swap(&mut lock(&self.work).commands, into);
+        let mut work = lock(&self.work);
+        work.sleeper = None;
+        std::mem::swap(&mut work.commands, into);
     }
 
     /// Says whom to wake. `false`: there is work, do not sleep.

@@ -13,7 +13,8 @@
 //!                                                       └── SocketIo (quinn-udp, or a faulty one)
 //! ```
 //!
-//! What is promised: no lock is held while the core works, nobody in the loop waits for a handle, a
+//! What is promised: handles never wait for the core (they work at it only if nobody else does, see
+//! [`station`]), nobody in the loop waits for a handle, a
 //! queue that a peer can fill is bounded by the credit that the peer was given, and a driver that
 //! dies wakes everybody.
 
@@ -29,6 +30,7 @@ mod recv;
 pub mod seed;
 mod send;
 pub mod socket;
+pub mod station;
 mod stats;
 mod wait;
 

@@ -11,7 +11,8 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The same, being counted. One writer (the driver), any number of readers.
+        /// The same, being counted. One writer (whoever works at the engine), any number of
+        /// readers.
         #[derive(Debug, Default)]
         pub(crate) struct IoCounters {
             $(pub(crate) $name: AtomicU64,)*

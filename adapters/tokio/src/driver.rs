@@ -4,11 +4,13 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aqueduct_core::time::Instant;
 use aqueduct_driver::engine::{Engine, Turn, Wire};
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo};
+use aqueduct_driver::station::{Desk, Station};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -18,6 +20,7 @@ use tokio::time::Sleep;
 const TURNS: usize = 16;
 
 /// tokio's readiness in front of the calls.
+#[derive(Debug)]
 struct Port {
     socket: UdpSocket,
     io: Box<dyn SocketIo>,
@@ -67,59 +70,68 @@ impl Wire for Bare<'_> {
 
 /// The task.
 pub(crate) struct Driver {
-    engine: Engine,
-    port: Port,
+    station: Arc<Station<Port>>,
     sleep: Pin<Box<Sleep>>,
-    /// What `sleep` is set to; `None`: it has fired, or was never set.
-    armed: Option<Instant>,
 }
 
 impl Driver {
     pub(crate) fn new(engine: Engine, socket: UdpSocket, io: Box<dyn SocketIo>) -> Self {
         let sleep = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        Self { engine, port: Port { socket, io }, sleep, armed: None }
+        Self { station: Station::new(engine, Port { socket, io }), sleep }
     }
+}
 
-    /// Sets the timer. `true`: the instant has come already. A timer that fires too early is left
-    /// as it is: one wake-up in vain costs less than setting it after every packet.
-    fn alarm(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> bool {
-        let Some(until) = until else { return false };
-        if self.armed.is_none_or(|armed| armed > until) {
-            let Some(at) = self.engine.clock().to_std(until) else { return false };
-            self.sleep.as_mut().reset(at.into());
-            self.armed = Some(until);
-        }
-        if self.sleep.as_mut().poll(cx).is_ready() {
-            self.armed = None;
-            return true;
-        }
-        false
+/// Sets the timer. `true`: the instant has come already. A timer that fires too early is left as it
+/// is: one wake-up in vain costs less than setting it after every packet.
+fn set_alarm(
+    desk: &mut Desk<Port>,
+    mut sleep: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+    until: Option<Instant>,
+) -> bool {
+    let Some(until) = until else { return false };
+    if desk.alarm.is_none_or(|alarm| alarm > until) {
+        let Some(at) = desk.engine.clock().to_std(until) else { return false };
+        sleep.as_mut().reset(at.into());
+        desk.alarm = Some(until);
     }
+    if sleep.poll(cx).is_ready() {
+        desk.alarm = None;
+        return true;
+    }
+    false
+}
 
-    /// Whether everything is arranged for a wake-up; else there is more to do now.
-    fn may_sleep(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> bool {
-        if self.alarm(cx, until) || self.port.socket.poll_recv_ready(cx).is_ready() {
-            return false;
-        }
-        if self.engine.is_blocked() && self.port.socket.poll_send_ready(cx).is_ready() {
-            self.engine.writable(&mut self.port);
-            return false;
-        }
-        self.engine.park(cx.waker())
+/// Whether everything is arranged for a wake-up; else there is more to do now.
+fn may_sleep(
+    desk: &mut Desk<Port>,
+    sleep: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+    until: Option<Instant>,
+) -> bool {
+    if set_alarm(desk, sleep, cx, until) || desk.wire.socket.poll_recv_ready(cx).is_ready() {
+        return false;
     }
+    if desk.engine.is_blocked() && desk.wire.socket.poll_send_ready(cx).is_ready() {
+        desk.engine.writable(&mut desk.wire);
+        return false;
+    }
+    desk.engine.park(cx.waker())
 }
 
 impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+        let Self { station, sleep } = &mut *self;
+        let Some(mut desk) = station.enter() else { return Poll::Ready(()) };
+        let desk = &mut *desk;
         for _ in 0..TURNS {
-            match this.engine.turn(&mut this.port) {
+            match desk.engine.turn(&mut desk.wire) {
                 Turn::Done => return Poll::Ready(()),
                 Turn::Again => {}
                 Turn::Sleep(until) => {
-                    if this.may_sleep(cx, until) {
+                    if may_sleep(desk, sleep.as_mut(), cx, until) {
                         return Poll::Pending;
                     }
                 }
@@ -132,9 +144,9 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // After a panic the core is not asked for anything more.
-        if !std::thread::panicking() {
-            self.engine.farewell(&mut Bare(&self.port));
+        if let Some(mut desk) = self.station.enter() {
+            let Desk { engine, wire, .. } = &mut *desk;
+            engine.farewell(&mut Bare(wire));
         }
     }
 }

@@ -39,10 +39,10 @@ impl Engine {
                 }
             },
             Command::Accept { incoming, connection } => {
-                let handle = self.core.accept(incoming, now);
+                let handle = self.core.accept(*incoming, now);
                 self.begin(handle, connection);
             }
-            Command::Refuse(incoming) => self.core.refuse(incoming, now),
+            Command::Refuse(incoming) => self.core.refuse(*incoming, now),
             Command::Connection(connection) => self.serve(&connection),
             Command::Send(send) => self.pump_send(&send),
             Command::Recv(recv) => self.credit(&recv),

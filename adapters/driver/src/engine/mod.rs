@@ -24,6 +24,7 @@ mod streams;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -226,6 +227,16 @@ impl Engine {
         }
         self.run_commands();
         let more = self.receive(wire);
+        self.conclude(wire, more)
+    }
+
+    /// What the list of work asks for and nothing else, for a driver that sleeps.
+    pub(crate) fn errand(&mut self, wire: &mut impl Wire) -> Turn {
+        self.run_commands();
+        self.conclude(wire, false)
+    }
+
+    fn conclude(&mut self, wire: &mut impl Wire, more: bool) -> Turn {
         let wait = self.drain(wire);
         if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
             return Turn::Done;
@@ -257,6 +268,20 @@ impl Engine {
     pub fn park(&mut self, waker: &Waker) -> bool {
         add(&self.shared.counters.sleeps, 1);
         self.shared.hub.park(waker)
+    }
+
+    /// The driver sleeps on. `false`: there is work again.
+    pub(crate) fn sleep_on(&self, waker: &Waker) -> bool {
+        self.shared.hub.park(waker)
+    }
+
+    /// Calls that have sent something, so far.
+    pub(crate) fn sends(&self) -> u64 {
+        self.shared.counters.sends.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
     /// One batch in. Says whether there may be more.

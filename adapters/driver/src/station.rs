@@ -1,0 +1,99 @@
+//! Where the engine stands: one at a time works at it.
+//!
+//! The driver is there whenever it is awake. While it sleeps, whoever has work for it does that
+//! work himself, on his own thread: a request leaves without waking anybody first. The driver is
+//! woken only if more is to be arranged than that: an earlier alarm, a full socket.
+//!
+//! ```text
+//!   handle ── work ─► driver awake?  ── yes ─► it takes the work in its next turn
+//!                        │ no
+//!                        ▼
+//!                     errand here and now ── an earlier alarm, a full socket? ─► wake the driver
+//! ```
+//!
+//! An errand that has sent something is the last one until the driver was there itself: writes that
+//! follow each other closely are gathered by the driver and do not leave one by one.
+
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::Waker;
+
+use aqueduct_core::time::Instant;
+
+use crate::engine::{Engine, Turn, Wire};
+
+/// An engine and its wire, behind a lock.
+#[derive(Debug)]
+pub struct Station<W> {
+    desk: Mutex<Desk<W>>,
+}
+
+/// What one works with.
+#[derive(Debug)]
+pub struct Desk<W> {
+    /// The loop body.
+    pub engine: Engine,
+    /// Its socket.
+    pub wire: W,
+    /// When the driver wakes by itself at the latest; the driver keeps it.
+    pub alarm: Option<Instant>,
+    /// An errand has sent something since the driver was here.
+    sent: bool,
+}
+
+/// Somebody who runs an errand for a driver that sleeps, or wakes it.
+pub(crate) trait Errands: Send + Sync {
+    fn run(&self, sleeper: Waker);
+}
+
+impl<W: Wire + Send + 'static> Station<W> {
+    /// Gives the engine its place. Its handles help from now on.
+    pub fn new(engine: Engine, wire: W) -> Arc<Self> {
+        let shared = engine.shared();
+        let desk = Mutex::new(Desk { engine, wire, alarm: None, sent: false });
+        let station = Arc::new(Self { desk });
+        let helper: Arc<dyn Errands> = station.clone();
+        shared.hub.helped_by(&helper);
+        station
+    }
+}
+
+impl<W> Station<W> {
+    /// The driver's way in. Somebody else is there for no longer than one turn. `None`: a turn
+    /// panicked, and the engine is not to be asked for anything more.
+    pub fn enter(&self) -> Option<MutexGuard<'_, Desk<W>>> {
+        let mut desk = self.desk.lock().ok()?;
+        desk.sent = false;
+        Some(desk)
+    }
+}
+
+impl<W: Wire + Send> Errands for Station<W> {
+    fn run(&self, sleeper: Waker) {
+        let done = match self.desk.try_lock() {
+            Ok(mut desk) => desk.errand(&sleeper),
+            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => false,
+        };
+        if !done {
+            sleeper.wake();
+        }
+    }
+}
+
+impl<W: Wire> Desk<W> {
+    /// Does what is on the list. `false`: the driver has to come.
+    fn errand(&mut self, sleeper: &Waker) -> bool {
+        if self.sent || self.engine.is_blocked() {
+            return false;
+        }
+        let before = self.engine.sends();
+        let turn = self.engine.errand(&mut self.wire);
+        self.sent = self.engine.sends() != before;
+        let Turn::Sleep(until) = turn else { return false };
+        let in_time = until.is_none_or(|until| self.alarm.is_some_and(|alarm| alarm <= until));
+        in_time && !self.engine.is_blocked() && self.engine.sleep_on(sleeper)
+    }
+}
+
+#[cfg(test)]
+#[path = "station_tests.rs"]
+mod tests;
