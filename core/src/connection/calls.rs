@@ -122,6 +122,11 @@ impl Connection {
         self.datagrams.send(data, capacity)
     }
 
+    /// Whether a datagram of `len` bytes is queued without any that must give way.
+    pub(crate) fn has_datagram_room(&mut self, len: usize) -> bool {
+        self.datagrams.has_room(len)
+    }
+
     /// The oldest datagram that came.
     pub(crate) fn recv_datagram(&mut self) -> Option<Bytes> {
         self.datagrams.recv(&mut self.credit)

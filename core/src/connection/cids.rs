@@ -150,7 +150,8 @@ struct RemoteCid {
     sequence: u64,
     cid: ConnectionId,
     token: ResetToken,
-    path: Option<PathId>,
+    /// Where it is in use: more than one path only after [`RemoteCids::share`].
+    paths: SmallVec<[PathId; 1]>,
 }
 
 /// The ids that we may address the peer by.
@@ -168,7 +169,7 @@ impl RemoteCids {
     /// Begins with the peer's id of the handshake, in use on `path`.
     pub(crate) fn new(cid: ConnectionId, token: [u8; 16], path: PathId) -> Self {
         let token = ResetToken(token);
-        let first = RemoteCid { sequence: 0, cid, token, path: Some(path) };
+        let first = RemoteCid { sequence: 0, cid, token, paths: SmallVec::from_iter([path]) };
         let known = SmallVec::from_iter([first]);
         let (retiring, untold) = (SmallVec::new(), SmallVec::new());
         Self { known, retired: RangeSet::new(), retiring, untold }
@@ -194,24 +195,38 @@ impl RemoteCids {
             return fail("connection ids used up without acknowledging it");
         }
         let NewCidFrame { sequence, cid, reset_token } = *frame;
-        self.known.push(RemoteCid { sequence, cid, token: ResetToken(reset_token), path: None });
+        let (token, paths) = (ResetToken(reset_token), SmallVec::new());
+        self.known.push(RemoteCid { sequence, cid, token, paths });
         Ok(())
     }
 
     /// The id in use on `path`, taking an unused one for a path that has none yet. `None`: no id is
-    /// left, so the path cannot be used (spec R-EP-5).
+    /// left (spec R-EP-5).
     pub(crate) fn of_path(&mut self, path: PathId) -> Option<ConnectionId> {
-        if let Some(known) = self.known.iter().find(|known| known.path == Some(path)) {
+        if let Some(known) = self.known.iter().find(|known| known.paths.contains(&path)) {
             return Some(known.cid);
         }
-        let unused = self.known.iter_mut().find(|known| known.path.is_none())?;
-        unused.path = Some(path);
+        let unused = self.known.iter_mut().find(|known| known.paths.is_empty())?;
+        unused.paths.push(path);
         Some(unused.cid)
     }
 
-    /// A path is gone: its id is retired, never to be used on another.
+    /// `path` uses the id of `other` as well. Whether there is one.
+    pub(crate) fn share(&mut self, path: PathId, other: PathId) -> bool {
+        let known = self.known.iter_mut().find(|known| known.paths.contains(&other));
+        known.map(|known| known.paths.push(path)).is_some()
+    }
+
+    /// A path is gone: an id that was in use there and nowhere else is retired, never to be used on
+    /// another.
     pub(crate) fn on_path_gone(&mut self, path: PathId) {
-        if let Some(at) = self.known.iter().position(|known| known.path == Some(path)) {
+        let Some(at) = self.known.iter().position(|known| known.paths.contains(&path)) else {
+            return;
+        };
+        if let Some(known) = self.known.get_mut(at) {
+            known.paths.retain(|used| *used != path);
+        }
+        if self.known.get(at).is_some_and(|known| known.paths.is_empty()) {
             let gone = self.known.remove(at);
             self.retired.insert(gone.sequence..gone.sequence + 1);
             self.retiring.push(gone.sequence);

@@ -27,7 +27,8 @@ pub enum EventKind {
     Openable(Dir),
     /// A datagram may be read.
     DatagramReceived,
-    /// The queue of outgoing datagrams has room again, after one was turned away.
+    /// The queue of outgoing datagrams has room again, after one was turned away, was queued in
+    /// place of another, or was found to have none.
     DatagramsWritable,
     /// A whole message may be read.
     MessageReceived,

@@ -100,6 +100,8 @@ pub struct Connection {
     /// Streams of the peer's that the application has not taken.
     inbound: VecDeque<StreamId>,
     cids: LocalCids,
+    /// The id of ours by which the newest packet was addressed.
+    addressed: Option<ConnectionId>,
     idle: Idle,
     events: Events,
     /// Probes that are to be sent whatever congestion control says.
@@ -153,6 +155,7 @@ impl Connection {
             peer_max_message: 0,
             outbox: VecDeque::new(),
             inbound: VecDeque::new(),
+            addressed: Some(cids.id(0)),
             cids: LocalCids::new(cids),
             idle: Idle::new(config.idle_timeout, config.keep_alive, now),
             events: Events::default(),

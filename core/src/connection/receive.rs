@@ -12,7 +12,8 @@ use crate::recovery::ReceivedPacket;
 use crate::stream::{Accepted, RecvAccount};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
-use crate::wire::id::{CreditTarget, Ecn, PathId};
+use crate::wire::header::{Class, classify};
+use crate::wire::id::{ConnectionId, CreditTarget, Ecn, PathId};
 use crate::wire::open::Protocol;
 use crate::wire::params::Params;
 
@@ -23,9 +24,18 @@ use super::lifecycle::Lifecycle;
 /// What a frame needs to know of the packet that it came in.
 #[derive(Clone, Copy)]
 struct Context {
-    path: PathId,
+    /// `None`: from an address that cannot be followed, so nothing is answered there.
+    path: Option<PathId>,
     phase: KeyPhase,
     now: Instant,
+}
+
+/// Where a packet came from, and how it was addressed.
+struct Way<'a> {
+    source: &'a Source,
+    /// Bytes of the datagram.
+    len: usize,
+    dcid: Option<ConnectionId>,
 }
 
 impl Connection {
@@ -61,7 +71,7 @@ impl Connection {
         budget: &mut Budget,
         now: Instant,
     ) -> Result<(), Violation> {
-        let len = packet.len();
+        let way = Way { source, len: packet.len(), dcid: destination(packet) };
         let pto = self.paths.active().pto();
         let Lifecycle::Open(session) = &mut self.lifecycle else { return Ok(()) };
         let opened = match session.keys.open(packet, pto, now) {
@@ -83,7 +93,7 @@ impl Connection {
         self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
         let arrival = if newest { Arrival::Newest } else { Arrival::Late };
-        let Some(path) = self.on_way(source, len, arrival, budget, now) else { return Ok(()) };
+        let path = self.on_way(&way, arrival, budget, now);
         let context = Context { path, phase: opened.phase, now };
         let (mut ack_eliciting, mut moving, mut whole, mut empty) = (false, false, true, true);
         let mut fed = false;
@@ -105,7 +115,7 @@ impl Connection {
             let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
             self.acks.on_packet(packet, now);
         }
-        if newest && moving {
+        if let Some(path) = path.filter(|_| newest && moving) {
             let event = self.paths.on_moving_packet(path, now);
             self.on_path_events(event, budget, now);
         }
@@ -113,33 +123,40 @@ impl Connection {
         Ok(())
     }
 
-    /// The path that a packet came on. `None`: it says nothing that can be answered.
+    /// The path that a packet came on. `None`: it came from where nothing can be sent.
     fn on_way(
         &mut self,
-        source: &Source,
-        len: usize,
+        way: &Way<'_>,
         arrival: Arrival,
         budget: &mut Budget,
         now: Instant,
     ) -> Option<PathId> {
-        let seen = self.paths.on_packet(source, len, arrival, now);
+        let same_id = self.addressed == way.dcid;
+        if arrival == Arrival::Newest {
+            self.addressed = way.dcid;
+        }
+        let seen = self.paths.on_packet(way.source, way.len, arrival, now);
         let dropped = seen.dropped.map(crate::path::PathEvent::Dropped);
         self.on_path_events(dropped, budget, now);
         let path = seen.path?;
-        if seen.opened && !self.address_path(path) {
-            // No id is left that the peer could not be followed by (spec R-EP-5).
+        if seen.opened && !self.address_path(path, same_id) {
+            // No id is left by which the peer could be addressed there (spec R-EP-5).
             self.paths.close(path);
             return None;
         }
         if seen.opened {
-            self.ledger.set_carriage(path, super::carriage(source));
+            self.ledger.set_carriage(path, super::carriage(way.source));
         }
         Some(path)
     }
 
-    /// Sees to it that a path has a connection id of its own.
-    fn address_path(&mut self, path: PathId) -> bool {
-        self.lifecycle.session_mut().is_some_and(|session| session.cids.of_path(path).is_some())
+    /// Sees to it that there is a connection id for a path: one of its own, or else, if the peer
+    /// itself goes on with the same id, that of the active path. Then it does not know that it is
+    /// elsewhere, because a NAT moved it, and there is nothing to hide (RFC 9000 section 9.5).
+    fn address_path(&mut self, path: PathId, same_id: bool) -> bool {
+        let active = self.paths.active().id();
+        let Some(session) = self.lifecycle.session_mut() else { return false };
+        session.cids.of_path(path).is_some() || same_id && session.cids.share(path, active)
     }
 
     /// One frame. `false`: the packet is not acknowledged, because a part of it could not be kept.
@@ -196,7 +213,9 @@ impl Connection {
                 }
             }
             Frame::RetireCid { sequence } => self.cids.on_retire(*sequence)?,
-            Frame::PathChallenge { token } => self.paths.on_challenge(path, *token),
+            Frame::PathChallenge { token } => {
+                path.into_iter().for_each(|path| self.paths.on_challenge(path, *token));
+            }
             Frame::PathResponse { token } => {
                 let event = self.paths.on_response(*token, now);
                 self.on_path_events(event, budget, now);
@@ -262,6 +281,12 @@ impl Connection {
             session.keys.grow_window_to(packets);
         }
     }
+}
+
+/// The id of ours in the header of a short packet.
+fn destination(packet: &[u8]) -> Option<ConnectionId> {
+    let Class::Short { dcid } = classify(packet) else { return None };
+    Some(dcid)
 }
 
 /// Whether a frame may come from an address without saying that the peer is there for good (RFC

@@ -14,6 +14,7 @@ use crate::wire::packet::{Allowance, PacketWriter};
 
 use super::Connection;
 use super::carriers::{CarrierKind, Carriers, Transmit};
+use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
 
 /// What a packet may be and where it goes.
@@ -289,7 +290,9 @@ impl Connection {
         if let Some(session) = self.lifecycle.session_mut() {
             session.cids.write(packet);
         }
-        self.datagrams.write(packet);
+        if self.datagrams.write(packet) {
+            self.events.push(EventKind::DatagramsWritable);
+        }
         self.streams.write(packet, &mut self.allowed);
         if !packet.ack_eliciting() && (self.ping || self.probes > 0) && packet.write(&Frame::Ping) {
             self.ping = false;

@@ -34,6 +34,7 @@ use super::phases::{Choice, ReceivePhases, Recipe, SendPhases, keep_until};
 use super::provider::{Cipher, Provider};
 use super::replay::{MAX_NUMBER, ReplayWindow, Seen};
 use super::secrets::Secrets;
+use super::updates::UpdateRate;
 use crate::error::{TransportCode, Violation};
 use crate::time::Instant;
 use crate::wire::header::{
@@ -82,6 +83,8 @@ pub struct PacketKeys {
     exporter: Zeroizing<[u8; 32]>,
     side: Side,
     confirmed: bool,
+    own_updates: UpdateRate,
+    peer_updates: UpdateRate,
     counters: KeyCounters,
 }
 
@@ -199,6 +202,8 @@ impl PacketKeys {
             exporter: Zeroizing::new(secrets.exporter),
             side,
             confirmed: false,
+            own_updates: UpdateRate::own(),
+            peer_updates: UpdateRate::of_peer(),
             counters: KeyCounters::default(),
         }
     }
@@ -259,7 +264,7 @@ impl PacketKeys {
         if key.aead.open(&nonce, &header.bytes, parts.payload, parts.tag).is_err() {
             return Err(self.on_failed());
         }
-        self.on_authentic(header, choice, number, keep_until(pto, now))?;
+        self.on_authentic(header, choice, number, pto, now)?;
         self.counters.opened += 1;
         let phase = match choice {
             Choice::Previous => self.receive.phase.saturating_sub(1),
@@ -375,8 +380,9 @@ impl PacketKeys {
             return Err(SealError::TooShort);
         }
         self.receive.expire(now);
-        if self.update_is_due(now) && self.update_is_allowed() {
+        if self.update_is_due(now) && self.update_is_allowed(now) {
             self.send.update(self.recipe);
+            self.own_updates.count(now);
             self.counters.updates_started += 1;
         }
         let hard = self.limits.hard_packets(self.recipe.cipher);
@@ -422,13 +428,14 @@ impl PacketKeys {
 
     /// spec R-KEY-13: one update at a time, and time for stragglers in between unless the hard
     /// limit comes near.
-    fn update_is_allowed(&self) -> bool {
+    fn update_is_allowed(&self, now: Instant) -> bool {
         let soft = self.limits.soft_packets();
         let hard = self.limits.hard_packets(self.recipe.cipher);
         let urgent = self.send.sealed >= soft + (hard.saturating_sub(soft) / 2);
         self.confirmed
             && self.send.acknowledged
             && self.receive.phase == self.send.phase
+            && self.own_updates.allows(now)
             && (urgent || !self.receive.holds_previous())
     }
 
@@ -446,7 +453,8 @@ impl PacketKeys {
         header: Header,
         choice: Choice,
         number: PacketNumber,
-        keep_until: Instant,
+        pto: Duration,
+        now: Instant,
     ) -> Result<(), OpenError> {
         let end = self.window.next_expected();
         match self.window.accept(number) {
@@ -468,20 +476,30 @@ impl PacketKeys {
             return Err(violation("a later packet came under earlier keys").into());
         }
         if choice == Choice::Next {
-            self.follow(number.0, end, keep_until)?;
+            self.follow(number.0, end, pto, now)?;
         }
         Ok(())
     }
 
     /// The peer moved to the next phase; sending moves with it unless it is there already.
-    fn follow(&mut self, number: u64, end: u64, keep_until: Instant) -> Result<(), Violation> {
+    fn follow(
+        &mut self,
+        number: u64,
+        end: u64,
+        pto: Duration,
+        now: Instant,
+    ) -> Result<(), Violation> {
         let peer_leads = self.send.phase == self.receive.phase;
         if peer_leads && self.send.sealed == 0 {
             // Nothing of this phase was ever sent, so no ACK can have told the peer to go on.
             return Err(violation("keys updated again before the last update was acknowledged"));
         }
-        self.receive.update(self.recipe, number, end, keep_until);
+        if peer_leads && !self.peer_updates.allows(now) {
+            return Err(violation("keys updated too often"));
+        }
+        self.receive.update(self.recipe, number, end, keep_until(pto, now));
         if peer_leads {
+            self.peer_updates.count(now);
             self.send.update(self.recipe);
             self.counters.updates_followed += 1;
         }

@@ -45,6 +45,7 @@ pub mod replay;
 pub mod reset;
 pub mod secrets;
 mod transcript;
+mod updates;
 
 #[cfg(test)]
 mod test_support;

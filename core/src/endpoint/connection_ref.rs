@@ -71,6 +71,12 @@ impl<'a> ConnectionRef<'a> {
         self.member.connection.send_datagram(data)
     }
 
+    /// Whether a datagram of `len` bytes can be queued now without any that must give way. If not,
+    /// `DatagramsWritable` follows when there is room.
+    pub fn has_datagram_room(&mut self, len: usize) -> bool {
+        self.member.connection.has_datagram_room(len)
+    }
+
     /// The oldest datagram that came.
     pub fn recv_datagram(&mut self) -> Option<Bytes> {
         self.member.connection.recv_datagram()

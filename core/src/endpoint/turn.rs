@@ -122,6 +122,10 @@ impl Endpoint {
             member.ready.clear();
             let transmit = member.connection.transmit(buf, &self.carriers, now);
             if transmit.is_some() {
+                // What left may have made room for what waits.
+                if member.connection.has_news() {
+                    self.news.push(key, &mut member.news);
+                }
                 self.ready.push(key, &mut member.ready);
                 return transmit;
             }

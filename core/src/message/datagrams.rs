@@ -121,6 +121,8 @@ pub struct Datagrams {
     peer_max_size: u64,
     outgoing: Queue,
     incoming: Queue,
+    /// Somebody found the outgoing queue full, and was not told of room since.
+    turned_away: bool,
     stats: DatagramStats,
 }
 
@@ -138,6 +140,7 @@ impl Datagrams {
             peer_max_size: 0,
             outgoing: Queue::default(),
             incoming: Queue::default(),
+            turned_away: false,
             stats: DatagramStats::default(),
         }
     }
@@ -172,7 +175,8 @@ impl Datagrams {
             return Err(SendDatagramError::QueueTooSmall { size, limit: bytes });
         }
         let mut dropped = 0;
-        while !self.outgoing.fits(&data, bytes, count) {
+        while !self.outgoing.fits(data.len(), bytes, count) {
+            self.turned_away = true;
             self.stats.send_dropped += 1;
             if self.limits.rule == DropRule::Newest {
                 return Ok(Queued::Dropped);
@@ -184,8 +188,25 @@ impl Datagrams {
         Ok(if dropped == 0 { Queued::Kept } else { Queued::InPlaceOf(dropped) })
     }
 
-    /// Writes what fits, oldest first. What would not fit an empty packet any more is dropped.
-    pub fn write(&mut self, packet: &mut PacketWriter<'_>) {
+    /// Whether a datagram of `len` bytes can be queued without any that must give way. If not,
+    /// [`Datagrams::write`] says when there is room. One that can never be queued needs none.
+    pub fn has_room(&mut self, len: usize) -> bool {
+        let (bytes, count) = (self.limits.send_bytes, self.limits.send_count);
+        let fits = self.outgoing.fits(len, bytes, count) || self.outgoing.items.is_empty();
+        self.turned_away |= !fits;
+        fits
+    }
+
+    /// Writes what fits, oldest first. What would not fit an empty packet any more is dropped. Says
+    /// whether that made room for whom there was none before; only once to each.
+    pub fn write(&mut self, packet: &mut PacketWriter<'_>) -> bool {
+        let before = self.outgoing.items.len();
+        self.empty_into(packet);
+        let room = self.outgoing.items.len() < before;
+        room && core::mem::take(&mut self.turned_away)
+    }
+
+    fn empty_into(&mut self, packet: &mut PacketWriter<'_>) {
         while let Some(data) = self.outgoing.items.front() {
             let alone = packet.is_empty();
             let too_large = packet.room() as u64 <= data.len() as u64;
@@ -238,7 +259,7 @@ impl Datagrams {
             self.stats.recv_dropped += 1;
             return Ok(false);
         }
-        while !self.incoming.fits(data, limits.recv_bytes, limits.recv_count) {
+        while !self.incoming.fits(data.len(), limits.recv_bytes, limits.recv_count) {
             self.stats.recv_dropped += 1;
             if limits.rule == DropRule::Newest {
                 return Ok(false);
@@ -284,8 +305,10 @@ impl Datagrams {
 }
 
 impl Queue {
-    fn fits(&self, data: &[u8], bytes: u64, count: usize) -> bool {
-        self.bytes + cost(data) <= bytes && self.items.len() < count
+    /// Whether `len` more bytes of payload fit a queue of `bytes` and `count`.
+    fn fits(&self, len: usize, bytes: u64, count: usize) -> bool {
+        let cost = (len as u64).saturating_add(ITEM_OVERHEAD);
+        self.bytes.saturating_add(cost) <= bytes && self.items.len() < count
     }
 
     fn push(&mut self, data: Bytes) {

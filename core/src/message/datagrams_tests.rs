@@ -252,3 +252,39 @@ proptest! {
         }
     }
 }
+
+/// Who was turned away is told once, when there is room; nobody else is told anything.
+///
+/// spec: R-MSG-11
+#[test]
+fn room_is_told_to_whom_there_was_none() {
+    let full = |rule| {
+        let mut full = datagrams(DatagramLimits { send_count: 3, rule, ..Default::default() });
+        for _ in 0..3 {
+            assert_eq!(full.send(Bytes::from_static(&[7; 900]), CAPACITY), Ok(Queued::Kept));
+        }
+        full
+    };
+    for rule in [DropRule::Oldest, DropRule::Newest] {
+        assert!(!says_room(&mut full(rule), ALL), "nobody asked");
+        let mut asked = full(rule);
+        assert!(!asked.has_room(900));
+        assert!(!says_room(&mut asked, Allowance::AcksOnly), "nothing left");
+        assert!(says_room(&mut asked, ALL) && !says_room(&mut asked, ALL));
+        assert!(asked.has_room(900) && !asked.has_room(1 << 30));
+        let mut empty = datagrams(DatagramLimits::default());
+        assert!(empty.has_room(1 << 30), "nothing to wait for");
+        let mut refused = full(rule);
+        let queued = refused.send(Bytes::from_static(&[8; 900]), CAPACITY);
+        assert!(matches!(queued, Ok(Queued::InPlaceOf(1) | Queued::Dropped)));
+        assert!(says_room(&mut refused, ALL) && !says_room(&mut refused, ALL));
+    }
+}
+
+const ALL: Allowance = Allowance::Everything;
+
+fn says_room(datagrams: &mut Datagrams, allowance: Allowance) -> bool {
+    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+    let mut packet = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, allowance);
+    datagrams.write(&mut packet)
+}

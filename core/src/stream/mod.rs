@@ -163,6 +163,8 @@ pub struct Streams {
     last_words: VecDeque<StreamEvent>,
     /// Counts packets that were offered.
     packet: u64,
+    /// Streams that expect bytes from the peer.
+    expecting: usize,
 }
 
 impl Streams {
@@ -187,6 +189,7 @@ impl Streams {
             news: VecDeque::new(),
             last_words: VecDeque::new(),
             packet: 0,
+            expecting: 0,
         }
     }
 
@@ -321,10 +324,9 @@ impl Streams {
         })
     }
 
-    /// Whether bytes are expected from the peer. Linear.
+    /// Whether bytes are expected from the peer.
     pub fn expects_data(&self) -> bool {
-        let mut halves = self.table.iter().filter_map(|slot| slot.recv.as_ref());
-        halves.any(|half| half.state.is_receiving())
+        self.expecting > 0
     }
 
     /// Memory in bytes that received data, heads and records hold. Linear.
@@ -364,6 +366,8 @@ impl Streams {
             assert!(slot.in_news || slot.news == 0, "{:?} has news unheard", slot.id);
             assert!(!slot.is_done(), "{:?} is over and not retired", slot.id);
         }
+        let expecting = self.table.iter().filter(|slot| slot.expects_data()).count();
+        assert_eq!(self.expecting, expecting, "streams that expect bytes are miscounted");
     }
 
     fn file_credits(&mut self) {
@@ -376,6 +380,10 @@ impl Streams {
     /// Enters stream `id` into the lists that it belongs to.
     fn file(&mut self, id: StreamId) {
         let Some(slot) = self.table.get_mut(id) else { return };
+        let expects = slot.expects_data();
+        if core::mem::replace(&mut slot.expects, expects) != expects {
+            self.expecting = if expects { self.expecting + 1 } else { self.expecting - 1 };
+        }
         if !slot.in_control && slot.control_is_due() {
             slot.in_control = true;
             self.control.push_back(id);
@@ -404,6 +412,7 @@ impl Streams {
             return;
         }
         let Some(mut slot) = self.table.remove(id) else { return };
+        self.expecting -= usize::from(slot.expects);
         slot.news &= STOPPED | DELIVERED;
         while let Some(event) = slot.take_news() {
             self.last_words.push_back(event);

@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub(super) news: u8,
     /// Whether it stands in the list of those that have news.
     pub(super) in_news: bool,
+    /// Whether it is counted among those that expect bytes.
+    pub(super) expects: bool,
 }
 
 /// Where a stream stands to write its body.
@@ -75,7 +77,7 @@ impl Slot {
         recv: Option<RecvHalf>,
     ) -> Self {
         let (place, in_control, news, in_news) = (Place::Out, false, 0, false);
-        Self { id, opening, send, recv, place, in_control, news, in_news }
+        Self { id, opening, send, recv, place, in_control, news, in_news, expects: false }
     }
 
     /// The next of the stream's news.
@@ -110,6 +112,11 @@ impl Slot {
             Opening::Ours { options, .. } | Opening::Theirs(options) => Some(options),
             Opening::Unannounced => None,
         }
+    }
+
+    /// Whether bytes are expected from the peer.
+    pub(super) fn expects_data(&self) -> bool {
+        self.recv.as_ref().is_some_and(|half| half.state.is_receiving())
     }
 
     /// Whether nothing will happen any more to either half.

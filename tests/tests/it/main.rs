@@ -4,6 +4,7 @@ mod both;
 mod byzantine;
 mod closing;
 mod crowd;
+mod datagrams;
 mod doors;
 mod extremes;
 mod keys;

@@ -171,7 +171,7 @@ fn elsewhere(number: u64) -> SocketAddr {
 }
 
 /// Gives as many ids as the honest end takes now, from `next` on; says why it took no more. They come
-/// from where the peer always was, for a packet from a place without an id is not read.
+/// from where the peer always was.
 fn give_ids(duel: &mut Duel, next: &mut u64) -> &'static str {
     duel.from = lair();
     for _ in 0..10 {
@@ -222,21 +222,93 @@ fn moving_with_every_packet_and_listening() {
     assert!(ids > 150 && retired > 150, "{ids} were taken, {retired} were said to be over");
 }
 
-/// Without ids left a packet from another address is answered nowhere.
+/// A peer that gave no id but its first.
+fn without_ids() -> (Duel, Vec<NewCidFrame>) {
+    let mut duel = Duel::new(Role::Dials);
+    let mut ids = Vec::new();
+    given(&mut duel, &mut ids);
+    duel.pass(Duration::from_millis(100));
+    duel.ack();
+    duel.last_heard();
+    (duel, ids)
+}
+
+/// Who moves on purpose takes another id of ours. If it left us none for it, nothing is sent to where
+/// it is; what it says is read.
 ///
 /// spec: R-EP-5
 #[test]
 fn moving_without_ids() {
-    let mut duel = Duel::new(Role::Dials);
-    duel.pass(Duration::from_millis(100));
-    duel.ack();
-    duel.last_heard();
+    let (mut duel, ids) = without_ids();
     let home = duel.from;
     for number in 1..100 {
+        let opened = duel.stats().path.received_datagrams;
+        duel.peer.dcid = ids[number as usize % 3].cid;
         duel.from = elsewhere(number);
         duel.say(&[Frame::Ping]);
+        assert_eq!(duel.stats().path.received_datagrams, opened, "it came by no path");
+        assert!(duel.peer.heard.len() >= (number / 2) as usize, "it is acknowledged");
     }
     duel.pass(Duration::from_secs(2));
     assert!(duel.last_heard().iter().all(|heard| heard.to == home));
     assert_eq!(duel.ended(), None);
+}
+
+/// Answers every challenge among `heard` from where the peer is; says whether there was one.
+fn respond(duel: &mut Duel) -> bool {
+    let mut tokens = Vec::new();
+    for heard in duel.last_heard().iter().filter(|heard| heard.to == duel.from) {
+        tokens.extend(heard.frames().filter_map(|frame| match frame {
+            Frame::PathChallenge { token } => Some(token),
+            _ => None,
+        }));
+    }
+    for token in &tokens {
+        duel.say(&[Frame::PathResponse { token: *token }, Frame::Ping]);
+    }
+    !tokens.is_empty()
+}
+
+/// A NAT gives the peer another port again and again. It notices nothing, and goes on with the same
+/// id; it never gave us a second one.
+///
+/// spec: R-EP-5, R-PATH-10
+#[test]
+fn a_nat_that_forgets_a_peer_without_ids() {
+    let (mut duel, _) = without_ids();
+    let handle = duel.handle.expect("a connection");
+    for number in 1..40 {
+        duel.from = elsewhere(number);
+        duel.say(&[Frame::Ping]);
+        assert!(respond(&mut duel), "asked whether it is there, {number}");
+        let view = duel.endpoint.connection(handle).expect("it lives");
+        assert_eq!(view.remote(), duel.from, "followed");
+        drop(view);
+        duel.pass(Duration::from_millis(if number % 2 == 0 { 50 } else { 4_000 }));
+        duel.ack();
+        let retired = frames_of(&duel.last_heard());
+        assert!(!retired.contains("RetireCid"), "the id is in use: {retired}");
+        assert_eq!(duel.ended(), None);
+    }
+}
+
+/// A packet that comes late, from where the peer was never seen, moves nothing, and is read.
+///
+/// spec: R-PATH-8
+#[test]
+fn late_from_elsewhere() {
+    let (mut duel, _) = without_ids();
+    let late = duel.peer.packet(&[1]);
+    duel.say(&[Frame::Ping]);
+    let home = duel.from;
+    duel.from = elsewhere(1);
+    duel.throw(late);
+    duel.pass(Duration::from_millis(100));
+    let heard = duel.last_heard();
+    assert!(heard.iter().all(|heard| heard.to == home));
+    let acked = heard.iter().flat_map(|heard| heard.frames()).any(|frame| {
+        matches!(frame, Frame::Ack(ack) if ack.largest.0 + 1 == duel.peer.number
+            && ack.ranges().next().is_some_and(|range| range.start + 2 <= duel.peer.number))
+    });
+    assert!(acked, "{}", frames_of(&heard));
 }

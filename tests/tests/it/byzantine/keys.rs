@@ -33,21 +33,66 @@ fn one_update_after_another() {
     assert_eq!(duel.violation(), Some(Code::KeyUpdate));
 }
 
-/// An update with every pair of packets is followed as long as each is acknowledged: it costs the
-/// honest end a few hashes a packet, and nothing that stays.
+/// An update with every pair of packets, each answered before the next: it costs the honest end a few
+/// hashes, and so it follows for a while, but not for ever.
+///
+/// spec: R-KEY-24
 #[test]
 fn an_update_for_every_answer() {
-    let mut duel = Duel::new(Role::Dials);
-    duel.peer.deaf = true;
-    for round in 0..2_000 {
+    let update = |duel: &mut Duel| {
         duel.peer.sealer.update();
         duel.say(&[Frame::Ping]);
         duel.say(&[Frame::Ping]);
-        assert_eq!(duel.ended(), None, "{round}");
+    };
+    let mut patient = Duel::new(Role::Dials);
+    patient.peer.deaf = true;
+    for round in 0..500 {
+        update(&mut patient);
+        assert_eq!(patient.ended(), None, "{round}");
+        patient.pass(Duration::from_micros(62_500));
+        patient.ack();
     }
-    let keys = duel.stats().keys;
-    assert_eq!(keys.updates_followed, 2_000);
-    assert_eq!(duel.peer.unopened, 0, "the honest end followed at once");
+    assert_eq!(patient.stats().keys.updates_followed, 500);
+    assert_eq!(patient.peer.unopened, 0, "the honest end followed at once");
+    let mut hasty = Duel::new(Role::Dials);
+    for round in 0..64 {
+        update(&mut hasty);
+        assert_eq!(hasty.ended(), None, "{round}");
+    }
+    update(&mut hasty);
+    assert_eq!(hasty.violation(), Some(Code::KeyUpdate));
+}
+
+/// Our own updates keep to half of that rate, however little a key may be used.
+///
+/// spec: R-KEY-24
+#[test]
+fn our_own_updates_are_rare() {
+    let soon = KeyLimits::default().with_soft_packets(1).expect("a limit");
+    let config = honest().with_transport(TransportConfig::default().with_key_limits(soon));
+    let mut duel = Duel::with(config, Role::Dials, &Params::default());
+    duel.peer.deaf = true;
+    let (mut counts, mut phase) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let before = duel.stats().keys.updates_started;
+        for _ in 0..100 {
+            duel.say(&[Frame::Ping]);
+            // As if the peer had followed: its packets come in the phase of ours.
+            while phase < duel.peer.keys.receive_phase().0 {
+                duel.peer.sealer.update();
+                phase += 1;
+            }
+            duel.ack();
+            duel.pass(Duration::from_millis(10));
+        }
+        counts.push(duel.stats().keys.updates_started - before);
+    }
+    println!("updates in each second: {counts:?}");
+    assert_eq!(duel.ended(), None);
+    assert!(
+        counts.iter().all(|count| *count <= 40) && counts[10..].iter().all(|count| *count <= 9)
+    );
+    assert!(counts.iter().sum::<u64>() > 20);
 }
 
 /// Keys that were left are not taken up again: a later packet under them does not open.
