@@ -50,6 +50,7 @@ fn within(setting: &'static str, value: u64, least: u64, most: u64) -> Result<u6
 
 /// When a stranger must prove its address before it is answered (spec R-EP-14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum RetryPolicy {
     /// Under load.
     #[default]
@@ -60,6 +61,7 @@ pub enum RetryPolicy {
 
 /// How connections behave.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct TransportConfig {
     pub(crate) idle_timeout: Duration,
     pub(crate) keep_alive: Option<Duration>,
@@ -193,6 +195,7 @@ impl TransportConfig {
 
 /// How an endpoint behaves.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct EndpointConfig {
     pub(crate) handshake: Arc<HandshakeConfig>,
     pub(crate) provider: Provider,

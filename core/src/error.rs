@@ -50,6 +50,7 @@ pub enum TransportCode {
 
 /// The peer broke a rule; the connection closes with the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[error("{what} ({code:?})")]
 pub struct Violation {
     /// What goes into CLOSE.
@@ -67,6 +68,7 @@ impl Violation {
 
 /// Why a connection ended: the same value for ever after. Reads as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// This side's application closed.

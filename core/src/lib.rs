@@ -13,6 +13,8 @@ pub mod connection;
 pub mod crypto;
 pub mod endpoint;
 pub mod error;
+#[cfg(any(test, feature = "fingerprint"))]
+pub mod fingerprint;
 pub mod flow;
 pub mod message;
 pub mod path;

@@ -58,6 +58,7 @@ impl Seed {
 /// assert_ne!(ids.bytes::<8>(), keys.bytes::<8>());
 /// ```
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Rng {
     /// Makes the next block and then makes way for what it made.
     key: [u8; 32],

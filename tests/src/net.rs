@@ -8,6 +8,7 @@ use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::endpoint::{
     CarrierKind, ConnectionHandle, Datagram, Endpoint, Event, Incoming, Output, PeerAddr, Transmit,
 };
+use aqueduct_core::fingerprint::Fingerprint;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{CarrierId, Ecn};
@@ -257,9 +258,14 @@ impl Net {
         self.enqueue(now, from, to, None, bytes);
     }
 
-    /// A digest of every datagram sent so far, with times and addresses.
+    /// A digest of every datagram sent so far, with times and addresses, and of the state that
+    /// every endpoint is in now.
     pub fn fingerprint(&self) -> [u8; 32] {
-        *self.hash.finalize().as_bytes()
+        let mut hash = self.hash.clone();
+        for host in &self.hosts {
+            hash.update(&host.endpoint.fingerprint());
+        }
+        *hash.finalize().as_bytes()
     }
 
     /// Polls every host that may have something to say; if there is news, that is all. Otherwise

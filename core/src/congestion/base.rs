@@ -15,6 +15,7 @@ const MAX_WINDOW: u64 = 1 << 40;
 
 /// The window and what surrounds it. All sizes in bytes.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Base {
     window: u64,
     /// Growth that is not a whole byte yet, in 1/65536 byte.
@@ -33,6 +34,7 @@ pub(super) struct Base {
 
 /// What a reduction changed, until it is certain.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Undo<T> {
     window: u64,
     threshold: u64,

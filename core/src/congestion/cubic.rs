@@ -38,6 +38,7 @@ const MAX_DISTANCE: u64 = 1_000_000_000;
 
 /// The default controller.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Cubic {
     base: Base,
     hystart: HyStart,
@@ -47,6 +48,7 @@ pub struct Cubic {
 
 /// What the window grows along.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Curve {
     /// The window that the curve comes back to, in bytes.
     w_max: u64,
@@ -59,6 +61,7 @@ struct Curve {
 
 /// One period of congestion avoidance.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Epoch {
     start: Instant,
     /// Microseconds from the start to the plateau.

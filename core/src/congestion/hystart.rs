@@ -31,6 +31,7 @@ pub(super) enum Growth {
 
 /// The detector of one slow start. RTTs in nanoseconds.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct HyStart {
     round_start: Instant,
     last_round_min: Option<u64>,
@@ -40,6 +41,7 @@ pub struct HyStart {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Css {
     baseline: u64,
     rounds: u32,

@@ -63,6 +63,7 @@ pub enum Algorithm {
 
 /// What a controller starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct CongestionConfig {
     /// The controller.
     pub algorithm: Algorithm,
@@ -113,6 +114,7 @@ pub enum State {
 ///
 /// LEDBAT++ and BBR will be added, so the enum is not exhaustive.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum Congestion {
     /// RFC 9002 section 7.3.

@@ -8,6 +8,7 @@ use super::{Acked, CongestionConfig};
 
 /// One datagram more a round trip; half the window after a loss.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct NewReno {
     base: Base,
     undo: Option<Undo<()>>,

@@ -26,6 +26,7 @@ const MAX_BYTES: u64 = 1 << 44;
 
 /// A rate as bytes over nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Rate {
     bytes: u64,
     nanos: u64,
@@ -33,6 +34,7 @@ struct Rate {
 
 /// The token bucket of one path.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Pacer {
     granularity: u64,
     datagram: u64,

@@ -9,6 +9,7 @@ use crate::time::Instant;
 /// 7.8). One look at the bytes in flight is not enough: a paced sender is often below its window,
 /// and so is one whose ACKs come in bunches. What counts is the fullest moment of a round trip.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct WindowUse {
     round_start: Instant,
     most: u64,

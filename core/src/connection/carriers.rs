@@ -9,6 +9,7 @@ use crate::wire::id::{CarrierId, Ecn};
 
 /// What a carrier is and can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum CarrierKind {
     /// A UDP socket.
     Udp {
@@ -36,6 +37,7 @@ impl CarrierKind {
 
 /// Where the bytes in the caller's buffer go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Transmit {
     /// The socket.
     pub carrier: CarrierId,
@@ -51,6 +53,7 @@ pub struct Transmit {
 
 /// One open carrier.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Carrier {
     /// Its name.
     pub id: CarrierId,
@@ -62,6 +65,7 @@ pub struct Carrier {
 
 /// The open carriers: a handful.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Carriers {
     open: SmallVec<[Carrier; 4]>,
 }

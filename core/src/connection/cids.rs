@@ -22,6 +22,7 @@ const MAX_RETIRING: usize = 32;
 
 /// Makes a connection's own ids.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct CidSource {
     /// Permutes ids.
     pub(crate) codec: CidCodec,
@@ -54,6 +55,7 @@ impl CidSource {
 
 /// The ids that the peer may address us by.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct LocalCids {
     source: CidSource,
     next: u64,
@@ -65,6 +67,7 @@ pub(crate) struct LocalCids {
 
 /// An id that was given out: the peer calls it by its sequence number, packets carry its index.
 #[derive(Clone, Copy)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct LocalCid {
     sequence: u64,
     index: u8,
@@ -146,6 +149,7 @@ impl LocalCids {
 }
 
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct RemoteCid {
     sequence: u64,
     cid: ConnectionId,
@@ -156,6 +160,7 @@ struct RemoteCid {
 
 /// The ids that we may address the peer by.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct RemoteCids {
     known: SmallVec<[RemoteCid; 8]>,
     retired: RangeSet,

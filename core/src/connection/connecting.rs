@@ -24,6 +24,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// We began, and have no keys yet.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Connecting {
     /// `None` only while a step is under way.
     initiator: Option<Initiator>,
@@ -38,6 +39,7 @@ pub(crate) struct Connecting {
 
 /// The peer's attempt that we answered while ours rests.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Answered {
     /// What it would become.
     pub(crate) established: Established,

@@ -15,6 +15,7 @@ use super::lifecycle::{Closing, LATE_PTOS, Lifecycle};
 
 /// A close that waits until what was written is delivered.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Farewell {
     /// The application's code.
     pub(super) code: AppCode,

@@ -9,6 +9,7 @@ use crate::wire::id::{Dir, StreamId};
 
 /// News of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum EventKind {
     /// The handshake is done; the peer is who `peer()` says.
@@ -48,6 +49,7 @@ pub enum EventKind {
 /// News that waits to be taken. The streams' own news are kept by the streams; this queue holds
 /// what the connection says of itself, a bounded number of things, each at most once.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Events {
     queue: VecDeque<EventKind>,
 }

@@ -7,6 +7,7 @@ use crate::time::{Instant, earliest};
 
 /// When the silence becomes too long, and when to break it.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Idle {
     /// The smaller of both sides' time-outs.
     timeout: Duration,

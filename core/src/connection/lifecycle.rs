@@ -25,6 +25,7 @@ use super::connecting::Connecting;
 
 /// Where a connection stands.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) enum Lifecycle {
     /// We began, and have no keys yet.
     Connecting(Box<Connecting>),
@@ -61,6 +62,7 @@ impl Lifecycle {
 
 /// What two nodes that have agreed on keys know of each other.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Session {
     /// Opens and seals.
     pub(crate) keys: PacketKeys,
@@ -75,12 +77,16 @@ pub(crate) struct Session {
     /// Channel binding: the handshake's hash, equal on both sides.
     pub(crate) handshake_hash: [u8; 32],
     /// Names the handshake in key logs.
-    #[cfg_attr(not(feature = "keylog"), expect(dead_code, reason = "for key logs only"))]
+    #[cfg_attr(
+        not(any(test, feature = "fingerprint", feature = "keylog")),
+        expect(dead_code, reason = "for key logs only")
+    )]
     pub(crate) initiator_ephemeral: [u8; 32],
 }
 
 /// Whether the peer has shown that it has the keys.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) enum Confirmation {
     /// It has.
     Confirmed,
@@ -109,6 +115,7 @@ pub(crate) enum Confirmation {
 /// A handshake packet that is sent until it is answered: after 250 ms, then 500 ms, then every
 /// second (spec R-EP-21).
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Resend {
     sent: u32,
     /// When it was sent last.
@@ -185,6 +192,7 @@ impl Resend {
 
 /// A CLOSE that was sent and is repeated.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Closing {
     /// Its code.
     pub(crate) code: CloseCode,

@@ -75,6 +75,7 @@ use transmit::Traps;
 
 /// One connection to one peer.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Connection {
     side: Side,
     config: Arc<TransportConfig>,

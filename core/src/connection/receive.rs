@@ -303,6 +303,7 @@ fn is_probing(frame: &Frame<'_>) -> bool {
 
 /// Counts packets of one round trip: the replay window must hold several times as many.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Meter {
     since: Instant,
     packets: u64,

@@ -361,6 +361,7 @@ fn transmit_to(to: &Source) -> Transmit {
 /// it cannot have seen (RFC 9000 section 21.4). Close together at first, so that who acknowledges
 /// blindly is caught before slow start has gone far.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Traps {
     next: u64,
     spacing: u64,

@@ -65,6 +65,7 @@ pub struct Stranger {
 /// assert!(!keys.check(&cookie, &other, Instant::ZERO));
 /// ```
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct CookieKeys {
     provider: Provider,
     rng: Rng,
@@ -75,6 +76,7 @@ pub struct CookieKeys {
 }
 
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct CookieKey {
     id: u8,
     key: [u8; 32],

@@ -147,6 +147,14 @@ pub struct NodeKey {
     id: NodeId,
 }
 
+/// The id, which says as much.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for NodeKey {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 impl NodeKey {
     /// The key that grows from `seed` (RFC 8032 section 5.1.5).
     pub fn from_seed(seed: &[u8; 32]) -> Self {

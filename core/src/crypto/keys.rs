@@ -105,6 +105,7 @@ pub struct Opened<'p> {
 
 /// What became of datagrams and keys. Failed opens change nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct KeyCounters {
     /// Packets sealed.
     pub sealed: u64,
@@ -504,6 +505,15 @@ impl PacketKeys {
             self.counters.updates_followed += 1;
         }
         Ok(())
+    }
+}
+
+/// All but the keys, which follow from the handshake and the phases.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for PacketKeys {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.side, self.recipe.cipher, self.limits, self.confirmed).hash(state);
+        (&self.send, &self.receive, &self.window, self.counters).hash(state);
     }
 }
 

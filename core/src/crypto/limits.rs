@@ -10,6 +10,7 @@ use super::provider::Cipher;
 /// (spec R-KEY-16). Lower ones make key updates more frequent, which costs little and lets tests
 /// reach every limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct KeyLimits {
     soft_packets: u64,
     soft_age: Duration,

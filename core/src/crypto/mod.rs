@@ -48,4 +48,4 @@ mod transcript;
 mod updates;
 
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;

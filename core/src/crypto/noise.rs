@@ -88,6 +88,14 @@ pub(crate) struct NoiseState {
     remote_ephemeral: Option<[u8; 32]>,
 }
 
+/// How far it is, and Noise's `h`, which covers all that was said.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for NoiseState {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.side, self.done, self.symmetric.hash()).hash(state);
+    }
+}
+
 impl NoiseState {
     /// `Initialize`.
     pub(crate) fn new(

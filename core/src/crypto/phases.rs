@@ -166,6 +166,15 @@ impl SendPhases {
     }
 }
 
+/// All but the keys.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for SendPhases {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.phase, self.next, self.first, self.sealed).hash(state);
+        (self.since, self.acknowledged).hash(state);
+    }
+}
+
 /// The receiving direction.
 #[derive(Clone)]
 pub(super) struct ReceivePhases {
@@ -268,6 +277,15 @@ impl ReceivePhases {
     #[cfg(test)]
     pub(super) fn positions(&self) -> (u64, u64, u64, bool) {
         (self.phase, self.first, self.earlier_end, self.holds_previous())
+    }
+}
+
+/// All but the keys.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for ReceivePhases {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let until = self.previous.as_ref().map(|previous| previous.until);
+        (self.phase, self.first, self.earlier_end, until).hash(state);
     }
 }
 

@@ -34,6 +34,7 @@ use crate::wire::id::PacketNumber;
 /// assert_eq!(window.accept(PacketNumber(3)), Seen::TooOld);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct ReplayWindow {
     /// Number `n` has bit `n % capacity`. Bits above `next` are zero.
     words: Vec<u64>,

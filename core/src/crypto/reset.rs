@@ -36,6 +36,13 @@ impl fmt::Debug for ResetToken {
     }
 }
 
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for ResetToken {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 /// Compares in constant time.
 impl PartialEq for ResetToken {
     fn eq(&self, other: &Self) -> bool {
@@ -63,6 +70,7 @@ impl Eq for ResetToken {}
 /// assert!(is_reset(&datagram, [&key.token(cid)]));
 /// ```
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct ResetKey {
     #[zeroize(skip)]
     provider: Provider,

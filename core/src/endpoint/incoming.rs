@@ -19,6 +19,7 @@ pub struct Incoming(pub(super) Offered);
 
 /// A stranger's offer, before the application knows of it.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Offered {
     pub(super) key: SlotKey,
     pub(super) peer: NodeId,
@@ -28,6 +29,7 @@ pub(super) struct Offered {
 
 /// How far the handshake is.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) enum Offer {
     /// `IKpsk0+psk2`: our answer completes it.
     Known(Box<IkOffer>),

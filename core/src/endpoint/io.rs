@@ -76,6 +76,7 @@ pub enum Output {
 
 /// News of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Event {
     /// Whose.
     pub connection: ConnectionHandle,

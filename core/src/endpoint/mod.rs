@@ -98,6 +98,7 @@ pub enum ConnectError {
 
 /// What lives in a slot.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Entry {
     /// A stranger's handshake.
     HalfOpen(Box<HalfOpen>),
@@ -107,6 +108,7 @@ enum Entry {
 
 /// A connection and where it stands in the endpoint's queues.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Member {
     connection: Connection,
     /// In the queue of those who may have something to send.
@@ -129,6 +131,7 @@ struct Member {
 
 /// All that speaks through one set of sockets.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Endpoint {
     config: EndpointConfig,
     budget: Budget,

@@ -8,12 +8,14 @@ use super::slab::SlotKey;
 
 /// A queue in which each connection stands at most once.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct ReadyQueue {
     queue: VecDeque<SlotKey>,
 }
 
 /// Whether a connection stands in a queue; kept with the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Queued(bool);
 
 impl ReadyQueue {
@@ -56,6 +58,7 @@ impl Queued {
 /// Deadlines of connections, earliest first. Equal ones come by slot, so the order is always the
 /// same.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Deadlines {
     set: BTreeSet<(Instant, SlotKey)>,
 }

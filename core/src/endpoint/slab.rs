@@ -12,6 +12,7 @@ pub(crate) struct SlotKey {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Slot<T> {
     generation: u16,
     value: Option<T>,
@@ -19,6 +20,7 @@ struct Slot<T> {
 
 /// A vector of slots that are used again, each time under a new generation.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,

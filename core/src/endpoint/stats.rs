@@ -3,6 +3,7 @@
 /// What strangers did and what the endpoint holds. Counters since the endpoint began, but for the
 /// three that say "now".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub struct EndpointStats {
     /// Datagrams taken in.

@@ -32,6 +32,7 @@ const MAX_REPLIES: usize = 64;
 
 /// A handshake that a stranger began and that is not a connection yet.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct HalfOpen {
     /// The initiator's ephemeral key: names the attempt.
     pub(super) ephemeral: [u8; 32],
@@ -47,6 +48,7 @@ pub(super) struct HalfOpen {
 
 /// What a half-open handshake waits for.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) enum Stage {
     /// The application's answer.
     Offered,
@@ -63,6 +65,7 @@ pub(super) enum Stage {
 
 /// A count of events in the current second.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct PerSecond {
     second: u64,
     count: u32,
@@ -82,6 +85,7 @@ impl PerSecond {
 
 /// Strangers' limits, and what waits to be said to them.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Strangers {
     cookies: CookieKeys,
     policy: RetryPolicy,

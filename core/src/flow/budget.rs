@@ -24,6 +24,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The sizes of a [`Budget`], checked against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct BudgetLimits {
     total: u64,
     max_connections: u32,
@@ -127,6 +128,7 @@ pub enum BudgetError {
 
 /// A connection's part of the budget. Goes back by [`Budget::close`], and must.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Share {
     size: u64,
     floor: u64,
@@ -168,6 +170,7 @@ pub struct Candidate<K> {
 /// pool and a share, `close` takes all of it back. Lending keeps a dynamic threshold: no share may
 /// hold more of the pool than stays free, so a newcomer always finds something.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Budget {
     limits: BudgetLimits,
     connections: u32,
@@ -318,7 +321,7 @@ impl Budget {
     }
 
     /// Asserts that `shares`, all that are open, add up to what this counts, inside the budget.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check<'a>(&self, shares: impl IntoIterator<Item = &'a Share>) {
         let (mut connections, mut sum) = (0, 0);
         for share in shares {
@@ -328,6 +331,15 @@ impl Budget {
         assert_eq!(connections, self.connections, "open shares are not those that were counted");
         assert_eq!(sum, self.committed(), "shares do not add up to what is committed");
         assert!(sum <= self.limits.total, "shares pass the budget");
+    }
+
+    /// Lends one more connection all that is free.
+    #[cfg(any(test, feature = "arbitrary"))]
+    pub(super) fn drain(&mut self) -> Option<Share> {
+        let mut share = self.open()?;
+        share.size += self.free();
+        self.lent = self.limits.pool();
+        Some(share)
     }
 
     fn give_back(&mut self, bytes: u64) {

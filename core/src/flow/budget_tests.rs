@@ -11,16 +11,6 @@ use super::*;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-impl Budget {
-    /// Lends one more connection all that is free.
-    pub(in crate::flow) fn drain(&mut self) -> Share {
-        let mut share = self.open().expect("a place");
-        share.size += self.free();
-        self.lent = self.limits.pool();
-        share
-    }
-}
-
 /// spec: R-FLOW-4 R-LIM-3
 #[test]
 fn floors_take_at_most_half_and_the_error_says_how_to_mend_it() {

@@ -4,6 +4,7 @@ use crate::recovery::Latest;
 
 /// Streams of one kind that the peer opens.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Counts {
     pub(super) limit: u64,
     pub(super) returned: u64,
@@ -53,7 +54,7 @@ impl Counts {
     }
 
     /// Asserts what holds of a count by itself.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub(super) fn check(&self) {
         assert!(self.returned <= self.asked && self.asked <= self.limit);
         assert!(self.highest <= self.allowed() && self.opened <= self.allowed());

@@ -75,7 +75,11 @@
 
 mod budget;
 mod counts;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod ops;
 mod recall;
+#[cfg(any(test, feature = "arbitrary"))]
+mod receiver;
 mod recv;
 mod send;
 mod stream;
@@ -100,8 +104,5 @@ const MAX_LIMIT: u64 = (1 << 62) - 1;
 /// varint.
 const MAX_STREAM_COUNT: u64 = (1 << 60) - 1;
 
-#[cfg(test)]
-#[path = "support_tests.rs"]
-mod test_support;
 #[cfg(test)]
 mod tests;

@@ -11,11 +11,13 @@ use crate::wire::packet::PacketWriter;
 
 /// The recalls of one connection that were not answered yet: at most one for each target.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Recalls {
     asked: Vec<Asked>,
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Asked {
     target: CreditTarget,
     total: Latest<u64>,

@@ -19,6 +19,7 @@ use super::{MAX_LIMIT, MAX_STREAM_COUNT};
 
 /// Bounds that are the configuration's; below them everything follows demand and the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct RecvLimits {
     /// Bidirectional streams that the peer may have open at once.
     pub max_streams_bidi: u64,
@@ -62,6 +63,7 @@ pub struct Initial {
 /// room, and the share is enlarged from the budget. The owner of the streams passes this down with
 /// each verb of a [`StreamCredit`].
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct RecvCredit {
     share: Share,
     side: Side,
@@ -95,6 +97,7 @@ pub struct RecvCredit {
 
 /// Bidirectional streams that we open: the peer answers on them without asking.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Own {
     /// Streams whose initial credit is set aside.
     reserve: u64,
@@ -360,7 +363,7 @@ impl RecvCredit {
     }
 
     /// Asserts the invariants of spec R-FLOW-1 and R-FLOW-2, given all streams that are open.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check<'a>(&self, streams: impl IntoIterator<Item = &'a StreamCredit>) {
         let (mut outstanding, mut charged, mut owed) = (0, 0, 0);
         let mut open = 0;
@@ -379,7 +382,7 @@ impl RecvCredit {
         self.check_sums();
     }
 
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     fn check_sums(&self) {
         assert!(self.returned <= self.asked && self.asked <= self.limit);
         assert!(self.used <= self.limit - self.returned, "used past the limit");

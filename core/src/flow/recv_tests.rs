@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::test_support::{Receiver, at, own, peer};
+use crate::flow::receiver::{Receiver, at, own, peer};
 use crate::flow::{BudgetLimits, FLOOR, STREAM_OVERHEAD};
 
 const MIB: u64 = 1024 * 1024;

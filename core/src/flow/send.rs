@@ -18,6 +18,7 @@ use super::MAX_LIMIT;
 /// All three only grow. A raise and a recall commute, so it does not matter which of two crossing
 /// frames comes first (spec R-FLOW-9).
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct SendCredit {
     target: CreditTarget,
     limit: u64,
@@ -151,7 +152,7 @@ impl SendCredit {
     }
 
     /// Asserts what holds of a credit by itself.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check(&self) {
         if self.target != CreditTarget::Connection {
             assert!(self.used <= self.limit(), "used past what was kept");

@@ -13,6 +13,7 @@ use super::recv::RecvCredit;
 
 /// Who decides how large a stream's window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum Window {
     /// It follows the rate at which data comes and goes.
     Auto,
@@ -50,6 +51,7 @@ pub const fn range_limit(window: u64) -> u64 {
 /// window grows: with the first data, and whenever a window was used up in less than two round
 /// trips. Every raise is covered by the connection's credit first ([`RecvCredit`], passed down).
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct StreamCredit {
     id: StreamId,
     limit: u64,
@@ -75,6 +77,7 @@ pub struct StreamCredit {
 
 /// How fast data comes, in spans of about a round trip.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Pace {
     phase: Phase,
     since: Instant,
@@ -82,6 +85,7 @@ struct Pace {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Phase {
     /// Nothing came yet.
     Fresh,
@@ -370,7 +374,7 @@ impl StreamCredit {
     }
 
     /// Asserts what holds of a stream by itself.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check(&self) {
         assert!(self.returned <= self.asked && self.asked <= self.limit);
         assert!(self.released <= self.highest, "released more than came");
@@ -379,7 +383,7 @@ impl StreamCredit {
     }
 
     /// Asserts that a stream that wants more has a first credit, or that it is kept for it.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub(super) fn check_kept(&self, credit: u64) {
         let has = self.held() + self.outstanding() + self.owed;
         assert!(!self.wants_more() || has >= credit, "a stream lost its first credit");

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
-use crate::flow::test_support::{Receiver, at, own, peer};
+use crate::flow::receiver::{Receiver, at, own, peer};
 use crate::flow::{Budget, BudgetLimits, RecvLimits};
 use crate::wire::id::{CreditTarget, Dir};
 

@@ -18,6 +18,7 @@ const FRAME_OVERHEAD: usize = 1;
 
 /// What gives way when a queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum DropRule {
     /// The oldest in the queue: news counts more (voice, positions).
     #[default]
@@ -28,6 +29,7 @@ pub enum DropRule {
 
 /// Bounds of the queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct DatagramLimits {
     /// Most bytes in the outgoing queue, [`ITEM_OVERHEAD`] included for each.
     pub send_bytes: u64,
@@ -95,6 +97,7 @@ pub enum Queued {
 
 /// What became of datagrams, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct DatagramStats {
     /// Written into a packet.
     pub sent: u64,
@@ -116,6 +119,7 @@ pub struct DatagramStats {
 
 /// Datagrams of one connection, both ways.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Datagrams {
     limits: DatagramLimits,
     peer_max_size: u64,
@@ -127,6 +131,7 @@ pub struct Datagrams {
 }
 
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Queue {
     items: VecDeque<Bytes>,
     bytes: u64,
@@ -297,7 +302,7 @@ impl Datagrams {
     }
 
     /// Asserts the queues' bounds and sums.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check(&self) {
         self.outgoing.check(self.limits.send_bytes, self.limits.send_count);
         self.incoming.check(self.limits.recv_bytes, self.limits.recv_count);
@@ -322,7 +327,7 @@ impl Queue {
         Some(data)
     }
 
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     fn check(&self, bytes: u64, count: usize) {
         assert_eq!(self.bytes, self.items.iter().map(|data| cost(data)).sum::<u64>());
         assert!(self.bytes <= bytes && self.items.len() <= count, "a queue passed its bounds");

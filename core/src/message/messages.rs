@@ -16,6 +16,7 @@ pub const PROTOCOL: u64 = 1;
 
 /// Bounds on messages that come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct MessageLimits {
     /// Largest message that is taken, in bytes; announced in PARAMS. 0 takes none but empty ones.
     pub max_size: u64,
@@ -132,6 +133,7 @@ pub struct Message {
 ///                 └ too many, or silent for too long: evicted (STOP)
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Messages {
     limits: MessageLimits,
     partial: Vec<Partial>,
@@ -140,6 +142,7 @@ pub struct Messages {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Partial {
     id: StreamId,
     announced: Option<u64>,

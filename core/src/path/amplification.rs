@@ -5,6 +5,7 @@ const FACTOR: u64 = 3;
 
 /// The account of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Amplification {
     received: u64,
     sent: u64,

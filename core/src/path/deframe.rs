@@ -22,6 +22,7 @@ const HEADER: usize = 2;
 
 /// What no honest peer writes. The carrier must be closed: where the next length stands is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum DeframeError {
     /// A length of zero.
@@ -53,6 +54,7 @@ pub enum DeframeError {
 /// # Ok::<(), aqueduct_core::path::DeframeError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Deframer {
     limit: u16,
     /// The frame that is being gathered, with its length.

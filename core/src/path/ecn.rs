@@ -24,6 +24,7 @@ pub enum EcnState {
 
 /// The marks of one path.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct EcnValidation {
     state: EcnState,
     /// What the peer had counted on other paths before.

@@ -65,6 +65,7 @@ pub use validation::Validation;
 
 /// What the paths of a connection start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct PathConfig {
     /// The congestion controller.
     pub congestion: CongestionConfig,
@@ -113,6 +114,7 @@ pub struct Source {
 
 /// One way to the peer.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Path {
     id: PathId,
     source: Source,
@@ -133,6 +135,7 @@ pub struct Path {
 
 /// Counters of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct PathStats {
     /// Datagrams sent.
     pub sent_datagrams: u64,

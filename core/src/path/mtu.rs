@@ -50,6 +50,7 @@ const COMMON_SIZE: u16 = 1_452;
 
 /// The search on one path. Sizes are bytes of UDP payload.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct PacketSize {
     ceiling: u16,
     current: u16,
@@ -63,6 +64,7 @@ pub struct PacketSize {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Phase {
     Searching(Search),
     /// Nothing larger passes; tried again at the time, if the ceiling is not reached.
@@ -72,6 +74,7 @@ enum Phase {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Search {
     /// Smallest size that is taken not to pass.
     too_large: u32,
@@ -86,6 +89,7 @@ struct Search {
 
 /// How many packets are lost whatever their size.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Noise {
     lost: u32,
     total: u32,
@@ -93,6 +97,7 @@ struct Noise {
 
 /// Full-size packets that were lost since the last one arrived.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Hole {
     lost: u32,
     /// How many it takes, by what was known before.

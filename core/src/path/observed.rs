@@ -8,12 +8,14 @@ use crate::wire::packet::PacketWriter;
 
 /// Both directions of OBSERVED_ADDRESS.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Observed {
     report: Latest<Report>,
     theirs: Option<Report>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Report {
     sequence: u64,
     address: SocketAddr,

@@ -69,6 +69,7 @@ pub enum CarrierLoss {
 
 /// The ways of one connection. There is always an active one.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Paths {
     config: PathConfig,
     paths: Vec<Path>,
@@ -85,6 +86,7 @@ pub struct Paths {
 
 /// The path that is to become active once it is validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Candidate {
     path: PathId,
     wish: Wish,
@@ -92,6 +94,7 @@ struct Candidate {
 
 /// Who wants the move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Wish {
     Ours,
     Peers,

@@ -19,12 +19,14 @@ const LIFETIME_PTOS: u32 = 3;
 
 /// The challenge to, and the answer owed to, one path. One of each at most.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Validation {
     challenge: Option<Challenge>,
     answer: Option<[u8; 8]>,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Challenge {
     token: [u8; 8],
     /// When it is sent again; `None` if it waits to be sent.

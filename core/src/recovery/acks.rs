@@ -43,6 +43,7 @@ pub struct ReceivedPacket {
 
 /// Counters of an [`AckTracker`] since the connection began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct AckStats {
     /// Packets taken in.
     pub received: u64,
@@ -80,6 +81,7 @@ pub struct AckStats {
 /// assert_eq!(acks.deadline(), None);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct AckTracker {
     max_ack_delay: Duration,
     /// What arrived and is not known to be known. Always holds `largest`.
@@ -111,6 +113,7 @@ pub struct AckTracker {
 /// Packets that came below what had been named already: only an ACK of more than `named` is surely
 /// younger than they are.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Late {
     lowest: u64,
     named: u64,

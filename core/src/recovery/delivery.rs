@@ -15,6 +15,7 @@
 
 /// A value that must arrive, and that never changes once it is set (spec R-REC-2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Once<T> {
     delivery: Delivery<T>,
 }
@@ -76,6 +77,7 @@ impl<T> Once<T> {
 /// Receipts carry the value that was sent; a receipt for any other than the newest is ignored. For
 /// this to be exact a value must not return after another took its place (limits only grow).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Latest<T> {
     delivery: Delivery<T>,
 }
@@ -142,6 +144,7 @@ impl<T: PartialEq> Latest<T> {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Delivery<T> {
     #[default]
     Idle,

@@ -67,6 +67,7 @@ const MAX_SKIPPED: usize = 16;
 /// assert_eq!(settled.lost, [SentFrame::MaxData(7)]);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Ledger {
     pub(super) ring: Ring,
     pub(super) flights: SmallVec<[Flight; 2]>,
@@ -82,6 +83,7 @@ pub struct Ledger {
 
 /// What is under way on one path.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Flight {
     pub(super) path: PathId,
     pub(super) carriage: Carriage,

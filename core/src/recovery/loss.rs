@@ -45,6 +45,7 @@ const PERSISTENT: u32 = 3;
 
 /// The loss timing of one path, as it was when last looked at.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct LossClock {
     /// When the oldest packet in flight with a later one acknowledged will be lost.
     pub(super) loss_at: Option<Instant>,
@@ -54,6 +55,7 @@ pub(super) struct LossClock {
 
 /// Probe timeouts of the connection.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Probes {
     /// Fired since the last answer.
     count: u32,

@@ -11,6 +11,7 @@ use crate::time::{Instant, nanos};
 
 /// One measurement of a path's delivery rate (spec R-REC-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct RateSample {
     /// Bytes delivered over `interval`.
     pub delivered: u64,
@@ -36,6 +37,7 @@ impl RateSample {
 
 /// What a packet remembers of its path at the time it was sent.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Stamp {
     pub(super) delivered: u64,
     pub(super) delivered_at: Instant,
@@ -45,6 +47,7 @@ pub(super) struct Stamp {
 
 /// The running account of one path.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct RateAccount {
     delivered: u64,
     delivered_at: Instant,

@@ -17,6 +17,7 @@ use crate::wire::id::PathId;
 
 /// One packet that elicited an ACK.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Slot {
     pub(super) number: u64,
     pub(super) path: PathId,
@@ -36,6 +37,7 @@ pub(super) struct Slot {
 
 /// What is known of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) enum Fate {
     /// In flight.
     Flying,
@@ -70,6 +72,7 @@ pub(super) struct Entry {
 
 /// Slots by position; positions shift when the front is trimmed.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Ring {
     slots: VecDeque<Slot>,
     receipts: VecDeque<Option<SentFrame>>,

@@ -17,6 +17,7 @@ pub const MAX_RTT: Duration = Duration::from_secs(60);
 ///
 /// A path that is new, or whose address changed, starts with a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Rtt {
     latest: u64,
     smoothed: u64,

@@ -30,6 +30,7 @@ pub struct SentPacket {
 ///
 /// Receipts of one ACK range stand in the order of sending; ranges from highest to lowest.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Settled {
     /// Receipts of packets that arrived.
     pub acked: Vec<SentFrame>,
@@ -66,6 +67,7 @@ impl Settled {
 
 /// What one path learnt from an ACK or from time passing. Sizes in bytes of datagrams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct PathOutcome {
     /// The path.
     pub path: PathId,
@@ -127,6 +129,7 @@ impl PathOutcome {
 
 /// How long a packet took, as [`super::Rtt::on_sample`] wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct RttSample {
     /// From sending to the ACK.
     pub latest: Duration,
@@ -157,6 +160,7 @@ pub enum Fired {
 
 /// How a path's packets can vanish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum Carriage {
     /// Datagrams: any may be lost, delayed or doubled.
@@ -168,6 +172,7 @@ pub enum Carriage {
 
 /// Counters of a [`super::Ledger`] since the connection began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct LedgerStats {
     /// Packets sent, of every kind.
     pub packets_sent: u64,

@@ -56,6 +56,7 @@ const MAX_ARRIVALS: usize = 256;
 /// assert_eq!(text, b"hello world");
 /// ```
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Assembler {
     /// Received or skipped, at any time.
     received: RangeSet,
@@ -76,6 +77,7 @@ pub struct Assembler {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Block {
     start: u64,
     /// Up to where bytes were placed; what no frame filled is zero and never given out.
@@ -86,6 +88,7 @@ struct Block {
 
 /// How the body is taken out.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Order {
     /// Neither way was used yet.
     Undecided { arrivals: VecDeque<Range<u64>> },

@@ -73,6 +73,7 @@ pub const STREAM_RECORD: u64 = 1024;
 
 /// Bounds that are the configuration's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "plain values of a configuration")]
 pub struct StreamConfig {
     /// Bytes that the send buffer of one stream may hold: referenced and not acknowledged, with
@@ -89,6 +90,7 @@ impl Default for StreamConfig {
 
 /// What the peer's parameters grant to begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "plain values of a parameter set")]
 pub struct PeerLimits {
     /// Bytes on each stream.
@@ -139,6 +141,7 @@ pub enum StreamEvent {
 
 /// All streams of a connection.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Streams {
     side: Side,
     config: StreamConfig,
@@ -356,7 +359,7 @@ impl Streams {
     }
 
     /// Asserts what holds of the lists.
-    #[cfg(any(test, fuzzing, debug_assertions))]
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check(&self, credit: &RecvCredit) {
         credit.check(self.credits());
         for slot in self.table.iter() {

@@ -27,6 +27,7 @@ impl StreamProtocol {
 
 /// What OPEN says: given to open a stream, and read from one that the peer opened (spec R-STR-3).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "built by `new` and changed field by field")]
 pub struct OpenOptions {
     /// What the stream speaks.

@@ -59,6 +59,7 @@ pub(super) enum Way {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct RecvHalf {
     id: StreamId,
     pub(super) state: RecvState,

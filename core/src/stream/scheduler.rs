@@ -53,6 +53,7 @@ impl Priority {
 
 /// The turns of all streams that have something to send.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(crate) struct Scheduler {
     classes: [VecDeque<StreamId>; 3],
     /// Bytes that the first stream of each class has written in its turn.

@@ -68,6 +68,7 @@ pub(super) enum Then {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct SendHalf {
     id: StreamId,
     pub(super) state: SendState,

@@ -59,6 +59,7 @@ pub const CHUNK_OVERHEAD: u64 = 64;
 /// assert_eq!(buffer.held(), 0);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct SendBuffer {
     /// Bytes that are not acknowledged: sorted, disjoint, none empty.
     chunks: VecDeque<Chunk>,
@@ -76,6 +77,7 @@ pub struct SendBuffer {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Chunk {
     offset: u64,
     data: Bytes,
@@ -88,6 +90,7 @@ impl Chunk {
 }
 
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Skips {
     pending: RangeSet,
     unacked: RangeSet,
@@ -95,6 +98,7 @@ struct Skips {
 
 /// The end of the body, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Fin {
     Open,
     Pending(u64),

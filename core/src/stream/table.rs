@@ -20,6 +20,7 @@ use crate::wire::packet::PacketWriter;
 
 /// One stream.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Slot {
     pub(super) id: StreamId,
     pub(super) opening: Opening,
@@ -39,6 +40,7 @@ pub(super) struct Slot {
 
 /// Where a stream stands to write its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) enum Place {
     /// Nowhere: it has nothing that may be sent.
     Out,
@@ -50,6 +52,7 @@ pub(super) enum Place {
 
 /// How a stream was, or will be, introduced.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) enum Opening {
     /// By us.
     Ours {
@@ -186,6 +189,7 @@ impl Slot {
 
 /// Streams of one kind.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Kind {
     /// By sequence number.
     live: VecDeque<Box<Slot>>,
@@ -209,6 +213,7 @@ impl Kind {
 
 /// All streams.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Table {
     side: Side,
     kinds: [Kind; 4],

@@ -21,6 +21,7 @@ pub const MAX_ACK_RANGES: usize = 256;
 
 /// Counts of ECN marks received on a path since the connection began (RFC 9000 section 13.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct EcnCounts {
     /// Packets marked ECT(0).
     pub ect0: u64,

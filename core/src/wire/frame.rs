@@ -159,6 +159,7 @@ pub struct StreamFrame<'a> {
 
 /// RESET: the sender abandons a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct ResetFrame {
     /// The stream.
     pub id: StreamId,
@@ -174,6 +175,7 @@ pub struct ResetFrame {
 
 /// STOP: the receiver wants no more of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct StopFrame {
     /// The stream.
     pub id: StreamId,
@@ -217,6 +219,7 @@ pub enum CloseCode {
 /// lost. Frames that nobody asks about (PADDING, PING, PATH_CHALLENGE, PATH_RESPONSE, CLOSE) leave
 /// none.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum SentFrame {
     /// ACK: once acknowledged, older ranges need not be repeated.
     Ack {

@@ -101,6 +101,7 @@ impl PacketType {
 
 /// A long header: the same in every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct LongHeader {
     /// What the packet is.
     pub kind: PacketType,

@@ -30,6 +30,7 @@ pub const CID_LIMITS: core::ops::RangeInclusive<u64> = 2..=8;
 
 /// What a side allows the other, and tells it about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Params {
     /// Sum over all streams of the highest offset that the peer may send, in bytes.
     pub initial_max_data: u64,

@@ -148,6 +148,15 @@ impl fmt::Debug for HandshakeConfig {
     }
 }
 
+/// Without the secrets, and without the provider, which has no effect on any byte.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for HandshakeConfig {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.id(), self.network.id, self.ciphers, self.strangers).hash(state);
+        (self.versions, self.suites, self.capabilities).hash(state);
+    }
+}
+
 /// The network that a node is a member of: nodes of different networks do not hear each other.
 #[derive(Clone)]
 pub struct Network {
@@ -216,6 +225,7 @@ impl PairSecrets {
 
 /// Which ciphers may protect the data, and which of two is preferred when this node chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum Ciphers {
     /// Both; right for a machine without instructions for AES.
     PreferChaCha20Poly1305,
@@ -263,6 +273,7 @@ pub(super) const fn cipher_bit(cipher: Cipher) -> u8 {
 
 /// Whether a node that does not know this node's id gets an answer to its `XX` handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum Strangers {
     /// It does. In an open network anybody can then learn the id behind an address.
     Answer,
@@ -273,6 +284,7 @@ pub enum Strangers {
 /// Up to four protocol versions, as announced. This build writes them all alike: a list other than
 /// the default is for tests, and for numbers that come to mean the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Versions([u16; 4]);
 
 impl Versions {
@@ -296,6 +308,7 @@ impl Default for Versions {
 /// Up to four handshake suites, as announced. Only suite 1 is built: a list other than the default
 /// is for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Suites([u8; 4]);
 
 impl Suites {

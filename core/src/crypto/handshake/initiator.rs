@@ -34,6 +34,7 @@ use crate::wire::params::Params;
 ///                └─────── VERSION, once ──> Restart ──begin──> Initiator
 /// ```
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Initiator {
     config: Arc<HandshakeConfig>,
     peer: Option<NodeId>,

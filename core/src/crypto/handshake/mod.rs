@@ -113,6 +113,7 @@ impl Mode {
 
 /// What a finished handshake gives: all that a connection begins with.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub struct Established {
     /// Which end this node was.

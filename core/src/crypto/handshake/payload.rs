@@ -33,6 +33,7 @@ impl Says<'_> {
 
 /// The list of versions in a VERSION packet, as it stood there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Seen(pub(super) Vec<u8>);
 
 /// Writes the packet whose turn it is, with the Noise message `message` (from 0), up to its mac and

@@ -211,6 +211,7 @@ pub enum Offer {
 
 /// A handshake after its first message.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Pending {
     config: Arc<HandshakeConfig>,
     header: LongHeader,
@@ -286,6 +287,7 @@ impl Pending {
 
 /// A known node wants a connection.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct IkOffer {
     pending: Pending,
     cipher: Cipher,
@@ -395,6 +397,7 @@ impl Unacceptable {
 
 /// An `XX` handshake that was answered and waits for the peer to say who it is.
 #[derive(Clone)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct AwaitX3 {
     pending: Pending,
     cipher: Cipher,

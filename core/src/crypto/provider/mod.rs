@@ -26,8 +26,15 @@ pub enum Provider {
     AwsLc,
 }
 
+/// Nothing: it has no effect on any byte.
+#[cfg(any(test, feature = "fingerprint"))]
+impl core::hash::Hash for Provider {
+    fn hash<H: core::hash::Hasher>(&self, _: &mut H) {}
+}
+
 /// The ciphers that may protect packets after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub enum Cipher {
     /// ChaCha20-Poly1305 (RFC 8439). Mandatory, and the handshake's.
     ChaCha20Poly1305,

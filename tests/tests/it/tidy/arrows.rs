@@ -3,13 +3,14 @@
 use super::source::{Source, files};
 
 /// Plain values, usable from any room.
-const ANYWHERE: &[&str] = &["config", "error", "time"];
+const ANYWHERE: &[&str] = &["config", "error", "fingerprint", "time"];
 
 /// Room, and what it may use beside [`ANYWHERE`]. `room::item` allows that item only.
 const TABLE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("rng", &[]),
     ("range_set", &[]),
+    ("fingerprint", &[]),
     ("config", &["crypto", "flow", "congestion", "message", "stream", "wire", "path"]),
     ("error", &["wire"]),
     ("wire", &["range_set", "rng"]),

@@ -1,10 +1,13 @@
-//! A receiving connection with its streams, for the tests of this room.
+//! A receiving connection with its streams, for what explores this room.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a harness says no by panicking")]
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::*;
 use crate::error::Violation;
+use crate::fingerprint::Fingerprint;
 use crate::time::Instant;
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{CreditTarget, Dir, Side, StreamId};
@@ -29,10 +32,12 @@ pub(super) const fn peer(dir: Dir, sequence: u64) -> StreamId {
 }
 
 /// A stream that the connection opens.
+#[cfg(test)]
 pub(super) const fn own(sequence: u64) -> StreamId {
     StreamId::new(SIDE, Dir::Bi, sequence)
 }
 
+#[cfg(test)]
 pub(super) const fn at(ms: u64) -> Instant {
     Instant::from_nanos(ms * 1_000_000)
 }
@@ -46,6 +51,10 @@ pub(super) fn receipts(write: impl FnOnce(&mut PacketWriter<'_>)) -> Vec<SentFra
     receipts
 }
 
+fn print(receiver: &Receiver) -> [u8; 32] {
+    (&receiver.budget, &receiver.connection, &receiver.streams).fingerprint()
+}
+
 impl Receiver {
     pub(super) fn usual() -> Self {
         Self::with(Budget::new(BudgetLimits::default()), RecvLimits::default())
@@ -56,7 +65,7 @@ impl Receiver {
         let limits = BudgetLimits::new(4 * FLOOR, 2).expect("fits");
         let mut receiver = Self::with(Budget::new(limits), RecvLimits::default());
         assert_eq!(receiver.connection.share().size(), FLOOR);
-        receiver.others.push(receiver.budget.drain());
+        receiver.others.extend(receiver.budget.drain());
         receiver.check();
         receiver
     }
@@ -96,14 +105,6 @@ impl Receiver {
         id
     }
 
-    pub(super) fn open_own(&mut self, id: StreamId) -> bool {
-        let stream = self.connection.open_own(id, &mut self.budget);
-        let opened = stream.is_some();
-        self.streams.extend(stream.map(|stream| (id, stream)));
-        self.check();
-        opened
-    }
-
     pub(super) fn data(&mut self, id: StreamId, end: u64) -> Result<u64, Violation> {
         let now = self.now;
         self.on(id, |s, c, b| s.on_data(end, c, b, now))
@@ -138,10 +139,6 @@ impl Receiver {
         self.on(id, |s, c, b| s.on_blocked(limit, c, b));
     }
 
-    pub(super) fn max_ranges(&mut self, id: StreamId, now: u64) -> u64 {
-        self.on(id, |s, c, b| s.max_ranges(now, c, b))
-    }
-
     pub(super) fn returned(&mut self, target: CreditTarget, total: u64) -> Result<(), Violation> {
         match target {
             CreditTarget::Stream(id) => self.on(id, |s, c, b| s.on_returned(total, c, b)),
@@ -162,6 +159,49 @@ impl Receiver {
         let stream = self.streams.remove(&id).expect("open");
         self.connection.retire(stream, &mut self.budget);
         self.check();
+    }
+
+    /// The stream decides its window again.
+    pub(super) fn auto(&mut self, id: StreamId) {
+        self.on(id, |s, c, b| s.set_window(Window::Auto, c, b));
+    }
+
+    /// A verb that must be refused, and change nothing.
+    pub(super) fn wrong(
+        &mut self,
+        id: StreamId,
+        verb: impl FnOnce(&mut StreamCredit, &mut RecvCredit, &mut Budget, Instant) -> bool,
+    ) {
+        let (before, now) = (self.clone(), self.now);
+        assert!(self.on(id, |s, c, b| verb(s, c, b, now)), "a wrong peer was believed");
+        assert_eq!(print(self), print(&before), "a wrong peer changed something");
+    }
+
+    fn on<T>(
+        &mut self,
+        id: StreamId,
+        verb: impl FnOnce(&mut StreamCredit, &mut RecvCredit, &mut Budget) -> T,
+    ) -> T {
+        let stream = self.streams.get_mut(&id).expect("open");
+        let outcome = verb(stream, &mut self.connection, &mut self.budget);
+        self.check();
+        outcome
+    }
+}
+
+/// What only tests of single verbs need.
+#[cfg(test)]
+impl Receiver {
+    pub(super) fn open_own(&mut self, id: StreamId) -> bool {
+        let stream = self.connection.open_own(id, &mut self.budget);
+        let opened = stream.is_some();
+        self.streams.extend(stream.map(|stream| (id, stream)));
+        self.check();
+        opened
+    }
+
+    pub(super) fn max_ranges(&mut self, id: StreamId, now: u64) -> u64 {
+        self.on(id, |s, c, b| s.max_ranges(now, c, b))
     }
 
     /// What the connection writes now.
@@ -194,16 +234,5 @@ impl Receiver {
                 stream.on_acked(&frame);
             }
         }
-    }
-
-    fn on<T>(
-        &mut self,
-        id: StreamId,
-        verb: impl FnOnce(&mut StreamCredit, &mut RecvCredit, &mut Budget) -> T,
-    ) -> T {
-        let stream = self.streams.get_mut(&id).expect("open");
-        let outcome = verb(stream, &mut self.connection, &mut self.budget);
-        self.check();
-        outcome
     }
 }
