@@ -91,9 +91,12 @@ pub(crate) struct Recv {
 /// `aqueduct send`.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Files and folders, or - for standard input; behind them the ticket
-    #[arg(required = true, num_args = 2.., value_name = "FILE... TICKET")]
-    pub(crate) what: Vec<PathBuf>,
+    /// Files and folders, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What `aqueduct recv` printed
+    #[arg(value_parser = ticket)]
+    pub(crate) ticket: Ticket,
     /// Dial this address in place of the ticket's; may be given again
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Vec<SocketAddr>,
@@ -132,7 +135,7 @@ pub(crate) struct Demo {
 }
 
 /// Reads a ticket as people paste it: blanks around it are nobody's fault.
-pub(crate) fn ticket(text: &str) -> Result<Ticket, String> {
+fn ticket(text: &str) -> Result<Ticket, String> {
     text.trim().parse::<Ticket>().map_err(|error| error.to_string())
 }
 

@@ -1,8 +1,11 @@
 //! Ctrl-C and the polite kill: heard once by everybody, the second time at once.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::exit::{Cause, Failure};
+use crate::output::Output;
 
 /// Tells when the user wants an end. Clones hear the same.
 #[derive(Clone, Debug)]
@@ -15,15 +18,17 @@ impl Interrupt {
     ///
     /// # Errors
     /// The system lets nobody listen.
-    pub(crate) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen(output: &Arc<Output>) -> Result<Self, Failure> {
         let (tell, heard) = watch::channel(false);
         let mut signals = Signals::new()
             .map_err(|error| Failure::new(Cause::Failure, format_args!("no signals: {error}")))?;
+        let output = Arc::clone(output);
         tokio::spawn(async move {
             signals.next().await;
             tell.send_replace(true);
             signals.next().await;
-            std::process::exit(Cause::Interrupted.code().into());
+            let code = output.end(&Err(Failure::interrupted()));
+            std::process::exit(code.into());
         });
         Ok(Self { heard })
     }

@@ -5,7 +5,7 @@
 //!              |                                       output  stdout, stderr, JSON
 //!          commands    id  recv  send  ping  demo      interrupt, progress, limit
 //!         /    |   \
-//!    source  store  node      disk in, disk out, the endpoint
+//!    source  store  node      disk in, disk out (staging), the endpoint
 //!         \    |   /
 //!       body, offer           what a transfer says (spec 14)
 //!    names, ticket, key       what must not be believed or lost
@@ -24,11 +24,13 @@ mod offer;
 mod output;
 mod progress;
 mod source;
+mod staging;
 mod store;
 mod ticket;
 mod units;
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -47,9 +49,12 @@ fn main() -> ExitCode {
     };
     start_log(cli.common.verbose);
     let output = Arc::new(Output::new(cli.common.json));
-    let how = run(cli, &output);
-    output.end(&how);
-    how.map_or_else(|failure| ExitCode::from(failure.cause.code()), |_| ExitCode::SUCCESS)
+    let run = AssertUnwindSafe(|| run(cli, &output));
+    let how = catch_unwind(run).unwrap_or_else(|_| {
+        // What it was about is on stderr.
+        Err(Failure::new(Cause::Failure, "this is a bug of aqueduct: it panicked"))
+    });
+    ExitCode::from(output.end(&how))
 }
 
 fn run(cli: Cli, output: &Arc<Output>) -> Result<Fields, Failure> {
@@ -65,18 +70,28 @@ fn run(cli: Cli, output: &Arc<Output>) -> Result<Fields, Failure> {
 
 /// A command line that makes no sense, or a question about it.
 fn complain(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let json = words.iter().any(|word| word == "--json");
+    let text = error.render().to_string();
+    if json && !error.use_stderr() {
+        let help = Fields::from_iter([("text".to_owned(), text.into())]);
+        return ExitCode::from(Output::new(true).end(&Ok(help)));
+    }
     // Help into a closed pipe is no failure.
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    if words.iter().any(|word| word == "--json") {
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::new(Cause::Usage, first);
-        Output::new(true).end_quietly(&failure);
+    if json {
+        Output::new(true).end_quietly(&Failure::new(Cause::Usage, complaint(&text)));
     }
     ExitCode::from(Cause::Usage.code())
+}
+
+/// The first paragraph in one line; behind it is how it should be.
+fn complaint(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let whole = lines.collect::<Vec<_>>().join(" ");
+    whole.trim_start_matches("error: ").to_owned()
 }
 
 fn start_log(verbose: u8) {
@@ -89,7 +104,9 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| progress::Stderr)
+        // A reader of stderr that went away is nobody's failure, either.
+        .log_internal_errors(false)
         .with_ansi(output::colours())
         .init();
 }

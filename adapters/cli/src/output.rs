@@ -2,14 +2,16 @@
 //!
 //! With `--json` stdout carries one object a line and nothing else, and the last line is the only
 //! `result` or `error`. A reader that went away (`| head`) is no failure: what it would have read
-//! is dropped.
+//! is dropped. A disk that is full is one.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
+use crate::progress;
 
 /// A JSON object's members.
 pub(crate) type Fields = Map<String, Value>;
@@ -19,12 +21,14 @@ pub(crate) type Fields = Map<String, Value>;
 pub(crate) struct Output {
     json: bool,
     ended: AtomicBool,
+    /// Why stdout did not take a line, the first time.
+    lost: OnceLock<io::Error>,
 }
 
 impl Output {
     /// For people, or one JSON object a line.
     pub(crate) const fn new(json: bool) -> Self {
-        Self { json, ended: AtomicBool::new(false) }
+        Self { json, ended: AtomicBool::new(false), lost: OnceLock::new() }
     }
 
     /// Whether programs read this.
@@ -35,34 +39,44 @@ impl Output {
     /// A line of the result, for people.
     pub(crate) fn line(&self, text: &str) {
         if !self.json {
-            put(text);
+            self.put(text);
         }
     }
 
     /// A note beside the result, for people.
     pub(crate) fn note(&self, text: &str) {
         // Nobody reads stderr: nobody is told.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = progress::aside(|| writeln!(io::stderr().lock(), "{text}"));
     }
 
     /// Something happened, for programs.
     pub(crate) fn event(&self, name: &str, fields: Value) {
         if self.json && !self.ended.load(Ordering::Acquire) {
-            put(&object(name, fields));
+            self.put(&object(name, fields));
         }
     }
 
-    /// The last word: `result` or `error`. Only the first one is said.
-    pub(crate) fn end(&self, how: &Result<Fields, Failure>) {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return;
+    /// The last word: `result` or `error`. Only the first one is said. Gives the exit code.
+    pub(crate) fn end(&self, how: &Result<Fields, Failure>) -> u8 {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            match how {
+                Ok(fields) if self.json => {
+                    self.put(&object("result", Value::Object(fields.clone())));
+                }
+                Ok(_) => {}
+                Err(failure) => {
+                    self.error(failure);
+                    self.note(&format!("aqueduct: {failure}"));
+                }
+            }
         }
-        match how {
-            Ok(fields) if self.json => put(&object("result", Value::Object(fields.clone()))),
-            Ok(_) => {}
-            Err(failure) => {
-                self.error(failure);
+        match (how, self.lost.get()) {
+            (Err(failure), _) => failure.cause.code(),
+            (Ok(_), None) => 0,
+            (Ok(_), Some(error)) => {
+                let failure = Failure::local("stdout", error);
                 self.note(&format!("aqueduct: {failure}"));
+                failure.cause.code()
             }
         }
     }
@@ -77,7 +91,17 @@ impl Output {
     fn error(&self, failure: &Failure) {
         if self.json {
             let fields = json!({"code": failure.cause.code(), "message": failure.message});
-            put(&object("error", fields));
+            self.put(&object("error", fields));
+        }
+    }
+
+    fn put(&self, line: &str) {
+        let mut out = io::stdout().lock();
+        match progress::aside(|| writeln!(out, "{line}").and_then(|()| out.flush())) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let _first = self.lost.set(error);
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -89,13 +113,6 @@ fn object(name: &str, fields: Value) -> String {
         object.extend(fields);
     }
     Value::Object(object).to_string()
-}
-
-fn put(line: &str) {
-    let mut out = io::stdout().lock();
-    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
-        tracing::debug!(%error, "stdout is gone");
-    }
 }
 
 /// Whether stderr is for eyes.

@@ -1,10 +1,35 @@
-//! A bar on stderr: how much, how fast, how long still. Silent where stderr is no terminal.
+//! Bars on stderr: how much, how fast, how long still. Silent where stderr is no terminal.
+//!
+//! Several transfers have a line each, and what else is said comes above them (see [`aside`]).
 
+use std::io::{self, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::stderr_is_terminal;
+
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+
+/// Says something while the bars are out of the way.
+pub(crate) fn aside<T>(say: impl FnOnce() -> T) -> T {
+    BARS.suspend(say)
+}
+
+/// stderr above the bars.
+pub(crate) struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        aside(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
 
 /// One bar.
 #[derive(Clone, Debug)]
@@ -14,11 +39,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// A bar for `bytes`, or a spinner if nobody knows.
-    pub(crate) fn new(label: &str, bytes: Option<u64>, quiet: bool) -> Self {
-        let bar = if quiet || !stderr_is_terminal() {
+    pub(crate) fn new(label: &str, bytes: Option<u64>) -> Self {
+        let bar = if !stderr_is_terminal() {
             ProgressBar::hidden()
         } else {
-            ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr_with_hz(8))
+            BARS.add(bytes.map_or_else(ProgressBar::no_length, ProgressBar::new))
         };
         let template = if bytes.is_some() {
             "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left"

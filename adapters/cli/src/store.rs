@@ -9,13 +9,12 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use blake3::Hasher;
-use tempfile::TempDir;
-
 use crate::body::{FileHeader, Part, Summary, Tally};
 use crate::exit::{Cause, Failure};
-use crate::names::{self, Habits, UNFINISHED};
+use crate::names::{self, Habits};
 use crate::offer::Code;
+use crate::staging::Staging;
+use blake3::Hasher;
 
 /// What to do with names that are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ impl Rejection {
 #[derive(Debug)]
 pub(crate) struct Store {
     target: PathBuf,
-    staging: TempDir,
+    staging: Staging,
     existing: Existing,
     tally: Tally,
     open: Option<OpenFile>,
@@ -92,11 +91,7 @@ impl Store {
         let fails =
             |error: &io::Error| Rejection::io(format_args!("folder {}", target.display()), error);
         fs::create_dir_all(target).map_err(|error| fails(&error))?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED).suffix(".part");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let staging = builder.tempdir_in(target).map_err(|error| fails(&error))?;
+        let staging = Staging::new(target).map_err(|error| fails(&error))?;
         Ok(Self {
             target: target.to_owned(),
             staging,
@@ -296,11 +291,16 @@ fn make_file(place: &Path, _executable: bool) -> io::Result<File> {
     File::options().write(true).create_new(true).open(place)
 }
 
+#[cfg(unix)]
 fn make_folder(place: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
     builder.create(place)
+}
+
+#[cfg(not(unix))]
+fn make_folder(place: &Path) -> io::Result<()> {
+    fs::create_dir(place)
 }
 
 #[cfg(test)]

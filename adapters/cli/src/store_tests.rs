@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::names::UNFINISHED;
 
 fn header(path: &str, size: Option<u64>) -> FileHeader {
     FileHeader { path: path.into(), size, executable: false }

@@ -137,7 +137,7 @@ async fn take(receiver: &Endpoint) -> Result<Taken, Failure> {
 async fn pour(mut stream: SendStream, size: u64) -> Result<Hash, Failure> {
     let mut noise = vec![0; BLOCK];
     Hasher::new().update(b"aqueduct demo").finalize_xof().fill(&mut noise);
-    let progress = Progress::new("sending to myself", Some(size), false);
+    let progress = Progress::new("sending to myself", Some(size));
     let mut hasher = Hasher::new();
     let mut at = 0;
     while at < size {

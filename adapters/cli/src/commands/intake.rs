@@ -147,7 +147,7 @@ impl<'a> Intake<'a> {
         let (parts, taker) = mpsc::channel(AHEAD);
         let writer = Writer::start(self.service, taker);
         let label = format!("receiving {}", printable(&offer.name));
-        let progress = Progress::new(&label, offer.bytes, false);
+        let progress = Progress::new(&label, offer.bytes);
         let mut interrupt = self.service.interrupt.clone();
         let read = tokio::select! {
             biased;

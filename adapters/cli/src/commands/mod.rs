@@ -19,7 +19,7 @@ use crate::output::{Fields, Output};
 /// # Errors
 /// Whatever kept it from being done.
 pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fields, Failure> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(output)?;
     let common = cli.common;
     match cli.command {
         Command::Id => id::run(&common, output),

@@ -20,7 +20,7 @@ use crate::offer::{Code, PING_PROTOCOL, PROTOCOL};
 use crate::output::{Fields, Output};
 use crate::store::Existing;
 use crate::ticket::Ticket;
-use crate::{key, node};
+use crate::{key, node, staging};
 
 /// How long transfers that are under way may take to put things in order at the end.
 const LAST_ORDERS: Duration = Duration::from_secs(3);
@@ -41,6 +41,10 @@ pub(super) async fn run(
     std::fs::create_dir_all(&options.out).map_err(|error| {
         Failure::local(format_args!("folder {}", options.out.display()), &error)
     })?;
+    for folder in staging::tidy_up(&options.out) {
+        let folder = folder.display();
+        output.note(&format!("removed {folder}: a transfer that was killed had left it"));
+    }
     let mut allow = options.allow;
     if allow.contains(&key.id()) {
         allow.push(key::twin(&key).id());

@@ -1,13 +1,12 @@
 //! `aqueduct send`: files to whoever printed the ticket.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aqueduct_tokio::{AppCode, Connection, RecvStream, SendStream};
 use tokio::sync::mpsc::Receiver;
 
 use super::report::{Direction, Report};
-use crate::args::{self, Common, Send};
+use crate::args::{Common, Send};
 use crate::body::Summary;
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
@@ -19,7 +18,6 @@ use crate::offer::{Code, Offer, Reply};
 use crate::output::{Fields, Output};
 use crate::progress::Progress;
 use crate::source::{self, Block, Plan};
-use crate::ticket::Ticket;
 
 /// How long a receiver that stopped reading may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -34,8 +32,7 @@ pub(super) async fn run(
     output: &Output,
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
-    let (files, ticket) = split(options.what)?;
-    let name = options.name;
+    let (files, ticket, name) = (options.files, options.ticket, options.name);
     let walk = tokio::task::spawn_blocking(move || Plan::walk(&files, name.as_deref()));
     let walked = async { walk.await.map_err(|error| Failure::new(Cause::Failure, error))? };
     let plan = interrupt.or(walked).await?;
@@ -73,14 +70,6 @@ pub(super) async fn run(
     Ok(report.result("send", &summary))
 }
 
-/// The last word is the ticket, the others are files.
-fn split(mut what: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Ticket), Failure> {
-    let last = what.pop().unwrap_or_default();
-    let ticket = args::ticket(&last.to_string_lossy())
-        .map_err(|error| Failure::new(Cause::Usage, format_args!("the last word: {error}")))?;
-    Ok((what, ticket))
-}
-
 struct Sender<'a> {
     connection: &'a Connection,
     output: &'a Output,
@@ -109,7 +98,7 @@ impl Sender<'_> {
         }
         let blocks = source::spawn(plan, self.limiter.block())?;
         let label = format!("sending {}", printable(&offer.name));
-        let progress = Progress::new(&label, offer.bytes, false);
+        let progress = Progress::new(&label, offer.bytes);
         let poured = tokio::select! {
             biased;
             () = interrupt.wait() => Err(Failure::interrupted()),

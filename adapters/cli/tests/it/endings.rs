@@ -67,6 +67,25 @@ fn the_receiver_is_killed() {
     assert!(!place.out("large").exists());
 }
 
+/// spec: R-FILE-9
+#[test]
+fn what_a_killed_receiver_left_is_removed_by_the_next() {
+    let place = Place::new();
+    let (recv, send) = half_way(&place, &[]);
+    let unfinished = place.received();
+    assert_eq!(unfinished.len(), 1);
+    // Another receiver beside it leaves it alone.
+    drop(place.recv(&["--yes"]));
+    assert_eq!(place.received(), unfinished);
+    drop((recv, send));
+    assert_eq!(place.received(), unfinished);
+    let next = place.recv(&["--yes", "--once"]);
+    assert!(place.received().is_empty(), "{:?}", place.received());
+    place.send(&[&place.file("f", 10)], &next, &[]).expect(0);
+    let ended = next.end().expect(0);
+    assert!(ended.stderr.contains(&unfinished[0]), "{}", ended.stderr);
+}
+
 /// spec: R-FILE-13
 #[test]
 fn a_receiver_that_goes_on_survives_a_killed_sender() {
@@ -117,6 +136,22 @@ fn ctrl_c_at_the_receiver() {
     assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
     assert!(sent.message().contains("interrupted"), "{}", sent.message());
     assert!(place.received().is_empty(), "{:?}", place.received());
+}
+
+/// Whoever presses twice waits for nothing, and still gets the last word.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_twice() {
+    let place = Place::new();
+    let (recv, send) = half_way(&place, &[]);
+    // The other side hangs: a goodbye would have to wait for it.
+    send.signal(rustix::process::Signal::STOP);
+    recv.signal(rustix::process::Signal::INT);
+    thread::sleep(Duration::from_millis(100));
+    recv.signal(rustix::process::Signal::INT);
+    let pressed = Instant::now();
+    recv.end().expect(130);
+    assert!(pressed.elapsed() < Duration::from_secs(1), "{:?}", pressed.elapsed());
 }
 
 #[cfg(unix)]

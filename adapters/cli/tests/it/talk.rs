@@ -179,6 +179,46 @@ fn a_reader_that_went_away_is_no_failure() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn nobody_has_to_read_stderr() {
+    let place = Place::new();
+    let mut command = place.command(&["demo", "--json", "-vvv", "--size", "2MB"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains(r#""event":"result""#));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_on_a_full_disk_are_lost_and_said_to_be() {
+    let place = Place::new();
+    for args in [vec!["id"], vec!["id", "--json"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = place.command(&args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(7), "{args:?}: {stderr}");
+        assert!(stderr.contains("no space left"), "{stderr}");
+    }
+}
+
+#[test]
+fn help_is_a_result_and_a_complaint_is_whole() {
+    let place = Place::new();
+    for args in [vec!["--help", "--json"], vec!["--json", "--version"]] {
+        let help = place.run(&args).expect(0);
+        assert!(help.last()["text"].as_str().unwrap().len() > 5, "{help:?}");
+    }
+    let missing = place.run(&["send", "--json"]).expect(2);
+    assert!(
+        missing.message().ends_with("not provided: <FILE>... <TICKET>"),
+        "{}",
+        missing.message()
+    );
+}
+
 #[test]
 fn logs_are_plain_where_no_colour_is_wanted() {
     let place = Place::new();
