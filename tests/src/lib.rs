@@ -8,6 +8,7 @@ pub mod app;
 pub mod byzantine;
 pub mod guard;
 pub mod link;
+pub mod mob;
 pub mod net;
 pub mod raw;
 pub mod sealer;
