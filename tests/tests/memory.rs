@@ -460,7 +460,7 @@ fn attacks() -> Vec<Attack> {
 /// A stranger's first packet, from an address of its own.
 fn stranger(mob: &mut Mob, rng: &mut Rng, number: u64) {
     let cid = ConnectionId((number + 1).to_be_bytes());
-    let peer = (number % 2 == 0).then(|| mob.endpoint.node_id());
+    let peer = number.is_multiple_of(2).then(|| mob.endpoint.node_id());
     let first = Initiator::start(&byzantine_config(), peer, cid, &Params::default(), rng);
     let mut bytes = Vec::new();
     first.expect("a first packet").datagram(&mut bytes);

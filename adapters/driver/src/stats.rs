@@ -73,6 +73,10 @@ counters! {
     not_permitted,
     /// Of the errors: any other.
     other_errors,
+    /// Datagrams of applications that no longer fit a packet when their turn came.
+    datagrams_unsendable,
+    /// Batches of the core that were taken apart, because the kernel refuses them.
+    batches_split,
     /// Times the driver slept.
     sleeps,
 }

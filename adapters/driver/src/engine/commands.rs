@@ -13,6 +13,7 @@ use crate::error::{ConnectError, MessageError, OpenError};
 use crate::hub::Command;
 use crate::recv::RecvShared;
 use crate::send::SendShared;
+use crate::stats::add;
 use crate::wait::{Wakers, lock};
 
 use super::streams::dir_index;
@@ -118,9 +119,15 @@ impl Engine {
         self.send_datagrams(handle);
         self.send_messages(handle);
         self.fill_inbox(handle);
-        if let Some(request) = close {
-            self.close(handle, request);
+        let Some(request) = close else { return };
+        let mut state = lock(&shared.state);
+        if request.when == CloseWhen::Delivered && !state.wishes.datagrams.is_empty() {
+            // They wait for room and come first. A stronger wish may have come meanwhile.
+            state.wishes.close.get_or_insert(request);
+            return;
         }
+        drop(state);
+        self.close(handle, request);
     }
 
     fn answer(&mut self, handle: ConnectionHandle, question: Question) {
@@ -169,21 +176,21 @@ impl Engine {
             return;
         };
         let Some(mut connection) = self.core.connection(handle) else { return };
-        let mut datagrams = std::mem::take(&mut lock(&slot.shared.state).wishes.datagrams);
-        let full = datagrams.len() >= DATAGRAM_OUTBOX;
-        for datagram in datagrams.drain(..) {
-            // Too large for a path that has become narrower, or no room: lost and counted there, as
-            // datagrams may be.
-            let _lost = connection.send_datagram(datagram);
-        }
+        let counters = &self.shared.counters;
         let max = connection.max_datagram_len();
         slot.shared.update(|state| {
             state.max_datagram = max;
-            if state.wishes.datagrams.is_empty() {
-                // Its memory serves again.
-                std::mem::swap(&mut state.wishes.datagrams, &mut datagrams);
+            let full = state.wishes.datagrams.len() >= DATAGRAM_OUTBOX;
+            while let Some(next) = state.wishes.datagrams.front()
+                && connection.has_datagram_room(next.len())
+                && let Some(datagram) = state.wishes.datagrams.pop_front()
+            {
+                // The path may have become narrower since it was queued.
+                let unsendable = connection.send_datagram(datagram).is_err();
+                add(&counters.datagrams_unsendable, unsendable.into());
             }
-            if full { state.waiting.datagrams_out.take() } else { Wakers::default() }
+            let room = state.wishes.datagrams.len() < DATAGRAM_OUTBOX;
+            if full && room { state.waiting.datagrams_out.take() } else { Wakers::default() }
         });
     }
 

@@ -37,7 +37,12 @@ impl Engine {
             }
             EventKind::Openable(dir) => self.on_openable(handle, dir),
             EventKind::DatagramReceived | EventKind::MessageReceived => self.fill_inbox(handle),
-            EventKind::DatagramsWritable => self.send_datagrams(handle),
+            EventKind::DatagramsWritable => {
+                if let Some(shared) = self.slot(handle).map(|slot| slot.shared.clone()) {
+                    // Not the datagrams alone: a close may wait for them.
+                    self.serve(&shared);
+                }
+            }
             EventKind::PathChanged { remote } => {
                 let max = self.core.connection(handle).and_then(|c| c.max_datagram_len());
                 if let Some(slot) = self.slot(handle) {

@@ -68,6 +68,12 @@ pub trait Wire {
 /// A full socket is tried again after this long, even if the system does not say that it has room.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// Transmits of a connection that [`Engine::farewell`] has time for; CLOSE is one.
+const FAREWELL_TRANSMITS: usize = 4;
+
+/// And answers to strangers, which may stand before them.
+const FAREWELL_REPLIES: usize = 64;
+
 /// What a turn ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -113,6 +119,14 @@ pub struct Engine {
     closing: Option<(AppCode, Vec<u8>)>,
     abandoned: bool,
     carrier: Carrier,
+    /// The kernel has taken every batch so far.
+    batches: bool,
+}
+
+/// What the core may do with the socket.
+const fn udp(max_segments: usize) -> CarrierKind {
+    // The most that UDP carries; what the path carries is found by probing.
+    CarrierKind::Udp { max_segments, max_datagram: 65_507 }
 }
 
 /// Whether the socket is still one.
@@ -179,12 +193,7 @@ impl Engine {
     ) -> (Self, crate::endpoint::Endpoint) {
         let clock = Clock::start();
         let mut core = Endpoint::new(config, seed);
-        let kind = CarrierKind::Udp {
-            max_segments: parts.max_segments,
-            // The most that UDP carries; what the path carries is found by probing.
-            max_datagram: 65_507,
-        };
-        core.carrier_opened(UDP, kind, clock.now());
+        core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
         let shared = Arc::new(Shared {
             hub: Hub::default(),
             state: EndpointState::default().into(),
@@ -211,6 +220,7 @@ impl Engine {
             closing: None,
             abandoned: false,
             carrier: Carrier::Open,
+            batches: true,
         };
         (engine, crate::endpoint::Endpoint::new(shared))
     }
@@ -256,12 +266,28 @@ impl Engine {
     /// The socket may take bytes again.
     pub fn writable(&mut self, wire: &mut impl Wire) {
         let now = self.clock.now();
-        if self.outbox.retry(wire, &self.shared.counters) {
+        let sent = self.outbox.retry(wire, &self.shared.counters);
+        let opened = self.heed_batches();
+        if sent {
             self.retry_at = None;
             self.core.carrier_writable(UDP, now);
         } else {
             self.retry_at = Some(now + RETRY);
+            if opened {
+                self.core.carrier_blocked(UDP, self.clock.now());
+            }
         }
+    }
+
+    /// Once the kernel has refused a batch, the core makes no more of them. Returns whether it was
+    /// told so just now: for the core the socket then takes bytes.
+    fn heed_batches(&mut self) -> bool {
+        let refused = self.batches && self.outbox.is_one_by_one();
+        if refused {
+            self.batches = false;
+            self.core.carrier_opened(UDP, udp(1), self.clock.now());
+        }
+        refused
     }
 
     /// Before sleeping: `waker` will be woken for work. `false`: there is work already.
@@ -348,6 +374,7 @@ impl Engine {
                 Output::Transmit(transmit) => {
                     let sent =
                         self.outbox.send(wire, &self.shared.counters, &transmit, &mut self.buf);
+                    self.heed_batches();
                     match sent {
                         outbox::Sent::Done => {}
                         outbox::Sent::Blocked => {
@@ -431,9 +458,17 @@ impl Engine {
                 connection.abort(AppCode(0), b"the endpoint was dropped", now);
             }
         }
-        for _ in 0..self.live.saturating_mul(4) {
+        if self.outbox.is_blocked() {
+            // What is kept goes first, if the socket has room now; nobody can wait for it.
+            self.outbox.retry(wire, &self.shared.counters);
+            self.core.carrier_writable(UDP, now);
+        }
+        // News have an end by themselves: no datagram comes in any more.
+        let mut left = self.live.saturating_mul(FAREWELL_TRANSMITS) + FAREWELL_REPLIES;
+        while left > 0 {
             match self.core.poll(&mut self.buf, now) {
                 Output::Transmit(transmit) => {
+                    left -= 1;
                     let counters = &self.shared.counters;
                     let _last = self.outbox.send(wire, counters, &transmit, &mut self.buf);
                 }
@@ -452,3 +487,6 @@ impl std::fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

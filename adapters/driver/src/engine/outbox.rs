@@ -11,7 +11,7 @@ use super::Wire;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     kept: Option<Kept>,
-    /// The kernel refused a batch once: one by one from then on.
+    /// The kernel refused a batch once, and took its datagrams: one by one from then on.
     one_by_one: bool,
     /// Memory of the last kept transmit, lent to the next.
     spare: Vec<u8>,
@@ -37,6 +37,11 @@ pub(super) enum Sent {
 impl Outbox {
     pub(super) fn is_blocked(&self) -> bool {
         self.kept.is_some()
+    }
+
+    /// Whether the kernel refuses batches.
+    pub(super) fn is_one_by_one(&self) -> bool {
+        self.one_by_one
     }
 
     /// Sends what `bytes` holds; if the socket is full, keeps it and swaps other memory in.
@@ -77,10 +82,14 @@ impl Outbox {
         bytes: &[u8],
         sent: &mut usize,
     ) -> Sent {
+        let mut one_by_one = self.one_by_one;
+        add(&counters.batches_split, u64::from(one_by_one && transmit.segment.is_some()));
+        // The refusal may have been of the destination and not of the batch: the next call shows.
+        let mut suspected = false;
         while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
             let segment = transmit.segment.filter(|segment| *segment < rest.len());
             let (part, segment) = match segment {
-                Some(one) if self.one_by_one => (rest.get(..one).unwrap_or(rest), None),
+                Some(one) if one_by_one => (rest.get(..one).unwrap_or(rest), None),
                 segment => (rest, segment),
             };
             let outgoing = Outgoing {
@@ -102,15 +111,21 @@ impl Outbox {
                         raise(&counters.gso_largest, count);
                     }
                     *sent += part.len();
+                    if core::mem::take(&mut suspected) {
+                        tracing::info!("batches are refused; datagrams go one by one now");
+                        raise(&counters.gso_disabled, 1);
+                        self.one_by_one = true;
+                    }
                 }
                 Err(error) => match Fault::of(&error) {
                     Fault::WouldBlock => return Sent::Blocked,
                     Fault::Segmentation if count > 1 => {
-                        tracing::info!(%error, "batches are refused; datagrams go one by one now");
-                        raise(&counters.gso_disabled, 1);
-                        self.one_by_one = true;
+                        tracing::debug!(%error, "a batch was refused");
+                        add(&counters.batches_split, 1);
+                        (one_by_one, suspected) = (true, true);
                     }
                     fault => {
+                        suspected = false;
                         add(&counters.send_errors, 1);
                         super::outbox::count(counters, fault);
                         tracing::debug!(%error, remote = %transmit.remote, "sending failed");
@@ -138,3 +153,7 @@ pub(super) fn count(counters: &IoCounters, fault: Fault) {
     };
     add(counter, 1);
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

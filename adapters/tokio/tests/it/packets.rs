@@ -51,6 +51,33 @@ async fn a_thousand_datagrams_through_a_queue_that_waits() {
     assert!(got > 500);
 }
 
+/// The core's queue is full long before the last: whoever waits is made to wait, and nothing that was
+/// taken is dropped at home, not even by a close.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_that_wait_for_room_are_all_sent() {
+    let pair = pair().await;
+    let all = 5000_u64;
+    let far = pair.far.clone();
+    let reading = tokio::spawn(async move {
+        let mut got = 0;
+        while far.read_datagram().await.is_ok() {
+            got += 1;
+        }
+        got
+    });
+    for number in 0..all {
+        let mut body = vec![7; 1000];
+        body[..8].copy_from_slice(&number.to_be_bytes());
+        pair.near.send_datagram_wait(body.into()).await.unwrap();
+    }
+    pair.near.close(AppCode(1), b"all said");
+    let reason = soon("the end", pair.near.closed()).await;
+    let stats = pair.near.stats().await.datagrams;
+    println!("{reason}: {stats:?}, {} came", reading.await.unwrap());
+    assert_eq!((stats.sent, stats.send_dropped), (all, 0));
+    assert_eq!(pair.client.io_stats().datagrams_unsendable, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_all_sizes_arrive_whole() {
     let pair = pair().await;

@@ -116,6 +116,7 @@ async fn a_kernel_that_refuses_batches_gets_single_datagrams() {
     let io = pair.client.io_stats();
     assert_eq!(io.gso_batches, batched, "a batch after the kernel refused one");
     assert_eq!(io.send_errors, 0, "the refused batch was lost");
+    assert_eq!(io.batches_split, 1, "the core goes on making batches");
 }
 
 #[tokio::test]
