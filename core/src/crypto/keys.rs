@@ -514,6 +514,7 @@ impl core::hash::Hash for PacketKeys {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
         (self.side, self.recipe.cipher, self.limits, self.confirmed).hash(state);
         (&self.send, &self.receive, &self.window, self.counters).hash(state);
+        (self.own_updates, self.peer_updates).hash(state);
     }
 }
 

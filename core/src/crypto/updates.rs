@@ -6,6 +6,7 @@ use crate::time::Instant;
 
 /// A rate with a burst. Empty, it has the next update wait (ours) or the peer's end the connection.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct UpdateRate {
     interval: Duration,
     burst: u32,
