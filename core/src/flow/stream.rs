@@ -369,6 +369,7 @@ impl StreamCredit {
         self.hungry
     }
 
+    #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub(super) const fn owed(&self) -> u64 {
         self.owed
     }
