@@ -10,7 +10,7 @@ use crate::crypto::handshake::{Established, HandshakeError, IkOffer, Initiator, 
 use crate::crypto::keys::PacketKeys;
 use crate::error::CloseReason;
 use crate::path::Source;
-use crate::recovery::RttSample;
+use crate::recovery::{INITIAL_RTT, RttSample};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::header::TAG_LEN;
@@ -149,7 +149,9 @@ impl Connection {
 
     /// The handshake has measured the path, unless it had to say something twice (spec R-REC-31).
     fn on_round_trip(&mut self, measured: Option<Duration>) {
-        if let Some(latest) = measured {
+        // On a way that takes longer the question comes a second time. Whoever takes its time to
+        // answer must not make us linger for a multiple of it.
+        if let Some(latest) = measured.filter(|measured| *measured <= INITIAL_RTT) {
             let sample = RttSample { latest, ack_delay: Duration::ZERO };
             self.paths.active_mut().on_rtt_sample(&sample);
         }

@@ -11,7 +11,7 @@ use crate::wire::id::AppCode;
 
 use super::Connection;
 use super::event::EventKind;
-use super::lifecycle::{Closing, LATE_PTOS, Lifecycle};
+use super::lifecycle::{Closing, Lifecycle, lateness};
 
 /// A close that waits until what was written is delivered.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Connection {
 
     /// Ends in silence, but keeps the slot until late packets have died out.
     pub(super) fn drain(&mut self, reason: CloseReason, now: Instant) {
-        let until = now + self.paths.active().pto() * LATE_PTOS;
+        let until = now + lateness(self.paths.active().pto());
         if matches!(self.lifecycle, Lifecycle::Open(_)) {
             self.lifecycle = Lifecycle::Draining { until };
             self.on_end(reason);

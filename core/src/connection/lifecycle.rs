@@ -211,12 +211,20 @@ pub(crate) struct Closing {
 }
 
 /// Probe time-outs for which an ended connection still hears late packets (RFC 9000 section 10.2).
-pub(crate) const LATE_PTOS: u32 = 3;
+const LATE_PTOS: u32 = 3;
+
+/// But no longer than this: the round trip is what the peer makes of it.
+const LATEST: Duration = Duration::from_secs(10);
+
+/// How long an ended connection still hears late packets (spec R-CLOSE-6).
+pub(crate) fn lateness(pto: Duration) -> Duration {
+    pto.saturating_mul(LATE_PTOS).min(LATEST)
+}
 
 impl Closing {
     /// CLOSE is due now, again after one and two `pto`, and the state ends after three.
     pub(crate) fn new(code: CloseCode, reason: &[u8], pto: Duration, now: Instant) -> Self {
-        let until = now + pto * LATE_PTOS;
+        let until = now + lateness(pto);
         let next = Some(now + pto);
         Self { code, reason: reason.to_vec(), until, heard: 0, next, due: true, pto }
     }

@@ -205,6 +205,28 @@ fn the_handshake_measures_the_round_trip() {
     }
 }
 
+/// Whoever is slow to finish its handshake does not linger the longer for it.
+///
+/// spec: R-REC-31, R-EP-13
+#[test]
+fn a_stranger_that_takes_its_time_measures_nothing() {
+    let mut server = server();
+    let (mut dialer, _, first) = dial(config(1), 1, &server_addr(false), START);
+    let second = ask(&mut server, addr(1), &first, START).datagrams[0].1.clone();
+    for (_, third) in ask(&mut dialer, addr(9), &second, START).datagrams {
+        for incoming in ask(&mut server, addr(1), &third, at(9_000)).incoming {
+            server.refuse(incoming, at(9_000));
+        }
+    }
+    assert_eq!(server.stats().half_open, 1);
+    drain(&mut server, at(9_000));
+    let mut now = at(9_000);
+    while let Some(wait) = drain(&mut server, now).wait {
+        now = wait;
+    }
+    assert!(now < at(13_000), "{:?}", now.saturating_since(at(9_000)));
+}
+
 /// How long both ends of a path of 2 ms linger after `who` of them aborts.
 fn lingers(known: bool, who: usize) -> [Duration; 2] {
     let mut now = START;

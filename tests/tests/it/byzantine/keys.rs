@@ -134,6 +134,22 @@ fn packets_that_do_not_open() {
     assert_eq!(duel.ended(), Some(&CloseReason::AeadLimit));
 }
 
+/// A round trip that the peer has made long does not hold the place of a connection that is over.
+///
+/// spec: R-CLOSE-6
+#[test]
+fn late_acks_do_not_make_the_end_late() {
+    let mut duel = Duel::new(Role::Dials);
+    let early = duel.peer.received.clone();
+    duel.pass(Duration::from_secs(4));
+    duel.ack_these(&early);
+    assert!(duel.stats().rtt > Duration::from_millis(400), "{:?}", duel.stats().rtt);
+    duel.say_raw(&[]);
+    assert_eq!(duel.violation(), Some(Code::Protocol));
+    duel.pass(Duration::from_millis(10_001));
+    assert_eq!(duel.events.last(), Some(&EventKind::Drained));
+}
+
 /// After a violation CLOSE is said again to whoever goes on, ever more rarely; then nothing is left.
 ///
 /// spec: R-CLOSE-2, R-CLOSE-6, R-CLOSE-7
