@@ -153,7 +153,7 @@ impl Connection {
         let in_flight = self.ledger.in_flight(id);
         let allowed = self.paths.budget(need, in_flight, now);
         if allowed.allowance != Allowance::Everything
-            && let Some(answer) = self.paths.answer_budget()
+            && let Some(answer) = self.paths.answer_budget(now)
         {
             let size = usize::from(answer.datagram_size);
             let slip = Slip { path: id, allowance: answer.allowance, size };

@@ -75,6 +75,8 @@ pub struct Paths {
     paths: Vec<Path>,
     active: PathId,
     candidate: Option<Candidate>,
+    /// When an answer to a challenge last went past the congestion window.
+    answered: Option<Instant>,
     next_id: u32,
     rng: Rng,
     observed: Observed,
@@ -110,6 +112,7 @@ impl Paths {
             paths: alloc::vec![Path::new(id, source, config, ecn, now)],
             active: id,
             candidate: None,
+            answered: None,
             next_id: 1,
             rng,
             observed: Observed::new(),
@@ -330,16 +333,23 @@ impl Paths {
 
     /// The active path, if it has a challenge or an answer to send: as [`Paths::side_budget`]. For
     /// when the window is full: its ACKs may go to an address where this side no longer is, and
-    /// nothing but this answer shows the peer the new one.
-    pub fn answer_budget(&self) -> Option<Budget> {
+    /// nothing but this answer shows the peer the new one. Once each probe timeout, as an honest
+    /// peer asks: who asks for more and acknowledges nothing must not have us remember packets.
+    pub fn answer_budget(&mut self, now: Instant) -> Option<Budget> {
+        let pto = self.active().pto();
+        if self.answered.is_some_and(|at| now.saturating_since(at) < pto) {
+            return None;
+        }
         let path = Some(self.active()).filter(|path| path.validation.has_news())?;
-        (path.amplification.remaining() >= u64::from(BASE_SIZE)).then_some(Budget {
+        let budget = (path.amplification.remaining() >= u64::from(BASE_SIZE)).then_some(Budget {
             path: path.id,
             allowance: Allowance::Everything,
             datagram_size: BASE_SIZE,
             max_datagrams: 1,
             limited_by: LimitedBy::Batch,
-        })
+        });
+        self.answered = budget.map(|_| now).or(self.answered);
+        budget
     }
 
     /// Writes what is to be said on `path`. A packet with a challenge or an answer is filled up

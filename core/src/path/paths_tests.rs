@@ -259,13 +259,18 @@ fn challenges_and_answers_fill_a_datagram_of_1200_bytes_or_what_is_allowed() {
 fn an_answer_does_not_wait_for_the_window() {
     let mut paths = established();
     assert_eq!(paths.budget(Need::Data, 1 << 40, at(1)).allowance, Allowance::AcksOnly);
-    assert_eq!(paths.answer_budget(), None, "there is nothing to answer");
+    assert_eq!(paths.answer_budget(at(1)), None, "there is nothing to answer");
     paths.on_challenge(HERE, [7; 8]);
-    let budget = paths.answer_budget().unwrap();
+    let budget = paths.answer_budget(at(1)).unwrap();
     assert_eq!((budget.path, budget.datagram_size, budget.max_datagrams), (HERE, 1_200, 1));
     let written = write(&mut paths, HERE, 1_200, at(1));
     assert_eq!((written.bytes, written.response), (1_200, Some([7; 8])));
-    assert_eq!(paths.answer_budget(), None, "once");
+    assert_eq!(paths.answer_budget(at(1)), None, "once");
+    // Who asks again and again gets no packet each time: once a probe timeout.
+    paths.on_challenge(HERE, [8; 8]);
+    assert_eq!(paths.answer_budget(at(2)), None);
+    let later = at(1) + paths.active().pto();
+    assert!(paths.answer_budget(later).is_some());
 }
 
 /// spec: R-PATH-7
