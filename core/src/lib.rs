@@ -16,6 +16,8 @@ pub mod error;
 #[cfg(any(test, feature = "fingerprint"))]
 pub mod fingerprint;
 pub mod flow;
+#[cfg(feature = "std")]
+pub mod handoff;
 pub mod message;
 pub mod path;
 pub mod range_set;

@@ -18,6 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("recovery", &["wire", "range_set"]),
     ("congestion", &["rng", "recovery::Rtt", "recovery::RateSample"]),
     ("path", &["wire", "rng", "range_set", "crypto", "recovery", "congestion"]),
+    ("handoff", &[]),
     ("flow", &["wire", "recovery::delivery", "recovery::Once", "recovery::Latest"]),
     (
         "stream",

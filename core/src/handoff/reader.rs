@@ -1,0 +1,301 @@
+//! The end that takes bytes out: an application's task or thread.
+
+use core::fmt;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::segment::{Cursor, Segment};
+use super::shared::{BATCH_CHUNKS, End, FLAGS, Seat, Shared, Urgency, WAITING};
+use super::sleep::Sleep;
+use super::sync::{Arc, Ordering};
+
+/// Reads the bytes of a stream from its own place on.
+///
+/// Reading takes no lock. To sleep needs one exclusive handle: a reader waits for one task or
+/// thread at a time; who wants to read from two places takes a [`fork`](Self::fork).
+///
+/// What is *passed* no longer needs this reader: memory that all readers have passed is freed, and
+/// its credit given back. A dropped reader has passed everything.
+pub struct Reader<E> {
+    /// Dropped first: the producer is told when the memory is free.
+    cursor: Cursor,
+    seat: Seated<E>,
+    pub(super) shared: Arc<Shared<E>>,
+    /// Offset of the chunk that is read next.
+    passed: u64,
+    chunks: u64,
+    /// Bytes of that chunk that were read.
+    cut: usize,
+    /// What the producer was told of.
+    told: u64,
+    told_chunks: u64,
+}
+
+/// What a reader finds: bytes, the end (`None`), or why there is nothing more.
+type Found<E> = Option<Result<Bytes, E>>;
+
+impl<E: Clone> Reader<E> {
+    pub(super) fn first(shared: Arc<Shared<E>>, segment: Arc<Segment>, start: u64) -> Self {
+        let seat = Seated::new(&shared, start, 0);
+        let (passed, told) = (start, start);
+        let cursor = Cursor::new(segment);
+        Self { shared, seat, cursor, passed, chunks: 0, cut: 0, told, told_chunks: 0 }
+    }
+
+    /// A reader of its own, which stands where this one stands now.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            seat: Seated::new(&self.shared, self.passed, self.chunks),
+            cursor: self.cursor.clone(),
+            ..*self
+        }
+    }
+
+    /// Offset of the byte that is read next.
+    pub fn position(&self) -> u64 {
+        self.passed + self.cut as u64
+    }
+
+    /// Bytes that can be read now.
+    pub fn available(&self) -> u64 {
+        let frontier = self.shared.state.load(Ordering::Acquire) >> FLAGS;
+        // A chunk can be seen, and read, a moment before the frontier has passed it.
+        frontier.saturating_sub(self.position())
+    }
+
+    /// The next bytes, if they are here; `Ready(None)` behind the last one of a finished stream,
+    /// as often as it is asked, and so it is with the error of one that failed.
+    pub fn try_next(&mut self) -> Poll<Found<E>> {
+        self.try_chunk(usize::MAX)
+    }
+
+    /// The same, but at most `max` bytes, though never none. A chunk that is cut is passed when its
+    /// last byte is read.
+    pub fn try_chunk(&mut self, max: usize) -> Poll<Found<E>> {
+        let found = self.chunk(max);
+        if found.is_pending() {
+            self.tell_drained(false);
+        }
+        found
+    }
+
+    fn chunk(&mut self, max: usize) -> Poll<Found<E>> {
+        if let Some(bytes) = self.cut_off(max) {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        let Some(end) = self.shared.end.get().cloned() else { return Poll::Pending };
+        // The end came after all bytes, so all that there are can be seen now.
+        if let Some(bytes) = self.cut_off(max) {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        self.tell_drained(true);
+        Poll::Ready(match end {
+            End::Finished => None,
+            End::Failed(error) => Some(Err(error)),
+        })
+    }
+
+    /// As [`try_next`](Self::try_next); on `Pending` the task is woken when there is more.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Found<E>> {
+        self.poll_chunk(cx, usize::MAX)
+    }
+
+    /// As [`try_chunk`](Self::try_chunk); on `Pending` the task is woken when there is more.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Found<E>> {
+        let found = self.chunk(max);
+        if found.is_ready() || !self.sleep(cx.waker()) {
+            return found;
+        }
+        self.chunk(max)
+    }
+
+    /// As [`try_next`](Self::try_next), but the thread sleeps until there is something. `Pending`
+    /// if `timeout` passed before; without one that does not happen.
+    pub fn next_blocking(&mut self, timeout: Option<Duration>) -> Poll<Found<E>> {
+        self.chunk_blocking(usize::MAX, timeout)
+    }
+
+    /// The same, but at most `max` bytes.
+    pub fn chunk_blocking(&mut self, max: usize, timeout: Option<Duration>) -> Poll<Found<E>> {
+        loop {
+            let found = self.chunk(max);
+            if found.is_ready() || !self.block(timeout) {
+                return found;
+            }
+        }
+    }
+
+    /// The bytes that are read next, without reading them: as many as lie in one piece. Nothing at
+    /// the end of a finished stream. [`consume`](Self::consume) says how many were used.
+    ///
+    /// # Errors
+    /// Why there is nothing more.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], E>> {
+        if self.cursor.get().is_none() && !self.sleep(cx.waker()) {
+            return Poll::Pending;
+        }
+        // Looked for in this order: the end comes after all bytes.
+        match (self.shared.end.get(), self.rest()) {
+            (Some(End::Failed(error)), []) => Poll::Ready(Err(error.clone())),
+            (None, []) => Poll::Pending,
+            (_, bytes) => Poll::Ready(Ok(bytes)),
+        }
+    }
+
+    /// Counts `len` bytes as read, at most those that [`poll_fill`](Self::poll_fill) gave.
+    pub fn consume(&mut self, len: usize) {
+        let left = self.rest().len();
+        if len < left {
+            self.cut += len;
+        } else if left > 0 {
+            self.pass();
+        }
+    }
+
+    /// The next bytes that are here now, at most `len`, without reading them. They are copied
+    /// unless they lie in one piece.
+    pub fn peek(&self, len: usize) -> Bytes {
+        let mut ahead = self.cursor.ahead();
+        let Some(first) = ahead.next() else { return Bytes::new() };
+        let first = first.slice(self.cut..first.len().min(self.cut.saturating_add(len)));
+        if first.len() == len {
+            return first;
+        }
+        let mut joined = BytesMut::from(&*first);
+        for chunk in ahead {
+            let missing = len - joined.len();
+            joined.extend_from_slice(chunk.get(..missing).unwrap_or(chunk));
+            if joined.len() == len {
+                break;
+            }
+        }
+        joined.freeze()
+    }
+
+    /// The next `len` bytes as soon as they are here, without reading them; fewer only if no more
+    /// will come. Meant for the head of a stream: more than the peer has credit for never comes.
+    pub fn poll_peek(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Bytes> {
+        if self.can_peek(len) || (self.sleep(cx.waker()) && self.can_peek(len)) {
+            return Poll::Ready(self.peek(len));
+        }
+        Poll::Pending
+    }
+
+    /// The same, but the thread sleeps. `Pending` if nothing came for `timeout`.
+    pub fn peek_blocking(&mut self, len: usize, timeout: Option<Duration>) -> Poll<Bytes> {
+        while !self.can_peek(len) {
+            let before = self.available();
+            let (sleep, waker) = Sleep::new();
+            let _some = self.sleep(&waker);
+            let more = self.can_peek(len) || self.available() > before;
+            if !more && !sleep.wait(timeout) {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.peek(len))
+    }
+
+    fn can_peek(&self, len: usize) -> bool {
+        // The end is looked for first: all bytes are there before it.
+        let ended = self.shared.end.get().is_some();
+        ended || self.available() >= len as u64
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.cursor.get().and_then(|chunk| chunk.get(self.cut..)).unwrap_or_default()
+    }
+
+    fn cut_off(&mut self, max: usize) -> Option<Bytes> {
+        let (chunk, max) = (self.cursor.get()?, max.max(1));
+        if chunk.len() - self.cut <= max {
+            let cut = self.cut;
+            let mut chunk = self.pass()?;
+            bytes::Buf::advance(&mut chunk, cut);
+            return Some(chunk);
+        }
+        let part = chunk.slice(self.cut..self.cut + max);
+        self.cut += max;
+        Some(part)
+    }
+
+    /// Takes the next chunk and leaves it behind.
+    fn pass(&mut self) -> Option<Bytes> {
+        let chunk = self.cursor.take()?;
+        self.cut = 0;
+        self.passed += chunk.len() as u64;
+        self.chunks += 1;
+        self.seat.seat.chunks.store(self.chunks, Ordering::Release);
+        self.seat.seat.passed.store(self.passed, Ordering::Release);
+        if self.passed - self.told >= self.shared.batch()
+            || self.chunks >= self.told_chunks + BATCH_CHUNKS
+        {
+            self.tell(Urgency::High);
+        }
+        Some(chunk)
+    }
+
+    /// Nothing is left to read: what was passed is worth telling. A reader that looks again and
+    /// again need not be `sure` that the producer hears of it at once.
+    fn tell_drained(&mut self, sure: bool) {
+        let fresh = self.passed - self.told;
+        // The producer may have looked without having been told.
+        let unseen = fresh.min(self.passed.saturating_sub(self.shared.taken()));
+        if unseen == 0 {
+            return;
+        }
+        let urgency = self.shared.urgency(unseen);
+        if sure || !self.shared.seems_told(urgency) {
+            self.tell(urgency);
+        }
+    }
+
+    fn tell(&mut self, urgency: Urgency) {
+        if urgency == Urgency::High {
+            (self.told, self.told_chunks) = (self.passed, self.chunks);
+        }
+        self.shared.tell(urgency, false);
+    }
+
+    /// Asks to be woken. `true`: something may have come meanwhile.
+    fn sleep(&mut self, waker: &Waker) -> bool {
+        self.tell_drained(true);
+        self.seat.seat.waker.register(waker);
+        let seen = self.shared.state.fetch_or(WAITING, Ordering::AcqRel) >> FLAGS;
+        seen > self.position() || self.shared.end.get().is_some()
+    }
+
+    /// Sleeps until there is more. `false`: the time is up.
+    fn block(&mut self, timeout: Option<Duration>) -> bool {
+        let (sleep, waker) = Sleep::new();
+        self.sleep(&waker) || sleep.wait(timeout)
+    }
+}
+
+/// A seat that is given up when it is dropped.
+struct Seated<E> {
+    seat: Arc<Seat>,
+    shared: Arc<Shared<E>>,
+}
+
+impl<E> Seated<E> {
+    fn new(shared: &Arc<Shared<E>>, passed: u64, chunks: u64) -> Self {
+        Self { seat: shared.sit(passed, chunks), shared: shared.clone() }
+    }
+}
+
+impl<E> Drop for Seated<E> {
+    fn drop(&mut self) {
+        self.shared.rise(&self.seat);
+    }
+}
+
+impl<E> fmt::Debug for Reader<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, cut, .. } = self;
+        f.debug_struct("Reader").field("position", &(passed + *cut as u64)).finish()
+    }
+}

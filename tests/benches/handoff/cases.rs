@@ -1,0 +1,293 @@
+//! The ways to hand fragments over, and what each costs.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, RwLock};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use aqueduct_core::handoff::{Options, Producer, Reader, channel};
+use aqueduct_core::stream::{Assembler, Inserted};
+use bytes::{Bytes, BytesMut};
+
+use super::FRAGMENT;
+
+/// In which order fragments arrive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Ascending,
+    Shuffled,
+    Reverse,
+}
+
+impl Order {
+    pub(super) const ALL: [Self; 3] = [Self::Ascending, Self::Shuffled, Self::Reverse];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ascending => "in order",
+            Self::Shuffled => "by 10",
+            Self::Reverse => "reverse",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    HandoffInsert,
+    SlotsInsert,
+    TreeInsert,
+    HandoffPass,
+    SlotsPass,
+    Assembled,
+    Memcpy,
+    MemcpyKept,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 8] = [
+        Self::HandoffInsert,
+        Self::SlotsInsert,
+        Self::TreeInsert,
+        Self::HandoffPass,
+        Self::SlotsPass,
+        Self::Assembled,
+        Self::Memcpy,
+        Self::MemcpyKept,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::HandoffInsert => "handoff, insert",
+            Self::SlotsInsert => "plain slots, insert",
+            Self::TreeInsert => "RwLock<BTreeMap>, insert",
+            Self::HandoffPass => "handoff, pass",
+            Self::SlotsPass => "plain slots, pass",
+            Self::Assembled => "assembler + handoff, pass",
+            Self::Memcpy => "memcpy, freed as it goes",
+            Self::MemcpyKept => "memcpy, kept to the end",
+        }
+    }
+
+    /// The hand-over alone takes bytes in order only.
+    pub(super) fn fits(self, order: Order) -> bool {
+        !matches!(self, Self::HandoffInsert | Self::HandoffPass) || order == Order::Ascending
+    }
+
+    /// How long the fragments took, and the most bytes that were held behind the last one.
+    pub(super) fn run(self, fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+        match self {
+            Self::HandoffInsert => handoff_insert(fragments),
+            Self::SlotsInsert => slots_insert(fragments),
+            Self::TreeInsert => tree_insert(fragments),
+            Self::HandoffPass => handoff_pass(fragments),
+            Self::SlotsPass => slots_pass(fragments),
+            Self::Assembled => assembled(fragments),
+            Self::Memcpy => memcpy(fragments, true),
+            Self::MemcpyKept => memcpy(fragments, false),
+        }
+    }
+
+    /// From one fragment's arrival until a reader has it; everything is made before.
+    pub(super) fn first(self, fragment: Bytes) -> Duration {
+        let (mut producer, mut reader) = channel(Options::default(), ());
+        let (mut assembler, slots) = (Assembler::new(), Slots::new(7_688));
+        let started = Instant::now();
+        let got = match self {
+            Self::SlotsPass => {
+                slots.insert(0, fragment);
+                slots.get(0).cloned()
+            }
+            Self::Assembled => {
+                place(&mut assembler, &mut producer, 0, &fragment);
+                next(&mut reader)
+            }
+            _ => {
+                producer.push(fragment).expect("open");
+                next(&mut reader)
+            }
+        };
+        let took = started.elapsed();
+        assert_eq!(got.expect("it is there").len(), FRAGMENT);
+        took
+    }
+}
+
+/// What the plan describes: a slot for each fragment, and an atomic count of those in order.
+struct Slots {
+    slots: Box<[OnceLock<Bytes>]>,
+    frontier: AtomicUsize,
+}
+
+impl Slots {
+    fn new(count: usize) -> Self {
+        let slots = (0..count).map(|_| OnceLock::new()).collect();
+        Self { slots, frontier: AtomicUsize::new(0) }
+    }
+
+    fn insert(&self, at: usize, bytes: Bytes) {
+        if self.slots[at].set(bytes).is_err() {
+            return;
+        }
+        let mut frontier = self.frontier.load(Ordering::Acquire);
+        while self.slots.get(frontier).is_some_and(|slot| slot.get().is_some()) {
+            let moved = self.frontier.compare_exchange(
+                frontier,
+                frontier + 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            frontier = moved.map_or_else(|now| now, |before| before + 1);
+        }
+    }
+
+    /// Fragment `at`, if it and all before it are here.
+    fn get(&self, at: usize) -> Option<&Bytes> {
+        if at >= self.frontier.load(Ordering::Acquire) {
+            return None;
+        }
+        self.slots[at].get()
+    }
+}
+
+fn next(reader: &mut Reader<()>) -> Option<Bytes> {
+    match reader.try_next() {
+        Poll::Ready(found) => found.map(|bytes| bytes.expect("no failure")),
+        Poll::Pending => None,
+    }
+}
+
+fn handoff_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let started = Instant::now();
+    let (mut producer, reader) = channel(Options::default(), ());
+    for (_, bytes) in fragments {
+        producer.push(bytes).expect("open");
+    }
+    let took = started.elapsed();
+    let held = producer.held() as usize;
+    drop(reader);
+    (took, held)
+}
+
+fn slots_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let started = Instant::now();
+    let slots = Slots::new(fragments.len());
+    for (at, bytes) in fragments {
+        slots.insert(at, bytes);
+    }
+    let took = started.elapsed();
+    (took, slots.slots.iter().filter_map(OnceLock::get).map(Bytes::len).sum())
+}
+
+fn tree_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let started = Instant::now();
+    let tree = RwLock::new((BTreeMap::new(), 0));
+    for (at, bytes) in fragments {
+        let mut tree = tree.write().expect("no poison");
+        tree.0.insert(at, bytes);
+        while tree.0.contains_key(&tree.1) {
+            tree.1 += 1;
+        }
+    }
+    let took = started.elapsed();
+    let held = tree.read().expect("no poison").0.values().map(Bytes::len).sum();
+    (took, held)
+}
+
+fn handoff_pass(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let peak = FRAGMENT;
+    let started = Instant::now();
+    let (mut producer, mut reader) = channel(Options::default(), ());
+    for (_, bytes) in fragments {
+        producer.push(bytes).expect("open");
+        while let Some(bytes) = next(&mut reader) {
+            black_box(&bytes);
+        }
+    }
+    drop((producer, reader));
+    (started.elapsed(), peak)
+}
+
+fn slots_pass(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let started = Instant::now();
+    let slots = Slots::new(fragments.len());
+    let (mut read, mut held) = (0, 0);
+    for (at, bytes) in fragments {
+        held += bytes.len();
+        slots.insert(at, bytes);
+        while let Some(bytes) = slots.get(read) {
+            black_box(bytes.clone());
+            read += 1;
+        }
+    }
+    drop(slots);
+    (started.elapsed(), held)
+}
+
+/// What the driver does with a frame: into the assembler, and over to the reader what is in order.
+fn place(assembler: &mut Assembler, producer: &mut Producer<()>, offset: u64, bytes: &[u8]) {
+    let inserted = assembler.insert(offset, bytes, usize::MAX);
+    assert_eq!(inserted, Inserted::Fresh(bytes.len() as u64));
+    while let Some(chunk) = assembler.read(usize::MAX) {
+        producer.push(chunk.data).expect("open");
+    }
+}
+
+fn assembled(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    let peak = held_by_assembler(&fragments);
+    let started = Instant::now();
+    let (mut producer, mut reader) = channel(Options::default(), ());
+    let mut assembler = Assembler::new();
+    let mut read = 0;
+    for (at, bytes) in &fragments {
+        place(&mut assembler, &mut producer, (at * FRAGMENT) as u64, bytes);
+        while let Some(bytes) = next(&mut reader) {
+            read += black_box(&bytes).len();
+        }
+    }
+    drop((producer, reader, assembler));
+    let took = started.elapsed();
+    assert_eq!(read, super::TOTAL);
+    (took, peak)
+}
+
+/// The most memory that the assembler holds; counted in a run of its own.
+fn held_by_assembler(fragments: &[(usize, Bytes)]) -> usize {
+    let mut assembler = Assembler::new();
+    let mut peak = 0;
+    for (at, bytes) in fragments {
+        let _fresh = assembler.insert((at * FRAGMENT) as u64, bytes, usize::MAX);
+        while assembler.read(usize::MAX).is_some() {}
+        peak = peak.max(assembler.held());
+    }
+    peak as usize
+}
+
+/// The same fragments into memory of the same kind: fresh blocks of 16 KiB, each freed when it is
+/// full or all at the end.
+fn memcpy(fragments: Vec<(usize, Bytes)>, free: bool) -> (Duration, usize) {
+    const BLOCK: usize = 16 * 1024;
+    // What has to wait for the first fragment cannot be freed as it goes.
+    let keep = !free || fragments.first().is_some_and(|(at, _)| *at > 9);
+    let started = Instant::now();
+    let mut full: Vec<BytesMut> = Vec::new();
+    let mut block = BytesMut::with_capacity(BLOCK);
+    for (_, bytes) in &fragments {
+        let (head, tail) = bytes.split_at(bytes.len().min(BLOCK - block.len()));
+        block.extend_from_slice(head);
+        if block.len() == BLOCK {
+            let done = std::mem::replace(&mut block, BytesMut::with_capacity(BLOCK));
+            if keep {
+                full.push(done);
+            } else {
+                black_box(done);
+            }
+            block.extend_from_slice(tail);
+        }
+    }
+    let held = full.iter().map(BytesMut::len).sum::<usize>().max(BLOCK);
+    black_box(&block);
+    drop((full, block));
+    (started.elapsed(), held)
+}

@@ -1,0 +1,115 @@
+//! What the hand-over takes from its `sync`, with every step visible to the model checker.
+//!
+//! `Arc` and `OnceLock` are models of the standard ones' contract. `Arc` counts: a release with
+//! each handle that goes, an acquire by the last. `OnceLock` publishes: whoever sees that it is set
+//! sees all that was done before. The values lie in real ones, so nothing here is unsafe; a
+//! mistake in the count would be a panic.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use super::primitives::Watched;
+pub(super) use super::primitives::{
+    AtomicU64, AtomicUsize, AtomicWaker, Condvar, Mutex, MutexGuard, Ordering,
+};
+pub(super) use std::sync::PoisonError;
+
+/// A model of [`std::sync::Arc`].
+pub(super) struct Arc<T> {
+    count: std::sync::Arc<AtomicUsize>,
+    value: Option<std::sync::Arc<T>>,
+}
+
+impl<T> Arc<T> {
+    pub(super) fn new(value: T) -> Self {
+        let count = std::sync::Arc::new(AtomicUsize::new(1));
+        Self { count, value: Some(std::sync::Arc::new(value)) }
+    }
+
+    pub(super) fn into_inner(mut this: Self) -> Option<T> {
+        let value = this.value.take()?;
+        (this.count.fetch_sub(1, Ordering::AcqRel) == 1)
+            .then(|| std::sync::Arc::into_inner(value).expect("the last handle"))
+    }
+
+    pub(super) fn get_mut(this: &mut Self) -> Option<&mut T> {
+        let alone = this.count.load(Ordering::Acquire) == 1;
+        let value = this.value.as_mut().filter(|_| alone)?;
+        Some(std::sync::Arc::get_mut(value).expect("the only handle"))
+    }
+
+    pub(super) fn ptr_eq(this: &Self, other: &Self) -> bool {
+        std::sync::Arc::ptr_eq(&this.count, &other.count)
+    }
+}
+
+impl<T> Deref for Arc<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("taken only by `into_inner` and drop")
+    }
+}
+
+impl<T> Clone for Arc<T> {
+    fn clone(&self) -> Self {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Self { count: self.count.clone(), value: self.value.clone() }
+    }
+}
+
+impl<T> Drop for Arc<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            drop(value);
+        }
+    }
+}
+
+/// A model of [`std::sync::OnceLock`] with one writer.
+pub(super) struct OnceLock<T> {
+    set: AtomicUsize,
+    value: std::sync::OnceLock<T>,
+    watched: Watched,
+}
+
+impl<T> OnceLock<T> {
+    pub(super) fn new() -> Self {
+        let (set, value) = (AtomicUsize::new(0), std::sync::OnceLock::new());
+        Self { set, value, watched: Watched::new() }
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        if self.set.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.watched.read();
+        self.value.get()
+    }
+
+    pub(super) fn set(&self, value: T) -> Result<(), T> {
+        self.watched.write();
+        self.value.set(value)?;
+        self.set.store(1, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn take(&mut self) -> Option<T> {
+        self.watched.write();
+        self.set.store(0, Ordering::Relaxed);
+        self.value.take()
+    }
+}
+
+/// Time does not pass here: a wait ends when it is ended.
+pub(super) fn wait_timeout<'a>(
+    changed: &Condvar,
+    mut flag: MutexGuard<'a, bool>,
+    _timeout: Duration,
+) -> MutexGuard<'a, bool> {
+    while !*flag {
+        flag = changed.wait(flag).unwrap_or_else(PoisonError::into_inner);
+    }
+    flag
+}
