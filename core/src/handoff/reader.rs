@@ -30,7 +30,10 @@ pub struct Reader<E> {
     cut: usize,
     /// What the producer was told of.
     told: u64,
-    told_chunks: u64,
+    /// A batch is full at this offset,
+    tell_at: u64,
+    /// and behind so many chunks.
+    tell_at_chunk: u64,
 }
 
 /// What a reader finds: bytes, the end (`None`), or why there is nothing more.
@@ -38,10 +41,17 @@ type Found<E> = Option<Result<Bytes, E>>;
 
 impl<E: Clone> Reader<E> {
     pub(super) fn first(shared: Arc<Shared<E>>, segment: Arc<Segment>, start: u64) -> Self {
-        let seat = Seated::new(&shared, start, 0);
-        let (passed, told) = (start, start);
-        let cursor = Cursor::new(segment);
-        Self { shared, seat, cursor, passed, chunks: 0, cut: 0, told, told_chunks: 0 }
+        Self {
+            cursor: Cursor::new(segment),
+            seat: Seated::new(&shared, start, 0),
+            passed: start,
+            chunks: 0,
+            cut: 0,
+            told: start,
+            tell_at: start.saturating_add(shared.batch()),
+            tell_at_chunk: BATCH_CHUNKS,
+            shared,
+        }
     }
 
     /// A reader of its own, which stands where this one stands now.
@@ -210,6 +220,9 @@ impl<E: Clone> Reader<E> {
     }
 
     fn cut_off(&mut self, max: usize) -> Option<Bytes> {
+        if self.cut == 0 && max == usize::MAX {
+            return self.pass();
+        }
         let (chunk, max) = (self.cursor.get()?, max.max(1));
         if chunk.len() - self.cut <= max {
             let cut = self.cut;
@@ -230,9 +243,7 @@ impl<E: Clone> Reader<E> {
         self.chunks += 1;
         self.seat.seat.chunks.store(self.chunks, Ordering::Release);
         self.seat.seat.passed.store(self.passed, Ordering::Release);
-        if self.passed - self.told >= self.shared.batch()
-            || self.chunks >= self.told_chunks + BATCH_CHUNKS
-        {
+        if self.passed >= self.tell_at || self.chunks >= self.tell_at_chunk {
             self.tell(Urgency::High);
         }
         Some(chunk)
@@ -255,7 +266,9 @@ impl<E: Clone> Reader<E> {
 
     fn tell(&mut self, urgency: Urgency) {
         if urgency == Urgency::High {
-            (self.told, self.told_chunks) = (self.passed, self.chunks);
+            self.told = self.passed;
+            self.tell_at = self.passed.saturating_add(self.shared.batch());
+            self.tell_at_chunk = self.chunks + BATCH_CHUNKS;
         }
         self.shared.tell(urgency, false);
     }

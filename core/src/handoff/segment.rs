@@ -28,6 +28,7 @@ impl Segment {
     }
 
     /// Fills slot `index`. Only the producer does, and once for each.
+    #[inline]
     pub(super) fn put(&self, index: usize, bytes: Bytes) {
         let unused = self.slots.get(index).is_some_and(|slot| slot.set(bytes).is_ok());
         debug_assert!(unused, "a slot is filled once");
@@ -66,11 +67,13 @@ impl Cursor {
     }
 
     /// The next chunk, if it is there.
+    #[inline]
     pub(super) fn get(&self) -> Option<&Bytes> {
         self.segment.slots.get(self.index)?.get()
     }
 
     /// Gives the next chunk and passes it.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<Bytes> {
         // While the producer is still here, there is no need to ask whether anybody is.
         let closed = self.segment.next.get().is_some();
@@ -91,6 +94,7 @@ impl Cursor {
     }
 
     /// Goes on to the next segment if all of this one is passed.
+    #[inline]
     fn leave(&mut self) {
         if let Some(next) = self.segment.next.get().filter(|next| self.index >= next.len) {
             *self = Self::new(next.segment.clone());

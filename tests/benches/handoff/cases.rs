@@ -39,21 +39,27 @@ pub(super) enum Way {
     SlotsInsert,
     TreeInsert,
     HandoffPass,
+    HandoffBatches,
     SlotsPass,
+    SlotsBatches,
     Assembled,
     Memcpy,
+    AssembledKept,
     MemcpyKept,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::HandoffInsert,
         Self::SlotsInsert,
         Self::TreeInsert,
         Self::HandoffPass,
+        Self::HandoffBatches,
         Self::SlotsPass,
+        Self::SlotsBatches,
         Self::Assembled,
         Self::Memcpy,
+        Self::AssembledKept,
         Self::MemcpyKept,
     ];
 
@@ -63,16 +69,20 @@ impl Way {
             Self::SlotsInsert => "plain slots, insert",
             Self::TreeInsert => "RwLock<BTreeMap>, insert",
             Self::HandoffPass => "handoff, pass",
+            Self::HandoffBatches => "handoff, pass ten at once",
             Self::SlotsPass => "plain slots, pass",
-            Self::Assembled => "assembler + handoff, pass",
-            Self::Memcpy => "memcpy, freed as it goes",
-            Self::MemcpyKept => "memcpy, kept to the end",
+            Self::SlotsBatches => "plain slots, pass ten at once",
+            Self::Assembled => "assembler + handoff, dropped",
+            Self::Memcpy => "memcpy, dropped",
+            Self::AssembledKept => "assembler + handoff, kept",
+            Self::MemcpyKept => "memcpy, kept",
         }
     }
 
     /// The hand-over alone takes bytes in order only.
     pub(super) fn fits(self, order: Order) -> bool {
-        !matches!(self, Self::HandoffInsert | Self::HandoffPass) || order == Order::Ascending
+        !matches!(self, Self::HandoffInsert | Self::HandoffPass | Self::HandoffBatches)
+            || order == Order::Ascending
     }
 
     /// How long the fragments took, and the most bytes that were held behind the last one.
@@ -81,9 +91,12 @@ impl Way {
             Self::HandoffInsert => handoff_insert(fragments),
             Self::SlotsInsert => slots_insert(fragments),
             Self::TreeInsert => tree_insert(fragments),
-            Self::HandoffPass => handoff_pass(fragments),
-            Self::SlotsPass => slots_pass(fragments),
-            Self::Assembled => assembled(fragments),
+            Self::HandoffPass => handoff_pass(fragments, 1),
+            Self::HandoffBatches => handoff_pass(fragments, 10),
+            Self::SlotsPass => slots_pass(fragments, 1),
+            Self::SlotsBatches => slots_pass(fragments, 10),
+            Self::Assembled => assembled(fragments, false),
+            Self::AssembledKept => assembled(fragments, true),
             Self::Memcpy => memcpy(fragments, true),
             Self::MemcpyKept => memcpy(fragments, false),
         }
@@ -195,27 +208,31 @@ fn tree_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
     (took, held)
 }
 
-fn handoff_pass(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
-    let peak = FRAGMENT;
+/// `count` fragments come at once, as a driver finds them when it reads a socket, and are read.
+fn handoff_pass(fragments: Vec<(usize, Bytes)>, count: usize) -> (Duration, usize) {
+    let mut fragments = fragments.into_iter().map(|(_, bytes)| bytes).peekable();
     let started = Instant::now();
     let (mut producer, mut reader) = channel(Options::default(), ());
-    for (_, bytes) in fragments {
-        producer.push(bytes).expect("open");
+    while fragments.peek().is_some() {
+        producer.push_all(fragments.by_ref().take(count)).expect("open");
         while let Some(bytes) = next(&mut reader) {
             black_box(&bytes);
         }
     }
     drop((producer, reader));
-    (started.elapsed(), peak)
+    (started.elapsed(), count * FRAGMENT)
 }
 
-fn slots_pass(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+fn slots_pass(fragments: Vec<(usize, Bytes)>, count: usize) -> (Duration, usize) {
+    let mut fragments = fragments.into_iter().peekable();
     let started = Instant::now();
     let slots = Slots::new(fragments.len());
     let (mut read, mut held) = (0, 0);
-    for (at, bytes) in fragments {
-        held += bytes.len();
-        slots.insert(at, bytes);
+    while fragments.peek().is_some() {
+        for (at, bytes) in fragments.by_ref().take(count) {
+            held += bytes.len();
+            slots.insert(at, bytes);
+        }
         while let Some(bytes) = slots.get(read) {
             black_box(bytes.clone());
             read += 1;
@@ -234,19 +251,22 @@ fn place(assembler: &mut Assembler, producer: &mut Producer<()>, offset: u64, by
     }
 }
 
-fn assembled(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+fn assembled(fragments: Vec<(usize, Bytes)>, keep: bool) -> (Duration, usize) {
     let peak = held_by_assembler(&fragments);
     let started = Instant::now();
     let (mut producer, mut reader) = channel(Options::default(), ());
     let mut assembler = Assembler::new();
-    let mut read = 0;
+    let (mut read, mut kept) = (0, Vec::new());
     for (at, bytes) in &fragments {
         place(&mut assembler, &mut producer, (at * FRAGMENT) as u64, bytes);
         while let Some(bytes) = next(&mut reader) {
             read += black_box(&bytes).len();
+            if keep {
+                kept.push(bytes);
+            }
         }
     }
-    drop((producer, reader, assembler));
+    drop((producer, reader, assembler, kept));
     let took = started.elapsed();
     assert_eq!(read, super::TOTAL);
     (took, peak)
@@ -264,8 +284,8 @@ fn held_by_assembler(fragments: &[(usize, Bytes)]) -> usize {
     peak as usize
 }
 
-/// The same fragments into memory of the same kind: fresh blocks of 16 KiB, each freed when it is
-/// full or all at the end.
+/// The same fragments into memory of the same kind, blocks of 16 KiB: each dropped when it is full,
+/// so that its memory serves again and stays in the cache, or all kept, so that all is fresh.
 fn memcpy(fragments: Vec<(usize, Bytes)>, free: bool) -> (Duration, usize) {
     const BLOCK: usize = 16 * 1024;
     // What has to wait for the first fragment cannot be freed as it goes.
