@@ -25,7 +25,7 @@ fn no_wake_up_is_lost() {
 #[test]
 fn no_wake_up_of_two_readers_is_lost() {
     every(2, || cases::readers_find_everything(2, &[1], true));
-    every(2, || cases::readers_find_everything(2, &[FULL], false));
+    every(1, || cases::readers_find_everything(2, &[FULL], false));
 }
 
 /// spec: R-HAND-6
