@@ -12,6 +12,7 @@ use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
 use crate::flow::{BudgetError, BudgetLimits};
 use crate::message::DropRule;
+use crate::wire::capabilities::Capabilities;
 use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
 
 /// A slot number has 18 bits (spec `10-endpoint.md`).
@@ -59,6 +60,54 @@ pub enum RetryPolicy {
     Always,
 }
 
+/// Which way large messages take. What a connection does is what both ends can: spec
+/// `19-modes.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+#[expect(clippy::exhaustive_structs, reason = "plain values of a configuration")]
+pub struct Streaming {
+    /// Whether large messages may cross as streams, here and there. Default: they may.
+    pub streaming_enabled: bool,
+    /// Messages of more bytes than this go as streams, if the peer can. Default 64 KiB.
+    pub streaming_threshold: u64,
+    /// Whether streams may be piped through this node's connections: passed on while they arrive.
+    /// Means nothing without `streaming_enabled`. Default: they may.
+    pub piped_forwarding: bool,
+    /// Whether large messages that come as streams are also put together as whole ones, for
+    /// comparison, and given to the application as such. Costs their size in memory. Default: not.
+    pub streaming_shadow: bool,
+}
+
+impl Default for Streaming {
+    fn default() -> Self {
+        Self {
+            streaming_enabled: true,
+            streaming_threshold: 64 * 1024,
+            piped_forwarding: true,
+            streaming_shadow: false,
+        }
+    }
+}
+
+impl Streaming {
+    /// Nothing but whole messages.
+    pub const OFF: Self = Self {
+        streaming_enabled: false,
+        streaming_threshold: 64 * 1024,
+        piped_forwarding: false,
+        streaming_shadow: false,
+    };
+
+    /// What a node with these settings offers in its handshakes.
+    pub fn capabilities(&self) -> Capabilities {
+        match (self.streaming_enabled, self.piped_forwarding) {
+            (false, _) => Capabilities::NONE,
+            (true, false) => Capabilities::STREAMING,
+            (true, true) => Capabilities::STREAMING.and(Capabilities::PIPING),
+        }
+    }
+}
+
 /// How connections behave.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -76,6 +125,7 @@ pub struct TransportConfig {
     pub(crate) datagram_rule: DropRule,
     pub(crate) controller: Algorithm,
     pub(crate) key_limits: KeyLimits,
+    pub(crate) streaming: Streaming,
 }
 
 impl Default for TransportConfig {
@@ -94,6 +144,7 @@ impl Default for TransportConfig {
             datagram_rule: DropRule::Oldest,
             controller: Algorithm::Cubic,
             key_limits: KeyLimits::default(),
+            streaming: Streaming::default(),
         }
     }
 }
@@ -191,6 +242,22 @@ impl TransportConfig {
         self.key_limits = limits;
         self
     }
+
+    /// Which way large messages take. See [`Streaming`].
+    pub fn with_streaming(mut self, streaming: Streaming) -> Self {
+        self.streaming = streaming;
+        self
+    }
+
+    /// Which way large messages take.
+    pub fn streaming(&self) -> Streaming {
+        self.streaming
+    }
+
+    /// Largest whole message to accept, in bytes.
+    pub fn max_message_size(&self) -> u64 {
+        self.max_message_size
+    }
 }
 
 /// How an endpoint behaves.
@@ -210,7 +277,10 @@ pub struct EndpointConfig {
 impl EndpointConfig {
     /// Defaults for the node that holds `key`: an open network, 256 MiB, 4,096 connections.
     pub fn new(key: NodeKey) -> Self {
-        let handshake = HandshakeConfig::new(key).with_ciphers(Ciphers::PreferAes256Gcm);
+        let transport = TransportConfig::default();
+        let handshake = HandshakeConfig::new(key)
+            .with_ciphers(Ciphers::PreferAes256Gcm)
+            .with_capabilities(transport.streaming.capabilities().bits());
         Self {
             handshake: Arc::new(handshake),
             provider: Provider::Rust,
@@ -219,7 +289,7 @@ impl EndpointConfig {
             retry: RetryPolicy::Auto,
             timer_granularity: Duration::from_millis(1),
             shard: 0,
-            transport: Arc::new(TransportConfig::default()),
+            transport: Arc::new(transport),
         }
     }
 
@@ -298,10 +368,16 @@ impl EndpointConfig {
         Ok(self)
     }
 
-    /// How connections behave.
+    /// How connections behave, and with it what this node offers in its handshakes.
     pub fn with_transport(mut self, transport: TransportConfig) -> Self {
+        let offered = transport.streaming.capabilities().bits();
         self.transport = Arc::new(transport);
-        self
+        self.with_handshake(|handshake| handshake.with_capabilities(offered))
+    }
+
+    /// How connections behave.
+    pub fn transport(&self) -> &TransportConfig {
+        &self.transport
     }
 
     /// Slots for connections: those that are draining need theirs a little longer.

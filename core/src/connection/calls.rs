@@ -12,6 +12,7 @@ use crate::flow::{Budget, Candidate, Share};
 use crate::message::{Queued, SendDatagramError, TooLarge};
 use crate::stream::{OpenError, OpenOptions, RecvAccount, RecvStream, SendStream, StreamEvent};
 use crate::time::Instant;
+use crate::wire::capabilities::{Capabilities, Mode};
 use crate::wire::frame::CloseCode;
 use crate::wire::header::SHORT_OVERHEAD;
 use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
@@ -37,6 +38,16 @@ impl Connection {
     /// Who the peer is; `None` until it is proven.
     pub fn peer(&self) -> Option<NodeId> {
         self.lifecycle.session().map(|session| session.peer)
+    }
+
+    /// What both ends can do; `None` before the handshake is done. Fixed from then on.
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        self.lifecycle.session().map(|session| session.capabilities)
+    }
+
+    /// How large messages cross this connection; `None` before the handshake is done.
+    pub fn mode(&self) -> Option<Mode> {
+        self.capabilities().map(Capabilities::mode)
     }
 
     /// Where the peer is.

@@ -13,6 +13,7 @@ use crate::path::Source;
 use crate::recovery::{INITIAL_RTT, RttSample};
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::wire::capabilities::Capabilities;
 use crate::wire::header::TAG_LEN;
 use crate::wire::id::{PathId, Side};
 
@@ -120,6 +121,7 @@ impl Connection {
             first_cid: established.peer_cid,
             confirmation,
             handshake_hash: established.handshake_hash,
+            capabilities: Capabilities::from_bits(established.capabilities),
             initiator_ephemeral: established.initiator_ephemeral,
         };
         self.lifecycle = Lifecycle::Open(Box::new(session));

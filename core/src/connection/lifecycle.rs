@@ -16,6 +16,7 @@ use core::time::Duration;
 use crate::crypto::identity::NodeId;
 use crate::crypto::keys::PacketKeys;
 use crate::time::Instant;
+use crate::wire::capabilities::Capabilities;
 use crate::wire::frame::CloseCode;
 use crate::wire::header::TAG_LEN;
 use crate::wire::id::ConnectionId;
@@ -76,6 +77,8 @@ pub(crate) struct Session {
     pub(crate) confirmation: Confirmation,
     /// Channel binding: the handshake's hash, equal on both sides.
     pub(crate) handshake_hash: [u8; 32],
+    /// What both ends can do.
+    pub(crate) capabilities: Capabilities,
     /// Names the handshake in key logs.
     #[cfg_attr(
         not(any(test, feature = "fingerprint", feature = "keylog")),

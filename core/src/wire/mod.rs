@@ -24,6 +24,7 @@
 //! `spec/04-frames.md`; `spec/vectors/` holds one golden example of each.
 
 pub mod ack;
+pub mod capabilities;
 pub mod codec;
 mod decode;
 mod encode;

@@ -8,6 +8,7 @@ mod datagrams;
 mod doors;
 mod extremes;
 mod keys;
+mod modes;
 mod paths;
 mod routes;
 mod search;
