@@ -134,7 +134,11 @@ impl From<ConnectionError> for Failure {
 
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
-        Self::new(Cause::Failure, error)
+        let cause = match &error {
+            BindError::Environment(_) => Cause::Usage,
+            _ => Cause::Failure,
+        };
+        Self::new(cause, error)
     }
 }
 

@@ -13,11 +13,13 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use bytes::Bytes;
 
 use crate::error::{ConnectError, ConnectionError, DatagramError, MessageError, OpenError};
 use crate::hub::{Command, Shared};
+use crate::message::{Arrivals, is_message};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::wait::{Answer, Line, Reply, Waiters, Wakers, lock, question, until};
@@ -47,6 +49,10 @@ pub(crate) struct ConnState {
     pub(crate) peer: Option<NodeId>,
     pub(crate) remote: SocketAddr,
     pub(crate) max_datagram: Option<usize>,
+    /// Largest whole message that the peer takes, in bytes.
+    pub(crate) max_message: u64,
+    /// How large messages cross.
+    pub(crate) mode: Mode,
     pub(crate) stats: Option<ConnectionStats>,
     pub(crate) wishes: Wishes,
     pub(crate) inbox: Inbox,
@@ -72,7 +78,7 @@ pub(crate) struct Inbox {
     pub(crate) uni: VecDeque<(u64, RecvHalf)>,
     pub(crate) streams: u64,
     pub(crate) datagrams: VecDeque<Bytes>,
-    pub(crate) messages: VecDeque<Bytes>,
+    pub(crate) messages: Arrivals,
 }
 
 #[derive(Default)]
@@ -115,6 +121,8 @@ impl ConnShared {
             peer,
             remote,
             max_datagram: None,
+            max_message: 0,
+            mode: Mode::Traditional,
             stats: None,
             wishes: Wishes::default(),
             inbox: Inbox::default(),
@@ -170,6 +178,10 @@ impl ConnShared {
         send: Option<SendHalf>,
         recv: RecvHalf,
     ) -> Option<(Option<SendHalf>, RecvHalf)> {
+        if recv.info().is_some_and(is_message) {
+            self.message_arrived(send, recv);
+            return None;
+        }
         let wakers = {
             let mut state = lock(&self.state);
             if state.abandoned {
@@ -189,7 +201,7 @@ impl ConnShared {
 }
 
 impl ConnState {
-    fn error(&self) -> Option<ConnectionError> {
+    pub(crate) fn error(&self) -> Option<ConnectionError> {
         self.end.as_ref().map(|end| match end {
             ConnectError::Failed(reason) => ConnectionError::Closed(reason.clone()),
             _ => ConnectionError::DriverGone,
@@ -250,11 +262,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn shared(&self) -> &Arc<ConnShared> {
+    pub(crate) fn guard(&self) -> &Arc<ConnGuard> {
+        &self.guard
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<ConnShared> {
         &self.guard.0
     }
 
-    fn state(&self) -> &Mutex<ConnState> {
+    pub(crate) fn state(&self) -> &Mutex<ConnState> {
         &self.guard.0.state
     }
 
@@ -266,6 +282,11 @@ impl Connection {
     /// Where the peer is now.
     pub fn remote(&self) -> SocketAddr {
         lock(self.state()).remote
+    }
+
+    /// How large messages cross this connection.
+    pub fn mode(&self) -> Mode {
+        lock(self.state()).mode
     }
 
     /// Largest unreliable datagram, in bytes, that fits a packet now; `None`: the peer takes none.
@@ -406,24 +427,6 @@ impl Connection {
         }
         self.shared().mark();
         answer.await.ok_or_else(|| self.over())?
-    }
-
-    /// The next whole message. Cancel-safe.
-    ///
-    /// # Errors
-    /// The connection is over and every message was taken.
-    pub async fn recv_message(&self) -> Result<Bytes, ConnectionError> {
-        let look = |state: &mut ConnState| {
-            let full = state.inbox.messages.len() >= MESSAGE_INBOX;
-            let found = state.inbox.messages.pop_front().map(|message| (message, full));
-            state.or_end(found)
-        };
-        let (message, full) =
-            until(self.state(), |state| &mut state.waiting.messages, look).await?;
-        if full {
-            self.shared().mark();
-        }
-        Ok(message)
     }
 
     /// The connection's counters now; after its end, the last ones. `None` if it never began.

@@ -12,7 +12,7 @@ use crate::connection::{ConnShared, Connecting};
 use crate::error::ConnectError;
 use crate::hub::{Command, EndpointState, Shared};
 use crate::socket::BufferWarning;
-use crate::stats::IoStats;
+use crate::stats::{IoStats, MessageStats};
 use crate::wait::{lock, question, until};
 
 /// The socket that an endpoint begins with.
@@ -124,6 +124,11 @@ impl Endpoint {
     /// The socket's counters.
     pub fn io_stats(&self) -> IoStats {
         self.shared().counters.snapshot()
+    }
+
+    /// Counters of messages, by the way that they took.
+    pub fn message_stats(&self) -> MessageStats {
+        self.shared().messages.snapshot()
     }
 
     /// Accepts nobody any more and closes every connection after delivery.

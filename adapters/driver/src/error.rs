@@ -7,6 +7,12 @@ use aqueduct_core::error::CloseReason;
 use aqueduct_core::wire::id::AppCode;
 use thiserror::Error;
 
+use crate::environment::EnvironmentError;
+
+mod stream;
+
+pub use stream::{SendError, StreamError};
+
 /// Why an endpoint could not be bound.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -25,6 +31,9 @@ pub enum BindError {
     /// The runtime did not take the socket.
     #[error("the runtime did not take the socket: {0}")]
     Runtime(#[source] io::Error),
+    /// A variable of the environment says what cannot be.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
 }
 
 /// Why a connection did not come about.

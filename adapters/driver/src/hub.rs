@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
+use aqueduct_core::config::Streaming;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::wire::id::AppCode;
@@ -29,7 +30,7 @@ use crate::recv::RecvShared;
 use crate::send::SendShared;
 use crate::socket::BufferWarning;
 use crate::station::Errands;
-use crate::stats::IoCounters;
+use crate::stats::{IoCounters, MessageCounters};
 use crate::wait::{Reply, Waiters, Wakers, lock};
 
 /// Work for the driver.
@@ -144,6 +145,11 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) state: Mutex<EndpointState>,
     pub(crate) counters: IoCounters,
+    pub(crate) messages: Arc<MessageCounters>,
+    /// Which way large messages take here.
+    pub(crate) streaming: Streaming,
+    /// Largest whole message that this node takes, in bytes.
+    pub(crate) max_message: u64,
     pub(crate) node_id: NodeId,
     pub(crate) local: SocketAddr,
     pub(crate) takes_v4: bool,

@@ -1,32 +1,70 @@
-//! What the driver did with its socket, in numbers.
+//! What the driver did with its socket, and what messages did, in numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts of one endpoint's socket since it was bound. Every field only grows.
+    (
+        $(#[$of:meta])* $stats:ident,
+        $(#[$being:meta])* $counters:ident,
+        $($(#[$doc:meta])* $name:ident,)*
+    ) => {
+        $(#[$of])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub struct IoStats {
+        pub struct $stats {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The same, being counted. One writer (whoever works at the engine), any number of
-        /// readers.
+        $(#[$being])*
         #[derive(Debug, Default)]
-        pub(crate) struct IoCounters {
+        pub(crate) struct $counters {
             $(pub(crate) $name: AtomicU64,)*
         }
 
-        impl IoCounters {
-            pub(crate) fn snapshot(&self) -> IoStats {
-                IoStats { $($name: self.$name.load(Ordering::Relaxed),)* }
+        impl $counters {
+            pub(crate) fn snapshot(&self) -> $stats {
+                $stats { $($name: self.$name.load(Ordering::Relaxed),)* }
             }
         }
     };
 }
 
 counters! {
+    /// Counts of one endpoint's messages, by the way that they took. Every field only grows. Sizes
+    /// in bytes.
+    MessageStats,
+    /// The same, being counted, by anybody.
+    MessageCounters,
+    /// Messages that `send_auto` sent whole.
+    whole_sent,
+    /// Their bytes.
+    whole_bytes_sent,
+    /// Messages that `send_auto` sent as streams, and the receiver verified.
+    streamed_sent,
+    /// Their bytes.
+    streamed_bytes_sent,
+    /// Messages that came whole and were taken.
+    whole_received,
+    /// Their bytes.
+    whole_bytes_received,
+    /// Messages that came as streams, were read to the end and verified.
+    streamed_received,
+    /// Their bytes.
+    streamed_bytes_received,
+    /// Messages that came as streams and ended with an error.
+    failed,
+    /// Of them: those with a wrong digest.
+    verification_failures,
+    /// Messages that were not the same read as a stream and put together as a whole. Only shadow
+    /// mode looks.
+    streaming_mismatches_total,
+}
+
+counters! {
+    /// Counts of one endpoint's socket since it was bound. Every field only grows.
+    IoStats,
+    /// The same, being counted. One writer (whoever works at the engine), any number of readers.
+    IoCounters,
     /// Datagrams that the kernel took.
     datagrams_sent,
     /// Datagrams that arrived.

@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) endpoint: EndpointConfig,
     pub(crate) socket: SocketConfig,
     pub(crate) wrap: Arc<Wrap>,
+    pub(crate) environment: bool,
 }
 
 impl Config {
@@ -51,6 +52,16 @@ impl Config {
         self
     }
 
+    /// Leaves the variables of the environment unread. Else, what they say of
+    /// [`Streaming`](crate::Streaming) comes before what the configuration says:
+    /// `AQUEDUCT_STREAMING`, `AQUEDUCT_STREAMING_THRESHOLD`, `AQUEDUCT_PIPED_FORWARDING` and
+    /// `AQUEDUCT_STREAMING_SHADOW`.
+    #[must_use]
+    pub fn without_environment(mut self) -> Self {
+        self.environment = false;
+        self
+    }
+
     /// Puts something in front of the system's calls, for tests: a socket that fails.
     #[must_use]
     pub fn with_socket_io<T: SocketIo + 'static>(
@@ -64,7 +75,7 @@ impl Config {
     /// Makes the endpoint; see [`Endpoint::bind`].
     ///
     /// # Errors
-    /// The socket cannot be had, or there is no randomness.
+    /// The socket cannot be had, there is no randomness, or a variable says what cannot be.
     pub fn bind(self, addr: SocketAddr) -> Result<Endpoint, BindError> {
         Endpoint::bind(addr, self)
     }
@@ -72,7 +83,8 @@ impl Config {
 
 impl From<EndpointConfig> for Config {
     fn from(endpoint: EndpointConfig) -> Self {
-        Self { endpoint, socket: SocketConfig::default(), wrap: Arc::new(|io| Box::new(io)) }
+        let (socket, environment) = (SocketConfig::default(), true);
+        Self { endpoint, socket, wrap: Arc::new(|io| Box::new(io)), environment }
     }
 }
 

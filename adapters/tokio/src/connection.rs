@@ -6,10 +6,13 @@ use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir};
-use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError};
+use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError, SendError};
+use aqueduct_driver::message::{Sent, StreamingSerialize};
 use bytes::Bytes;
 
+use crate::message::Received;
 use crate::stream::{RecvStream, SendStream};
 
 /// A connection to one peer. Clones are handles of the same connection; streams count as handles,
@@ -137,7 +140,49 @@ impl Connection {
         self.inner.send_message(message).await
     }
 
-    /// The next whole message.
+    /// Sends a message by the way that its size and the peer ask for: whole if it has at most
+    /// [`Streaming::streaming_threshold`](crate::Streaming) bytes or the peer takes no streams,
+    /// else as a stream of chunks that are made as there is room for them. A whole one is sent when
+    /// the core has taken it; a streamed one when the receiver has read it to its end and found its
+    /// digest right.
+    ///
+    /// Dropped before it is ready, a streamed message is cancelled, and a whole one is sent whole
+    /// or not at all.
+    ///
+    /// ```
+    /// # use aqueduct_tokio::{Connection, SendError};
+    /// # async fn example(connection: Connection) -> Result<(), SendError> {
+    /// use aqueduct_tokio::Chunks;
+    /// // 64 MiB that are never in memory at once.
+    /// let rows = (0..1024_u32).map(|row| vec![row as u8; 64 * 1024]);
+    /// connection.send_auto(Chunks::new(64 << 20, rows)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The source failed or gave more or fewer bytes than it announced, the receiver does not want
+    /// the message or got another one, it is too large to be sent whole, or the connection is over.
+    pub async fn send_auto<T: StreamingSerialize>(&self, object: T) -> Result<Sent, SendError> {
+        self.inner.send_auto(object).await
+    }
+
+    /// The next message, by the way that it came: whole, or as a stream to read while it arrives.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over, and every message that came was taken.
+    pub async fn recv_auto(&self) -> Result<Received, ConnectionError> {
+        self.inner.recv_auto().await.map(Received::new)
+    }
+
+    /// How large messages cross this connection: what both ends can.
+    pub fn mode(&self) -> Mode {
+        self.inner.mode()
+    }
+
+    /// The next whole message. One that comes as a stream is put together, and refused if it is
+    /// larger than the largest message that this node takes.
     ///
     /// Cancel-safe.
     ///

@@ -9,7 +9,7 @@ use aqueduct_driver::engine::{Engine, Parts};
 use aqueduct_driver::error::BindError;
 use aqueduct_driver::seed::fresh_seed;
 use aqueduct_driver::socket::BufferWarning;
-use aqueduct_driver::{IoStats, NodeAddr, socket};
+use aqueduct_driver::{IoStats, MessageStats, NodeAddr, environment, socket};
 
 use crate::config::Config;
 use crate::connecting::Connecting;
@@ -24,15 +24,20 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Binds a socket and spawns the task that drives it.
+    /// Binds a socket and spawns the task that drives it. Variables of the environment are heeded,
+    /// unless the configuration says otherwise ([`Config::without_environment`]).
     ///
     /// # Errors
-    /// The socket cannot be had, or there is no randomness.
+    /// The socket cannot be had, there is no randomness, or a variable says what cannot be.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
     pub fn bind(addr: SocketAddr, config: impl Into<Config>) -> Result<Self, BindError> {
         let config = config.into();
+        let mut endpoint = config.endpoint;
+        if config.environment {
+            endpoint = environment::heeded(endpoint)?;
+        }
         let failed = |source| BindError::Socket { addr, source };
         let bound = socket::bind(addr, &config.socket).map_err(failed)?;
         let io = (config.wrap)(bound.io);
@@ -43,7 +48,7 @@ impl Endpoint {
             warnings: bound.warnings,
         };
         let seed = fresh_seed().map_err(BindError::Randomness)?;
-        let (engine, inner) = Engine::new(config.endpoint, seed, parts);
+        let (engine, inner) = Engine::new(endpoint, seed, parts);
         let socket = tokio::net::UdpSocket::from_std(bound.socket).map_err(BindError::Runtime)?;
         tokio::spawn(Driver::new(engine, socket, io));
         tracing::info!(node = ?inner.node_id(), local = %inner.local_addr(), "endpoint bound");
@@ -102,6 +107,11 @@ impl Endpoint {
     /// The socket's counters: calls, datagrams, batches, errors by kind.
     pub fn io_stats(&self) -> IoStats {
         self.inner.io_stats()
+    }
+
+    /// Counters of messages, by the way that they took.
+    pub fn message_stats(&self) -> MessageStats {
+        self.inner.message_stats()
     }
 
     /// Accepts nobody any more, and closes every connection after what was written is delivered.

@@ -60,28 +60,33 @@ mod connecting;
 mod connection;
 mod driver;
 mod endpoint;
+mod message;
 mod stream;
 
-pub use aqueduct_core::config::{EndpointConfig, TransportConfig};
+pub use aqueduct_core::config::{EndpointConfig, Streaming, TransportConfig};
 pub use aqueduct_core::connection::ConnectionStats;
 pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::EndpointStats;
 pub use aqueduct_core::error::CloseReason;
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+pub use aqueduct_core::wire::capabilities::Mode;
 pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
     BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, ReadError,
-    WriteError,
+    SendError, StreamError, WriteError,
 };
+pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};
 pub use aqueduct_driver::socket::{BufferWarning, Segmentation, SocketConfig};
-pub use aqueduct_driver::{IoStats, NodeAddr};
+pub use aqueduct_driver::{IoStats, MessageStats, NodeAddr};
 pub use bytes::Bytes;
 
 pub use config::{Config, generate_key};
 pub use connecting::Connecting;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Incoming};
+pub use message::{AsyncReading, MessageStream, Received};
 pub use stream::{RecvStream, SendStream};
 
 /// The examples of the project's front page, compiled and run.

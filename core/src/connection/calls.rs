@@ -127,6 +127,11 @@ impl Connection {
         self.datagrams.max_size(self.capacity())
     }
 
+    /// Largest whole message that the peer takes, in bytes; 0 before the handshake is done.
+    pub const fn max_message_len(&self) -> u64 {
+        self.peer_max_message
+    }
+
     /// Queues an unreliable datagram.
     pub(crate) fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
         let capacity = self.capacity();

@@ -2,6 +2,7 @@
 
 use aqueduct_core::endpoint::{ConnectionHandle, Event, EventKind};
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
@@ -63,12 +64,14 @@ impl Engine {
         let Some(connection) = self.core.connection(handle) else { return };
         let (peer, remote) = (connection.peer(), connection.remote());
         let max = connection.max_datagram_len();
+        let max_message = connection.max_message_len();
+        let mode = connection.mode().unwrap_or(Mode::Traditional);
         drop(connection);
         let Some(slot) = self.slot(handle) else { return };
-        tracing::info!(?peer, %remote, "connected");
+        tracing::info!(?peer, %remote, %mode, "connected");
         slot.shared.update(|state| {
             (state.connected, state.peer, state.remote) = (true, peer, remote);
-            state.max_datagram = max;
+            (state.max_datagram, state.max_message, state.mode) = (max, max_message, mode);
             state.waiting.start.take()
         });
         let shared = slot.shared.clone();
@@ -146,7 +149,7 @@ impl Engine {
                 wakers = wakers.and(state.waiting.datagrams_in.take());
             }
             if !messages.is_empty() {
-                state.inbox.messages.extend(messages);
+                messages.into_iter().for_each(|message| state.inbox.messages.push(message));
                 wakers = wakers.and(state.waiting.messages.take());
             }
             wakers

@@ -192,12 +192,17 @@ impl Engine {
         parts: Parts,
     ) -> (Self, crate::endpoint::Endpoint) {
         let clock = Clock::start();
+        let transport = config.transport();
+        let (streaming, max_message) = (transport.streaming(), transport.max_message_size());
         let mut core = Endpoint::new(config, seed);
         core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
         let shared = Arc::new(Shared {
             hub: Hub::default(),
             state: EndpointState::default().into(),
             counters: IoCounters::default(),
+            messages: Arc::default(),
+            streaming,
+            max_message,
             node_id: core.node_id(),
             local: parts.local,
             takes_v4: parts.takes_v4,

@@ -13,6 +13,7 @@ mod echo;
 mod ends;
 mod forwarder;
 mod harness;
+mod messages;
 mod mobile;
 mod packets;
 mod socket;

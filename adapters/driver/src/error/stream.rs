@@ -1,0 +1,211 @@
+//! How a stream that crosses nodes ends, if not well.
+
+use std::io;
+
+use aqueduct_core::wire::id::AppCode;
+use thiserror::Error;
+
+use super::{ConnectionError, MessageError, OpenError, ReadError, WriteError};
+
+/// How a stream ended that did not end well, here or on its way. `hop` says where: the relays
+/// between this node and the one where it happened, so 0 is the peer; `None` is this node. What a
+/// node cannot know of the others is `None` or 0.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// There was no progress for too long.
+    #[error("the stream made no progress for too long{}", at(hop))]
+    Timeout {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// Bytes with gaps between them were held for too long, and more than a limit allows.
+    #[error("the stream held {buffered} bytes out of order, near the limit of {limit}{}", at(hop))]
+    BufferOverflow {
+        /// Bytes that were held; 0 if another node held them.
+        buffered: u64,
+        /// The limit in bytes; 0 if it is another node's.
+        limit: u64,
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// A range was asked for that is not held, or not of the body.
+    #[error("no such range of the stream{}", at(hop))]
+    InvalidRange {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// A connection that carried the stream was lost.
+    #[error("a connection was lost after {received} bytes of {}{}", Known(total), at(hop))]
+    ConnectionLost {
+        /// Bytes that came before.
+        received: u64,
+        /// Bytes that the sender announced.
+        total: Option<u64>,
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// The digest of the body is not the one that the sender announced.
+    #[error("the body does not have its digest{}", at(hop))]
+    VerificationFailed {
+        /// The BLAKE3 digest that the sender said.
+        expected: Option<[u8; 32]>,
+        /// The one that the receiver found.
+        actual: Option<[u8; 32]>,
+        /// Where it was found.
+        hop: Option<u64>,
+    },
+    /// The body has more or fewer bytes than the sender announced.
+    #[error("{} bytes where {announced} were announced{}", Known(given), at(hop))]
+    WrongSize {
+        /// What was announced.
+        announced: u64,
+        /// What there was, or as much as there was when it was noticed.
+        given: Option<u64>,
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// Somebody does not want the stream.
+    #[error("the stream was refused{}", at(hop))]
+    Refused {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// An application gave the stream up with a code of its own.
+    #[error("the stream was given up with code {}{}", code.0, at(hop))]
+    Reset {
+        /// Its code.
+        code: AppCode,
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// An application dropped the stream.
+    #[error("the stream was cancelled{}", at(hop))]
+    Cancelled {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// The receiver answered with something that is no verdict.
+    #[error("the receiver's verdict on the body cannot be read")]
+    BadVerdict,
+}
+
+impl StreamError {
+    pub(crate) const REFUSED: AppCode = AppCode((1 << 61) + 6);
+    pub(crate) const CANCELLED: AppCode = AppCode((1 << 61) + 7);
+    pub(crate) const WRONG_SIZE: AppCode = AppCode((1 << 61) + 11);
+
+    /// What a code in RESET or STOP says, which came from `hop` relays away.
+    pub(crate) fn of(code: AppCode, hop: u64) -> Self {
+        let hop = Some(hop);
+        match code {
+            Self::REFUSED => Self::Refused { hop },
+            Self::CANCELLED => Self::Cancelled { hop },
+            Self::WRONG_SIZE => Self::WrongSize { announced: 0, given: None, hop },
+            code => Self::Reset { code, hop },
+        }
+    }
+
+    /// The same with what this node knows: how much came, and what was announced.
+    pub(crate) fn at(self, received: u64, total: u64) -> Self {
+        match self {
+            Self::ConnectionLost { hop, .. } => {
+                Self::ConnectionLost { received, total: Some(total), hop }
+            }
+            Self::WrongSize { given, hop, .. } => Self::WrongSize { announced: total, given, hop },
+            other => other,
+        }
+    }
+}
+
+fn at(hop: &Option<u64>) -> String {
+    match hop {
+        None => String::new(),
+        Some(0) => ", says the peer".into(),
+        Some(1) => ", one relay behind the peer".into(),
+        Some(hop) => format!(", {hop} relays behind the peer"),
+    }
+}
+
+struct Known<'a>(&'a Option<u64>);
+
+impl std::fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(bytes) => bytes.fmt(f),
+            None => f.write_str("an unknown number of"),
+        }
+    }
+}
+
+impl From<ConnectionError> for StreamError {
+    fn from(_: ConnectionError) -> Self {
+        Self::ConnectionLost { received: 0, total: None, hop: None }
+    }
+}
+
+impl From<ReadError> for StreamError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Reset { code, hop } => Self::of(code, hop),
+            ReadError::Skipped(_) | ReadError::TooLong { .. } => Self::InvalidRange { hop: None },
+            ReadError::Stopped => Self::Cancelled { hop: None },
+            ReadError::Connection(error) => error.into(),
+        }
+    }
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stopped(code) => Self::of(code, 0),
+            WriteError::Reset | WriteError::Finished => Self::Cancelled { hop: None },
+            WriteError::Connection(error) => error.into(),
+        }
+    }
+}
+
+impl From<StreamError> for io::Error {
+    fn from(error: StreamError) -> Self {
+        let kind = match &error {
+            StreamError::Timeout { .. } => io::ErrorKind::TimedOut,
+            StreamError::BufferOverflow { .. } => io::ErrorKind::OutOfMemory,
+            StreamError::InvalidRange { .. } => io::ErrorKind::InvalidInput,
+            StreamError::ConnectionLost { .. } => io::ErrorKind::ConnectionAborted,
+            StreamError::VerificationFailed { .. }
+            | StreamError::WrongSize { .. }
+            | StreamError::BadVerdict => io::ErrorKind::InvalidData,
+            StreamError::Refused { .. } => io::ErrorKind::ConnectionRefused,
+            StreamError::Reset { .. } | StreamError::Cancelled { .. } => {
+                io::ErrorKind::ConnectionReset
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a message was not sent by whichever way.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The stream that carried it ended badly.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// No stream could be opened for it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It was not taken as a whole message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// It is too large for the peer to be sent whole, and the peer takes no streams.
+    #[error("a message of {size} bytes; this peer takes no streams, and whole ones of {limit}")]
+    TooLarge {
+        /// Its bytes.
+        size: u64,
+        /// What the peer takes.
+        limit: u64,
+    },
+    /// The source of its bytes failed.
+    #[error("the source of the message failed: {0}")]
+    Source(#[from] io::Error),
+}

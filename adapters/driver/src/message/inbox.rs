@@ -1,0 +1,297 @@
+//! Messages that came, of both kinds, and who waits for them.
+//!
+//! Who wants whole messages only gets streamed ones put together: a few at a time, in the order in
+//! which they are complete. What is put together outlives the call that asked for it, so that a
+//! call may be dropped at any time.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+use aqueduct_core::wire::capabilities::Mode;
+use bytes::Bytes;
+
+use crate::connection::{ConnShared, ConnState, Connection, MESSAGE_INBOX};
+use crate::error::{ConnectionError, StreamError};
+use crate::recv::RecvHalf;
+use crate::send::SendHalf;
+use crate::wait::{Wakers, lock};
+
+use super::shadow::{Shadow, join};
+use super::streamed::MessageStream;
+
+/// Messages that are put together at once.
+const ASSEMBLIES: usize = 4;
+
+/// A message, by the way that it came.
+#[derive(Debug)]
+pub enum Received {
+    /// All of it.
+    Whole(Bytes),
+    /// To be read while it arrives.
+    Stream(MessageStream),
+}
+
+/// Messages that came and wait for the application.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    /// With the place of each in the order of arrival.
+    whole: VecDeque<(u64, Bytes)>,
+    streamed: VecDeque<(u64, MessageStream)>,
+    arrived: u64,
+    assemblies: Vec<Assembly>,
+}
+
+impl Arrivals {
+    /// Whole ones that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.whole.len()
+    }
+
+    pub(crate) fn push(&mut self, message: Bytes) {
+        self.whole.push_back((self.arrived, message));
+        self.arrived += 1;
+    }
+
+    pub(crate) fn push_stream(&mut self, message: MessageStream) {
+        self.streamed.push_back((self.arrived, message));
+        self.arrived += 1;
+    }
+
+    fn stream_is_next(&self) -> bool {
+        let first = |order: Option<u64>| order.unwrap_or(u64::MAX);
+        let whole = first(self.whole.front().map(|(order, _)| *order));
+        first(self.streamed.front().map(|(order, _)| *order)) < whole
+    }
+}
+
+impl ConnShared {
+    /// For the driver: a message comes as a stream. Refused if that was not agreed on, or nobody is
+    /// left.
+    pub(crate) fn message_arrived(&self, send: Option<SendHalf>, recv: RecvHalf) {
+        let counters = self.shared.messages.clone();
+        let Some(message) = MessageStream::new(send, recv, counters) else { return };
+        let wakers = {
+            let mut state = lock(&self.state);
+            if state.abandoned || state.mode < Mode::StreamingReassemble {
+                drop(state);
+                return message.refuse();
+            }
+            state.inbox.messages.push_stream(message);
+            state.waiting.messages.take()
+        };
+        wakers.wake();
+    }
+}
+
+/// A streamed message that is being put together.
+struct Assembly {
+    stream: MessageStream,
+    pieces: Vec<Bytes>,
+    shadow: Option<Shadow>,
+}
+
+impl Assembly {
+    /// All of it. Errors are the message's own: nobody else's.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, StreamError>> {
+        loop {
+            match std::task::ready!(self.stream.poll_chunk(cx, usize::MAX))? {
+                Some(piece) => {
+                    if let Some(shadow) = &mut self.shadow {
+                        shadow.read(&piece);
+                    }
+                    self.pieces.push(piece);
+                }
+                None => return Poll::Ready(Ok(join(self.stream.id(), self.pieces.split_off(0)))),
+            }
+        }
+    }
+}
+
+/// Wakes those who wait for messages of a connection.
+struct Bell(Weak<ConnShared>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(connection) = self.0.upgrade() {
+            let wakers = lock(&connection.state).waiting.messages.take();
+            wakers.wake();
+        }
+    }
+}
+
+impl Connection {
+    /// The next message, by the way that it came: whole, or as a stream that may be read while it
+    /// arrives. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every message was taken.
+    pub async fn recv_auto(&self) -> Result<Received, ConnectionError> {
+        Next { connection: self, whole: false, token: None }.await
+    }
+
+    /// The next whole message; one that comes as a stream is put together. Streams that are larger
+    /// than the largest message that this node takes are refused. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection is over and every message was taken.
+    pub async fn recv_message(&self) -> Result<Bytes, ConnectionError> {
+        loop {
+            let next = Next { connection: self, whole: true, token: None };
+            if let Received::Whole(message) = next.await? {
+                return Ok(message);
+            }
+        }
+    }
+}
+
+/// Waits for the next message.
+struct Next<'a> {
+    connection: &'a Connection,
+    /// Streams are put together.
+    whole: bool,
+    token: Option<usize>,
+}
+
+/// What a look at the streams found.
+enum Found {
+    /// One that the application reads itself.
+    Stream(MessageStream),
+    /// These are under way, and those are too large.
+    Underway(Vec<Assembly>, Vec<MessageStream>),
+}
+
+impl Next<'_> {
+    fn look(&self, state: &mut ConnState) -> Found {
+        let shared = &self.connection.shared().shared;
+        let (streaming, limit) = (shared.streaming, shared.max_message);
+        let arrivals = &mut state.inbox.messages;
+        let mut refused = Vec::new();
+        while arrivals.stream_is_next() {
+            let size = arrivals.streamed.front().map_or(0, |(_, stream)| stream.size());
+            let watched = streaming.streaming_shadow && size > streaming.streaming_threshold;
+            let join = self.whole || watched && size <= limit;
+            if join && size <= limit && arrivals.assemblies.len() >= ASSEMBLIES {
+                break;
+            }
+            let Some((_, stream)) = arrivals.streamed.pop_front() else { break };
+            if !join {
+                return Found::Stream(stream);
+            }
+            if size > limit {
+                refused.push(stream);
+                continue;
+            }
+            let shadow = watched.then(Shadow::default);
+            arrivals.assemblies.push(Assembly { stream, pieces: Vec::new(), shadow });
+        }
+        Found::Underway(std::mem::take(&mut arrivals.assemblies), refused)
+    }
+
+    /// Reads on in what is put together, and takes out what is over: the first whole one is given.
+    /// Also says whether anything was taken out.
+    fn assemble(&self, assemblies: &mut Vec<Assembly>) -> (Option<Bytes>, bool) {
+        let shared = self.connection.shared();
+        let bell = Waker::from(Arc::new(Bell(Arc::downgrade(shared))));
+        let mut cx = Context::from_waker(&bell);
+        let (mut at, before) = (0, assemblies.len());
+        while let Some(assembly) = assemblies.get_mut(at) {
+            let Poll::Ready(end) = assembly.poll(&mut cx) else {
+                at += 1;
+                continue;
+            };
+            let assembly = assemblies.remove(at);
+            let id = assembly.stream.id();
+            match end {
+                Ok(whole) => {
+                    if let Some(shadow) = assembly.shadow {
+                        shadow.compare(id, &whole, &shared.shared.messages);
+                    }
+                    return (Some(whole), true);
+                }
+                Err(error) => tracing::debug!(stream = id.0, %error, "a message did not arrive"),
+            }
+        }
+        (None, assemblies.len() < before)
+    }
+
+    /// A whole message is taken from its queue, in which `waited` were.
+    fn count(&self, message: &Bytes, waited: usize) {
+        let shared = self.connection.shared();
+        let counts = &shared.shared.messages;
+        counts.whole_received.fetch_add(1, Relaxed);
+        counts.whole_bytes_received.fetch_add(message.len() as u64, Relaxed);
+        if waited >= MESSAGE_INBOX {
+            // The core keeps what found no room.
+            shared.mark();
+        }
+    }
+}
+
+impl Future for Next<'_> {
+    type Output = Result<Received, ConnectionError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            let (found, end) = {
+                let mut state = lock(this.connection.state());
+                // Before anything is read: what comes meanwhile wakes us.
+                state.waiting.messages.wait(&mut this.token, cx.waker());
+                (this.look(&mut state), state.error())
+            };
+            let (mut assemblies, refused) = match found {
+                Found::Stream(stream) => {
+                    let stream = stream.kept_by(this.connection.guard());
+                    return Poll::Ready(Ok(Received::Stream(stream)));
+                }
+                Found::Underway(assemblies, refused) => (assemblies, refused),
+            };
+            // Outside of the lock: streams that are read or refused give work to the driver.
+            let again = !refused.is_empty();
+            refused.into_iter().for_each(MessageStream::refuse);
+            let (whole, ended) = this.assemble(&mut assemblies);
+            let idle = assemblies.is_empty();
+            let (taken, others) = {
+                let mut state = lock(this.connection.state());
+                let arrivals = &mut state.inbox.messages;
+                assemblies.append(&mut arrivals.assemblies);
+                arrivals.assemblies = assemblies;
+                let waited = arrivals.whole.len();
+                let taken = if whole.is_none() { arrivals.whole.pop_front() } else { None };
+                let others = if whole.is_some() || ended {
+                    state.waiting.messages.take()
+                } else {
+                    Wakers::default()
+                };
+                (taken.map(|(_, message)| (message, waited)), others)
+            };
+            others.wake();
+            if let Some((message, waited)) = taken {
+                this.count(&message, waited);
+                return Poll::Ready(Ok(Received::Whole(message)));
+            }
+            if let Some(whole) = whole {
+                return Poll::Ready(Ok(Received::Whole(whole)));
+            }
+            if ended || again {
+                continue;
+            }
+            return match end {
+                Some(end) if idle => Poll::Ready(Err(end)),
+                _ => Poll::Pending,
+            };
+        }
+    }
+}
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            lock(self.connection.state()).waiting.messages.leave(token);
+        }
+    }
+}

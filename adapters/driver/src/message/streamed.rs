@@ -1,0 +1,197 @@
+//! A message that comes as a stream: read while it arrives, verified at its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use aqueduct_core::wire::id::StreamId;
+use bytes::{Bytes, BytesMut};
+
+use crate::connection::ConnGuard;
+use crate::error::StreamError;
+use crate::recv::RecvHalf;
+use crate::send::SendHalf;
+use crate::stats::MessageCounters;
+
+use super::{DIGEST, VERIFIED, WRONG};
+
+/// A message that comes as a stream. Reading it to its end verifies it and tells the sender the
+/// verdict; dropped before, the sender learns that nobody wants the rest.
+pub struct MessageStream {
+    send: SendHalf,
+    recv: RecvHalf,
+    total: u64,
+    /// Bytes of the body that were read, the digest behind it included.
+    read: u64,
+    hasher: blake3::Hasher,
+    /// What the sender says that the digest is, as far as it is here.
+    expected: BytesMut,
+    counters: Arc<MessageCounters>,
+    end: Option<Result<(), StreamError>>,
+    /// It keeps its connection open, once the application has it.
+    keep: Option<Arc<ConnGuard>>,
+}
+
+impl MessageStream {
+    /// Takes a stream that is introduced as a message. `None` if a message cannot be introduced so:
+    /// the stream is refused.
+    pub(crate) fn new(
+        send: Option<SendHalf>,
+        mut recv: RecvHalf,
+        counters: Arc<MessageCounters>,
+    ) -> Option<Self> {
+        let info = recv.info().filter(|info| info.start == 0 && info.end.is_none());
+        let said = info.and_then(|info| Some((info.size?, info.digest)));
+        let (Some((total, digest)), Some(send)) = (said, send) else {
+            recv.stop(StreamError::REFUSED);
+            return None;
+        };
+        let expected = digest.as_ref().map_or_else(BytesMut::new, |digest| digest[..].into());
+        let (read, hasher, end, keep) = (0, blake3::Hasher::new(), None, None);
+        Some(Self { send, recv, total, read, hasher, expected, counters, end, keep })
+    }
+
+    pub(crate) fn kept_by(mut self, guard: &Arc<ConnGuard>) -> Self {
+        self.keep = Some(guard.clone());
+        self
+    }
+
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.recv.id()
+    }
+
+    /// The message's size in bytes, as the sender announced it. Nothing is allocated by it; a
+    /// message of another size ends with an error.
+    pub fn size(&self) -> u64 {
+        self.total
+    }
+
+    /// The next bytes in order, at most `max` and at least one; `None` at the end, when the digest
+    /// was found right. What is given before that is not verified yet.
+    ///
+    /// # Errors
+    /// The stream ended otherwise, has another size or another digest, or its connection is over.
+    pub fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+    ) -> Poll<Result<Option<Bytes>, StreamError>> {
+        loop {
+            if let Some(end) = &self.end {
+                return Poll::Ready(end.clone().map(|()| None));
+            }
+            let left = self.total.saturating_sub(self.read);
+            // Beyond the body stands the digest, which is small.
+            let most = if left == 0 { max.max(1) } else { at_most(left, max) };
+            let chunk = match ready!(self.recv.poll_chunk(cx, most)) {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
+                    let end = self.conclude(cx);
+                    self.finish(end);
+                    continue;
+                }
+                Err(error) => {
+                    let (received, total) = (self.read.min(self.total), self.total);
+                    let error = StreamError::from(error).at(received, total);
+                    self.finish(Err(error));
+                    continue;
+                }
+            };
+            self.read += chunk.len() as u64;
+            if left > 0 {
+                self.hasher.update(&chunk);
+                return Poll::Ready(Ok(Some(chunk)));
+            }
+            self.expected.extend_from_slice(&chunk);
+            if self.expected.len() as u64 > DIGEST {
+                let end = self.wrong_size();
+                self.finish(Err(end));
+            }
+        }
+    }
+
+    /// The body has ended: gives the verdict.
+    fn conclude(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
+        if self.read < self.total {
+            return Err(self.wrong_size());
+        }
+        let Ok(expected) = <[u8; 32]>::try_from(&*self.expected) else {
+            return Err(self.wrong_size());
+        };
+        let actual: [u8; 32] = self.hasher.finalize().into();
+        let right = blake3::Hash::from(expected) == blake3::Hash::from(actual);
+        let mut verdict = vec![if right { VERIFIED } else { WRONG }];
+        if !right {
+            verdict.extend_from_slice(&actual);
+        }
+        // The queue of answers is empty, so that all of it is taken; if the sender does not listen
+        // any more, that is the sender's.
+        let _told = self.send.poll_write(cx, &verdict);
+        let _told = self.send.finish();
+        if right {
+            return Ok(());
+        }
+        let (expected, actual) = (Some(expected), Some(actual));
+        Err(StreamError::VerificationFailed { expected, actual, hop: None })
+    }
+
+    fn finish(&mut self, end: Result<(), StreamError>) {
+        match &end {
+            Ok(()) => {
+                self.counters.streamed_received.fetch_add(1, Relaxed);
+                self.counters.streamed_bytes_received.fetch_add(self.total, Relaxed);
+            }
+            Err(error) => {
+                self.counters.failed.fetch_add(1, Relaxed);
+                if let StreamError::VerificationFailed { .. } = error {
+                    self.counters.verification_failures.fetch_add(1, Relaxed);
+                } else {
+                    self.recv.stop(StreamError::CANCELLED);
+                    self.send.reset(StreamError::CANCELLED);
+                }
+            }
+        }
+        self.end = Some(end);
+    }
+
+    fn wrong_size(&self) -> StreamError {
+        let behind = self.recv.info().is_none_or(|info| info.digest.is_none());
+        let given = self.read.saturating_sub(if behind { DIGEST } else { 0 });
+        StreamError::WrongSize { announced: self.total, given: Some(given), hop: Some(0) }
+    }
+
+    /// Does not want the message: the sender learns that it was refused.
+    pub fn refuse(mut self) {
+        self.give_up(true);
+    }
+
+    fn give_up(&mut self, refused: bool) {
+        if self.end.is_none() {
+            let code = if refused { StreamError::REFUSED } else { StreamError::CANCELLED };
+            self.recv.stop(code);
+            self.send.reset(code);
+            self.end = Some(Err(StreamError::Cancelled { hop: None }));
+        }
+    }
+}
+
+impl Drop for MessageStream {
+    fn drop(&mut self) {
+        self.give_up(false);
+    }
+}
+
+fn at_most(left: u64, max: usize) -> usize {
+    usize::try_from(left).unwrap_or(usize::MAX).min(max).max(1)
+}
+
+impl std::fmt::Debug for MessageStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MessageStream")
+            .field("id", &self.id())
+            .field("size", &self.total)
+            .field("read", &self.read)
+            .finish_non_exhaustive()
+    }
+}
