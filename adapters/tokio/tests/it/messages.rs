@@ -90,7 +90,8 @@ async fn a_stream_that_was_not_agreed_on_is_refused() {
     let mut options = OpenOptions::new(StreamProtocol::Number(2));
     options.size = Some(5);
     let (mut send, _recv) = pair.near.open_bi(options).await.unwrap();
-    send.write_bytes(Bytes::from_static(b"hello")).await.unwrap();
+    // The refusal may be faster than the body.
+    let _written = send.write_bytes(Bytes::from_static(b"hello")).await;
     let code = soon("a stop", send.stopped()).await.unwrap().expect("a code");
     assert_eq!(code.0, (1 << 61) + 6);
 }
