@@ -48,6 +48,61 @@ pub enum TransportCode {
     TooLarge = 0x10,
 }
 
+/// Codes of RESET and STOP that are the protocol's own, and not an application's (spec R-PIPE-19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u64)]
+#[non_exhaustive]
+pub enum StreamCode {
+    /// No progress for too long.
+    Timeout = 1,
+    /// More was held, without progress, than the limit.
+    BufferOverflow = 2,
+    /// A range that is not held, or not of the body.
+    InvalidRange = 3,
+    /// A connection on the way was lost.
+    ConnectionLost = 4,
+    /// The whole does not match its digest.
+    VerificationFailed = 5,
+    /// A node on the way does not want the stream.
+    Refused = 6,
+    /// An application on the way dropped it.
+    Cancelled = 7,
+    /// Too slow for a shared source: the rest is to be asked for by range.
+    Detached = 8,
+    /// No relay may forward it further.
+    HopLimit = 9,
+    /// The next hop could not be reached.
+    Unreachable = 10,
+}
+
+impl StreamCode {
+    /// Where the protocol's own codes begin.
+    pub const BASE: u64 = 1 << 61;
+
+    const ALL: [Self; 10] = [
+        Self::Timeout,
+        Self::BufferOverflow,
+        Self::InvalidRange,
+        Self::ConnectionLost,
+        Self::VerificationFailed,
+        Self::Refused,
+        Self::Cancelled,
+        Self::Detached,
+        Self::HopLimit,
+        Self::Unreachable,
+    ];
+
+    /// As it stands in a frame.
+    pub const fn app(self) -> AppCode {
+        AppCode(Self::BASE + self as u64)
+    }
+
+    /// What a frame's code means, if it is one of these.
+    pub fn of(code: AppCode) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.app() == code)
+    }
+}
+
 /// The peer broke a rule; the connection closes with the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]

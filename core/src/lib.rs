@@ -20,6 +20,7 @@ pub mod flow;
 pub mod handoff;
 pub mod message;
 pub mod path;
+pub mod pipe;
 pub mod range_set;
 pub mod recovery;
 pub mod rng;

@@ -102,6 +102,7 @@ impl Run {
                         };
                         there.endpoint.handle_datagram(datagram, self.now);
                     }
+                    Output::Pipe(_) => {}
                     Output::Incoming(incoming) => _ = here.endpoint.accept(incoming, self.now),
                     Output::Event(event) => match event.kind {
                         EventKind::Connected if sending => {

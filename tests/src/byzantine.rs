@@ -249,6 +249,7 @@ fn drain(endpoint: &mut Endpoint, events: &mut Vec<EventKind>, now: Instant) -> 
             Output::Incoming(incoming) => {
                 drained.handle = Some(endpoint.accept(incoming, now));
             }
+            Output::Pipe(_) => {}
             Output::Transmit(_) => drained.datagrams.push(buf.clone()),
             Output::Wait(_) => return drained,
         }
@@ -424,6 +425,7 @@ impl Duel {
             match self.endpoint.poll(&mut buf, self.now) {
                 Output::Event(event) if self.blind => drop(event),
                 Output::Event(event) => self.events.push(event.kind),
+                Output::Pipe(_) => {}
                 Output::Incoming(incoming) => drop(incoming),
                 Output::Transmit(to) => self.peer.hear(buf.clone(), to.remote, self.now),
                 Output::Wait(wait) => {

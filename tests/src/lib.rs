@@ -11,5 +11,6 @@ pub mod link;
 pub mod mob;
 pub mod net;
 pub mod raw;
+pub mod relay;
 pub mod sealer;
 pub mod transfer;

@@ -41,12 +41,14 @@ impl Default for LinkConfig {
     }
 }
 
-/// A link's state: when its transmitter is free again.
+/// A link's state: when its transmitter is free again, and its own luck. What becomes of the n-th
+/// datagram does not hang on what other links do, so runs that differ little can be compared.
 #[derive(Clone, Debug)]
 pub struct Link {
     /// What it does; may be changed while datagrams are under way.
     pub config: LinkConfig,
     free: Instant,
+    rng: Rng,
 }
 
 /// When copies of a datagram arrive, and which of them with a flipped bit.
@@ -58,12 +60,14 @@ pub struct Fate {
 
 impl Link {
     /// An idle link.
-    pub fn new(config: LinkConfig) -> Self {
-        Self { config, free: Instant::ZERO }
+    pub fn new(config: LinkConfig, rng: Rng) -> Self {
+        Self { config, free: Instant::ZERO, rng }
     }
 
     /// Decides what becomes of a datagram of `len` bytes that is sent at `now`.
-    pub fn send(&mut self, len: usize, rng: &mut Rng, now: Instant) -> Fate {
+    pub fn send(&mut self, len: usize, now: Instant) -> Fate {
+        // Each datagram has draws of its own, however many its fate takes.
+        let rng = &mut self.rng.fork("datagram");
         let config = self.config;
         if len > config.max_datagram || happens(config.loss, rng) {
             return Fate::default();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::endpoint::{
-    CarrierKind, ConnectionHandle, Datagram, Endpoint, Event, Incoming, Output, PeerAddr, Transmit,
+    CarrierKind, ConnectionHandle, Datagram, Endpoint, Event, Incoming, Output, PeerAddr,
+    PipeEvent, Transmit,
 };
 use aqueduct_core::fingerprint::Fingerprint;
 use aqueduct_core::rng::{Rng, Seed};
@@ -48,6 +49,8 @@ pub struct Host {
     asleep: bool,
     /// News that the test has not looked at.
     pub events: VecDeque<Event>,
+    /// News of pipes that the test has not looked at.
+    pub pipe_events: VecDeque<PipeEvent>,
     /// Offers that wait, with [`Admission::Hold`].
     pub incoming: VecDeque<Incoming>,
     /// Connections accepted so far.
@@ -106,7 +109,7 @@ pub struct Net {
     default_link: LinkConfig,
     flying: BinaryHeap<Flying>,
     sequence: u64,
-    rng: Rng,
+    seed: u64,
     hash: blake3::Hasher,
     buf: Vec<u8>,
 }
@@ -124,7 +127,7 @@ impl Net {
             default_link: link,
             flying: BinaryHeap::new(),
             sequence: 0,
-            rng: Rng::new(&Seed::from_u64(seed)),
+            seed,
             hash: blake3::Hasher::new(),
             buf: Vec::new(),
         }
@@ -144,6 +147,7 @@ impl Net {
             blocked: BTreeSet::new(),
             asleep: false,
             events: VecDeque::new(),
+            pipe_events: VecDeque::new(),
             incoming: VecDeque::new(),
             accepted: Vec::new(),
             admission: Admission::Accept,
@@ -177,7 +181,8 @@ impl Net {
 
     /// The link from one address to another.
     pub fn link(&mut self, from: SocketAddr, to: SocketAddr) -> &mut Link {
-        self.links.entry((from, to)).or_insert_with(|| Link::new(self.default_link))
+        let rng = || Rng::new(&Seed::from_u64(self.seed)).fork(&format!("{from} {to}"));
+        self.links.entry((from, to)).or_insert_with(|| Link::new(self.default_link, rng()))
     }
 
     /// Both directions between two hosts, from now on.
@@ -247,6 +252,7 @@ impl Net {
         host.endpoint = Endpoint::new(config, Seed::from_u64(seed));
         host.endpoint.carrier_opened(UDP, kind, now);
         host.events.clear();
+        host.pipe_events.clear();
         host.incoming.clear();
         host.accepted.clear();
         host.wait = None;
@@ -327,6 +333,10 @@ impl Net {
                     news = true;
                     host.events.push_back(event);
                 }
+                Output::Pipe(event) => {
+                    news = true;
+                    host.pipe_events.push_back(event);
+                }
                 Output::Incoming(incoming) => match host.admission {
                     Admission::Accept => {
                         let handle = host.endpoint.accept(incoming, now);
@@ -361,9 +371,7 @@ impl Net {
             self.guard.on_sent(HostId(index), to.remote, segment.len());
             let len = segment.len();
             let now = self.now;
-            let mut rng = self.rng.clone();
-            let fate = self.link(from, to.remote).send(len, &mut rng, now);
-            self.rng = rng;
+            let fate = self.link(from, to.remote).send(len, now);
             for (at, flipped) in fate.copies {
                 let mut bytes = segment.to_vec();
                 if let Some(bit) = flipped {

@@ -55,6 +55,7 @@ pub fn drain(endpoint: &mut Endpoint, now: Instant) -> Said {
     loop {
         match endpoint.poll(&mut buf, now) {
             Output::Event(event) => said.events.push(event),
+            Output::Pipe(_) => {}
             Output::Incoming(incoming) => said.incoming.push(incoming),
             Output::Transmit(to) => said.datagrams.extend(cut(to, &buf)),
             Output::Wait(wait) => {

@@ -620,6 +620,7 @@ impl Pair {
                         self.ends[1 - end].handle_datagram(datagram, self.now);
                     }
                     Output::Incoming(incoming) => _ = self.ends[end].accept(incoming, self.now),
+                    Output::Pipe(_) => {}
                     Output::Event(event) => self.on_event(end, event.connection, &event.kind),
                     Output::Wait(until) => {
                         wake = [wake, until].into_iter().flatten().min();

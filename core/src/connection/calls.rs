@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::time::Duration;
 use thiserror::Error;
 
 use crate::crypto::identity::NodeId;
@@ -55,6 +56,16 @@ impl Connection {
         self.paths.active().source().remote
     }
 
+    /// The smoothed round trip of the path in use.
+    pub fn rtt(&self) -> Duration {
+        self.paths.active().rtt().smoothed()
+    }
+
+    /// The probe time-out of the path in use, without back-off.
+    pub fn pto(&self) -> Duration {
+        self.paths.active().pto()
+    }
+
     /// Why it ended, if it has.
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()
@@ -66,7 +77,7 @@ impl Connection {
         let keys = self.lifecycle.session().map(|session| session.keys.counters());
         ConnectionStats {
             path: *path.stats(),
-            rtt: path.rtt().smoothed(),
+            rtt: self.rtt(),
             min_rtt: path.rtt().min(),
             congestion_window: path.congestion().window(),
             bytes_in_flight: self.ledger.in_flight(path.id()),
@@ -94,6 +105,11 @@ impl Connection {
         }
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         self.streams.open(dir, options, &mut account)
+    }
+
+    /// What the opener of a stream said of it.
+    pub fn stream_info(&self, id: StreamId) -> Option<&OpenOptions> {
+        self.streams.info(id)
     }
 
     /// The next stream that the peer opened.
@@ -253,6 +269,7 @@ impl Connection {
                 StreamEvent::Readable(id) => return Some(EventKind::Readable(id)),
                 StreamEvent::Writable(id) => return Some(EventKind::Writable(id)),
                 StreamEvent::Stopped { id, .. } => return Some(EventKind::Stopped(id)),
+                StreamEvent::Acked(id) => return Some(EventKind::Acked(id)),
                 StreamEvent::Delivered(id) => return Some(EventKind::Delivered(id)),
                 StreamEvent::Available(dir) => return Some(EventKind::Openable(dir)),
             }

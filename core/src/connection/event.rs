@@ -24,6 +24,8 @@ pub enum EventKind {
     Stopped(StreamId),
     /// Every byte and the end of the stream were acknowledged.
     Delivered(StreamId),
+    /// More of a stream that reports it was acknowledged (`SendStream::report_acked`).
+    Acked(StreamId),
     /// A stream of this kind can be opened. Only after `open()` met the limit.
     Openable(Dir),
     /// A datagram may be read.

@@ -193,6 +193,11 @@ impl Connection {
         self.idle.on_peer_timeout(Duration::from_millis(params.idle_timeout_ms));
     }
 
+    /// Which end of the handshake this node was.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
     /// Whether a packet addressed by the id with this index is for a live id.
     pub(crate) fn accepts(&self, index: u8) -> bool {
         self.cids.accepts(index)

@@ -8,6 +8,7 @@ use crate::time::Instant;
 use crate::wire::id::{CarrierId, Ecn};
 
 use super::incoming::Incoming;
+use super::pipes::PipeEvent;
 use super::slab::SlotKey;
 
 /// A connection of one endpoint. Carries a generation: a handle of a connection that is gone finds
@@ -63,6 +64,8 @@ pub struct Datagram<'a> {
 pub enum Output {
     /// Something happened on a connection.
     Event(Event),
+    /// Something happened to a pipe.
+    Pipe(PipeEvent),
     /// Somebody wants to connect: answer once, by [`Endpoint::accept`] or [`Endpoint::refuse`].
     ///
     /// [`Endpoint::accept`]: super::Endpoint::accept

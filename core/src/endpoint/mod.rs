@@ -40,6 +40,8 @@ mod admit;
 mod connection_ref;
 mod incoming;
 mod io;
+mod pipe_ref;
+mod pipes;
 mod ready;
 mod route;
 mod slab;
@@ -71,9 +73,12 @@ pub use crate::connection::{CarrierKind, EventKind, Transmit};
 pub use connection_ref::ConnectionRef;
 pub use incoming::Incoming;
 pub use io::{ConnectionHandle, Datagram, Event, Output, PeerAddr};
+pub use pipe_ref::PipeRef;
+pub use pipes::{Leg, PipeError, PipeEvent, PipeEventKind, PipeId, StreamAddr};
 pub use stats::EndpointStats;
 
 use incoming::Offered;
+use pipes::Pipes;
 use ready::{Deadlines, Queued, ReadyQueue};
 use slab::{Slab, SlotKey};
 use strangers::{HalfOpen, Strangers};
@@ -149,6 +154,7 @@ pub struct Endpoint {
     /// Connections that have news.
     news: ReadyQueue,
     deadlines: Deadlines,
+    pipes: Pipes,
     /// News of connections that were over before they began.
     late: VecDeque<Event>,
     codec: CidCodec,
@@ -181,6 +187,7 @@ impl Endpoint {
             ready: ReadyQueue::default(),
             news: ReadyQueue::default(),
             deadlines: Deadlines::default(),
+            pipes: Pipes::default(),
             late: VecDeque::new(),
             codec,
             reset,
@@ -204,6 +211,8 @@ impl Endpoint {
             half_open: self.strangers.half_open(),
             connections: self.budget.connections() - self.strangers.half_open(),
             budget_committed: self.budget.committed(),
+            pipes: u32::try_from(self.pipes.count()).unwrap_or(u32::MAX),
+            pipe_bytes: self.pipes.held(),
             ..self.stats
         }
     }
@@ -263,6 +272,11 @@ impl Endpoint {
         let Some(Entry::Connection(member)) = self.slots.get_mut(handle.0) else { return None };
         let queues = connection_ref::Queues { ready: &mut self.ready, news: &mut self.news };
         Some(ConnectionRef::new(handle, member, &mut self.budget, queues, self.now))
+    }
+
+    /// A pipe that is not over yet; `None` for ever after.
+    pub fn piped(&mut self, id: PipeId) -> Option<PipeRef<'_>> {
+        PipeRef::new(self, id)
     }
 
     /// A carrier is there, or is another kind from now on. It takes bytes.

@@ -1,7 +1,7 @@
 //! Counters of what no connection counts.
 
 /// What strangers did and what the endpoint holds. Counters since the endpoint began, but for the
-/// three that say "now".
+/// those that say "now".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
@@ -34,4 +34,8 @@ pub struct EndpointStats {
     pub connections: u32,
     /// Bytes of the budget that connections have now.
     pub budget_committed: u64,
+    /// Pipes now.
+    pub pipes: u32,
+    /// Bytes that pipes hold now; they are among those of their sources' connections.
+    pub pipe_bytes: u64,
 }

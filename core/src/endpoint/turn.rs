@@ -20,6 +20,12 @@ impl Endpoint {
             if let Some(event) = self.next_event() {
                 return Output::Event(event);
             }
+            if self.pump_pipes(now) {
+                continue;
+            }
+            if let Some(event) = self.pipes.next_event() {
+                return Output::Pipe(event);
+            }
             if let Some(offered) = self.offers.pop_front() {
                 return Output::Incoming(Incoming(offered));
             }
@@ -34,7 +40,8 @@ impl Endpoint {
     }
 
     fn wait(&self, now: Instant) -> Option<Instant> {
-        let wait = earliest([self.deadlines.first(), self.budget.deadline()]);
+        let wait =
+            earliest([self.deadlines.first(), self.budget.deadline(), self.pipes.deadline()]);
         debug_assert!(wait.is_none_or(|wait| wait > now), "a deadline that has passed");
         wait.map(|wait| wait.max(Instant::from_nanos(now.as_nanos() + 1)))
     }
@@ -95,6 +102,12 @@ impl Endpoint {
                 continue;
             };
             if let Some(kind) = member.connection.next_event() {
+                if self.pipes.take(key, &kind) {
+                    continue;
+                }
+                if matches!(kind, EventKind::Closed(_)) {
+                    self.on_pipes_connection_lost(key, self.now);
+                }
                 let connection = ConnectionHandle(key);
                 if kind == EventKind::Drained {
                     self.remove(key);
@@ -183,6 +196,7 @@ impl Endpoint {
     fn remove(&mut self, key: SlotKey) {
         let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
         let Member { connection, deadline, ephemeral, dialing, remote, place, .. } = *member;
+        self.on_pipes_connection_lost(key, self.now);
         self.deadlines.change(key, deadline, None);
         self.by_remote.remove(&(remote, key));
         if let Some(ephemeral) = ephemeral {

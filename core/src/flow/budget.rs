@@ -151,6 +151,11 @@ impl Share {
     }
 }
 
+/// Bytes of the pool that no connection has: what a pipe still holds of a source that is gone. Goes
+/// back by [`Budget::settle`], and must.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loan(u64);
+
 /// One connection as seen when credit is to be recalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate<K> {
@@ -175,6 +180,8 @@ pub struct Budget {
     limits: BudgetLimits,
     connections: u32,
     lent: u64,
+    /// The part of it that is lent to no connection.
+    loans: u64,
     short: u64,
     planned_at: Option<Instant>,
     freed: bool,
@@ -188,6 +195,7 @@ impl Budget {
             limits,
             connections: 0,
             lent: 0,
+            loans: 0,
             short: 0,
             planned_at: None,
             freed: false,
@@ -240,12 +248,31 @@ impl Budget {
         bytes
     }
 
+    /// Lends `bytes` to nobody's connection, if the pool has them (spec R-PIPE-14).
+    pub fn lend(&mut self, bytes: u64) -> Option<Loan> {
+        if bytes > self.free() {
+            return None;
+        }
+        self.lent += bytes;
+        self.loans += bytes;
+        self.debug_check();
+        Some(Loan(bytes))
+    }
+
+    /// Takes a part of a loan back, at most all of it.
+    pub fn settle(&mut self, loan: &mut Loan, bytes: u64) {
+        let bytes = bytes.min(loan.0);
+        loan.0 -= bytes;
+        self.loans -= bytes;
+        self.give_back(bytes);
+    }
+
     /// Bytes of the pool that are not lent.
     pub const fn free(&self) -> u64 {
         self.limits.pool() - self.lent
     }
 
-    /// Bytes that all shares have together: at most the budget.
+    /// Bytes that all shares and loans have together: at most the budget.
     pub const fn committed(&self) -> u64 {
         self.lent + self.limits.floor * self.connections as u64
     }
@@ -329,8 +356,8 @@ impl Budget {
             sum += share.size;
         }
         assert_eq!(connections, self.connections, "open shares are not those that were counted");
-        assert_eq!(sum, self.committed(), "shares do not add up to what is committed");
-        assert!(sum <= self.limits.total, "shares pass the budget");
+        assert_eq!(sum + self.loans, self.committed(), "shares do not add up to what is committed");
+        assert!(self.committed() <= self.limits.total, "shares pass the budget");
     }
 
     /// Lends one more connection all that is free.

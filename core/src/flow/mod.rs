@@ -84,7 +84,7 @@ mod recv;
 mod send;
 mod stream;
 
-pub use budget::{Budget, BudgetError, BudgetLimits, Candidate, FLOOR, Share};
+pub use budget::{Budget, BudgetError, BudgetLimits, Candidate, FLOOR, Loan, Share};
 pub use recv::{Initial, RecvCredit, RecvLimits};
 pub use send::SendCredit;
 pub use stream::{StreamCredit, Window, range_limit};

@@ -121,6 +121,16 @@ impl Chunk {
     }
 }
 
+/// What came, to a reader in order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a byte comes, or it never will")]
+pub enum Arrival {
+    /// Bytes.
+    Bytes(Chunk),
+    /// Word that the bytes of a range will never come.
+    Skipped(Range<u64>),
+}
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a packet with a refused frame must not be acknowledged"]
@@ -226,6 +236,7 @@ impl Assembler {
     /// [`read`]: Self::read
     pub fn take_any(&mut self, max: usize) -> Option<Chunk> {
         self.by_arrival();
+        self.skipped.clear();
         let Order::Arrival { waiting, arrivals } = &mut self.order else { return None };
         let range = loop {
             let Some(arrival) = arrivals.front_mut() else { break waiting.first()? };
@@ -255,6 +266,18 @@ impl Assembler {
         Some(Chunk { offset: taken.start, data })
     }
 
+    /// What arrived first of what is here, at most `max` bytes of it: as [`take_any`], with word of
+    /// each range that was skipped, once, before all bytes.
+    ///
+    /// [`take_any`]: Self::take_any
+    pub fn take_arrival(&mut self, max: usize) -> Option<Arrival> {
+        self.by_arrival();
+        match self.skipped.pop_first() {
+            Some(range) => Some(Arrival::Skipped(range)),
+            None => self.take_any(max).map(Arrival::Bytes),
+        }
+    }
+
     /// Whether the next chunk in order would begin behind skipped bytes: their range.
     pub fn next_skip(&self) -> Option<Range<u64>> {
         self.skipped.first().filter(|r| r.start <= self.read)
@@ -276,7 +299,7 @@ impl Assembler {
     /// Whether something could be given out now.
     pub fn is_readable(&self) -> bool {
         match &self.order {
-            Order::Arrival { waiting, .. } => !waiting.is_empty(),
+            Order::Arrival { waiting, .. } => !waiting.is_empty() || !self.skipped.is_empty(),
             Order::Undecided { .. } => self.highest() > self.start,
             Order::Offset => self.contiguous_end() > self.read,
         }
@@ -285,6 +308,11 @@ impl Assembler {
     /// Whether [`take_any`](Self::take_any) was used, so that reading in order is over.
     pub fn is_by_arrival(&self) -> bool {
         matches!(self.order, Order::Arrival { .. })
+    }
+
+    /// Where the reader in order stands.
+    pub fn position(&self) -> u64 {
+        self.read
     }
 
     /// All below was received or skipped.

@@ -44,9 +44,9 @@ mod views;
 pub mod exercise;
 
 pub use assembler::{
-    Assembler, BLOCK_OVERHEAD, Chunk, Inserted, MAX_BLOCK, MIN_BLOCK, RANGE_OVERHEAD,
+    Arrival, Assembler, BLOCK_OVERHEAD, Chunk, Inserted, MAX_BLOCK, MIN_BLOCK, RANGE_OVERHEAD,
 };
-pub use options::{OpenError, OpenOptions, StreamProtocol};
+pub use options::{DEFAULT_HOP_LIMIT, OpenError, OpenOptions, StreamProtocol};
 pub use receive::Accepted;
 pub use recv::ReadError;
 pub use scheduler::{LOWEST_FIRST, Priority, QUANTUM};
@@ -65,7 +65,7 @@ use crate::wire::id::{AppCode, CreditTarget, Dir, Side, StreamId};
 use recv::RecvHalf;
 use scheduler::Scheduler;
 use send::SendHalf;
-use table::{DELIVERED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
+use table::{ACKED, DELIVERED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
 
 /// What a stream that the peer opened is charged for its record, beside its credit and its OPEN, in
 /// bytes.
@@ -135,6 +135,8 @@ pub enum StreamEvent {
     },
     /// The peer has acknowledged all bytes of a finished body, and its end.
     Delivered(StreamId),
+    /// More was acknowledged of a stream that reports it ([`SendStream::report_acked`]).
+    Acked(StreamId),
     /// A stream of this kind may be opened again after [`Streams::open`] was refused.
     Available(Dir),
 }
@@ -416,7 +418,7 @@ impl Streams {
         }
         let Some(mut slot) = self.table.remove(id) else { return };
         self.expecting -= usize::from(slot.expects);
-        slot.news &= STOPPED | DELIVERED;
+        slot.news &= STOPPED | DELIVERED | ACKED;
         while let Some(event) = slot.take_news() {
             self.last_words.push_back(event);
         }

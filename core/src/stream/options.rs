@@ -50,6 +50,9 @@ pub struct OpenOptions {
     pub extension: Bytes,
 }
 
+/// Relays that may forward a stream whose OPEN does not say (spec R-PIPE-4).
+pub const DEFAULT_HOP_LIMIT: u8 = 16;
+
 /// Why no stream was opened. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -97,6 +100,14 @@ impl OpenOptions {
     pub const fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
+    }
+
+    /// What a relay says of the same stream to the next hop: the same, with one relay less to go.
+    /// `None` if no relay may forward it (spec R-PIPE-4). Head, range and class may be changed.
+    #[must_use]
+    pub fn forwarded(&self) -> Option<Self> {
+        let left = self.hop_limit.unwrap_or(DEFAULT_HOP_LIMIT).checked_sub(1)?;
+        Some(Self { hop_limit: Some(left), ..self.clone() })
     }
 
     pub(super) fn check(&self, id: StreamId) -> Result<(), OpenError> {

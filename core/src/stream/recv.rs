@@ -5,7 +5,7 @@ use core::ops::Range;
 use thiserror::Error;
 
 use super::RecvAccount;
-use super::assembler::{Assembler, Chunk, Inserted};
+use super::assembler::{Arrival, Assembler, Chunk, Inserted};
 use super::options::OpenOptions;
 use super::state::{RecvEvent, RecvState};
 use crate::error::{TransportCode, Violation};
@@ -307,6 +307,26 @@ impl RecvHalf {
             self.out += chunk.data.len() as u64;
             return Ok(Some(chunk));
         }
+        self.nothing_more(max)
+    }
+
+    /// Gives out bytes or word of a skipped range, as they came. `Ok(None)` at the end.
+    pub(super) fn arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
+        if self.is_stopped() {
+            return Err(ReadError::Stopped);
+        }
+        let arrival = self.assembler.take_arrival(max);
+        if let Some(Arrival::Bytes(chunk)) = &arrival {
+            self.out += chunk.data.len() as u64;
+        }
+        if arrival.is_some() {
+            return Ok(arrival);
+        }
+        self.nothing_more(max)
+    }
+
+    /// What it means that no bytes are here: the end, a reset, or that they are to come.
+    fn nothing_more<T>(&mut self, max: usize) -> Result<Option<T>, ReadError> {
         if let Some(reset) = self.reset {
             if self.assembler.is_read_to(reset.reliable_size.max(self.start)) {
                 self.state = self.state.after(RecvEvent::ResetRead);
@@ -389,6 +409,11 @@ impl RecvHalf {
     /// Bytes of memory that the half holds.
     pub(super) fn held(&self) -> u64 {
         self.assembler.held()
+    }
+
+    /// Where a reader in order stands.
+    pub(super) fn position(&self) -> u64 {
+        self.assembler.position()
     }
 
     /// All below was received or skipped.

@@ -85,6 +85,8 @@ pub(super) struct SendHalf {
     introduced: bool,
     /// A write found too little room: the application waits to hear of some.
     wants_room: bool,
+    /// The application wants to hear of everything that is acknowledged.
+    pub(super) reports: bool,
 }
 
 impl SendHalf {
@@ -101,6 +103,7 @@ impl SendHalf {
             stopped: None,
             introduced: true,
             wants_room: false,
+            reports: false,
         }
     }
 

@@ -71,6 +71,7 @@ pub(super) const READABLE: u8 = 1;
 pub(super) const WRITABLE: u8 = 2;
 pub(super) const STOPPED: u8 = 4;
 pub(super) const DELIVERED: u8 = 8;
+pub(super) const ACKED: u8 = 16;
 
 impl Slot {
     pub(super) fn new(
@@ -96,6 +97,7 @@ impl Slot {
                 Some(StreamEvent::Stopped { id, code: stop.code, hop: stop.hop })
             }
             DELIVERED => Some(StreamEvent::Delivered(id)),
+            ACKED => Some(StreamEvent::Acked(id)),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! What goes out, and what became of it.
 
 use super::send::Then;
-use super::table::{DELIVERED, Opening, Place};
+use super::table::{ACKED, DELIVERED, Opening, Place};
 use super::{RecvAccount, Streams};
 use crate::flow::SendCredit;
 use crate::wire::frame::SentFrame;
@@ -114,8 +114,13 @@ impl Streams {
         if delivered {
             slot.news |= DELIVERED;
         }
+        let reports = slot.send.as_ref().is_some_and(|half| half.reports);
+        if reports {
+            slot.news |= ACKED;
+        }
         let room = self.config.send_buffer;
-        if slot.send.as_ref().is_some_and(|half| half.is_over() || half.has_news(room)) {
+        let half = slot.send.as_ref();
+        if reports || half.is_some_and(|half| half.is_over() || half.has_news(room)) {
             self.file(id);
             self.retire(id, account);
         }

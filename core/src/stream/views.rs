@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::assembler::Chunk;
+use super::assembler::{Arrival, Chunk};
 use super::options::OpenOptions;
 use super::recv::{ReadError, RecvHalf, Way};
 use super::scheduler::Priority;
@@ -59,6 +59,25 @@ impl SendStream<'_> {
     fn put(&mut self, offset: Option<u64>, data: Bytes) -> Result<usize, WriteError> {
         let max = self.streams.config.send_buffer;
         self.act(|half| half.write(offset, data, max))
+    }
+
+    /// Adds all of `data` at `offset`, whatever room the send buffer has: for who bounds what it
+    /// writes by the credit that it gave for the very same bytes, as a pipe does (spec R-PIPE-2).
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at), but never [`WriteError::Blocked`].
+    pub fn forward(&mut self, offset: u64, data: Bytes) -> Result<(), WriteError> {
+        self.act(|half| half.write(Some(offset), data, u64::MAX)).map(|_| ())
+    }
+
+    /// From now on news says whenever more was acknowledged ([`StreamEvent::Acked`]).
+    ///
+    /// [`StreamEvent::Acked`]: super::StreamEvent::Acked
+    pub fn report_acked(&mut self) {
+        let slot = self.streams.table.get_mut(self.id);
+        if let Some(half) = slot.and_then(|slot| slot.send.as_mut()) {
+            half.reports = true;
+        }
     }
 
     /// Declares that the bytes of `range` will never come. Bytes written there before stay.
@@ -132,6 +151,11 @@ impl SendStream<'_> {
     /// All below was acknowledged, skipped bytes too.
     pub fn acked_end(&self) -> u64 {
         self.half().map_or(0, |half| half.buffer.acked_end())
+    }
+
+    /// All below was written or skipped.
+    pub fn contiguous_end(&self) -> u64 {
+        self.half().map_or(0, |half| half.buffer.contiguous_end())
     }
 
     /// Whether bytes wait that the stream's credit does not cover.
@@ -223,11 +247,28 @@ impl RecvStream<'_> {
         self.take(max, Way::Arrival)
     }
 
+    /// What arrived first: at most `max` bytes as by [`take_any`](Self::take_any), or word that a
+    /// range will never come. `None` once the whole body was given out.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::Skipped`].
+    pub fn take_arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
+        self.look(max, |half| half.arrival(max))
+    }
+
     fn take(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {
+        self.look(max, |half| half.read(max, way))
+    }
+
+    fn look<T>(
+        &mut self,
+        max: usize,
+        verb: impl FnOnce(&mut RecvHalf) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let slot = self.streams.table.get_mut(self.id).ok_or(ReadError::Stopped)?;
         let half = slot.recv.as_mut().ok_or(ReadError::Stopped)?;
-        let result = half.read(max, way);
-        if result == Err(ReadError::Blocked) && max > 0 {
+        let result = verb(half);
+        if matches!(result, Err(ReadError::Blocked)) && max > 0 {
             slot.news &= !READABLE;
         }
         result
@@ -274,6 +315,11 @@ impl RecvStream<'_> {
     /// The size of the body, once it is known.
     pub fn final_size(&self) -> Option<u64> {
         self.half().and_then(RecvHalf::final_size)
+    }
+
+    /// All below was read, or passed over as skipped: where the next read begins.
+    pub fn position(&self) -> u64 {
+        self.half().map_or(0, RecvHalf::position)
     }
 
     /// All below arrived, or was skipped.

@@ -10,6 +10,7 @@ mod extremes;
 mod keys;
 mod modes;
 mod paths;
+mod pipes;
 mod routes;
 mod search;
 mod strangers;

@@ -19,6 +19,7 @@ fn outputs(endpoint: &mut Endpoint, now: Instant) -> Vec<String> {
     loop {
         match endpoint.poll(&mut buf, now) {
             Output::Event(event) => said.push(format!("{event:?}")),
+            Output::Pipe(event) => said.push(format!("{event:?}")),
             Output::Incoming(incoming) => {
                 said.push(format!("{:?}", incoming.peer()));
                 endpoint.accept(incoming, now);

@@ -375,6 +375,7 @@ impl Engine {
         loop {
             match self.core.poll(&mut self.buf, self.clock.now()) {
                 Output::Event(event) => self.on_event(event),
+                Output::Pipe(_) => {}
                 Output::Incoming(incoming) => self.on_incoming(incoming),
                 Output::Transmit(transmit) => {
                     let sent =
@@ -478,7 +479,7 @@ impl Engine {
                     let _last = self.outbox.send(wire, counters, &transmit, &mut self.buf);
                 }
                 Output::Wait(_) => return,
-                Output::Event(_) | Output::Incoming(_) => {}
+                Output::Event(_) | Output::Pipe(_) | Output::Incoming(_) => {}
             }
         }
     }

@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["wire", "flow", "range_set", "recovery::delivery", "recovery::Once", "recovery::Latest"],
     ),
     ("message", &["wire", "flow", "stream"]),
+    ("pipe", &["wire", "flow", "stream", "range_set"]),
     (
         "connection",
         &[
@@ -54,6 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "rng",
             "range_set",
             "connection",
+            "pipe",
         ],
     ),
 ];

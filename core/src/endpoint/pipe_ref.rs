@@ -1,0 +1,84 @@
+//! A pipe as the application holds it for a moment.
+
+use crate::pipe::{LegEnd, LegIndex, LegPolicy, PipeStats};
+use crate::stream::{Chunk, ReadError};
+use crate::wire::id::AppCode;
+
+use super::Endpoint;
+use super::pipes::{Leg, PipeError, PipeId};
+
+/// A pipe, for as long as it is looked at. What was done to it is seen to by the next
+/// [`Endpoint::poll`].
+pub struct PipeRef<'a> {
+    endpoint: &'a mut Endpoint,
+    id: PipeId,
+}
+
+impl<'a> PipeRef<'a> {
+    pub(super) fn new(endpoint: &'a mut Endpoint, id: PipeId) -> Option<Self> {
+        endpoint.pipes.get_mut(id)?;
+        Some(Self { endpoint, id })
+    }
+
+    /// The next bytes for the application's leg, in order, at most `max`; skipped ranges are passed
+    /// over, which shows in the offset. They are held, and hold back the source, until
+    /// [`release`](Self::release). `None` at the end of the body.
+    ///
+    /// # Errors
+    /// [`ReadError::Blocked`] if none are here (an event says when some are),
+    /// [`ReadError::Reset`] after what was promised, [`ReadError::Stopped`] if the application is no
+    /// leg or was too slow for one.
+    pub fn read(&mut self, max: usize) -> Result<Option<Chunk>, ReadError> {
+        let piped = self.endpoint.pipes.get_mut(self.id).ok_or(ReadError::Stopped)?;
+        let read = piped.pipe.read(max);
+        if read == Err(ReadError::Blocked) && max > 0 {
+            piped.armed = true;
+        }
+        read
+    }
+
+    /// The application needs nothing below `offset` any more, of what it was given.
+    pub fn release(&mut self, offset: u64) {
+        let now = self.endpoint.now;
+        if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
+            piped.pipe.release(offset, now);
+        }
+    }
+
+    /// Adds a leg: it gets what is still held from its OPEN's `start` on, and all that comes.
+    ///
+    /// # Errors
+    /// [`PipeError`]; nothing was changed.
+    pub fn add_leg(&mut self, leg: Leg, policy: LegPolicy) -> Result<LegIndex, PipeError> {
+        self.endpoint.add_leg(self.id, leg, policy)
+    }
+
+    /// The lowest offset at which a leg may begin now: what lies below is no longer held.
+    pub fn held_from(&self) -> u64 {
+        self.endpoint.pipes.get(self.id).map_or(0, |piped| piped.pipe.held_from())
+    }
+
+    /// How a leg ended, if it has.
+    pub fn leg_end(&self, leg: LegIndex) -> Option<LegEnd> {
+        self.endpoint.pipes.get(self.id).and_then(|piped| piped.pipe.leg_end(leg))
+    }
+
+    /// Counters, and what is now.
+    pub fn stats(&self) -> PipeStats {
+        let piped = self.endpoint.pipes.get(self.id);
+        piped.map_or_else(PipeStats::default, |piped| piped.pipe.stats())
+    }
+
+    /// Gives the pipe up: its legs are reset, its source is stopped, with `code`.
+    pub fn cancel(&mut self, code: AppCode) {
+        if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
+            piped.pipe.cancel(code);
+        }
+    }
+}
+
+impl Drop for PipeRef<'_> {
+    fn drop(&mut self) {
+        self.endpoint.pipes.touch(self.id);
+    }
+}

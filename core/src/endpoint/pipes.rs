@@ -1,0 +1,485 @@
+//! Pipes across connections: which streams they are, and moving their bytes when there is news.
+//!
+//! To its connections a pipe is an application like any other: it is told of news and calls the
+//! streams' views, one at a time. What a pipe itself decides stands in the `pipe` room.
+
+use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::connection::{Connection, EventKind};
+use crate::error::StreamCode;
+use crate::flow::Loan;
+use crate::pipe::{LegEnd, LegError, LegIndex, LegPolicy, Pipe, PipeOptions, PipeStats};
+use crate::stream::DEFAULT_HOP_LIMIT;
+use crate::time::Instant;
+use crate::wire::id::StreamId;
+
+use super::slab::{Slab, SlotKey};
+use super::{ConnectionHandle, Endpoint, Entry};
+
+/// A pipe of one endpoint. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PipeId(u64);
+
+/// One half of a stream of one of the endpoint's connections: of a source the half that receives,
+/// of a leg the half that sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "an address of two parts")]
+pub struct StreamAddr {
+    /// The connection.
+    pub connection: ConnectionHandle,
+    /// Its stream.
+    pub stream: StreamId,
+}
+
+/// Where a pipe's bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "out again, or in here")]
+pub enum Leg {
+    /// To a peer, by a stream that was opened for it. Its range is what the stream's OPEN says; of a
+    /// stream that was already written to, what lies behind that.
+    Stream(StreamAddr),
+    /// To this node's application, which reads by [`PipeRef::read`](super::PipeRef::read).
+    Application,
+}
+
+/// Why there is no pipe, or no such leg. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PipeError {
+    /// The source or a leg is no stream that can be piped so: it is over, or has no such half.
+    #[error("no such stream: {0:?}")]
+    NoStream(StreamAddr),
+    /// The source or a leg belongs to a pipe already.
+    #[error("already piped: {0:?}")]
+    Piped(StreamAddr),
+    /// A pipe has one leg at least.
+    #[error("a pipe needs at least one leg")]
+    NoLegs,
+    /// The source was forwarded as often as its OPEN allows.
+    #[error("the stream's hop limit is used up")]
+    HopLimit,
+    /// A leg's OPEN would let the stream go on for as long as before, or longer.
+    #[error("hop limit {leg:?} of a leg is not below the source's {source_limit}")]
+    LegHopLimit {
+        /// What the leg's OPEN says.
+        leg: Option<u8>,
+        /// What the source's OPEN says, or what counts where it does not.
+        source_limit: u8,
+    },
+    /// The leg cannot be added.
+    #[error(transparent)]
+    Leg(#[from] LegError),
+}
+
+/// News of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "who and what")]
+pub struct PipeEvent {
+    /// Whose.
+    pub pipe: PipeId,
+    /// What.
+    pub kind: PipeEventKind,
+}
+
+/// What happened to a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PipeEventKind {
+    /// The application's leg has bytes, or an end. Again only after a read found nothing.
+    Readable,
+    /// A leg ended; the others go on.
+    LegEnded {
+        /// Which.
+        leg: LegIndex,
+        /// How.
+        end: LegEnd,
+    },
+    /// The source and all legs have ended; the pipe is gone. Nothing follows.
+    Ended(PipeStats),
+}
+
+/// Which part of a pipe a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Source,
+    Leg(LegIndex),
+}
+
+/// A pipe and its streams.
+#[derive(Clone, Debug)]
+pub(super) struct Piped {
+    pub(super) pipe: Pipe,
+    source: Option<StreamAddr>,
+    legs: Vec<LegSlot>,
+    /// What it holds of a source whose connection is gone.
+    loan: Loan,
+    deadline: Option<Instant>,
+    /// The application waits to hear that it may read.
+    pub(super) armed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LegSlot {
+    /// `None` for the application, and once the stream is gone.
+    at: Option<StreamAddr>,
+    told: bool,
+}
+
+/// All pipes of an endpoint.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pipes {
+    next: u64,
+    pipes: BTreeMap<PipeId, Piped>,
+    /// Halves of streams that are piped.
+    sources: BTreeMap<(SlotKey, StreamId), PipeId>,
+    legs: BTreeMap<(SlotKey, StreamId), (PipeId, LegIndex)>,
+    /// Those with news.
+    due: BTreeSet<PipeId>,
+    deadlines: BTreeSet<(Instant, PipeId)>,
+    events: VecDeque<PipeEvent>,
+}
+
+impl Pipes {
+    /// Whether news of a connection are a pipe's; if so it is noted.
+    pub(super) fn take(&mut self, key: SlotKey, kind: &EventKind) -> bool {
+        if self.pipes.is_empty() {
+            return false;
+        }
+        let (id, sends) = match kind {
+            EventKind::Readable(id) => (*id, false),
+            EventKind::Writable(id)
+            | EventKind::Stopped(id)
+            | EventKind::Delivered(id)
+            | EventKind::Acked(id) => (*id, true),
+            _ => return false,
+        };
+        let pipe = match sends {
+            true => self.legs.get(&(key, id)).map(|(pipe, _)| *pipe),
+            false => self.sources.get(&(key, id)).copied(),
+        };
+        pipe.map(|pipe| self.due.insert(pipe)).is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn get_mut(&mut self, id: PipeId) -> Option<&mut Piped> {
+        self.pipes.get_mut(&id)
+    }
+
+    pub(super) fn get(&self, id: PipeId) -> Option<&Piped> {
+        self.pipes.get(&id)
+    }
+
+    /// Something was done to a pipe.
+    pub(super) fn touch(&mut self, id: PipeId) {
+        self.due.insert(id);
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<PipeEvent> {
+        self.events.pop_front()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.pipes.len()
+    }
+
+    /// Bytes that all of them hold.
+    pub(super) fn held(&self) -> u64 {
+        self.pipes.values().map(|piped| piped.pipe.stats().held).sum()
+    }
+
+    /// The parts of pipes that are streams of this connection.
+    fn parts_of(&self, key: SlotKey) -> Vec<(PipeId, Part)> {
+        let whole = (key, StreamId(0))..=(key, StreamId(u64::MAX));
+        let sources = self.sources.range(whole.clone()).map(|(_, id)| (*id, Part::Source));
+        let legs = self.legs.range(whole).map(|(_, (id, leg))| (*id, Part::Leg(*leg)));
+        sources.chain(legs).collect()
+    }
+
+    fn set_deadline(&mut self, id: PipeId, at: Option<Instant>) {
+        let Some(piped) = self.pipes.get_mut(&id) else { return };
+        if piped.deadline != at {
+            piped.deadline.map(|old| self.deadlines.remove(&(old, id)));
+            at.map(|new| self.deadlines.insert((new, id)));
+            piped.deadline = at;
+        }
+    }
+}
+
+/// The connection in a slot.
+fn connection(slots: &mut Slab<Entry>, handle: ConnectionHandle) -> Option<&mut Connection> {
+    match slots.get_mut(handle.0) {
+        Some(Entry::Connection(member)) => Some(&mut member.connection),
+        _ => None,
+    }
+}
+
+impl Endpoint {
+    /// Forwards what comes on stream `from` to every leg, while it comes (spec 17). The pipe is an
+    /// application to its streams: their news are its own from now on.
+    ///
+    /// # Errors
+    /// [`PipeError`]; nothing was changed.
+    pub fn pipe(
+        &mut self,
+        from: StreamAddr,
+        to: &[Leg],
+        options: PipeOptions,
+    ) -> Result<PipeId, PipeError> {
+        let now = self.now;
+        if to.is_empty() {
+            return Err(PipeError::NoLegs);
+        }
+        if self.pipes.sources.contains_key(&(from.connection.0, from.stream)) {
+            return Err(PipeError::Piped(from));
+        }
+        let limit = self.hop_limit(from)?;
+        let member = connection(&mut self.slots, from.connection);
+        let source = member.and_then(|c| c.recv(from.stream, &mut self.budget, now));
+        let start = source.ok_or(PipeError::NoStream(from))?.position();
+        let mut pipe = Pipe::new(start, options, now);
+        let mut legs: Vec<LegSlot> = Vec::new();
+        for leg in to {
+            let slot = self.attach(&mut pipe, *leg, options.policy, limit)?;
+            if let Some(twice) = slot.at.filter(|at| legs.iter().any(|leg| leg.at == Some(*at))) {
+                return Err(PipeError::Piped(twice));
+            }
+            legs.push(slot);
+        }
+        let member = connection(&mut self.slots, from.connection);
+        if let Some(mut source) = member.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
+            pipe.begin(&mut source);
+        }
+        let id = PipeId(self.pipes.next);
+        self.pipes.next += 1;
+        self.pipes.sources.insert((from.connection.0, from.stream), id);
+        for (index, slot) in (0..).zip(&legs) {
+            self.enter_leg(id, LegIndex(index), slot.at);
+        }
+        let (source, loan) = (Some(from), Loan::default());
+        let piped = Piped { pipe, source, legs, loan, deadline: None, armed: true };
+        self.pipes.pipes.insert(id, piped);
+        self.pipes.due.insert(id);
+        Ok(id)
+    }
+
+    /// Adds a leg to a pipe that flows.
+    pub(super) fn add_leg(
+        &mut self,
+        id: PipeId,
+        leg: Leg,
+        policy: LegPolicy,
+    ) -> Result<LegIndex, PipeError> {
+        let Some(piped) = self.pipes.pipes.get(&id) else { return Err(LegError::Over.into()) };
+        let limit = piped.source.map_or(Ok(DEFAULT_HOP_LIMIT), |from| self.hop_limit(from))?;
+        let Some(piped) = self.pipes.pipes.get(&id) else { return Err(LegError::Over.into()) };
+        let mut pipe = piped.pipe.clone();
+        let slot = self.attach(&mut pipe, leg, policy, limit)?;
+        let Some(piped) = self.pipes.pipes.get_mut(&id) else { return Err(LegError::Over.into()) };
+        let index = LegIndex(u32::try_from(piped.legs.len()).map_err(|_| LegError::Over)?);
+        piped.pipe = pipe;
+        piped.legs.push(slot);
+        self.enter_leg(id, index, slot.at);
+        self.pipes.due.insert(id);
+        Ok(index)
+    }
+
+    fn enter_leg(&mut self, id: PipeId, index: LegIndex, at: Option<StreamAddr>) {
+        if let Some(at) = at {
+            self.pipes.legs.insert((at.connection.0, at.stream), (id, index));
+        }
+    }
+
+    /// How many relays may still forward the source, this one included.
+    fn hop_limit(&mut self, from: StreamAddr) -> Result<u8, PipeError> {
+        let connection = connection(&mut self.slots, from.connection);
+        let info = connection.and_then(|c| c.stream_info(from.stream).cloned());
+        let info = info.ok_or(PipeError::NoStream(from))?;
+        match info.hop_limit.unwrap_or(DEFAULT_HOP_LIMIT) {
+            0 => Err(PipeError::HopLimit),
+            limit => Ok(limit),
+        }
+    }
+
+    /// Adds a leg to a pipe, if everything about it is right.
+    fn attach(
+        &mut self,
+        pipe: &mut Pipe,
+        leg: Leg,
+        policy: LegPolicy,
+        source_limit: u8,
+    ) -> Result<LegSlot, PipeError> {
+        let Leg::Stream(at) = leg else {
+            pipe.add_application(policy)?;
+            return Ok(LegSlot { at: None, told: false });
+        };
+        if self.pipes.legs.contains_key(&(at.connection.0, at.stream)) {
+            return Err(PipeError::Piped(at));
+        }
+        let connection = connection(&mut self.slots, at.connection);
+        let connection = connection.ok_or(PipeError::NoStream(at))?;
+        let ours = at.stream.opener() == connection.side();
+        let info = connection.stream_info(at.stream).filter(|_| ours);
+        let (end, hop_limit) = info.map_or((None, None), |info| (info.end, info.hop_limit));
+        if ours && hop_limit.is_none_or(|left| left >= source_limit) {
+            return Err(PipeError::LegHopLimit { leg: hop_limit, source_limit });
+        }
+        let out = connection.send(at.stream).ok_or(PipeError::NoStream(at))?;
+        pipe.add_leg(out.contiguous_end()..end.unwrap_or(u64::MAX), policy)?;
+        Ok(LegSlot { at: Some(at), told: false })
+    }
+
+    /// Moves what there is to move in pipes that have news. Returns whether anything was done.
+    pub(super) fn pump_pipes(&mut self, now: Instant) -> bool {
+        while let Some((at, id)) =
+            self.pipes.deadlines.first().copied().filter(|(at, _)| *at <= now)
+        {
+            self.pipes.deadlines.remove(&(at, id));
+            if let Some(piped) = self.pipes.pipes.get_mut(&id) {
+                piped.deadline = None;
+                piped.pipe.on_deadline(now);
+                self.pipes.due.insert(id);
+            }
+        }
+        let mut any = false;
+        while let Some(id) = self.pipes.due.pop_first() {
+            any = true;
+            self.pump(id, now);
+        }
+        any
+    }
+
+    /// One pipe: what came goes in, what is there goes out, credit goes back.
+    fn pump(&mut self, id: PipeId, now: Instant) {
+        let Some(mut piped) = self.pipes.pipes.remove(&id) else { return };
+        self.pull(&mut piped, now);
+        self.push_legs(&mut piped, now);
+        self.settle_pipe(&mut piped, now);
+        if piped.pipe.has_doomed() {
+            self.push_legs(&mut piped, now);
+            self.settle_pipe(&mut piped, now);
+        }
+        self.tell(id, &mut piped);
+        let (over, deadline) = (piped.pipe.is_over(), piped.pipe.deadline());
+        self.pipes.pipes.insert(id, piped);
+        self.pipes.set_deadline(id, deadline.filter(|_| !over));
+        if over {
+            self.end_pipe(id);
+        }
+    }
+
+    fn pull(&mut self, piped: &mut Piped, now: Instant) {
+        let Some(from) = piped.source else { return };
+        let connection = connection(&mut self.slots, from.connection);
+        match connection.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
+            Some(mut source) => _ = piped.pipe.pull(&mut source, now),
+            // The application stopped it.
+            None if piped.pipe.is_flowing() => piped.pipe.cancel(StreamCode::Cancelled.app()),
+            None => {}
+        }
+    }
+
+    fn push_legs(&mut self, piped: &mut Piped, now: Instant) {
+        for (index, slot) in (0..).zip(&piped.legs) {
+            let Some(at) = slot.at.filter(|_| piped.pipe.leg_end(LegIndex(index)).is_none()) else {
+                continue;
+            };
+            let Some(connection) = connection(&mut self.slots, at.connection) else { continue };
+            let pto = connection.pto();
+            match connection.send(at.stream) {
+                Some(mut out) => piped.pipe.push(LegIndex(index), &mut out, pto, now),
+                None => piped.pipe.on_leg_gone(LegIndex(index), now),
+            }
+            self.touch(at.connection.0);
+        }
+    }
+
+    fn settle_pipe(&mut self, piped: &mut Piped, now: Instant) {
+        let span = self.span(piped);
+        let connection = piped.source.and_then(|from| connection(&mut self.slots, from.connection));
+        let source = piped.source.zip(connection);
+        let mut source = source.and_then(|(from, c)| c.recv(from.stream, &mut self.budget, now));
+        let freed = piped.pipe.settle(source.as_mut(), span, now);
+        let is_there = source.is_some();
+        drop(source);
+        if !is_there {
+            self.budget.settle(&mut piped.loan, freed);
+        }
+        if let Some(from) = piped.source {
+            self.touch(from.connection.0);
+        }
+    }
+
+    /// A round trip of the source and the longest of the legs' together.
+    fn span(&mut self, piped: &Piped) -> Duration {
+        let mut rtt = |at: Option<StreamAddr>| {
+            let connection = at.and_then(|at| connection(&mut self.slots, at.connection));
+            connection.map_or(Duration::ZERO, |c| c.rtt())
+        };
+        let longest = piped.legs.iter().map(|slot| rtt(slot.at)).max().unwrap_or_default();
+        rtt(piped.source) + longest
+    }
+
+    fn tell(&mut self, id: PipeId, piped: &mut Piped) {
+        for (index, slot) in (0..).map(LegIndex).zip(&mut piped.legs) {
+            let Some(end) = piped.pipe.leg_end(index).filter(|_| !slot.told) else { continue };
+            slot.told = true;
+            if let Some(at) = slot.at.take() {
+                self.pipes.legs.remove(&(at.connection.0, at.stream));
+            }
+            let kind = PipeEventKind::LegEnded { leg: index, end };
+            self.pipes.events.push_back(PipeEvent { pipe: id, kind });
+        }
+        if piped.armed && piped.pipe.is_readable() {
+            piped.armed = false;
+            self.pipes.events.push_back(PipeEvent { pipe: id, kind: PipeEventKind::Readable });
+        }
+    }
+
+    fn end_pipe(&mut self, id: PipeId) {
+        let Some(mut piped) = self.pipes.pipes.remove(&id) else { return };
+        if let Some(from) = piped.source {
+            self.pipes.sources.remove(&(from.connection.0, from.stream));
+        }
+        self.budget.settle(&mut piped.loan, u64::MAX);
+        let kind = PipeEventKind::Ended(piped.pipe.stats());
+        self.pipes.events.push_back(PipeEvent { pipe: id, kind });
+    }
+
+    /// A connection has ended: what came before is taken, then its pipes are told.
+    pub(super) fn on_pipes_connection_lost(&mut self, key: SlotKey, now: Instant) {
+        for (id, part) in self.pipes.parts_of(key) {
+            let Some(mut piped) = self.pipes.pipes.remove(&id) else { continue };
+            match part {
+                Part::Source => {
+                    self.pull(&mut piped, now);
+                    self.lose_source(&mut piped);
+                }
+                Part::Leg(index) => {
+                    self.push_legs(&mut piped, now);
+                    piped.pipe.on_leg_lost(index, now);
+                }
+            }
+            self.pipes.pipes.insert(id, piped);
+            self.pipes.due.insert(id);
+        }
+    }
+
+    /// What a pipe holds is nobody's from now on: the pool lends for it, or it is dropped.
+    fn lose_source(&mut self, piped: &mut Piped) {
+        let loan = self.budget.lend(piped.pipe.stats().held);
+        piped.pipe.on_source_lost(loan.is_some());
+        piped.loan = loan.unwrap_or_default();
+        if let Some(from) = piped.source.take() {
+            self.pipes.sources.remove(&(from.connection.0, from.stream));
+        }
+    }
+}

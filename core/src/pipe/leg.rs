@@ -1,0 +1,92 @@
+//! One way out of a pipe.
+
+use core::ops::Range;
+use core::time::Duration;
+
+use crate::stream::{SendStream, WriteError};
+use crate::time::Instant;
+
+use super::Item;
+use super::options::{LegEnd, LegPolicy};
+
+/// How far one leg is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leg {
+    pub(super) policy: LegPolicy,
+    /// What of the body it gets.
+    pub(super) range: Range<u64>,
+    /// Number of the next item of the pipe's log that it gets; `None` before it was given anything.
+    pub(super) next: Option<u64>,
+    /// All below was acknowledged, or released by the application.
+    pub(super) acked: u64,
+    /// Where the application reads, if this is its leg.
+    pub(super) read: u64,
+    application: bool,
+    /// Bytes wait for its credit.
+    pub(super) blocked: bool,
+    /// Its connection's probe time-out.
+    pub(super) pto: Duration,
+    /// Since when it has been further behind than it may.
+    pub(super) behind_since: Option<Instant>,
+    /// It is to be given up.
+    pub(super) doomed: bool,
+    /// The end was passed on.
+    pub(super) closed: bool,
+    pub(super) end: Option<LegEnd>,
+}
+
+impl Leg {
+    /// A leg that is a stream.
+    pub(super) fn new(policy: LegPolicy, range: Range<u64>) -> Self {
+        let acked = range.start;
+        Self { policy, range, acked, ..Self::default() }
+    }
+
+    /// The application as a leg, which reads from `start`.
+    pub(super) fn application(policy: LegPolicy, start: u64) -> Self {
+        Self { read: start, application: true, ..Self::new(policy, start..u64::MAX) }
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        self.end.is_none()
+    }
+
+    pub(super) fn is_application(&self) -> bool {
+        self.application
+    }
+
+    /// Whether items of the log are kept for it.
+    pub(super) fn follows_log(&self) -> bool {
+        self.is_attached() && !self.application && self.next.is_some()
+    }
+
+    /// All below is nothing to it any more.
+    pub(super) fn through(&self) -> u64 {
+        if self.acked >= self.range.end { u64::MAX } else { self.acked }
+    }
+
+    /// Passes an item on, as far as it lies in the leg's range.
+    pub(super) fn pass(&self, item: &Item, out: &mut SendStream<'_>) -> Result<(), WriteError> {
+        let whole = item.range();
+        let part = whole.start.max(self.range.start)..whole.end.min(self.range.end);
+        if part.is_empty() {
+            return Ok(());
+        }
+        match item {
+            Item::Skip(_) => out.skip(part),
+            Item::Bytes(chunk) => {
+                let from = (part.start - whole.start) as usize;
+                let to = (part.end - whole.start) as usize;
+                out.forward(part.start, chunk.data.slice(from..to))
+            }
+        }
+    }
+
+    /// How much further behind it may be than the furthest leg; `None`: as far as it likes.
+    pub(super) fn allowance(&self, window: u64) -> Option<u64> {
+        match self.policy {
+            LegPolicy::Stall => None,
+            LegPolicy::Detach { allowance } => Some(allowance.min(window / 2)),
+        }
+    }
+}

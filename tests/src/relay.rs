@@ -1,0 +1,282 @@
+//! Relays on hosts, and chains of them: a source, any number of relays, a sink.
+
+use std::time::Duration;
+
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::connection::EventKind;
+use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::endpoint::{ConnectionHandle, Endpoint, Leg, PipeEvent, PipeId, StreamAddr};
+use aqueduct_core::pipe::PipeOptions;
+use aqueduct_core::stream::ReadError;
+use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::{Dir, StreamId};
+use bytes::Bytes;
+
+use crate::app::App;
+use crate::link::LinkConfig;
+use crate::net::{HostId, Net};
+
+/// How a relay passes a stream on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    /// The whole stream first, then out again: what a relay without pipes does.
+    StoreAndForward,
+    /// What was read in order: waits for every gap.
+    InOrder,
+    /// A pipe.
+    CutThrough,
+}
+
+/// A stream that is copied by the application, in order.
+#[derive(Clone, Debug)]
+struct Copying {
+    from: StreamAddr,
+    to: StreamAddr,
+    read: Vec<Bytes>,
+    ended: bool,
+    finished: bool,
+}
+
+/// The application of a relay: every stream that comes goes to all of `next`.
+pub struct Relay {
+    /// Where it runs.
+    pub host: HostId,
+    /// How it forwards.
+    pub forwarding: Forwarding,
+    /// How its pipes behave.
+    pub options: PipeOptions,
+    /// Where streams go.
+    pub next: Vec<ConnectionHandle>,
+    /// Pipes that it made.
+    pub pipes: Vec<PipeId>,
+    /// News of its pipes.
+    pub news: Vec<PipeEvent>,
+    /// News of its connections.
+    pub events: Vec<(ConnectionHandle, EventKind)>,
+    /// The most that its pipes held at the end of a turn.
+    pub most_held: u64,
+    copies: Vec<Copying>,
+}
+
+impl Relay {
+    /// A relay that knows nobody yet.
+    pub fn new(host: HostId, forwarding: Forwarding) -> Self {
+        Self {
+            host,
+            forwarding,
+            options: PipeOptions::default(),
+            next: Vec::new(),
+            pipes: Vec::new(),
+            news: Vec::new(),
+            events: Vec::new(),
+            most_held: 0,
+            copies: Vec::new(),
+        }
+    }
+
+    /// Takes the news and acts on them.
+    pub fn turn(&mut self, net: &mut Net) {
+        let host = net.host(self.host);
+        let news: Vec<_> = host.events.drain(..).collect();
+        self.news.extend(host.pipe_events.drain(..));
+        let endpoint = &mut host.endpoint;
+        for event in news {
+            match event.kind {
+                EventKind::StreamAvailable => self.accept(endpoint, event.connection),
+                EventKind::Readable(stream) => {
+                    self.copy(endpoint, StreamAddr { connection: event.connection, stream });
+                }
+                EventKind::Writable(stream) => {
+                    self.copy(endpoint, StreamAddr { connection: event.connection, stream });
+                }
+                kind => self.events.push((event.connection, kind)),
+            }
+        }
+        self.most_held = self.most_held.max(endpoint.stats().pipe_bytes);
+    }
+
+    fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
+        while let Some(stream) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
+            let from = StreamAddr { connection, stream };
+            let info =
+                endpoint.connection(connection).expect("it spoke").stream_info(stream).cloned();
+            let options = info.and_then(|info| info.forwarded()).expect("a hop is left");
+            let mut open = |to: &ConnectionHandle| {
+                let mut view = endpoint.connection(*to).expect("a live connection");
+                let stream = view.open(Dir::Uni, options.clone()).expect("a stream");
+                StreamAddr { connection: *to, stream }
+            };
+            let to: Vec<_> = self.next.iter().map(&mut open).collect();
+            if self.forwarding == Forwarding::CutThrough {
+                let legs: Vec<_> = to.into_iter().map(Leg::Stream).collect();
+                self.pipes.push(endpoint.pipe(from, &legs, self.options).expect("a pipe"));
+            } else {
+                let to = *to.first().expect("somewhere to go");
+                let copying = Copying { from, to, read: Vec::new(), ended: false, finished: false };
+                self.copies.push(copying);
+                self.copy(endpoint, from);
+            }
+        }
+    }
+
+    /// Moves what can be moved of the copies that a stream belongs to.
+    fn copy(&mut self, endpoint: &mut Endpoint, stream: StreamAddr) {
+        let stored = self.forwarding == Forwarding::StoreAndForward;
+        let concerned = self.copies.iter_mut().filter(|c| c.from == stream || c.to == stream);
+        for copying in concerned {
+            copying.read(endpoint, stored);
+            if !stored || copying.ended {
+                copying.write(endpoint);
+            }
+        }
+    }
+}
+
+impl Copying {
+    /// Reads; in order, no more than what the next hop takes soon.
+    fn read(&mut self, endpoint: &mut Endpoint, all: bool) {
+        let Some(mut view) = endpoint.connection(self.from.connection) else { return };
+        let Some(mut stream) = view.recv(self.from.stream) else { return };
+        while all || self.read.len() < 8 {
+            match stream.read_chunk(usize::MAX) {
+                Ok(Some(chunk)) => {
+                    stream.release(chunk.data.len() as u64);
+                    self.read.push(chunk.data);
+                }
+                Ok(None) => {
+                    self.ended = true;
+                    return;
+                }
+                Err(ReadError::Blocked) => return,
+                Err(error) => panic!("a relay could not read: {error}"),
+            }
+        }
+    }
+
+    fn write(&mut self, endpoint: &mut Endpoint) {
+        loop {
+            let Some(mut view) = endpoint.connection(self.to.connection) else { return };
+            let Some(mut stream) = view.send(self.to.stream) else { return };
+            while let Some(first) = self.read.first_mut() {
+                match stream.write(first.clone()) {
+                    Ok(taken) if taken == first.len() => _ = self.read.remove(0),
+                    Ok(taken) => *first = first.slice(taken..),
+                    Err(_) => return,
+                }
+            }
+            if self.ended {
+                if !self.finished {
+                    self.finished = stream.finish().is_ok();
+                }
+                return;
+            }
+            drop(view);
+            self.read(endpoint, false);
+            if self.read.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// A source, relays in a row, and a sink, all connected.
+pub struct Chain {
+    /// The network.
+    pub net: Net,
+    /// Who writes.
+    pub source: App,
+    /// The source's connection to the first relay.
+    pub out: ConnectionHandle,
+    /// The relays in the order of the way.
+    pub relays: Vec<Relay>,
+    /// Who reads.
+    pub sink: App,
+}
+
+/// When things happened, counted from the first write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// The sink read its first byte.
+    pub first_byte: Option<Duration>,
+    /// The sink read the end.
+    pub whole: Option<Duration>,
+}
+
+impl Chain {
+    /// `hops` links in a row, each like `link`.
+    pub fn new(seed: u64, hops: usize, link: LinkConfig, forwarding: Forwarding) -> Self {
+        Self::with(seed, hops, link, forwarding, |config| config)
+    }
+
+    /// The same with endpoints of another configuration.
+    ///
+    /// # Panics
+    /// If a handshake fails five times.
+    pub fn with(
+        seed: u64,
+        hops: usize,
+        link: LinkConfig,
+        forwarding: Forwarding,
+        mut configure: impl FnMut(EndpointConfig) -> EndpointConfig,
+    ) -> Self {
+        let mut net = Net::new(seed, link);
+        let hosts: Vec<_> = (0..=hops)
+            .map(|at| {
+                let number = u8::try_from(at).expect("a short chain");
+                let config = EndpointConfig::new(NodeKey::from_seed(&[number + 1; 32]));
+                net.add(configure(config), seed ^ (at as u64 + 1) << 32)
+            })
+            .collect();
+        let mut next = Vec::new();
+        for pair in hosts.windows(2) {
+            next.push(crate::transfer::connected(&mut net, pair[0], pair[1]).0);
+        }
+        let relays = hosts[1..hops]
+            .iter()
+            .zip(&next[1..])
+            .map(|(host, next)| Relay { next: vec![*next], ..Relay::new(*host, forwarding) });
+        let relays = relays.collect();
+        let (source, sink) = (App::new(hosts[0]), App::new(hosts[hops]));
+        Self { net, source, out: next[0], relays, sink }
+    }
+
+    /// Lets everybody act until `done`, at most for `limit`. Returns whether it was done.
+    pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let until = self.net.now + limit;
+        loop {
+            self.source.turn(&mut self.net);
+            self.relays.iter_mut().for_each(|relay| relay.turn(&mut self.net));
+            self.sink.turn(&mut self.net);
+            if done(self) {
+                return true;
+            }
+            if !self.net.step(until) {
+                return done(self);
+            }
+        }
+    }
+
+    /// Opens a stream at the source and writes the text number `salt` to it.
+    pub fn write(&mut self, salt: u64, len: usize) -> StreamId {
+        self.source.write(&mut self.net, self.out, Dir::Uni, salt, len)
+    }
+
+    /// Sends a text from end to end, and says when it was there.
+    pub fn pass(&mut self, salt: u64, len: usize, limit: Duration) -> Passage {
+        let began: Instant = self.net.now;
+        self.write(salt, len);
+        let mut passage = Passage::default();
+        self.run(limit, |chain| {
+            let now = chain.net.now.saturating_since(began);
+            let flow = chain.sink.inn.last();
+            if flow.is_some_and(|flow| flow.read > 0) {
+                passage.first_byte.get_or_insert(now);
+            }
+            if flow.is_some_and(|flow| flow.finished && flow.read == len as u64) {
+                passage.whole.get_or_insert(now);
+            }
+            passage.whole.is_some()
+        });
+        passage
+    }
+}
