@@ -67,6 +67,10 @@ pub struct Inflow {
     pub finished: bool,
     /// The sender gave up, with this code.
     pub reset: Option<AppCode>,
+    /// So many relays away.
+    pub hop: u64,
+    /// It is not read for now.
+    pub ignored: bool,
 }
 
 /// What an application noticed of one connection.
@@ -330,10 +334,22 @@ impl Inflow {
     }
 
     fn new(connection: ConnectionHandle, stream: StreamId, salt: Option<u64>) -> Self {
-        Self { connection, stream, salt, read: 0, finished: false, reset: None }
+        Self {
+            connection,
+            stream,
+            salt,
+            read: 0,
+            finished: false,
+            reset: None,
+            hop: 0,
+            ignored: false,
+        }
     }
 
     fn pump(&mut self, endpoint: &mut Endpoint, way: Reading) {
+        if self.ignored {
+            return;
+        }
         let Some(mut view) = endpoint.connection(self.connection) else { return };
         while let Some(mut stream) = view.recv(self.stream) {
             let head = stream.info().and_then(|info| info.head.first_chunk::<8>().copied());
@@ -356,8 +372,8 @@ impl Inflow {
                     self.finished = true;
                     return;
                 }
-                Err(ReadError::Reset { code, .. }) => {
-                    self.reset = Some(code);
+                Err(ReadError::Reset { code, hop }) => {
+                    (self.reset, self.hop) = (Some(code), hop);
                     return;
                 }
                 Err(ReadError::Blocked | ReadError::Stopped) => return,

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod link;
 pub mod mob;
 pub mod net;
+pub mod race;
 pub mod raw;
 pub mod relay;
 pub mod sealer;

@@ -211,7 +211,7 @@ impl Mob {
     fn poll(&mut self, mut hear: impl FnMut(Said)) {
         loop {
             match self.endpoint.poll(&mut self.buf, self.now) {
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Pipe(_) => {}
                 Output::Incoming(incoming) => {
                     hear(Said::Accepted(self.endpoint.accept(incoming, self.now)));
                 }

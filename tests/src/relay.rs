@@ -6,6 +6,7 @@ use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint, Leg, PipeEvent, PipeId, StreamAddr};
+use aqueduct_core::flow::Window;
 use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::stream::ReadError;
 use aqueduct_core::time::Instant;
@@ -21,7 +22,10 @@ use crate::net::{HostId, Net};
 pub enum Forwarding {
     /// The whole stream first, then out again: what a relay without pipes does.
     StoreAndForward,
-    /// What was read in order: waits for every gap.
+    /// By `read` and `write`, with all that the send buffer takes beside the window.
+    Copy,
+    /// As a pipe, but what was read in order: waits for every gap. Credit goes back for what the
+    /// next hop acknowledged, in a window of the pipe's stock from the start.
     InOrder,
     /// A pipe.
     CutThrough,
@@ -33,6 +37,9 @@ struct Copying {
     from: StreamAddr,
     to: StreamAddr,
     read: Vec<Bytes>,
+    /// Bytes given on; and those of them that were released.
+    given: u64,
+    released: u64,
     ended: bool,
     finished: bool,
 }
@@ -47,6 +54,8 @@ pub struct Relay {
     pub options: PipeOptions,
     /// Where streams go.
     pub next: Vec<ConnectionHandle>,
+    /// Where streams go that come from there.
+    pub back: Option<ConnectionHandle>,
     /// Pipes that it made.
     pub pipes: Vec<PipeId>,
     /// News of its pipes.
@@ -66,6 +75,7 @@ impl Relay {
             forwarding,
             options: PipeOptions::default(),
             next: Vec::new(),
+            back: None,
             pipes: Vec::new(),
             news: Vec::new(),
             events: Vec::new(),
@@ -86,7 +96,9 @@ impl Relay {
                 EventKind::Readable(stream) => {
                     self.copy(endpoint, StreamAddr { connection: event.connection, stream });
                 }
-                EventKind::Writable(stream) => {
+                EventKind::Writable(stream)
+                | EventKind::Acked(stream)
+                | EventKind::Delivered(stream) => {
                     self.copy(endpoint, StreamAddr { connection: event.connection, stream });
                 }
                 kind => self.events.push((event.connection, kind)),
@@ -106,14 +118,22 @@ impl Relay {
                 let stream = view.open(Dir::Uni, options.clone()).expect("a stream");
                 StreamAddr { connection: *to, stream }
             };
-            let to: Vec<_> = self.next.iter().map(&mut open).collect();
+            let returns = self.next.contains(&connection);
+            let to: Vec<_> = match self.back.as_ref().filter(|_| returns) {
+                Some(back) => vec![open(back)],
+                None => self.next.iter().map(&mut open).collect(),
+            };
             if self.forwarding == Forwarding::CutThrough {
                 let legs: Vec<_> = to.into_iter().map(Leg::Stream).collect();
                 self.pipes.push(endpoint.pipe(from, &legs, self.options).expect("a pipe"));
             } else {
                 let to = *to.first().expect("somewhere to go");
-                let copying = Copying { from, to, read: Vec::new(), ended: false, finished: false };
-                self.copies.push(copying);
+                if self.forwarding == Forwarding::InOrder {
+                    Copying::begin(endpoint, from, to, self.options.stock);
+                }
+                let (read, ended, finished) = (Vec::new(), false, false);
+                let (given, released) = (0, 0);
+                self.copies.push(Copying { from, to, read, given, released, ended, finished });
                 self.copy(endpoint, from);
             }
         }
@@ -124,6 +144,10 @@ impl Relay {
         let stored = self.forwarding == Forwarding::StoreAndForward;
         let concerned = self.copies.iter_mut().filter(|c| c.from == stream || c.to == stream);
         for copying in concerned {
+            if self.forwarding == Forwarding::InOrder {
+                copying.in_order(endpoint);
+                continue;
+            }
             copying.read(endpoint, stored);
             if !stored || copying.ended {
                 copying.write(endpoint);
@@ -133,6 +157,47 @@ impl Relay {
 }
 
 impl Copying {
+    fn begin(endpoint: &mut Endpoint, from: StreamAddr, to: StreamAddr, stock: u64) {
+        let mut view = endpoint.connection(from.connection).expect("it spoke");
+        view.recv(from.stream).expect("it spoke").set_window(Window::Fixed(stock));
+        drop(view);
+        let mut view = endpoint.connection(to.connection).expect("a live connection");
+        view.send(to.stream).expect("just opened").report_acked();
+    }
+
+    /// Reads in order, gives on, releases what was acknowledged.
+    fn in_order(&mut self, endpoint: &mut Endpoint) {
+        let mut acked = self.given;
+        if let Some(mut view) = endpoint.connection(self.to.connection)
+            && let Some(stream) = view.send(self.to.stream)
+        {
+            acked = stream.acked_end();
+        }
+        if let Some(mut view) = endpoint.connection(self.from.connection)
+            && let Some(mut stream) = view.recv(self.from.stream)
+        {
+            stream.release(acked - self.released);
+            self.released = acked;
+            while let Ok(read) = stream.read_chunk(usize::MAX) {
+                let Some(chunk) = read else {
+                    self.ended = true;
+                    break;
+                };
+                self.read.push(chunk.data);
+            }
+        }
+        let Some(mut view) = endpoint.connection(self.to.connection) else { return };
+        let Some(mut stream) = view.send(self.to.stream) else { return };
+        for data in self.read.drain(..) {
+            let len = data.len() as u64;
+            stream.forward(self.given, data).expect("an open stream");
+            self.given += len;
+        }
+        if self.ended && !self.finished {
+            self.finished = stream.finish().is_ok();
+        }
+    }
+
     /// Reads; in order, no more than what the next hop takes soon.
     fn read(&mut self, endpoint: &mut Endpoint, all: bool) {
         let Some(mut view) = endpoint.connection(self.from.connection) else { return };
@@ -229,15 +294,16 @@ impl Chain {
             .collect();
         let mut next = Vec::new();
         for pair in hosts.windows(2) {
-            next.push(crate::transfer::connected(&mut net, pair[0], pair[1]).0);
+            next.push(crate::transfer::connected(&mut net, pair[0], pair[1]));
         }
-        let relays = hosts[1..hops]
-            .iter()
-            .zip(&next[1..])
-            .map(|(host, next)| Relay { next: vec![*next], ..Relay::new(*host, forwarding) });
+        let relays = hosts[1..hops].iter().zip(next.windows(2)).map(|(host, ways)| Relay {
+            next: vec![ways[1].0],
+            back: Some(ways[0].1),
+            ..Relay::new(*host, forwarding)
+        });
         let relays = relays.collect();
         let (source, sink) = (App::new(hosts[0]), App::new(hosts[hops]));
-        Self { net, source, out: next[0], relays, sink }
+        Self { net, source, out: next[0].0, relays, sink }
     }
 
     /// Lets everybody act until `done`, at most for `limit`. Returns whether it was done.

@@ -1,6 +1,6 @@
 //! A pipe as the application holds it for a moment.
 
-use crate::pipe::{LegEnd, LegIndex, LegPolicy, PipeStats};
+use crate::pipe::{LegIndex, LegPolicy, PipeStats};
 use crate::stream::{Chunk, ReadError};
 use crate::wire::id::AppCode;
 
@@ -26,8 +26,8 @@ impl<'a> PipeRef<'a> {
     ///
     /// # Errors
     /// [`ReadError::Blocked`] if none are here (an event says when some are),
-    /// [`ReadError::Reset`] after what was promised, [`ReadError::Stopped`] if the application is no
-    /// leg or was too slow for one.
+    /// [`ReadError::Reset`] after what was promised, [`ReadError::Stopped`] if the application is
+    /// no leg, not any more, or was too slow for one.
     pub fn read(&mut self, max: usize) -> Result<Option<Chunk>, ReadError> {
         let piped = self.endpoint.pipes.get_mut(self.id).ok_or(ReadError::Stopped)?;
         let read = piped.pipe.read(max);
@@ -58,11 +58,6 @@ impl<'a> PipeRef<'a> {
         self.endpoint.pipes.get(self.id).map_or(0, |piped| piped.pipe.held_from())
     }
 
-    /// How a leg ended, if it has.
-    pub fn leg_end(&self, leg: LegIndex) -> Option<LegEnd> {
-        self.endpoint.pipes.get(self.id).and_then(|piped| piped.pipe.leg_end(leg))
-    }
-
     /// Counters, and what is now.
     pub fn stats(&self) -> PipeStats {
         let piped = self.endpoint.pipes.get(self.id);
@@ -73,6 +68,7 @@ impl<'a> PipeRef<'a> {
     pub fn cancel(&mut self, code: AppCode) {
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
             piped.pipe.cancel(code);
+            piped.wake_all();
         }
     }
 }

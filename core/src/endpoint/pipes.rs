@@ -6,6 +6,7 @@
 use alloc::collections::VecDeque;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::time::Duration;
 
 use thiserror::Error;
@@ -13,7 +14,7 @@ use thiserror::Error;
 use crate::connection::{Connection, EventKind};
 use crate::error::StreamCode;
 use crate::flow::Loan;
-use crate::pipe::{LegEnd, LegError, LegIndex, LegPolicy, Pipe, PipeOptions, PipeStats};
+use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
 use crate::stream::DEFAULT_HOP_LIMIT;
 use crate::time::Instant;
 use crate::wire::id::StreamId;
@@ -40,8 +41,8 @@ pub struct StreamAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "out again, or in here")]
 pub enum Leg {
-    /// To a peer, by a stream that was opened for it. Its range is what the stream's OPEN says; of a
-    /// stream that was already written to, what lies behind that.
+    /// To a peer, by a stream that was opened for it. Its range is what the stream's OPEN says; of
+    /// a stream that was already written to, what lies behind that.
     Stream(StreamAddr),
     /// To this node's application, which reads by [`PipeRef::read`](super::PipeRef::read).
     Application,
@@ -78,6 +79,7 @@ pub enum PipeError {
 
 /// News of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "who and what")]
 pub struct PipeEvent {
     /// Whose.
@@ -88,6 +90,7 @@ pub struct PipeEvent {
 
 /// What happened to a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum PipeEventKind {
     /// The application's leg has bytes, or an end. Again only after a read found nothing.
@@ -112,10 +115,16 @@ enum Part {
 
 /// A pipe and its streams.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Piped {
     pub(super) pipe: Pipe,
     source: Option<StreamAddr>,
-    legs: Vec<LegSlot>,
+    /// The legs that are streams.
+    legs: BTreeMap<LegIndex, StreamAddr>,
+    /// Those of them with news.
+    fresh: BTreeSet<LegIndex>,
+    /// How many relays may still forward the source, this one included.
+    hop_limit: u8,
     /// What it holds of a source whose connection is gone.
     loan: Loan,
     deadline: Option<Instant>,
@@ -123,15 +132,27 @@ pub(super) struct Piped {
     pub(super) armed: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct LegSlot {
-    /// `None` for the application, and once the stream is gone.
-    at: Option<StreamAddr>,
-    told: bool,
+impl Piped {
+    fn add(&mut self, wish: &Wish, policy: LegPolicy) -> Result<LegIndex, LegError> {
+        let Some((at, range)) = wish else { return self.pipe.add_application(policy) };
+        let index = self.pipe.add_leg(range.clone(), policy)?;
+        self.legs.insert(index, *at);
+        self.fresh.insert(index);
+        Ok(index)
+    }
+
+    /// Something happened that concerns every leg.
+    pub(super) fn wake_all(&mut self) {
+        self.fresh.extend(self.legs.keys());
+    }
 }
+
+/// A leg that may be added: which stream gets which range, or the application.
+type Wish = Option<(StreamAddr, Range<u64>)>;
 
 /// All pipes of an endpoint.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Pipes {
     next: u64,
     pipes: BTreeMap<PipeId, Piped>,
@@ -158,11 +179,32 @@ impl Pipes {
             | EventKind::Acked(id) => (*id, true),
             _ => return false,
         };
-        let pipe = match sends {
-            true => self.legs.get(&(key, id)).map(|(pipe, _)| *pipe),
-            false => self.sources.get(&(key, id)).copied(),
-        };
-        pipe.map(|pipe| self.due.insert(pipe)).is_some()
+        let (pipe, leg) = match sends {
+            true => self.legs.get(&(key, id)).map(|(pipe, leg)| (*pipe, Some(*leg))),
+            false => self.sources.get(&(key, id)).map(|pipe| (*pipe, None)),
+        }
+        .unzip();
+        let (Some(pipe), Some(leg)) = (pipe, leg) else { return false };
+        if let Some(piped) = self.pipes.get_mut(&pipe) {
+            piped.fresh.extend(leg);
+        }
+        self.due.insert(pipe);
+        true
+    }
+
+    /// A new pipe.
+    fn insert(&mut self, piped: Piped) -> PipeId {
+        let id = PipeId(self.next);
+        self.next += 1;
+        if let Some(from) = piped.source {
+            self.sources.insert((from.connection.0, from.stream), id);
+        }
+        for (index, at) in &piped.legs {
+            self.legs.insert((at.connection.0, at.stream), (id, *index));
+        }
+        self.pipes.insert(id, piped);
+        self.due.insert(id);
+        id
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -224,7 +266,8 @@ fn connection(slots: &mut Slab<Entry>, handle: ConnectionHandle) -> Option<&mut 
 
 impl Endpoint {
     /// Forwards what comes on stream `from` to every leg, while it comes (spec 17). The pipe is an
-    /// application to its streams: their news are its own from now on.
+    /// application to its streams: their news are its own from now on, and to end them is up to
+    /// [`PipeRef::cancel`](super::PipeRef::cancel).
     ///
     /// # Errors
     /// [`PipeError`]; nothing was changed.
@@ -241,34 +284,33 @@ impl Endpoint {
         if self.pipes.sources.contains_key(&(from.connection.0, from.stream)) {
             return Err(PipeError::Piped(from));
         }
-        let limit = self.hop_limit(from)?;
+        let hop_limit = self.hop_limit(from)?;
         let member = connection(&mut self.slots, from.connection);
         let source = member.and_then(|c| c.recv(from.stream, &mut self.budget, now));
         let start = source.ok_or(PipeError::NoStream(from))?.position();
-        let mut pipe = Pipe::new(start, options, now);
-        let mut legs: Vec<LegSlot> = Vec::new();
+        let mut piped = Piped {
+            pipe: Pipe::new(start, options, now),
+            source: Some(from),
+            legs: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            hop_limit,
+            loan: Loan::default(),
+            deadline: None,
+            armed: true,
+        };
         for leg in to {
-            let slot = self.attach(&mut pipe, *leg, options.policy, limit)?;
-            if let Some(twice) = slot.at.filter(|at| legs.iter().any(|leg| leg.at == Some(*at))) {
-                return Err(PipeError::Piped(twice));
+            let wish = self.check_leg(*leg, hop_limit)?;
+            let twice = wish.iter().find(|(at, _)| piped.legs.values().any(|leg| leg == at));
+            if let Some((at, _)) = twice {
+                return Err(PipeError::Piped(*at));
             }
-            legs.push(slot);
+            piped.add(&wish, options.policy)?;
         }
         let member = connection(&mut self.slots, from.connection);
         if let Some(mut source) = member.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
-            pipe.begin(&mut source);
+            piped.pipe.begin(&mut source);
         }
-        let id = PipeId(self.pipes.next);
-        self.pipes.next += 1;
-        self.pipes.sources.insert((from.connection.0, from.stream), id);
-        for (index, slot) in (0..).zip(&legs) {
-            self.enter_leg(id, LegIndex(index), slot.at);
-        }
-        let (source, loan) = (Some(from), Loan::default());
-        let piped = Piped { pipe, source, legs, loan, deadline: None, armed: true };
-        self.pipes.pipes.insert(id, piped);
-        self.pipes.due.insert(id);
-        Ok(id)
+        Ok(self.pipes.insert(piped))
     }
 
     /// Adds a leg to a pipe that flows.
@@ -278,24 +320,16 @@ impl Endpoint {
         leg: Leg,
         policy: LegPolicy,
     ) -> Result<LegIndex, PipeError> {
-        let Some(piped) = self.pipes.pipes.get(&id) else { return Err(LegError::Over.into()) };
-        let limit = piped.source.map_or(Ok(DEFAULT_HOP_LIMIT), |from| self.hop_limit(from))?;
-        let Some(piped) = self.pipes.pipes.get(&id) else { return Err(LegError::Over.into()) };
-        let mut pipe = piped.pipe.clone();
-        let slot = self.attach(&mut pipe, leg, policy, limit)?;
-        let Some(piped) = self.pipes.pipes.get_mut(&id) else { return Err(LegError::Over.into()) };
-        let index = LegIndex(u32::try_from(piped.legs.len()).map_err(|_| LegError::Over)?);
-        piped.pipe = pipe;
-        piped.legs.push(slot);
-        self.enter_leg(id, index, slot.at);
-        self.pipes.due.insert(id);
-        Ok(index)
-    }
-
-    fn enter_leg(&mut self, id: PipeId, index: LegIndex, at: Option<StreamAddr>) {
-        if let Some(at) = at {
+        let over = PipeError::Leg(LegError::Over);
+        let hop_limit = self.pipes.get(id).ok_or(over)?.hop_limit;
+        let wish = self.check_leg(leg, hop_limit)?;
+        let piped = self.pipes.get_mut(id).ok_or(over)?;
+        let index = piped.add(&wish, policy)?;
+        if let Some((at, _)) = wish {
             self.pipes.legs.insert((at.connection.0, at.stream), (id, index));
         }
+        self.pipes.touch(id);
+        Ok(index)
     }
 
     /// How many relays may still forward the source, this one included.
@@ -309,18 +343,9 @@ impl Endpoint {
         }
     }
 
-    /// Adds a leg to a pipe, if everything about it is right.
-    fn attach(
-        &mut self,
-        pipe: &mut Pipe,
-        leg: Leg,
-        policy: LegPolicy,
-        source_limit: u8,
-    ) -> Result<LegSlot, PipeError> {
-        let Leg::Stream(at) = leg else {
-            pipe.add_application(policy)?;
-            return Ok(LegSlot { at: None, told: false });
-        };
+    /// What a leg would get, if everything about its stream is right. Changes nothing.
+    fn check_leg(&mut self, leg: Leg, source_limit: u8) -> Result<Wish, PipeError> {
+        let Leg::Stream(at) = leg else { return Ok(None) };
         if self.pipes.legs.contains_key(&(at.connection.0, at.stream)) {
             return Err(PipeError::Piped(at));
         }
@@ -333,8 +358,7 @@ impl Endpoint {
             return Err(PipeError::LegHopLimit { leg: hop_limit, source_limit });
         }
         let out = connection.send(at.stream).ok_or(PipeError::NoStream(at))?;
-        pipe.add_leg(out.contiguous_end()..end.unwrap_or(u64::MAX), policy)?;
-        Ok(LegSlot { at: Some(at), told: false })
+        Ok(Some((at, out.contiguous_end()..end.unwrap_or(u64::MAX))))
     }
 
     /// Moves what there is to move in pipes that have news. Returns whether anything was done.
@@ -346,6 +370,7 @@ impl Endpoint {
             if let Some(piped) = self.pipes.pipes.get_mut(&id) {
                 piped.deadline = None;
                 piped.pipe.on_deadline(now);
+                piped.wake_all();
                 self.pipes.due.insert(id);
             }
         }
@@ -360,12 +385,17 @@ impl Endpoint {
     /// One pipe: what came goes in, what is there goes out, credit goes back.
     fn pump(&mut self, id: PipeId, now: Instant) {
         let Some(mut piped) = self.pipes.pipes.remove(&id) else { return };
-        self.pull(&mut piped, now);
-        self.push_legs(&mut piped, now);
-        self.settle_pipe(&mut piped, now);
-        if piped.pipe.has_doomed() {
+        if self.pull(&mut piped, now) {
+            piped.wake_all();
+        }
+        loop {
             self.push_legs(&mut piped, now);
             self.settle_pipe(&mut piped, now);
+            // Each turn ends a leg at least.
+            if !piped.pipe.has_doomed() {
+                break;
+            }
+            piped.wake_all();
         }
         self.tell(id, &mut piped);
         let (over, deadline) = (piped.pipe.is_over(), piped.pipe.deadline());
@@ -376,38 +406,44 @@ impl Endpoint {
         }
     }
 
-    fn pull(&mut self, piped: &mut Piped, now: Instant) {
-        let Some(from) = piped.source else { return };
+    /// Returns whether anything came, or the source ended.
+    fn pull(&mut self, piped: &mut Piped, now: Instant) -> bool {
+        let Some(from) = piped.source else { return false };
         let connection = connection(&mut self.slots, from.connection);
         match connection.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
-            Some(mut source) => _ = piped.pipe.pull(&mut source, now),
+            Some(mut source) => piped.pipe.pull(&mut source, now),
             // The application stopped it.
-            None if piped.pipe.is_flowing() => piped.pipe.cancel(StreamCode::Cancelled.app()),
-            None => {}
+            None if piped.pipe.is_flowing() => {
+                piped.pipe.cancel(StreamCode::Cancelled.app());
+                true
+            }
+            None => false,
         }
     }
 
+    /// Gives the legs with news what they lack.
     fn push_legs(&mut self, piped: &mut Piped, now: Instant) {
-        for (index, slot) in (0..).zip(&piped.legs) {
-            let Some(at) = slot.at.filter(|_| piped.pipe.leg_end(LegIndex(index)).is_none()) else {
+        while let Some(index) = piped.fresh.pop_first() {
+            let Some(at) = piped.legs.get(&index) else { continue };
+            let Some(connection) = connection(&mut self.slots, at.connection) else {
+                piped.pipe.on_leg_lost(index);
                 continue;
             };
-            let Some(connection) = connection(&mut self.slots, at.connection) else { continue };
-            let pto = connection.pto();
+            let path = LegPath { pto: connection.pto(), rtt: connection.rtt() };
             match connection.send(at.stream) {
-                Some(mut out) => piped.pipe.push(LegIndex(index), &mut out, pto, now),
-                None => piped.pipe.on_leg_gone(LegIndex(index), now),
+                Some(mut out) => piped.pipe.push(index, &mut out, path, now),
+                None => piped.pipe.on_leg_gone(index),
             }
             self.touch(at.connection.0);
         }
     }
 
     fn settle_pipe(&mut self, piped: &mut Piped, now: Instant) {
-        let span = self.span(piped);
         let connection = piped.source.and_then(|from| connection(&mut self.slots, from.connection));
         let source = piped.source.zip(connection);
+        let rtt = source.as_ref().map_or(Duration::ZERO, |(_, c)| c.rtt());
         let mut source = source.and_then(|(from, c)| c.recv(from.stream, &mut self.budget, now));
-        let freed = piped.pipe.settle(source.as_mut(), span, now);
+        let freed = piped.pipe.settle(source.as_mut(), rtt, now);
         let is_there = source.is_some();
         drop(source);
         if !is_there {
@@ -418,24 +454,12 @@ impl Endpoint {
         }
     }
 
-    /// A round trip of the source and the longest of the legs' together.
-    fn span(&mut self, piped: &Piped) -> Duration {
-        let mut rtt = |at: Option<StreamAddr>| {
-            let connection = at.and_then(|at| connection(&mut self.slots, at.connection));
-            connection.map_or(Duration::ZERO, |c| c.rtt())
-        };
-        let longest = piped.legs.iter().map(|slot| rtt(slot.at)).max().unwrap_or_default();
-        rtt(piped.source) + longest
-    }
-
     fn tell(&mut self, id: PipeId, piped: &mut Piped) {
-        for (index, slot) in (0..).map(LegIndex).zip(&mut piped.legs) {
-            let Some(end) = piped.pipe.leg_end(index).filter(|_| !slot.told) else { continue };
-            slot.told = true;
-            if let Some(at) = slot.at.take() {
+        while let Some((leg, end)) = piped.pipe.next_ended() {
+            if let Some(at) = piped.legs.remove(&leg) {
                 self.pipes.legs.remove(&(at.connection.0, at.stream));
             }
-            let kind = PipeEventKind::LegEnded { leg: index, end };
+            let kind = PipeEventKind::LegEnded { leg, end };
             self.pipes.events.push_back(PipeEvent { pipe: id, kind });
         }
         if piped.armed && piped.pipe.is_readable() {
@@ -462,10 +486,12 @@ impl Endpoint {
                 Part::Source => {
                     self.pull(&mut piped, now);
                     self.lose_source(&mut piped);
+                    piped.wake_all();
                 }
                 Part::Leg(index) => {
+                    piped.fresh.insert(index);
                     self.push_legs(&mut piped, now);
-                    piped.pipe.on_leg_lost(index, now);
+                    piped.pipe.on_leg_lost(index);
                 }
             }
             self.pipes.pipes.insert(id, piped);

@@ -154,6 +154,7 @@ impl Share {
 /// Bytes of the pool that no connection has: what a pipe still holds of a source that is gone. Goes
 /// back by [`Budget::settle`], and must.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Loan(u64);
 
 /// One connection as seen when credit is to be recalled.

@@ -1,16 +1,20 @@
 //! One way out of a pipe.
 
+use alloc::collections::BTreeMap;
 use core::ops::Range;
-use core::time::Duration;
 
 use crate::stream::{SendStream, WriteError};
 use crate::time::Instant;
 
 use super::Item;
-use super::options::{LegEnd, LegPolicy};
+use super::options::{LegEnd, LegIndex, LegPath, LegPolicy};
+
+/// Those that have not ended, by number.
+pub(super) type Legs = BTreeMap<LegIndex, Leg>;
 
 /// How far one leg is.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Leg {
     pub(super) policy: LegPolicy,
     /// What of the body it gets.
@@ -24,15 +28,13 @@ pub(super) struct Leg {
     application: bool,
     /// Bytes wait for its credit.
     pub(super) blocked: bool,
-    /// Its connection's probe time-out.
-    pub(super) pto: Duration,
+    pub(super) path: LegPath,
     /// Since when it has been further behind than it may.
     pub(super) behind_since: Option<Instant>,
     /// It is to be given up.
     pub(super) doomed: bool,
-    /// The end was passed on.
-    pub(super) closed: bool,
-    pub(super) end: Option<LegEnd>,
+    /// Its end was passed on: so it ends once that is acknowledged.
+    pub(super) closing: Option<LegEnd>,
 }
 
 impl Leg {
@@ -47,17 +49,13 @@ impl Leg {
         Self { read: start, application: true, ..Self::new(policy, start..u64::MAX) }
     }
 
-    pub(super) fn is_attached(&self) -> bool {
-        self.end.is_none()
-    }
-
     pub(super) fn is_application(&self) -> bool {
         self.application
     }
 
     /// Whether items of the log are kept for it.
     pub(super) fn follows_log(&self) -> bool {
-        self.is_attached() && !self.application && self.next.is_some()
+        !self.application && self.next.is_some() && self.closing.is_none()
     }
 
     /// All below is nothing to it any more.

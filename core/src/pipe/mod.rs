@@ -22,16 +22,19 @@
 //! The endpoint owns pipes and calls these verbs in that order whenever a stream of theirs has
 //! news. The rules are spec `17-pipes.md` (R-PIPE).
 
+mod application;
 mod leg;
 mod options;
 mod patience;
 mod store;
 mod window;
 
-pub use options::{LegEnd, LegError, LegIndex, LegPolicy, PipeOptions, PipeStats};
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod exercise;
+
+pub use options::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, PipeOptions, PipeStats};
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::mem;
 use core::ops::Range;
 use core::time::Duration;
@@ -42,7 +45,7 @@ use crate::stream::{Arrival, Chunk, ReadError, RecvStream, SendState, SendStream
 use crate::time::{Instant, earliest};
 use crate::wire::id::AppCode;
 
-use leg::Leg;
+use leg::{Leg, Legs};
 use options::{LOST, further};
 use patience::Patience;
 use store::Store;
@@ -50,6 +53,7 @@ use window::WindowRule;
 
 /// What came, once.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Item {
     Bytes(Chunk),
     Skip(Range<u64>),
@@ -74,12 +78,14 @@ impl Item {
 
 /// Where the source stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 enum Source {
     /// More may come.
     Flowing,
     /// All came.
     Finished(u64),
-    /// No more comes: legs are reset so. `reliable`: what they still get; `None`: what they have.
+    /// No more comes: legs are reset so. `reliable`: what they still get; `None`: what they have,
+    /// and nothing is held for them.
     Broken { code: AppCode, hop: u64, reliable: Option<u64> },
 }
 
@@ -95,14 +101,15 @@ enum Source {
 /// let far = pipe.add_leg(0..u64::MAX, LegPolicy::DETACH)?;
 /// // Whenever one of the streams has news:
 /// //   pipe.pull(&mut source, now);
-/// //   pipe.push(near, &mut first, pto, now);
-/// //   pipe.push(far, &mut second, pto, now);
+/// //   pipe.push(near, &mut first, path, now);
+/// //   pipe.push(far, &mut second, path, now);
 /// //   pipe.settle(Some(&mut source), round_trip, now);
 /// assert_ne!(near, far);
 /// assert_eq!(pipe.stats().legs, 2);
 /// # Ok::<(), aqueduct_core::pipe::LegError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Pipe {
     source: Source,
     /// What some leg was not given yet, in order of arrival; `logged` counts all there ever were.
@@ -110,7 +117,12 @@ pub struct Pipe {
     logged: u64,
     store: Store,
     received: u64,
-    legs: Vec<Leg>,
+    legs: Legs,
+    /// Legs that there ever were.
+    added: u32,
+    detached: u32,
+    /// Legs that ended, until somebody asks.
+    ended: VecDeque<(LegIndex, LegEnd)>,
     /// How the last leg ended that did.
     last_end: Option<LegEnd>,
     /// A STOP for the source, once nobody wants its bytes.
@@ -128,7 +140,10 @@ impl Pipe {
             logged: 0,
             store: Store::new(start),
             received: 0,
-            legs: Vec::new(),
+            legs: Legs::new(),
+            added: 0,
+            detached: 0,
+            ended: VecDeque::new(),
             last_end: None,
             stop: None,
             window: WindowRule::new(start, options.stock),
@@ -156,6 +171,9 @@ impl Pipe {
     /// # Errors
     /// [`LegError`]; nothing was changed.
     pub fn add_application(&mut self, policy: LegPolicy) -> Result<LegIndex, LegError> {
+        if self.legs.values().any(Leg::is_application) {
+            return Err(LegError::Twice);
+        }
         self.add(Leg::application(policy, self.held_from()))
     }
 
@@ -167,15 +185,16 @@ impl Pipe {
         if wanted < held {
             return Err(LegError::NotHeld { wanted, held });
         }
-        let index = LegIndex(u32::try_from(self.legs.len()).map_err(|_| LegError::Over)?);
-        self.legs.push(leg);
+        let index = LegIndex(self.added);
+        self.added = self.added.checked_add(1).ok_or(LegError::Over)?;
+        self.legs.insert(index, leg);
         Ok(index)
     }
 
     /// Takes what came. Returns whether anything did, or the source ended.
     pub fn pull(&mut self, source: &mut RecvStream<'_>, now: Instant) -> bool {
         let mut came = false;
-        while self.source == Source::Flowing && self.stop.is_none() {
+        while self.is_flowing() && self.store.pieces() < self.most_pieces() {
             match source.take_arrival(usize::MAX) {
                 Ok(Some(Arrival::Bytes(chunk))) => self.enter(Item::Bytes(chunk)),
                 Ok(Some(Arrival::Skipped(range))) => self.enter(Item::Skip(range)),
@@ -185,9 +204,10 @@ impl Pipe {
                 }
                 Err(ReadError::Blocked) => break,
                 Err(ReadError::Reset { code, hop }) => {
-                    self.break_off(code, further(hop), Some(self.store.contiguous_end()));
+                    let reliable = Some(self.store.contiguous_end());
+                    self.source = Source::Broken { code, hop: further(hop), reliable };
                 }
-                Err(_) => self.break_off(StreamCode::Cancelled.app(), 0, None),
+                Err(_) => self.cancel(StreamCode::Cancelled.app()),
             }
             came = true;
         }
@@ -195,6 +215,13 @@ impl Pipe {
             self.patience.on_progress(now);
         }
         came
+    }
+
+    /// How many pieces are held at most: so many more bytes stay in the source's own memory, which
+    /// its credit covers however small they are cut (spec R-PIPE-20).
+    fn most_pieces(&self) -> usize {
+        let in_window = self.window.window() / LEAST_PIECE;
+        usize::try_from(in_window).unwrap_or(usize::MAX).max(LEAST_PIECES)
     }
 
     fn enter(&mut self, item: Item) {
@@ -206,72 +233,87 @@ impl Pipe {
             Item::Skip(range) => self.store.skip(range.clone()),
         }
         self.logged += 1;
-        if self.legs.iter().any(Leg::follows_log) {
+        if self.legs.values().any(Leg::follows_log) {
             self.log.push_back(item);
         }
     }
 
-    /// Nothing more comes from the source: legs get what is `reliable` of it, and this reason.
-    fn break_off(&mut self, code: AppCode, hop: u64, reliable: Option<u64>) {
-        if self.source == Source::Flowing {
-            self.source = Source::Broken { code, hop, reliable };
+    /// Ends everything here and now: each leg keeps what it acknowledged, and nothing is held.
+    fn give_up(&mut self, code: AppCode, hop: u64) {
+        if !self.is_given_up() {
+            self.source = Source::Broken { code, hop, reliable: None };
             self.log.clear();
+            self.legs.values_mut().for_each(|leg| leg.closing = None);
         }
     }
 
-    /// Gives a leg what it lacks, and looks how far its peer is. `pto` is its connection's probe
-    /// time-out.
-    pub fn push(&mut self, index: LegIndex, out: &mut SendStream<'_>, pto: Duration, now: Instant) {
-        let Some(slot) = self.legs.get_mut(index.0 as usize).filter(|leg| leg.is_attached()) else {
-            return;
-        };
+    fn is_given_up(&self) -> bool {
+        matches!(self.source, Source::Broken { reliable: None, .. })
+    }
+
+    /// Gives a leg what it lacks, and looks how far its peer is.
+    pub fn push(&mut self, index: LegIndex, out: &mut SendStream<'_>, path: LegPath, now: Instant) {
+        let Some(slot) = self.legs.get_mut(&index) else { return };
         let mut leg = mem::take(slot);
-        let before = leg.acked;
-        leg.pto = pto;
-        leg.acked = leg.acked.max(out.acked_end());
-        if leg.acked > before {
+        let acked = leg.acked.max(out.acked_end());
+        if mem::replace(&mut leg.acked, acked) < acked {
             self.patience.on_progress(now);
         }
-        match self.give(&mut leg, out) {
-            Ok(()) => leg.blocked = out.is_blocked_by_credit(),
-            Err(error) => leg.end = Some(why_ended(error, out)),
-        }
-        if matches!(out.state(), SendState::DataRecvd | SendState::ResetRecvd) {
-            leg.end.get_or_insert(self.how_closed());
-        }
-        self.last_end = leg.end.or(self.last_end);
-        if let Some(slot) = self.legs.get_mut(index.0 as usize) {
+        leg.path = path;
+        let end = match self.give(&mut leg, out) {
+            Ok(end) => end,
+            Err(error) => Some(why_ended(error, &leg, out)),
+        };
+        leg.blocked = out.is_blocked_by_credit();
+        if let Some(slot) = self.legs.get_mut(&index) {
             *slot = leg;
         }
-        self.trim_log();
+        match end {
+            Some(end) => self.end_leg(index, end),
+            None => self.trim_log(),
+        }
     }
 
-    fn give(&self, leg: &mut Leg, out: &mut SendStream<'_>) -> Result<(), WriteError> {
+    /// Returns how the leg ended, if it has.
+    fn give(&self, leg: &mut Leg, out: &mut SendStream<'_>) -> Result<Option<LegEnd>, WriteError> {
         if let Some((code, hop)) = out.stopped() {
             return Err(WriteError::Stopped { code, hop });
         }
-        if leg.closed {
-            return Ok(());
+        match out.state() {
+            SendState::DataRecvd => return Ok(Some(LegEnd::Delivered)),
+            SendState::ResetRecvd => return leg.closing.map(Some).ok_or(WriteError::Reset),
+            _ if leg.doomed => {
+                out.reset_after(StreamCode::Detached.app(), 0, leg.acked);
+                return Ok(Some(LegEnd::Detached { at: leg.acked }));
+            }
+            _ if leg.closing.is_some() => return Ok(None),
+            SendState::ResetSent if !self.is_given_up() => return Err(WriteError::Reset),
+            _ => {}
         }
-        if leg.doomed {
-            out.reset_after(StreamCode::Detached.app(), 0, leg.acked);
-            leg.end = Some(LegEnd::Detached { at: leg.acked });
-            return Ok(());
+        if !self.is_given_up() {
+            self.catch_up(leg, out)?;
         }
-        self.catch_up(leg, out)?;
+        self.close(leg, out).map(|()| None)
+    }
+
+    /// Passes the end on, if it is known where or how the leg ends.
+    fn close(&self, leg: &mut Leg, out: &mut SendStream<'_>) -> Result<(), WriteError> {
         let size = match self.source {
             Source::Flowing => leg.range.end,
-            Source::Finished(size) => leg.range.end.min(size.max(leg.range.start)),
+            Source::Finished(size) if size < leg.range.start => {
+                reset(leg, out, StreamCode::InvalidRange.app(), 0);
+                return Ok(());
+            }
+            Source::Finished(size) => leg.range.end.min(size),
             Source::Broken { code, hop, reliable } => {
                 leg.range.end = leg.range.end.min(reliable.unwrap_or(leg.acked));
-                leg.closed = true;
-                out.reset_after(code, hop, leg.range.end);
+                reset(leg, out, code, hop);
                 return Ok(());
             }
         };
         if self.source != Source::Flowing || self.store.contiguous_end() >= size {
             leg.range.end = size;
-            leg.closed = true;
+            leg.closing = Some(LegEnd::Delivered);
             out.finish_at(size)?;
         }
         Ok(())
@@ -297,19 +339,19 @@ impl Pipe {
 
     /// Items that every leg was given are no longer needed.
     fn trim_log(&mut self) {
-        let next = self.legs.iter().filter(|leg| leg.follows_log()).filter_map(|leg| leg.next);
+        let next = self.legs.values().filter(|leg| leg.follows_log()).filter_map(|leg| leg.next);
         let wanted = self.logged - next.min().unwrap_or(self.logged);
         let surplus = self.log.len().saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
         self.log.drain(..surplus);
     }
 
     /// Returns credit to the source by what everybody acknowledged, judges its window, and stops it
-    /// if nobody is left. `source` is `None` once its stream is gone; `span` is its round trip and
-    /// the longest of the legs' together. Returns how many bytes were let go.
+    /// if nobody is left. `source` is `None` once its stream is gone; `rtt` is its round trip.
+    /// Returns how many bytes were let go.
     pub fn settle(
         &mut self,
         source: Option<&mut RecvStream<'_>>,
-        span: Duration,
+        rtt: Duration,
         now: Instant,
     ) -> u64 {
         self.end_application();
@@ -318,7 +360,7 @@ impl Pipe {
             self.patience.on_moved(now);
         }
         let freed = self.store.free_below(through);
-        self.patience.judge(&mut self.legs, self.window.window(), self.store.bytes(), now);
+        self.judge_legs(now);
         if self.is_unwanted() {
             self.stop = Some(self.last_words());
         }
@@ -328,26 +370,35 @@ impl Pipe {
             source.stop_after(code, hop);
             return freed;
         }
-        let blocked = self.legs.iter().any(|leg| leg.is_attached() && leg.blocked);
-        if let Some(window) = self.window.judge(self.store.floor(), span, blocked, now) {
+        let blocked = self.legs.values().any(|leg| leg.blocked);
+        let longest = self.legs.values().map(|leg| leg.path.rtt).max().unwrap_or_default();
+        if let Some(window) = self.window.judge(self.store.floor(), rtt + longest, blocked, now) {
             source.set_window(Window::Fixed(window));
         }
         freed
     }
 
-    /// All below is nothing to any leg that is attached. A pipe that had no leg yet waits.
+    /// A source that has ended waits for nobody, so nobody is too slow for it.
+    fn judge_legs(&mut self, now: Instant) {
+        if self.is_flowing() {
+            let (window, held) = (self.window.window(), self.store.bytes());
+            self.patience.judge(&mut self.legs, window, held, now);
+        }
+    }
+
+    /// All below is nothing to any leg. A pipe that had no leg yet waits.
     fn through(&self) -> u64 {
-        if self.legs.is_empty() {
+        if self.added == 0 && !self.is_given_up() {
             return self.store.floor();
         }
-        let attached = self.legs.iter().filter(|leg| leg.is_attached());
-        attached.map(Leg::through).min().unwrap_or(u64::MAX).min(self.store.highest())
+        let slowest = self.legs.values().map(Leg::through).min();
+        let slowest = slowest.filter(|_| !self.is_given_up()).unwrap_or(u64::MAX);
+        slowest.min(self.store.highest())
     }
 
     /// Whether there were legs, none is left, and the source still sends.
     fn is_unwanted(&self) -> bool {
-        let left = self.legs.is_empty() || self.legs.iter().any(Leg::is_attached);
-        !left && self.stop.is_none() && self.source == Source::Flowing
+        self.added > 0 && self.legs.is_empty() && self.is_flowing()
     }
 
     /// What the source is told when its last leg has ended.
@@ -362,49 +413,57 @@ impl Pipe {
     /// The source's connection is gone, after everything that came was pulled. `keep`: whether
     /// there is room to hold what came until the legs have it; else they end where they are.
     pub fn on_source_lost(&mut self, keep: bool) {
-        let reliable = keep.then(|| self.store.contiguous_end());
-        self.break_off(LOST.0, LOST.1, reliable);
+        let (code, hop) = LOST;
+        match self.source {
+            Source::Flowing if keep => {
+                let reliable = Some(self.store.contiguous_end());
+                self.source = Source::Broken { code, hop, reliable };
+            }
+            _ if keep => {}
+            Source::Broken { code, hop, .. } => self.give_up(code, hop),
+            _ => self.give_up(code, hop),
+        }
     }
 
-    /// A leg's stream is over and forgotten: all of it was acknowledged.
-    pub fn on_leg_gone(&mut self, index: LegIndex, now: Instant) {
-        let closed = self.legs.get(index.0 as usize).is_some_and(|leg| leg.closed);
-        self.end_leg(index, if closed { self.how_closed() } else { LegEnd::Lost }, now);
+    /// A leg's stream is over and forgotten.
+    pub fn on_leg_gone(&mut self, index: LegIndex) {
+        let closing = self.legs.get(&index).and_then(|leg| leg.closing);
+        self.end_leg(index, closing.unwrap_or(TAKEN_AWAY));
     }
 
     /// A leg's connection is gone, whatever it still had to acknowledge.
-    pub fn on_leg_lost(&mut self, index: LegIndex, now: Instant) {
-        self.end_leg(index, LegEnd::Lost, now);
+    pub fn on_leg_lost(&mut self, index: LegIndex) {
+        self.end_leg(index, LegEnd::Lost);
     }
 
-    fn end_leg(&mut self, index: LegIndex, end: LegEnd, now: Instant) {
-        let leg = self.legs.get_mut(index.0 as usize).filter(|leg| leg.is_attached());
-        let Some(leg) = leg else { return };
-        leg.end = Some(end);
-        self.last_end = Some(end);
-        self.patience.on_progress(now);
-        self.trim_log();
-    }
-
-    /// How a leg ended that was given the end and has acknowledged it.
-    fn how_closed(&self) -> LegEnd {
-        match self.source {
-            Source::Broken { code, hop, .. } => LegEnd::Reset { code, hop },
-            _ => LegEnd::Delivered,
+    fn end_leg(&mut self, index: LegIndex, end: LegEnd) {
+        if self.legs.remove(&index).is_some() {
+            self.detached += u32::from(matches!(end, LegEnd::Detached { .. }));
+            self.last_end = Some(end);
+            self.ended.push_back((index, end));
+            self.trim_log();
         }
+    }
+
+    /// The next leg that ended, and how. Each is told once.
+    pub fn next_ended(&mut self) -> Option<(LegIndex, LegEnd)> {
+        self.ended.pop_front()
     }
 
     /// Gives the pipe up: legs are reset where they are, and the source is stopped, with `code`.
     pub fn cancel(&mut self, code: AppCode) {
-        self.break_off(code, 0, None);
+        self.give_up(code, 0);
         self.stop.get_or_insert((code, 0));
     }
 
     /// When [`on_deadline`](Self::on_deadline) is due: a leg is to be given up, or the pipe.
     pub fn deadline(&self) -> Option<Instant> {
-        let idle = if self.is_over() { None } else { self.patience.timeout() };
-        let legs = self.patience.leg_deadline(&self.legs, self.store.bytes());
-        earliest([idle, legs])
+        if self.is_over() || self.is_given_up() {
+            return None;
+        }
+        let flowing = self.is_flowing();
+        let legs = flowing.then(|| self.patience.leg_deadline(&self.legs, self.store.bytes()));
+        earliest([self.patience.timeout(), legs.flatten()])
     }
 
     /// Gives up what is due; then every leg is to be pushed and the pipe settled.
@@ -412,78 +471,18 @@ impl Pipe {
         if self.patience.timeout().is_some_and(|at| at <= now) && !self.is_over() {
             self.cancel(StreamCode::Timeout.app());
         }
-        self.patience.judge(&mut self.legs, self.window.window(), self.store.bytes(), now);
+        self.judge_legs(now);
     }
 
     /// Whether a leg is to be given up with the next [`push`](Self::push).
     pub fn has_doomed(&self) -> bool {
-        self.legs.iter().any(|leg| leg.is_attached() && leg.doomed)
-    }
-
-    /// The next bytes for the application, in order, at most `max`; skipped ranges are passed over,
-    /// which shows in the offset. They are held until [`release`](Self::release). `None` at the
-    /// end of the body.
-    ///
-    /// # Errors
-    /// [`ReadError::Blocked`] if none are here, [`ReadError::Reset`] after what was promised, and
-    /// [`ReadError::Stopped`] if the application is no leg, or was given up as one.
-    pub fn read(&mut self, max: usize) -> Result<Option<Chunk>, ReadError> {
-        let leg = self.legs.iter_mut().find(|leg| leg.is_application() && leg.is_attached());
-        let leg = leg.filter(|leg| !leg.doomed).ok_or(ReadError::Stopped)?;
-        let chunk = self.store.from(leg.read, max);
-        match (self.source, chunk) {
-            (Source::Broken { code, hop, reliable }, _) if leg.read >= reliable.unwrap_or(0) => {
-                Err(ReadError::Reset { code, hop })
-            }
-            (_, Some(chunk)) => {
-                leg.read = chunk.range().end;
-                Ok(Some(chunk))
-            }
-            (Source::Finished(size), None) if self.store.skipped_to(leg.read) >= size => Ok(None),
-            _ => Err(ReadError::Blocked),
-        }
-    }
-
-    /// The application needs nothing below `offset` any more, of what it was given.
-    pub fn release(&mut self, offset: u64, now: Instant) {
-        let found = self.legs.iter_mut().find(|leg| leg.is_application() && leg.is_attached());
-        let Some(leg) = found else { return };
-        leg.acked = leg.acked.max(self.store.skipped_to(offset.min(leg.read)));
-        self.patience.on_progress(now);
-    }
-
-    /// The application's leg ends like the others: with all of it, or where it was given up.
-    fn end_application(&mut self) {
-        let (source, how_closed) = (self.source, self.how_closed());
-        let found = self.legs.iter_mut().find(|leg| leg.is_application() && leg.is_attached());
-        let Some(leg) = found else { return };
-        let all = match source {
-            Source::Flowing => false,
-            Source::Finished(size) => leg.acked >= size,
-            Source::Broken { reliable, .. } => leg.acked >= reliable.unwrap_or(0),
-        };
-        leg.end = match leg.doomed {
-            true => Some(LegEnd::Detached { at: leg.acked }),
-            false => all.then_some(how_closed),
-        };
-        self.last_end = leg.end.or(self.last_end);
-    }
-
-    /// Whether [`read`](Self::read) would say something new.
-    pub fn is_readable(&self) -> bool {
-        let mut legs = self.legs.iter().filter(|leg| leg.is_application() && leg.is_attached());
-        legs.any(|leg| self.source != Source::Flowing || self.store.from(leg.read, 1).is_some())
-    }
-
-    /// How a leg ended, if it has.
-    pub fn leg_end(&self, index: LegIndex) -> Option<LegEnd> {
-        self.legs.get(index.0 as usize).and_then(|leg| leg.end)
+        self.legs.values().any(|leg| leg.doomed)
     }
 
     /// Whether nothing is left to do: the source has ended, and so have all legs.
     pub fn is_over(&self) -> bool {
         let ended = self.source != Source::Flowing || self.stop.is_some();
-        ended && !self.legs.iter().any(Leg::is_attached)
+        ended && self.legs.is_empty()
     }
 
     /// Whether the source still sends.
@@ -498,9 +497,6 @@ impl Pipe {
 
     /// Counters, and what is now.
     pub fn stats(&self) -> PipeStats {
-        let count = |test: fn(&Leg) -> bool| {
-            u32::try_from(self.legs.iter().filter(|leg| test(leg)).count()).unwrap_or(u32::MAX)
-        };
         PipeStats {
             received: self.received,
             acked: self.store.floor(),
@@ -508,21 +504,39 @@ impl Pipe {
             most_held: self.store.most(),
             waiting: self.log.iter().map(Item::bytes).sum(),
             window: self.window.window(),
-            legs: count(Leg::is_attached),
-            detached: count(|leg| matches!(leg.end, Some(LegEnd::Detached { .. }))),
+            legs: u32::try_from(self.legs.len()).unwrap_or(u32::MAX),
+            detached: self.detached,
         }
     }
 }
 
-/// What the error of a leg's stream means for the leg.
-fn why_ended(error: WriteError, out: &SendStream<'_>) -> LegEnd {
+/// Ends a leg's stream with what lies below the end of its range.
+fn reset(leg: &mut Leg, out: &mut SendStream<'_>, code: AppCode, hop: u64) {
+    out.reset_after(code, hop, leg.range.end);
+    leg.closing = Some(LegEnd::Reset { code, hop });
+}
+
+/// What the error of a leg's stream means for the leg. A stream that somebody else wrote to, or
+/// ended, is of no use any more.
+fn why_ended(error: WriteError, leg: &Leg, out: &mut SendStream<'_>) -> LegEnd {
     match (error, out.stopped()) {
         (WriteError::Stopped { code, hop }, _) | (_, Some((code, hop))) => {
             LegEnd::Stopped { code, hop }
         }
-        _ => LegEnd::Reset { code: StreamCode::Cancelled.app(), hop: 0 },
+        _ => {
+            out.reset_after(StreamCode::Cancelled.app(), 0, leg.acked);
+            TAKEN_AWAY
+        }
     }
 }
+
+/// The end of a leg whose stream the application took part in.
+const TAKEN_AWAY: LegEnd = LegEnd::Reset { code: StreamCode::Cancelled.app(), hop: 0 };
+
+/// Pieces of this size at least fill a window, in bytes.
+const LEAST_PIECE: u64 = 512;
+/// So many pieces may be held whatever the window.
+const LEAST_PIECES: usize = 1000;
 
 #[cfg(test)]
 mod tests;

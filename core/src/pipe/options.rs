@@ -9,6 +9,7 @@ use crate::wire::id::AppCode;
 
 /// What a leg does when it is slower than others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_enums, reason = "the source waits, or it does not")]
 pub enum LegPolicy {
     /// The source waits for it.
@@ -58,6 +59,7 @@ pub struct LegIndex(pub u32);
 
 /// How a leg ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
 pub enum LegEnd {
     /// Its receiver has everything, and knows that it is all.
@@ -90,6 +92,17 @@ pub enum LegEnd {
     },
 }
 
+/// What a leg's connection knows of its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+#[expect(clippy::exhaustive_structs, reason = "two times")]
+pub struct LegPath {
+    /// Its probe time-out.
+    pub pto: Duration,
+    /// Its round trip.
+    pub rtt: Duration,
+}
+
 /// Why no leg was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -102,6 +115,9 @@ pub enum LegError {
         /// Where what is held begins.
         held: u64,
     },
+    /// The application is a leg already.
+    #[error("the application is a leg already")]
+    Twice,
     /// The pipe is over, or ending in a reset.
     #[error("the pipe is over")]
     Over,
@@ -109,6 +125,7 @@ pub enum LegError {
 
 /// Where a pipe stands. All counts are in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "counters")]
 pub struct PipeStats {
     /// Taken from the source.

@@ -4,13 +4,15 @@ use core::time::Duration;
 
 use crate::time::{Instant, earliest};
 
-use super::leg::Leg;
+use super::leg::{Leg, Legs};
+use super::options::LegIndex;
 
 /// A leg that alone holds back the source is given up after this time at the earliest.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 /// When what moved last, and what follows from it (spec R-PIPE-9, R-PIPE-10, R-PIPE-17).
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Patience {
     timeout: Option<Duration>,
     /// The last byte in, or acknowledged by a leg.
@@ -40,41 +42,40 @@ impl Patience {
     }
 
     /// Looks which legs are further behind than they may, and dooms those that were for too long.
-    pub(super) fn judge(&mut self, legs: &mut [Leg], window: u64, held: u64, now: Instant) {
-        let furthest = legs.iter().filter(|leg| leg.is_attached()).map(|leg| leg.acked).max();
-        let furthest = furthest.unwrap_or(0);
-        let alone = self.alone(legs, held);
-        for (index, leg) in legs.iter_mut().enumerate().filter(|(_, leg)| leg.is_attached()) {
+    pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, held: u64, now: Instant) {
+        // Where a leg begins says nothing of how fast it is.
+        let moved = legs.values().filter(|leg| leg.acked > leg.range.start);
+        let furthest = moved.map(|leg| leg.acked).max().unwrap_or(0);
+        let alone = alone(legs, held);
+        for (index, leg) in legs.iter_mut() {
             let Some(allowance) = leg.allowance(window) else { continue };
             let behind = leg.through() < furthest && furthest - leg.acked > allowance;
             leg.behind_since = behind.then(|| leg.behind_since.unwrap_or(now));
-            let lagged = leg.behind_since.is_some_and(|since| since + leg.pto <= now);
-            let blocks = alone == Some(index) && self.moved + wait(leg) <= now;
+            let lagged = leg.behind_since.is_some_and(|since| since + leg.path.pto <= now);
+            let blocks = alone == Some(*index) && self.moved + wait(leg) <= now;
             leg.doomed |= lagged || blocks;
         }
     }
 
-    /// The one leg that all others are beyond, while bytes wait for it.
-    fn alone(&self, legs: &[Leg], held: u64) -> Option<usize> {
-        let attached = || legs.iter().enumerate().filter(|(_, leg)| leg.is_attached());
-        let (index, slowest) = attached().min_by_key(|(_, leg)| leg.through())?;
-        let mut others = attached().filter(|(other, _)| *other != index).peekable();
-        let has_others = others.peek().is_some();
-        let beyond = others.all(|(_, leg)| leg.through() > slowest.through());
-        (held > 0 && has_others && beyond).then_some(index)
-    }
-
     /// When a leg is to be judged again.
-    pub(super) fn leg_deadline(&self, legs: &[Leg], held: u64) -> Option<Instant> {
-        let open = || legs.iter().filter(|leg| leg.is_attached() && !leg.doomed);
-        let behind = open().filter_map(|leg| leg.behind_since.map(|since| since + leg.pto)).min();
-        let alone = self.alone(legs, held).and_then(|index| legs.get(index));
+    pub(super) fn leg_deadline(&self, legs: &Legs, held: u64) -> Option<Instant> {
+        let open = || legs.values().filter(|leg| !leg.doomed);
+        let behind = open().filter_map(|leg| leg.behind_since.map(|since| since + leg.path.pto));
+        let alone = alone(legs, held).and_then(|index| legs.get(&index));
         let alone = alone.filter(|leg| leg.allowance(0).is_some() && !leg.doomed);
-        earliest([behind, alone.map(|leg| self.moved + wait(leg))])
+        earliest([behind.min(), alone.map(|leg| self.moved + wait(leg))])
     }
+}
+
+/// The one leg that all others are beyond, while bytes wait for it.
+fn alone(legs: &Legs, held: u64) -> Option<LegIndex> {
+    let (index, slowest) = legs.iter().min_by_key(|(_, leg)| leg.through())?;
+    let mut others = legs.iter().filter(|(other, _)| *other != index);
+    let beyond = others.all(|(_, leg)| leg.through() > slowest.through());
+    (held > 0 && legs.len() > 1 && beyond).then_some(*index)
 }
 
 /// How long a leg may hold back the source alone.
 fn wait(leg: &Leg) -> Duration {
-    (leg.pto * 3).max(LEAST_WAIT)
+    (leg.path.pto * 3).max(LEAST_WAIT)
 }

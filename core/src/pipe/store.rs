@@ -11,6 +11,7 @@ use super::Item;
 /// Bytes by offset, by reference, with what will never come. Everything below
 /// [`floor`](Self::floor) is gone.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Store {
     /// Sorted by offset, disjoint.
     chunks: VecDeque<Chunk>,
@@ -85,6 +86,11 @@ impl Store {
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// In how many pieces.
+    pub(super) fn pieces(&self) -> usize {
+        self.chunks.len()
     }
 
     /// The most that was ever held.

@@ -13,6 +13,7 @@ const FIRST: u64 = 256 * 1024;
 /// The rates of two lossy links change on their own, over many round trips; what evens them out is
 /// a stock. So a pipe that has carried bytes may hold as many, up to what its options say.
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct WindowRule {
     window: u64,
     stock: u64,

@@ -106,6 +106,7 @@ impl Default for Order {
 
 /// Consecutive bytes of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Chunk {
     /// Offset of the first byte. In order, an offset beyond the last chunk's end says that the
     /// bytes between were skipped.

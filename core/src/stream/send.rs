@@ -182,10 +182,12 @@ impl SendHalf {
     }
 
     /// Gives up: only bytes below `reliable` are still delivered, as far as they are there without
-    /// a gap. Returns whether anything changed.
+    /// a gap. A promise that the peer cannot have heard of may be lowered so. Returns whether
+    /// anything changed.
     pub(super) fn reset(&mut self, code: AppCode, hop: u64, reliable: u64) -> bool {
         let after = self.state.after(SendEvent::Reset);
-        if after == self.state {
+        let unsaid = self.state == SendState::ResetSent && self.reset.value().is_none();
+        if after == self.state && !unsaid {
             return false;
         }
         self.state = after;

@@ -111,7 +111,8 @@ impl SendStream<'_> {
     }
 
     /// Gives up, but bytes below `reliable` are still delivered before the error, as far as they
-    /// were written without a gap. `hop`: relays between here and where the failure began.
+    /// were written without a gap. Given up before, it may still promise less, as long as the peer
+    /// cannot have heard of the promise. `hop`: relays between here and where the failure began.
     pub fn reset_after(&mut self, code: AppCode, hop: u64, reliable: u64) {
         _ = self.act(|half| {
             half.reset(code, hop, reliable);

@@ -1,35 +1,277 @@
-//! Streams through relays.
+//! Streams through relays: what is in spec 17, through endpoints and a network.
 
 use std::time::Duration;
 
+use aqueduct_core::connection::EventKind;
+use aqueduct_core::endpoint::{Leg, PipeError, PipeEventKind, StreamAddr};
+use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::LegEnd;
+use aqueduct_core::wire::id::{AppCode, Dir};
+use aqueduct_tests::app::{Reading, introduction};
 use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::race::{Race, hop};
 use aqueduct_tests::relay::{Chain, Forwarding};
 
-/// A hop as in the field: 20 ms one way, 100 Mbit/s.
-fn hop(loss: u32) -> LinkConfig {
-    let rate = Some(100_000_000 / 8);
-    LinkConfig {
-        delay: Duration::from_millis(20),
-        loss,
-        rate,
-        queue: 1 << 20,
-        ..LinkConfig::default()
+const SECOND: Duration = Duration::from_secs(1);
+
+fn clean(hops: usize) -> Chain {
+    Chain::new(1, hops, hop(0), Forwarding::CutThrough)
+}
+
+/// A slice of the bench `chains`: the same figures, from few seeds and little data, so with more
+/// room.
+///
+/// spec: R-PIPE-1 R-PIPE-2 R-PIPE-7
+#[test]
+fn a_hop_costs_its_delay_and_no_more() {
+    let race = Race::run(3, 2 << 20, |_, _| {});
+    println!("{}", race.table());
+    assert_eq!(race.missed(1.08, 1.25), Vec::<String>::new());
+}
+
+/// spec: R-PIPE-3 R-PIPE-6
+#[test]
+fn bytes_and_end_cross_a_bad_way() {
+    for seed in 0..4 {
+        let link =
+            LinkConfig { jitter: Duration::from_millis(30), duplicate: 30, corrupt: 10, ..hop(50) };
+        let mut chain = Chain::new(seed, 4, link, Forwarding::CutThrough);
+        let passage = chain.pass(seed, 300_000, Duration::from_secs(120));
+        assert!(passage.whole.is_some(), "seed {seed}: {passage:?}");
+        assert!(chain.run(SECOND * 30, |chain| chain.source.out[0].delivered));
+        chain.run(SECOND * 5, |_| false);
+        for relay in &mut chain.relays {
+            assert!(matches!(relay.news.last().unwrap().kind, PipeEventKind::Ended(_)));
+            let stats = chain.net.host(relay.host).endpoint.stats();
+            assert_eq!((stats.pipes, stats.pipe_bytes), (0, 0));
+        }
     }
 }
 
-/// spec: R-PIPE-1 R-PIPE-2 R-PIPE-3 R-PIPE-6
+/// spec: R-PIPE-4
 #[test]
-fn a_stream_flows_through_relays_while_it_arrives() {
-    for seed in 0..6 {
-        for hops in [2, 8] {
-            let whole = |way| {
-                let mut chain = Chain::new(seed, hops, hop(10), way);
-                let passage = chain.pass(3, 16 << 20, Duration::from_secs(300));
-                (passage.first_byte.unwrap().as_secs_f64(), passage.whole.unwrap().as_secs_f64())
-            };
-            let a = whole(Forwarding::InOrder);
-            let b = whole(Forwarding::CutThrough);
-            println!("{seed} {hops} hops: {a:?} {b:?} {:.3}", b.1 / a.1);
-        }
+fn the_hop_limit_falls_at_every_relay() {
+    let mut chain = clean(3);
+    chain.write(1, 100_000);
+    assert!(chain.run(SECOND * 10, |chain| chain.sink.inn.first().is_some_and(|f| f.read > 0)));
+    let (connection, stream) = (chain.sink.inn[0].connection, chain.sink.inn[0].stream);
+    let view = chain.net.host(chain.sink.host).endpoint.connection(connection).unwrap();
+    assert_eq!(view.stream_info(stream).unwrap().hop_limit, Some(14));
+}
+
+/// A relay that opened its leg with a limit that does not fall, and one that has none left.
+///
+/// spec: R-PIPE-4
+#[test]
+fn a_loop_ends_by_the_hop_limit() {
+    for (limit, leg) in [(Some(0), Some(0)), (Some(3), Some(3)), (Some(3), None), (None, None)] {
+        let mut chain = clean(2);
+        let relay = chain.relays.pop().unwrap();
+        let endpoint = &mut chain.net.host(chain.source.host).endpoint;
+        let mut options = introduction(1);
+        options.hop_limit = limit;
+        endpoint.connection(chain.out).unwrap().open(Dir::Uni, options.clone()).unwrap();
+        chain.run(SECOND, |_| false);
+        let host = chain.net.host(relay.host);
+        let available = |e: &&aqueduct_core::endpoint::Event| e.kind == EventKind::StreamAvailable;
+        let connection = host.events.iter().find(available).unwrap().connection;
+        let stream = host.endpoint.connection(connection).unwrap().accept().unwrap();
+        let from = StreamAddr { connection, stream };
+        options.hop_limit = leg;
+        let to = relay.next[0];
+        let stream = host.endpoint.connection(to).unwrap().open(Dir::Uni, options).unwrap();
+        let to = StreamAddr { connection: to, stream };
+        let made = host.endpoint.pipe(from, &[Leg::Stream(to)], relay.options);
+        let source_limit = limit.unwrap_or(16);
+        let expected = match source_limit {
+            0 => PipeError::HopLimit,
+            source_limit => PipeError::LegHopLimit { leg, source_limit },
+        };
+        assert_eq!(made, Err(expected));
+        assert_eq!(host.endpoint.stats().pipes, 0);
+        assert!(!options_forwarded(0), "there is no OPEN below 0");
     }
+}
+
+fn options_forwarded(limit: u8) -> bool {
+    let mut options = introduction(1);
+    options.hop_limit = Some(limit);
+    options.forwarded().is_some()
+}
+
+/// spec: R-PIPE-13 R-PIPE-18
+#[test]
+fn a_reset_says_how_far_away_it_began() {
+    let mut chain = clean(4);
+    let stream = chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 50_000);
+    let all = |chain: &mut Chain| chain.sink.inn.first().is_some_and(|flow| flow.read == 50_000);
+    assert!(chain.run(SECOND * 5, all));
+    let mut view = chain.net.host(chain.source.host).endpoint.connection(chain.out).unwrap();
+    view.send(stream).unwrap().reset(AppCode(77));
+    drop(view);
+    assert!(chain.run(SECOND * 5, |chain| chain.sink.inn[0].reset.is_some()));
+    assert_eq!((chain.sink.inn[0].reset, chain.sink.inn[0].hop), (Some(AppCode(77)), 3));
+    chain.run(SECOND, |_| false);
+    assert!(chain.relays.iter().all(|relay| ended(relay).is_some()));
+}
+
+/// How a relay's only leg ended, if its pipe is over.
+fn ended(relay: &aqueduct_tests::relay::Relay) -> Option<LegEnd> {
+    let over = relay.news.iter().any(|news| matches!(news.kind, PipeEventKind::Ended(_)));
+    let leg = relay.news.iter().find_map(|news| match news.kind {
+        PipeEventKind::LegEnded { end, .. } => Some(end),
+        _ => None,
+    });
+    leg.filter(|_| over)
+}
+
+/// spec: R-PIPE-15 R-PIPE-16 R-PIPE-18
+#[test]
+fn a_stop_says_how_far_away_it_began() {
+    let mut chain = clean(4);
+    chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 50_000);
+    let other = chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 2, 50_000);
+    assert!(chain.run(SECOND * 5, |chain| chain.sink.inn.len() == 2));
+    let flow = &chain.sink.inn[0];
+    let (connection, stream) = (flow.connection, flow.stream);
+    let mut view = chain.net.host(chain.sink.host).endpoint.connection(connection).unwrap();
+    view.recv(stream).unwrap().stop(AppCode(5));
+    drop(view);
+    assert!(chain.run(SECOND * 5, |chain| chain.source.out[0].stopped));
+    let at = |relay: &aqueduct_tests::relay::Relay| ended(relay);
+    let ends: Vec<_> = chain.relays.iter().map(at).collect();
+    let stopped = |hop| Some(LegEnd::Stopped { code: AppCode(5), hop });
+    assert_eq!(ends, [stopped(2), stopped(1), stopped(0)]);
+    assert!(!chain.source.outflow(chain.out, other).unwrap().stopped);
+    assert!(chain.run(SECOND * 5, |chain| chain.sink.inn[1].read == 50_000));
+}
+
+/// A relay dies in the middle of a chain, half way: the sender hears of it, and so does the
+/// receiver, from the relay behind it, after all that this one held. Other streams live.
+///
+/// spec: R-PIPE-14 R-PIPE-15 R-PIPE-16
+#[test]
+fn a_relay_that_dies_is_heard_of_on_both_sides() {
+    let mut chain = clean(4);
+    chain.write(1, 16 << 20);
+    let half = |chain: &mut Chain| chain.sink.inn.first().is_some_and(|f| f.read > 8 << 20);
+    assert!(chain.run(SECOND * 60, half));
+    let dead = chain.relays[1].host;
+    chain.net.sleep(dead, true);
+    let died = chain.net.now;
+    assert!(chain.run(SECOND * 6, |chain| chain.source.out[0].stopped), "the sender waits");
+    println!("the sender knows after {:?}", chain.net.now.saturating_since(died));
+    // The relay behind hears nothing: it knows when its connection is idle for too long.
+    assert!(chain.run(SECOND * 31, |chain| chain.sink.inn[0].reset.is_some()));
+    println!("the receiver knows after {:?}", chain.net.now.saturating_since(died));
+    chain.run(SECOND, |_| false);
+    let flow = &chain.sink.inn[0];
+    assert_eq!((flow.reset, flow.hop), (Some(StreamCode::ConnectionLost.app()), 0));
+    let relays = [&chain.relays[0], &chain.relays[2]];
+    assert_eq!(relays.map(ended)[0], Some(LegEnd::Lost));
+    let (code, hop) = (StreamCode::ConnectionLost.app(), 0);
+    assert_eq!(relays.map(ended)[1], Some(LegEnd::Reset { code, hop }));
+    let given = relays[1].news.iter().find_map(|news| match news.kind {
+        PipeEventKind::Ended(stats) => Some(stats.acked),
+        _ => None,
+    });
+    assert_eq!(chain.sink.inn[0].read, given.unwrap(), "all that was there without a gap");
+    // The connections of those who live still carry streams.
+    assert!(chain.source.diary(chain.out).closed.is_none());
+    let next = chain.relays[2].next[0];
+    let closed = |(of, kind): &(_, EventKind)| *of == next && matches!(kind, EventKind::Closed(_));
+    assert!(!chain.relays[2].events.iter().any(closed));
+}
+
+/// A connection that is closed politely, with a pipe over it: each side of the pipe hears of it.
+///
+/// spec: R-PIPE-14 R-PIPE-15
+#[test]
+fn a_connection_that_is_closed_ends_its_pipes() {
+    for closes_source in [true, false] {
+        let mut chain = clean(2);
+        chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 100_000);
+        let all = |chain: &mut Chain| chain.sink.inn.first().is_some_and(|f| f.read == 100_000);
+        assert!(chain.run(SECOND * 5, all));
+        let (host, connection) = match closes_source {
+            true => (chain.source.host, chain.out),
+            false => (chain.relays[0].host, chain.relays[0].next[0]),
+        };
+        chain.net.host(host).endpoint.connection(connection).unwrap().close(AppCode(1), b"bye");
+        chain.run(SECOND * 3, |_| false);
+        if closes_source {
+            let flow = &chain.sink.inn[0];
+            assert_eq!((flow.reset, flow.hop), (Some(StreamCode::ConnectionLost.app()), 0));
+        } else {
+            assert!(chain.source.out[0].stopped);
+            assert_eq!(ended(&chain.relays[0]), Some(LegEnd::Lost));
+        }
+        assert_eq!(chain.net.host(chain.relays[0].host).endpoint.stats().pipes, 0);
+    }
+}
+
+/// spec: R-PIPE-17
+#[test]
+fn a_pipe_in_silence_ends() {
+    let mut chain = clean(2);
+    chain.sink.reading = Reading::Never;
+    chain.write(1, 8 << 20);
+    assert!(!chain.run(SECOND * 115, |chain| chain.source.out[0].stopped));
+    let held = chain.net.host(chain.relays[0].host).endpoint.stats().pipe_bytes;
+    assert!(held > 0, "the relay holds what the sink did not take");
+    assert!(chain.run(SECOND * 10, |chain| chain.source.out[0].stopped));
+    let stats = chain.net.host(chain.relays[0].host).endpoint.stats();
+    assert_eq!(stats.pipe_bytes, 0);
+    chain.run(SECOND, |_| false);
+    let end = LegEnd::Reset { code: StreamCode::Timeout.app(), hop: 0 };
+    assert_eq!(ended(&chain.relays[0]), Some(end));
+}
+
+/// Two relays with pipes that cross both ways, one of them stuck: the others flow.
+///
+/// spec: R-PIPE-16
+#[test]
+fn a_stuck_pipe_holds_up_no_other() {
+    let mut chain = clean(3);
+    chain.sink.reading = Reading::Never;
+    chain.write(1, 8 << 20);
+    chain.run(SECOND * 10, |_| false);
+    chain.sink.reading = Reading::InOrder;
+    chain.sink.inn[0].ignored = true;
+    // The way back: streams of the sink over the same connections.
+    let back = chain.sink.inn[0].connection;
+    chain.sink.write(&mut chain.net, back, Dir::Uni, 7, 2 << 20);
+    chain.write(2, 2 << 20);
+    let both = |chain: &mut Chain| {
+        let there = chain.sink.inn.iter().any(|flow| flow.finished);
+        there && chain.source.inn.iter().any(|flow| flow.finished)
+    };
+    assert!(chain.run(SECOND * 20, both));
+    assert!(!chain.source.out[0].written, "it waits");
+    assert_eq!(chain.sink.inn[0].read, 0);
+}
+
+/// spec: R-PIPE-16
+#[test]
+fn a_pipe_back_over_its_own_connection_ends_with_it() {
+    let mut chain = clean(1);
+    chain.source.write(&mut chain.net, chain.out, Dir::Bi, 1, 3 << 20);
+    let host = chain.sink.host;
+    chain.net.run(SECOND, |_| false);
+    let events: Vec<_> = chain.net.host(host).events.drain(..).collect();
+    let connection = events.iter().find(|e| e.kind == EventKind::StreamAvailable).unwrap();
+    let connection = connection.connection;
+    let endpoint = &mut chain.net.host(host).endpoint;
+    let stream = endpoint.connection(connection).unwrap().accept().unwrap();
+    let at = StreamAddr { connection, stream };
+    endpoint.pipe(at, &[Leg::Stream(at)], Default::default()).unwrap();
+    let again = endpoint.pipe(at, &[Leg::Application], Default::default());
+    assert_eq!(again, Err(PipeError::Piped(at)));
+    chain.source.expect(chain.out, stream, 1);
+    chain.run(SECOND * 2, |chain| chain.source.inn[0].read > 1 << 20);
+    chain.net.sleep(chain.source.host, true);
+    chain.net.host(host).endpoint.connection(connection).unwrap().close(AppCode(1), b"");
+    chain.run(SECOND * 60, |_| false);
+    let stats = chain.net.host(host).endpoint.stats();
+    assert_eq!((stats.pipes, stats.connections, stats.budget_committed), (0, 0, 0));
 }

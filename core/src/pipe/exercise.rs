@@ -1,0 +1,599 @@
+//! A pipe between one real source and any number of real legs, whose peers are plain models. Tests,
+//! property tests and fuzzing share it.
+//!
+//! Every packet of a leg either arrives and is acknowledged at once, or is lost: so each byte must
+//! arrive exactly once.
+
+#![expect(clippy::expect_used, reason = "a harness says no by a panic")]
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
+
+use crate::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, SendCredit};
+use crate::stream::exercise::byte;
+use crate::stream::{OpenOptions, PeerLimits, RecvAccount, StreamConfig, StreamProtocol, Streams};
+use crate::time::Instant;
+use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame, frames};
+use crate::wire::id::{AppCode, CreditTarget, Dir, Side, StreamId};
+use crate::wire::open::{OpenFrame, Protocol};
+use crate::wire::packet::{Allowance, PacketWriter};
+
+use super::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions};
+
+/// Bodies here are at most so long.
+pub const SIZE: u64 = 1 << 15;
+/// Round trip of every connection here.
+const RTT: Duration = Duration::from_millis(10);
+/// Probe time-out of every connection here.
+pub const PTO: Duration = Duration::from_millis(30);
+
+/// Something that happens to a pipe.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[expect(clippy::exhaustive_enums, reason = "inputs of a test")]
+#[expect(missing_docs, reason = "named like what they do")]
+pub enum PipeOp {
+    Arrive { offset: u16, len: u8 },
+    Append { len: u16 },
+    Skip { offset: u16, len: u8 },
+    Finish,
+    Reset { reliable: u16 },
+    LoseSource { keep: bool },
+    AddLeg { start: u16, end: Option<u16>, detaches: bool },
+    AddApplication { detaches: bool },
+    Deliver { leg: u8, packets: u8 },
+    Lose { leg: u8 },
+    Credit { leg: u8, more: u16 },
+    Stop { leg: u8, hop: u8 },
+    LoseLeg { leg: u8 },
+    Read { max: u16 },
+    Release { back: u16 },
+    Wait { ms: u16 },
+    Cancel,
+}
+
+/// One connection's streams and what they count against.
+struct End {
+    streams: Streams,
+    recv: RecvCredit,
+    budget: Budget,
+    send: SendCredit,
+}
+
+impl End {
+    fn new(side: Side) -> Self {
+        let limits = BudgetLimits::new(1 << 24, 1).expect("a lawful budget");
+        let mut budget = Budget::new(limits);
+        let share = budget.open().expect("room for one");
+        let recv = RecvCredit::new(share, side, RecvLimits::default());
+        let mut streams = Streams::new(side, StreamConfig::default());
+        streams.set_peer_limits(PeerLimits {
+            max_stream_data: 1000,
+            max_streams_bidi: 1,
+            max_streams_uni: 1,
+        });
+        let mut send = SendCredit::new(CreditTarget::Connection, 0);
+        send.on_max(u64::MAX >> 2);
+        Self { streams, recv, budget, send }
+    }
+
+    fn account(&mut self, now: Instant) -> (&mut Streams, RecvAccount<'_>) {
+        let Self { streams, recv, budget, .. } = self;
+        (streams, RecvAccount { credit: recv, budget, now })
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, now: Instant) {
+        let (streams, mut account) = self.account(now);
+        streams.on_frame(frame, &mut account).map(|_| ()).expect("a lawful frame");
+    }
+
+    fn packet(&mut self) -> Option<(Vec<u8>, Vec<SentFrame>)> {
+        let (mut payload, mut receipts) = (Vec::new(), Vec::new());
+        let mut writer =
+            PacketWriter::new(&mut payload, 0, 1171, &mut receipts, Allowance::Everything);
+        self.streams.write(&mut writer, &mut self.send);
+        (writer.finish().len > 0).then_some((payload, receipts))
+    }
+}
+
+/// What became of one byte of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Unknown,
+    Here,
+    Never,
+}
+
+/// All below has a fate.
+fn contiguous(fates: &[Fate], start: u64) -> u64 {
+    let known = fates.iter().skip(start as usize).take_while(|fate| **fate != Fate::Unknown);
+    start + known.count() as u64
+}
+
+/// A leg, and what its peer has.
+pub struct Way {
+    end: End,
+    id: StreamId,
+    /// Its number in the pipe.
+    pub index: LegIndex,
+    /// What of the body it may get.
+    pub range: Range<u64>,
+    got: Vec<Fate>,
+    /// FIN came, and said this size.
+    pub size: Option<u64>,
+    /// RESET came.
+    pub reset: Option<ResetFrame>,
+    /// How the pipe says that it ended.
+    pub ended: Option<LegEnd>,
+    /// Its connection lives.
+    alive: bool,
+    limit: u64,
+}
+
+impl Way {
+    /// The peer has all below.
+    pub fn acked(&self) -> u64 {
+        contiguous(&self.got, self.range.start)
+    }
+
+    fn hear(&mut self, payload: &[u8]) {
+        for frame in frames(payload) {
+            match frame.expect("our own frames decode") {
+                Frame::Stream(StreamFrame { offset, data, fin, .. }) => {
+                    let end = offset + data.len() as u64;
+                    assert!(end <= self.range.start + self.limit, "credit was kept");
+                    self.enter(offset..end, Fate::Here);
+                    let right = (offset..end).map(|at| byte(at, 0));
+                    assert!(right.eq(data.iter().copied()), "wrong bytes at {offset}");
+                    if fin {
+                        assert!(self.size.is_none_or(|size| size == end), "two sizes");
+                        self.size = Some(end);
+                    }
+                }
+                Frame::Skip { range, .. } => self.enter(range, Fate::Never),
+                Frame::Reset(reset) => self.reset = Some(reset),
+                _ => {}
+            }
+        }
+    }
+
+    fn enter(&mut self, range: Range<u64>, fate: Fate) {
+        assert!(self.range.start <= range.start && range.end <= self.range.end, "{range:?}");
+        for at in range {
+            let slot = self.got.get_mut(at as usize).expect("inside of the body");
+            assert_eq!(*slot, Fate::Unknown, "offset {at} comes twice");
+            *slot = fate;
+        }
+    }
+}
+
+/// A pipe, its streams, and a model of the body.
+pub struct Rig {
+    /// The machine.
+    pub pipe: Pipe,
+    source: Option<End>,
+    /// The legs in order.
+    pub legs: Vec<Way>,
+    /// Now.
+    pub now: Instant,
+    /// What the source was granted before it was piped.
+    granted: u64,
+    /// What came.
+    body: Vec<Fate>,
+    /// Size of the body, once FIN came; promise of a RESET.
+    ending: Option<u64>,
+    /// The application reads from here, if it ever was a leg.
+    pub read: u64,
+    application: Option<LegIndex>,
+    /// How the application's leg ended.
+    pub application_ended: Option<LegEnd>,
+    /// STOP went to the source.
+    pub stop: Option<StopFrame>,
+}
+
+/// The stream that is the source.
+const FROM: StreamId = StreamId::new(Side::Initiator, Dir::Uni, 0);
+
+impl Rig {
+    /// A pipe without legs.
+    pub fn new(options: PipeOptions) -> Self {
+        let now = Instant::from_nanos(1_000_000_000);
+        let mut source = End::new(Side::Responder);
+        source.frame(&Frame::Open(OpenFrame::new(FROM, Protocol::Number(64))), now);
+        let granted = source.streams.credits().map(|credit| credit.limit()).sum();
+        let mut pipe = Pipe::new(0, options, now);
+        let (streams, account) = source.account(now);
+        pipe.begin(&mut streams.recv(FROM, account).expect("it was announced"));
+        let body = vec![Fate::Unknown; SIZE as usize];
+        Self {
+            pipe,
+            source: Some(source),
+            legs: Vec::new(),
+            now,
+            granted,
+            body,
+            ending: None,
+            read: 0,
+            application: None,
+            application_ended: None,
+            stop: None,
+        }
+    }
+
+    /// Adds a leg; its peer grants 1,000 bytes.
+    ///
+    /// # Errors
+    /// What the pipe says.
+    pub fn add_leg(&mut self, range: Range<u64>, policy: LegPolicy) -> Result<usize, LegError> {
+        let mut end = End::new(Side::Initiator);
+        let mut options = OpenOptions::new(StreamProtocol::Number(64));
+        (options.start, options.end) = (range.start, Some(range.end).filter(|end| *end < u64::MAX));
+        let (streams, mut account) = end.account(self.now);
+        let id = streams.open(Dir::Uni, options, &mut account).expect("a stream");
+        let index = self.pipe.add_leg(range.clone(), policy)?;
+        let got = vec![Fate::Unknown; SIZE as usize];
+        let (size, reset, ended) = (None, None, None);
+        let limit = 1000;
+        self.legs.push(Way { end, id, index, range, got, size, reset, ended, alive: true, limit });
+        self.pump();
+        Ok(self.legs.len() - 1)
+    }
+
+    /// The application becomes a leg.
+    ///
+    /// # Errors
+    /// What the pipe says.
+    pub fn add_application(&mut self, policy: LegPolicy) -> Result<LegIndex, LegError> {
+        let index = self.pipe.add_application(policy)?;
+        (self.read, self.application) = (self.pipe.held_from(), Some(index));
+        self.application_ended = None;
+        self.pump();
+        Ok(index)
+    }
+
+    /// What every turn of an endpoint does.
+    pub fn pump(&mut self) {
+        self.turn();
+        self.check();
+    }
+
+    /// The same without a look at the model.
+    pub fn turn(&mut self) {
+        let Self { pipe, source, legs, now, .. } = self;
+        if let Some(end) = source {
+            let (streams, account) = end.account(*now);
+            match streams.recv(FROM, account) {
+                Some(mut stream) => _ = pipe.pull(&mut stream, *now),
+                None => assert!(!pipe.is_flowing(), "the source went away"),
+            }
+        }
+        loop {
+            for leg in legs.iter_mut().filter(|leg| leg.alive && leg.ended.is_none()) {
+                match leg.end.streams.send(leg.id) {
+                    Some(mut out) => {
+                        pipe.push(leg.index, &mut out, LegPath { pto: PTO, rtt: RTT }, *now);
+                    }
+                    None => pipe.on_leg_gone(leg.index),
+                }
+            }
+            let doomed = pipe.has_doomed();
+            let mut account = source.as_mut().map(|end| end.account(*now));
+            let mut stream =
+                account.take().and_then(|(streams, account)| streams.recv(FROM, account));
+            pipe.settle(stream.as_mut(), RTT, *now);
+            if !pipe.has_doomed() {
+                break;
+            }
+            assert!(!doomed || self.application.is_some(), "a doomed leg stays");
+        }
+        while let Some((index, end)) = self.pipe.next_ended() {
+            match self.legs.iter_mut().find(|leg| leg.index == index) {
+                Some(leg) => assert_eq!(leg.ended.replace(end), None, "ended twice"),
+                None => self.application_ended = Some(end),
+            }
+        }
+    }
+
+    /// What holds after every turn.
+    fn check(&mut self) {
+        let stats = self.pipe.stats();
+        assert!(stats.held <= stats.window.max(self.granted), "{stats:?}");
+        assert_eq!(stats.waiting, 0, "{stats:?}");
+        assert!(self.pipe.deadline().is_none_or(|at| at > self.now), "a deadline that passed");
+        if !self.pipe.is_flowing() {
+            return;
+        }
+        let count = |range: Range<u64>, fate: Fate| {
+            let part = self.body.get(range.start as usize..range.end as usize);
+            part.into_iter().flatten().filter(|is| **is == fate).count() as u64
+        };
+        let end = self.end();
+        if stats.received < count(0..end, Fate::Here) {
+            return;
+        }
+        let slowest = self.legs.iter().filter(|leg| leg.ended.is_none()).map(|leg| {
+            let acked = leg.acked();
+            if acked >= leg.range.end { u64::MAX } else { acked }
+        });
+        if let Some(slowest) = slowest.min().filter(|_| self.application_left()) {
+            assert_eq!(stats.acked, slowest.min(end).max(stats.acked));
+        }
+        assert_eq!(stats.held, count(stats.acked..end, Fate::Here));
+        if let Some(source) = &self.source {
+            let held: u64 = source.streams.credits().map(|credit| credit.held()).sum();
+            let missing = count(0..end, Fate::Unknown);
+            assert_eq!(held, stats.held + missing, "credit goes back for what is let go");
+        }
+    }
+
+    /// Whether the application is no leg at present.
+    fn application_left(&self) -> bool {
+        self.application.is_none() || self.application_ended.is_some()
+    }
+
+    /// Bytes arrive, as far as credit allows.
+    pub fn arrive(&mut self, range: Range<u64>, fin: bool) {
+        self.arrive_unseen(range.clone());
+        if fin {
+            let offset = self.end();
+            self.tell_source(&Frame::Stream(StreamFrame { id: FROM, offset, data: &[], fin }));
+            self.ending = Some(offset);
+        }
+        self.pump();
+    }
+
+    /// The same before the pipe's next turn.
+    pub fn arrive_unseen(&mut self, range: Range<u64>) {
+        let range = self.allowed(&range);
+        if range.is_empty() {
+            return;
+        }
+        let data: Vec<u8> = range.clone().map(|at| byte(at, 0)).collect();
+        let frame = StreamFrame { id: FROM, offset: range.start, data: &data, fin: false };
+        self.tell_source(&Frame::Stream(frame));
+        self.fate(&range, Fate::Here);
+    }
+
+    /// Word arrives that bytes will never come.
+    pub fn skip(&mut self, range: Range<u64>) {
+        let range = self.allowed(&range);
+        if !range.is_empty() {
+            self.tell_source(&Frame::Skip { id: FROM, range: range.clone() });
+            self.fate(&range, Fate::Never);
+            self.pump();
+        }
+    }
+
+    /// A RESET arrives.
+    pub fn reset(&mut self, reliable: u64, hop: u64) {
+        let (id, code, final_size) = (FROM, AppCode(7), self.end());
+        let reliable_size = reliable.min(contiguous(&self.body, 0));
+        self.ending = Some(reliable_size);
+        let reset = ResetFrame { id, code, hop, final_size, reliable_size };
+        self.tell_source(&Frame::Reset(reset));
+        self.pump();
+    }
+
+    /// The source's connection is lost.
+    pub fn lose_source(&mut self, keep: bool) {
+        if self.source.take().is_some() {
+            self.pipe.on_source_lost(keep);
+            self.pump();
+        }
+    }
+
+    fn tell_source(&mut self, frame: &Frame<'_>) {
+        if let Some(source) = &mut self.source {
+            source.frame(frame, self.now);
+        }
+    }
+
+    /// Whether the source may still say something of its body.
+    fn open(&self) -> bool {
+        self.source.is_some() && self.ending.is_none() && self.pipe.is_flowing()
+    }
+
+    fn allowed(&self, range: &Range<u64>) -> Range<u64> {
+        let limit = self.source.as_ref().and_then(|end| end.streams.credits().next());
+        let limit = limit.map_or(0, |credit| credit.limit()).min(SIZE);
+        range.start.min(limit)..range.end.min(limit)
+    }
+
+    fn fate(&mut self, range: &Range<u64>, fate: Fate) {
+        let part = self.body.get_mut(range.start as usize..range.end as usize);
+        part.into_iter().flatten().filter(|f| **f == Fate::Unknown).for_each(|f| *f = fate);
+    }
+
+    /// One more than the highest offset that came.
+    pub fn end(&self) -> u64 {
+        let last = self.body.iter().rposition(|fate| *fate != Fate::Unknown);
+        last.map_or(0, |at| at as u64 + 1)
+    }
+
+    /// A packet of a leg arrives and is acknowledged, or is lost. False if there was none.
+    pub fn packet(&mut self, leg: usize, arrives: bool) -> bool {
+        let now = self.now;
+        let Some(way) = self.legs.get_mut(leg).filter(|way| way.alive) else { return false };
+        let Some((payload, receipts)) = way.end.packet() else { return false };
+        if arrives {
+            way.hear(&payload);
+        }
+        for receipt in &receipts {
+            let (streams, mut account) = way.end.account(now);
+            match arrives {
+                true => streams.on_acked(receipt, &mut account),
+                false => streams.on_lost(receipt),
+            }
+        }
+        self.pump();
+        true
+    }
+
+    /// A leg's peer grants more.
+    pub fn credit(&mut self, leg: usize, more: u64) {
+        let now = self.now;
+        let Some(way) = self.legs.get_mut(leg) else { return };
+        way.limit += more;
+        way.end.frame(&Frame::MaxStreamData { id: way.id, limit: way.limit }, now);
+    }
+
+    /// A leg's peer wants no more.
+    pub fn stop(&mut self, leg: usize, hop: u64) {
+        let now = self.now;
+        let Some(way) = self.legs.get_mut(leg) else { return };
+        way.end.frame(&Frame::Stop(StopFrame { id: way.id, code: AppCode(9), hop }), now);
+        self.pump();
+    }
+
+    /// A leg's connection is lost.
+    pub fn lose_leg(&mut self, leg: usize) {
+        let Some(way) = self.legs.get_mut(leg).filter(|way| way.alive) else { return };
+        way.alive = false;
+        self.pipe.on_leg_lost(way.index);
+        self.pump();
+    }
+
+    /// The application reads at most `max` bytes.
+    pub fn read(&mut self, max: usize) {
+        if let Ok(Some(chunk)) = self.pipe.read(max) {
+            let passed = self.read..chunk.offset;
+            let passed = self.body.get(passed.start as usize..passed.end as usize);
+            assert!(passed.into_iter().flatten().all(|fate| *fate == Fate::Never), "a gap");
+            let right = chunk.range().map(|at| byte(at, 0));
+            assert!(right.eq(chunk.data.iter().copied()), "wrong bytes at {}", chunk.offset);
+            self.read = chunk.range().end;
+        }
+    }
+
+    /// The application lets go.
+    pub fn release(&mut self, offset: u64) {
+        self.pipe.release(offset, self.now);
+        self.pump();
+    }
+
+    /// Time passes, deadline by deadline.
+    pub fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.pipe.deadline().filter(|at| *at <= until) {
+            self.now = at;
+            self.pipe.on_deadline(at);
+            self.pump();
+        }
+        self.now = until;
+    }
+
+    /// Everything that is under way arrives; whoever reads, reads on.
+    pub fn drain(&mut self) {
+        for leg in 0..self.legs.len() {
+            self.credit(leg, 2 * SIZE);
+        }
+        loop {
+            let mut moved = false;
+            for leg in 0..self.legs.len() {
+                moved |= self.packet(leg, true);
+            }
+            let before = self.read;
+            self.read(usize::MAX);
+            self.release(self.read);
+            if !moved && self.read == before {
+                break;
+            }
+        }
+        let stop = self.source.as_mut().and_then(|end| end.packet()).and_then(|(payload, _)| {
+            let mut stops = frames(&payload).filter_map(|frame| match frame {
+                Ok(Frame::Stop(stop)) => Some(stop),
+                _ => None,
+            });
+            stops.next()
+        });
+        self.stop = self.stop.or(stop);
+    }
+
+    /// What must be true once everything that can arrive has arrived.
+    ///
+    /// # Panics
+    /// If a leg lacks something that it was to get.
+    pub fn check_legs(&self) {
+        for way in self.legs.iter().filter(|way| way.alive) {
+            let end = match way.ended {
+                None => self.end(),
+                Some(LegEnd::Delivered) => way.size.expect("the end was told"),
+                Some(LegEnd::Detached { at }) => at,
+                Some(LegEnd::Reset { .. }) => way.reset.map_or(0, |reset| reset.reliable_size),
+                _ => continue,
+            };
+            let range =
+                way.range.start as usize..end.min(way.range.end).max(way.range.start) as usize;
+            assert_eq!(way.got.get(range.clone()), self.body.get(range), "{:?}", way.index);
+        }
+    }
+}
+
+/// Does `ops` to a pipe with one leg.
+///
+/// # Panics
+/// If a rule of pipes is broken.
+pub fn pipe(ops: &[PipeOp], stock: u64) {
+    let mut rig = Rig::new(PipeOptions { stock, ..PipeOptions::default() });
+    rig.add_leg(0..u64::MAX, LegPolicy::Stall).expect("a first leg");
+    for op in ops {
+        step(&mut rig, *op);
+    }
+    rig.drain();
+    rig.check_legs();
+    // Whatever is left is ended by time.
+    rig.wait(Duration::from_secs(200));
+    rig.drain();
+    assert!(rig.pipe.is_over(), "{:?}", rig.pipe.stats());
+    assert_eq!(rig.pipe.stats().held, 0);
+    if let Some(source) = &rig.source {
+        assert_eq!(source.streams.credits().map(|credit| credit.held()).sum::<u64>(), 0);
+    }
+}
+
+fn step(rig: &mut Rig, op: PipeOp) {
+    let legs = rig.legs.len().max(1);
+    let pick = |leg: u8| usize::from(leg) % legs;
+    let policy = |detaches| if detaches { LegPolicy::DETACH } else { LegPolicy::Stall };
+    let near = |offset: u16, end: u64| (end + u64::from(offset % 4096)).saturating_sub(1024);
+    match op {
+        PipeOp::Arrive { offset, len } if rig.open() => {
+            let from = near(offset, rig.end());
+            rig.arrive(from..from + u64::from(len), false);
+        }
+        PipeOp::Append { len } if rig.open() => {
+            rig.arrive(rig.end()..rig.end() + u64::from(len % 3000), false);
+        }
+        PipeOp::Skip { offset, len } if rig.open() => {
+            let from = near(offset, rig.end());
+            rig.skip(from..from + u64::from(len));
+        }
+        PipeOp::Finish if rig.open() => rig.arrive(rig.end()..rig.end(), true),
+        PipeOp::Reset { reliable } if rig.open() => rig.reset(u64::from(reliable), 3),
+        PipeOp::LoseSource { keep } => rig.lose_source(keep),
+        PipeOp::AddLeg { start, end, detaches } if legs < 6 => {
+            let start = rig.pipe.held_from() + u64::from(start % 512);
+            let end = end.map_or(u64::MAX, |end| start + u64::from(end) + 1);
+            _ = rig.add_leg(start..end, policy(detaches));
+        }
+        PipeOp::AddApplication { detaches } => _ = rig.add_application(policy(detaches)),
+        PipeOp::Deliver { leg, packets } => {
+            (0..packets % 16).for_each(|_| _ = rig.packet(pick(leg), true));
+        }
+        PipeOp::Lose { leg } => _ = rig.packet(pick(leg), false),
+        PipeOp::Credit { leg, more } => rig.credit(pick(leg), u64::from(more)),
+        PipeOp::Stop { leg, hop } => rig.stop(pick(leg), u64::from(hop)),
+        PipeOp::LoseLeg { leg } => rig.lose_leg(pick(leg)),
+        PipeOp::Read { max } => rig.read(usize::from(max)),
+        PipeOp::Release { back } => rig.release(rig.read.saturating_sub(u64::from(back))),
+        PipeOp::Wait { ms } => rig.wait(Duration::from_millis(u64::from(ms))),
+        PipeOp::Cancel => {
+            rig.pipe.cancel(AppCode(5));
+            rig.pump();
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,35 @@
+//! Chains of relays: store-and-forward, a copying loop, an in-order pipe, cut-through.
+//!
+//! `cargo bench -p aqueduct-tests --bench chains -- [SEEDS] [MIB]`
+//!
+//! Fails if cut-through costs more than it may (spec, decision 0004).
+
+use std::process::ExitCode;
+use std::time::Instant as Clock;
+
+use aqueduct_tests::race::{HOPS, Race, WAYS};
+
+fn main() -> ExitCode {
+    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
+    let seeds = numbers.next().unwrap_or(100);
+    let mib = numbers.next().unwrap_or(16) as usize;
+    let began = Clock::now();
+    let race = Race::run(seeds, mib << 20, |done, all| {
+        eprint!("\r{done} of {all} runs, {} s ", began.elapsed().as_secs());
+    });
+    eprintln!();
+    println!("{mib} MiB, {seeds} seeds, 20 ms one way, 1 % loss, 100 Mbit/s a hop\n");
+    println!("{}", race.table());
+    for (two, cost) in HOPS.windows(2).zip(race.added()) {
+        println!("first byte, each hop from {} to {}: {cost:.2} ms", two[0], two[1]);
+    }
+    for way in &WAYS[..3] {
+        for hops in &HOPS[1..] {
+            let (median, worst) = race.against(*hops, *way);
+            println!("cut-through / {way:?}, {hops} hops: median {median:.3}, worst {worst:.3}");
+        }
+    }
+    let missed = race.missed(1.0, 1.10);
+    missed.iter().for_each(|what| println!("MISSED: {what}"));
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

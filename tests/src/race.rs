@@ -1,0 +1,132 @@
+//! Ways to forward a stream over chains of relays, side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::link::LinkConfig;
+use crate::relay::{Chain, Forwarding, Passage};
+
+/// A hop as in the field: 20 ms one way, 100 Mbit/s; `loss` in thousandths.
+pub fn hop(loss: u32) -> LinkConfig {
+    let (delay, rate) = (Duration::from_millis(20), Some(100_000_000 / 8));
+    LinkConfig { delay, loss, rate, queue: 1 << 20, ..LinkConfig::default() }
+}
+
+/// How many links there may be between the ends.
+pub const HOPS: [usize; 4] = [1, 2, 4, 8];
+
+/// The ways, slowest first.
+pub const WAYS: [Forwarding; 4] =
+    [Forwarding::StoreAndForward, Forwarding::Copy, Forwarding::InOrder, Forwarding::CutThrough];
+
+/// Times to the first byte and to the end, by seed, of each way over each number of hops.
+#[derive(Clone, Debug, Default)]
+pub struct Race {
+    times: BTreeMap<(usize, usize, u64), (Duration, Duration)>,
+    seeds: u64,
+}
+
+/// The middle one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+impl Race {
+    /// Runs `len` bytes over every chain with every seed, on every core, and tells `progress` how
+    /// many of how many runs are done.
+    ///
+    /// # Panics
+    /// If a run does not come to its end.
+    pub fn run(seeds: u64, len: usize, progress: impl Fn(usize, usize) + Sync) -> Self {
+        let mut runs = Vec::new();
+        for seed in 0..seeds {
+            for hops in HOPS {
+                runs.extend((0..WAYS.len()).map(|way| (hops, way, seed)));
+            }
+        }
+        let (next, times) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let work = || {
+            while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (hops, way, seed) = *run;
+                let mut chain = Chain::new(seed, hops, hop(10), WAYS[way]);
+                let passage = chain.pass(3, len, Duration::from_secs(600));
+                let Passage { first_byte: Some(first), whole: Some(whole) } = passage else {
+                    panic!("seed {seed}, {hops} hops, {:?}: {passage:?}", WAYS[way]);
+                };
+                let mut times = times.lock().expect("no run failed");
+                times.insert(*run, (first, whole));
+                progress(times.len(), runs.len());
+            }
+        };
+        thread::scope(|scope| {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            (0..cores).for_each(|_| _ = scope.spawn(work));
+        });
+        Self { times: times.into_inner().expect("no run failed"), seeds }
+    }
+
+    fn seconds(&self, hops: usize, way: Forwarding, seed: u64) -> (f64, f64) {
+        let way = WAYS.iter().position(|other| *other == way).expect("a known way");
+        let (first, whole) = self.times[&(hops, way, seed)];
+        (first.as_secs_f64(), whole.as_secs_f64())
+    }
+
+    /// Medians of all seeds as a table.
+    pub fn table(&self) -> String {
+        let mut text = "hops  way              first byte [ms]  whole [s]\n".to_owned();
+        for hops in HOPS {
+            for way in WAYS {
+                let all = |pick: fn((f64, f64)) -> f64| {
+                    median((0..self.seeds).map(|s| pick(self.seconds(hops, way, s))).collect())
+                };
+                let (first, whole) = (all(|(first, _)| first * 1e3), all(|(_, whole)| whole));
+                let name = format!("{way:?}");
+                text += &format!("{hops:>4}  {name:<15}  {first:>15.1}  {whole:>9.3}\n");
+            }
+        }
+        text
+    }
+
+    /// What each added hop costs until the first byte: medians in milliseconds, between chains that
+    /// follow each other.
+    pub fn added(&self) -> Vec<f64> {
+        let cost = |two: &[usize]| {
+            let first = |hops, seed| self.seconds(hops, Forwarding::CutThrough, seed).0;
+            let hops = (two[1] - two[0]) as f64;
+            let of = |seed| (first(two[1], seed) - first(two[0], seed)) * 1e3 / hops;
+            median((0..self.seeds).map(of).collect())
+        };
+        HOPS.windows(2).map(cost).collect()
+    }
+
+    /// Time of cut-through as a part of `other`'s: median and worst of the seeds.
+    pub fn against(&self, hops: usize, other: Forwarding) -> (f64, f64) {
+        let whole = |way, seed| self.seconds(hops, way, seed).1;
+        let ratio = |seed| whole(Forwarding::CutThrough, seed) / whole(other, seed);
+        let ratios: Vec<f64> = (0..self.seeds).map(ratio).collect();
+        let worst = ratios.iter().copied().fold(0.0, f64::max);
+        (median(ratios), worst)
+    }
+
+    /// Everything that was missed: a hop that costs more than its delay and 2 ms; a median against
+    /// the in-order pipe above `median`, a seed above `worst`.
+    pub fn missed(&self, median: f64, worst: f64) -> Vec<String> {
+        let mut missed: Vec<String> = self
+            .added()
+            .into_iter()
+            .filter(|cost| *cost >= 22.0)
+            .map(|cost| format!("an added hop costs {cost:.2} ms until the first byte"))
+            .collect();
+        for hops in HOPS.into_iter().filter(|hops| *hops > 1) {
+            let (middle, most) = self.against(hops, Forwarding::InOrder);
+            if middle > median || most > worst {
+                missed.push(format!("{hops} hops: median {middle:.3}, worst {most:.3}"));
+            }
+        }
+        missed
+    }
+}
