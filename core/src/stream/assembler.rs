@@ -74,6 +74,8 @@ pub struct Assembler {
     /// nobody holds it any more.
     spare: BytesMut,
     order: Order,
+    /// Whether the reader in order of arrival is told of skipped ranges.
+    tells_skips: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -236,8 +238,12 @@ impl Assembler {
     ///
     /// [`read`]: Self::read
     pub fn take_any(&mut self, max: usize) -> Option<Chunk> {
-        self.by_arrival();
+        self.by_arrival(false);
         self.skipped.clear();
+        self.take_waiting(max)
+    }
+
+    fn take_waiting(&mut self, max: usize) -> Option<Chunk> {
         let Order::Arrival { waiting, arrivals } = &mut self.order else { return None };
         let range = loop {
             let Some(arrival) = arrivals.front_mut() else { break waiting.first()? };
@@ -267,15 +273,13 @@ impl Assembler {
         Some(Chunk { offset: taken.start, data })
     }
 
-    /// What arrived first of what is here, at most `max` bytes of it: as [`take_any`], with word of
-    /// each range that was skipped, once, before all bytes.
-    ///
-    /// [`take_any`]: Self::take_any
+    /// Like [`take_any`](Self::take_any), with word of each range that was skipped, once, before
+    /// all bytes.
     pub fn take_arrival(&mut self, max: usize) -> Option<Arrival> {
-        self.by_arrival();
+        self.by_arrival(true);
         match self.skipped.pop_first() {
             Some(range) => Some(Arrival::Skipped(range)),
-            None => self.take_any(max).map(Arrival::Bytes),
+            None => self.take_waiting(max).map(Arrival::Bytes),
         }
     }
 
@@ -300,7 +304,8 @@ impl Assembler {
     /// Whether something could be given out now.
     pub fn is_readable(&self) -> bool {
         match &self.order {
-            Order::Arrival { waiting, .. } => !waiting.is_empty() || !self.skipped.is_empty(),
+            Order::Arrival { waiting, .. } if !waiting.is_empty() => true,
+            Order::Arrival { .. } => self.tells_skips && !self.skipped.is_empty(),
             Order::Undecided { .. } => self.highest() > self.start,
             Order::Offset => self.contiguous_end() > self.read,
         }
@@ -324,11 +329,6 @@ impl Assembler {
     /// One more than the highest offset that was received or skipped.
     pub fn highest(&self) -> u64 {
         self.received.last().map_or(0, |r| r.end)
-    }
-
-    /// The lowest offset that was received or skipped and is at or above `offset`.
-    pub fn lowest_from(&self, offset: u64) -> Option<u64> {
-        self.received.next_in(&(offset..u64::MAX)).map(|r| r.start)
     }
 
     /// How many bytes below `offset` were neither given out nor skipped, here or not.
@@ -420,7 +420,8 @@ impl Assembler {
     }
 
     /// Changes to the order of arrival.
-    fn by_arrival(&mut self) {
+    fn by_arrival(&mut self, tells_skips: bool) {
+        self.tells_skips = tells_skips;
         let remembered = match &mut self.order {
             Order::Arrival { .. } => return,
             Order::Offset => None,

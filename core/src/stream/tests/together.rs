@@ -113,8 +113,11 @@ fn feed(end: &mut End, sending: &mut Sending) {
             Ok(taken) => {
                 sending.written += taken as u64;
                 let rest = piece.start + taken as u64..piece.end;
-                if !rest.is_empty() {
-                    sending.left.push_front(rest);
+                // What fills a gap needs no room: it must not wait for what does.
+                match rest.is_empty() {
+                    false if sending.plan.backwards => sending.left.push_back(rest),
+                    false => sending.left.push_front(rest),
+                    true => {}
                 }
             }
             Err(WriteError::Blocked) => {
