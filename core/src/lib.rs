@@ -24,6 +24,8 @@ pub mod pipe;
 pub mod range_set;
 pub mod recovery;
 pub mod rng;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod script;
 pub mod stream;
 pub mod time;
 pub mod wire;

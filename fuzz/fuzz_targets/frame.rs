@@ -1,8 +1,8 @@
-//! `cargo fuzz run frame --features libfuzzer`
+//! `fuzz/run frame`
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::frame(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("frame", data));
 
 #[cfg(not(fuzzing))]
 fn main() {}

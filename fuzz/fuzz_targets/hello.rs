@@ -1,8 +1,8 @@
-//! `cargo fuzz run hello --features libfuzzer`
+//! `fuzz/run hello`
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::hello(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("hello", data));
 
 #[cfg(not(fuzzing))]
 fn main() {}

@@ -1,8 +1,8 @@
-//! `cargo fuzz run packet --features libfuzzer`
+//! `fuzz/run packet`
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::packet(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("packet", data));
 
 #[cfg(not(fuzzing))]
 fn main() {}

@@ -1,8 +1,8 @@
-//! `cargo fuzz run params --features libfuzzer`
+//! `fuzz/run params`
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::params(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("params", data));
 
 #[cfg(not(fuzzing))]
 fn main() {}

@@ -1,8 +1,8 @@
-//! `cargo fuzz run writer --features libfuzzer`
+//! `fuzz/run writer`
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::writer(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("writer", data));
 
 #[cfg(not(fuzzing))]
 fn main() {}

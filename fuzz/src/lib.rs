@@ -1,125 +1,72 @@
 //! Fuzz targets of Aqueduct as plain functions, with their corpus.
 //!
-//! Each target takes any bytes and returns; it panics where a promise of the core is broken. The
-//! binaries in `fuzz_targets/` hand a fuzzer's bytes to these functions, and `cargo test` replays
-//! the committed corpus, `corpus/TARGET/`, through the same ones. What a fuzzer finds becomes a
-//! file there.
+//! Each target takes any bytes and says how many steps it made of them: frames read, operations
+//! played. It panics where a promise of the core is broken: machines are compared with plain
+//! models, or two honest ends must agree and come to rest. The binaries in `fuzz_targets/` hand a
+//! fuzzer's bytes to these functions, and `cargo test` replays the committed corpus,
+//! `corpus/TARGET/`, through the same ones. What a fuzzer finds becomes a file there. How to run
+//! them: `README.md` beside.
 
-use aqueduct_core::wire::ack::MAX_ACK_RANGES;
-use aqueduct_core::wire::codec::Reader;
-use aqueduct_core::wire::frame::{Frame, MAX_FRAMES, SentFrame, frames};
-use aqueduct_core::wire::header::{Class, LongHeader, ShortHeader, classify};
-use aqueduct_core::wire::hello::Hello;
-use aqueduct_core::wire::long::LongPacket;
-use aqueduct_core::wire::packet::{Allowance, PacketWriter};
-use aqueduct_core::wire::params::Params;
+pub mod crypto;
+pub mod endpoint;
+pub mod flow;
+pub mod message;
+pub mod path;
+pub mod recovery;
+pub mod stream;
+pub mod wire;
+
+use aqueduct_core::script;
 use arbitrary::{Arbitrary, Unstructured};
 
 /// A target by its name, for the replay of its corpus.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// The folder below `corpus/`.
+    /// The folder below `corpus/`, and the binary.
     pub name: &'static str,
-    /// What is run on each file.
-    pub run: fn(&[u8]),
+    /// What is run on each file; says how many steps it made.
+    pub run: fn(&[u8]) -> usize,
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "frame", run: frame },
-    Target { name: "hello", run: hello },
-    Target { name: "packet", run: packet },
-    Target { name: "params", run: params },
-    Target { name: "writer", run: writer },
+    Target { name: "assembler", run: stream::assembler },
+    Target { name: "datagrams", run: message::datagrams },
+    Target { name: "deframe", run: path::deframe },
+    Target { name: "flow", run: flow::flow },
+    Target { name: "frame", run: wire::frame },
+    Target { name: "handshake", run: crypto::handshake },
+    Target { name: "hello", run: wire::hello },
+    Target { name: "keys", run: crypto::keys },
+    Target { name: "messages", run: message::messages },
+    Target { name: "packet", run: wire::packet },
+    Target { name: "pair", run: endpoint::pair },
+    Target { name: "params", run: wire::params },
+    Target { name: "recovery", run: recovery::recovery },
+    Target { name: "replay", run: crypto::replay },
+    Target { name: "send_buffer", run: stream::send_buffer },
+    Target { name: "writer", run: wire::writer },
 ];
 
-/// The payload of a data packet: what decodes encodes again, to the same value.
-pub fn frame(data: &[u8]) {
-    let mut count = 0;
-    for read in frames(data) {
-        count += 1;
-        let Ok(frame) = read else { continue };
-        if let Frame::Ack(ack) = &frame {
-            let ranges: Vec<_> = ack.ranges().collect();
-            assert!((1..=MAX_ACK_RANGES).contains(&ranges.len()));
-            assert!(ranges.windows(2).all(|two| matches!(two, [a, b] if b.end < a.start)));
-        }
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
-        assert_eq!(bytes.len(), frame.encoded_len());
-        let again = Frame::decode(&mut Reader::new(&bytes));
-        match (&frame, &again) {
-            (Frame::Ack(a), Ok(Frame::Ack(b))) => assert!(a.ranges().eq(b.ranges())),
-            _ => assert_eq!(again.as_ref(), Ok(&frame)),
-        }
-    }
-    assert!((1..=MAX_FRAMES + 1).contains(&count));
+/// Runs the target of this name.
+///
+/// # Panics
+///
+/// If there is none, or a promise is broken.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    assert!(target.is_some(), "no target {name}");
+    target.into_iter().for_each(|target| _ = (target.run)(data));
 }
 
-/// A datagram: sorted without fail, and taken apart without loss.
-pub fn packet(data: &[u8]) {
-    match classify(data) {
-        Class::Long(header) => assert_eq!(LongHeader::decode(&header.encode()), Ok(header)),
-        Class::Short { dcid } => {
-            assert_eq!(ShortHeader::decode(data).map(|header| header.dcid), Ok(dcid));
-        }
-        Class::Other => assert!(LongPacket::decode(data).is_err()),
-    }
-    if let Ok(packet) = LongPacket::decode(data) {
-        let mut bytes = Vec::new();
-        packet.encode(&mut bytes);
-        assert_eq!(bytes, data);
-    }
+/// Operations for as long as there are bytes.
+fn ops<'a, T: Arbitrary<'a>>(data: &'a [u8]) -> Vec<T> {
+    script::rest(&mut Unstructured::new(data)).unwrap_or_default()
 }
 
-/// Parameters: what decodes keeps the rules and comes back.
-pub fn params(data: &[u8]) {
-    let Ok(params) = Params::decode(data) else { return };
-    assert_eq!(params.check(), Ok(()));
-    let mut bytes = Vec::new();
-    params.encode(&mut bytes);
-    assert_eq!(Params::decode(&bytes), Ok(params));
-}
-
-/// A handshake payload: what decodes comes back, and is no longer than it was.
-pub fn hello(data: &[u8]) {
-    let Ok(hello) = Hello::decode(data) else { return };
-    let mut bytes = Vec::new();
-    assert!(hello.encode(data.len(), &mut bytes));
-    assert_eq!(Hello::decode(&bytes), Ok(hello));
-}
-
-/// Legal frames made of the bytes, offered to a packet of a size that the first two bytes choose:
-/// what was taken reads back, with its receipts, and never outgrows the packet.
-pub fn writer(data: &[u8]) {
-    let mut source = Unstructured::new(data);
-    let Ok(capacity) = source.int_in_range(1..=1_500_usize) else { return };
-    let (mut buf, mut receipts, mut taken) = (Vec::new(), Vec::new(), Vec::new());
-    let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, Allowance::Everything);
-    while !source.is_empty() {
-        let Ok(frame) = Frame::arbitrary(&mut source) else { break };
-        let room = packet.room();
-        if packet.write(&frame) {
-            taken.push(frame);
-        } else {
-            assert!(frame.encoded_len() > room);
-            assert_eq!(packet.room(), room);
-        }
-    }
-    let written = packet.finish();
-    assert_eq!(written.len, buf.len());
-    assert!(written.len <= capacity);
-    assert_eq!(written.ack_eliciting, taken.iter().any(Frame::is_ack_eliciting));
-    assert_eq!(receipts, taken.iter().filter_map(SentFrame::of).collect::<Vec<_>>());
-    if taken.is_empty() {
-        return assert!(buf.is_empty());
-    }
-    // Runs of PADDING join, so they are left out; more frames than a reader takes end in an error.
-    let other = |frame: &&Frame<'_>| !matches!(frame, Frame::Padding { .. });
-    let read: Vec<_> = frames(&buf).take(MAX_FRAMES).flatten().collect();
-    let mut expected = taken.iter().filter(other);
-    assert!(read.iter().filter(other).all(|frame| expected.next() == Some(frame)));
-    assert!(read.len() == MAX_FRAMES || expected.next().is_none());
+/// A script with more to it than its operations; `None` where the bytes do not make one.
+fn script<'a, T: Arbitrary<'a>>(data: &'a [u8]) -> Option<T> {
+    T::arbitrary(&mut Unstructured::new(data)).ok()
 }
 
 #[cfg(test)]

@@ -15,3 +15,4 @@ pub mod raw;
 pub mod relay;
 pub mod sealer;
 pub mod transfer;
+pub mod world;

@@ -39,6 +39,8 @@ pub mod keylog;
 pub mod keys;
 pub mod limits;
 mod noise;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod ops;
 mod phases;
 pub mod provider;
 pub mod replay;
@@ -47,5 +49,7 @@ pub mod secrets;
 mod transcript;
 mod updates;
 
+#[cfg(test)]
+mod sealed_vectors_tests;
 #[cfg(test)]
 pub(crate) mod test_support;

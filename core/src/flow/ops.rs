@@ -19,6 +19,7 @@ use arbitrary::Arbitrary;
 
 use super::receiver::{Receiver, peer, receipts};
 use super::{SendCredit, StreamCredit};
+use crate::script;
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{CreditTarget, Dir, StreamId};
 
@@ -67,6 +68,7 @@ pub struct Script {
     /// Whether the budget has plenty.
     pub rich: bool,
     /// What happens.
+    #[arbitrary(with = script::rest)]
     pub ops: Vec<Op>,
 }
 
@@ -436,7 +438,7 @@ impl Pair {
 
     /// Everything arrives, until nobody has anything to say.
     pub(super) fn calm(&mut self) {
-        for _ in 0..100 {
+        for _ in 0..100 + 4 * (self.up.len() + self.down.len()) {
             self.tidy();
             self.flush();
             if let Some(packet) = (!self.up.is_empty()).then(|| self.up.remove(0)) {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::{BudgetLimits, RecvLimits};
+use crate::message::ops::datagrams::{Op, Script, run};
 use crate::wire::frame::frames;
 use crate::wire::id::Side;
 use crate::wire::packet::Allowance;
@@ -201,90 +202,19 @@ fn what_no_packet_holds_any_more_does_not_hold_up_the_next() {
 proptest! {
     /// Against two plain queues: what comes out is what went in, in order, less what was counted.
     ///
-    /// spec: R-MSG-1 R-MSG-3
+    /// spec: R-MSG-1 R-MSG-3 R-MSG-4
     #[test]
     fn queues_lose_nothing_that_is_not_counted(
         newest in any::<bool>(),
-        steps in proptest::collection::vec((0..4_u8, 0..400_usize), 1..200),
+        rich in any::<bool>(),
+        steps in proptest::collection::vec((0..4_u8, 0..1600_u16, 1..1600_u16), 1..200),
     ) {
-        let rule = if newest { DropRule::Newest } else { DropRule::Oldest };
-        let mut d = datagrams(DatagramLimits {
-            send_bytes: 2000, send_count: 5, recv_bytes: 2000, recv_count: 5, rule,
-            ..DatagramLimits::default()
-        });
-        let (mut credit, mut budget) = connection();
-        let (mut sending, mut receiving) = (VecDeque::new(), VecDeque::new());
-        let fits = |queue: &VecDeque<Vec<u8>>, size: usize| {
-            let bytes: usize = queue.iter().map(|item| item.len() + 64).sum();
-            queue.len() < 5 && bytes + size + 64 <= 2000
+        let op = |(verb, size, capacity)| match verb {
+            0 => Op::Send(size, capacity),
+            1 => Op::Write(capacity),
+            2 => Op::Arrive(size),
+            _ => Op::Recv,
         };
-        let model = |queue: &mut VecDeque<Vec<u8>>, item: Vec<u8>| {
-            while !fits(queue, item.len()) {
-                if newest {
-                    return;
-                }
-                queue.pop_front();
-            }
-            queue.push_back(item);
-        };
-        for (n, (verb, size)) in steps.into_iter().enumerate() {
-            let item = vec![n as u8; size];
-            match verb {
-                0 => {
-                    d.send(Bytes::from(item.clone()), CAPACITY).expect("legal");
-                    model(&mut sending, item);
-                }
-                1 => {
-                    d.on_frame(&item, &mut credit, &mut budget).expect("legal");
-                    model(&mut receiving, item);
-                }
-                2 => for payload in packet(&mut d, CAPACITY) {
-                    prop_assert_eq!(Some(payload), sending.pop_front());
-                },
-                _ => {
-                    prop_assert_eq!(d.recv(&mut credit).map(Vec::from), receiving.pop_front());
-                }
-            }
-            d.check();
-            let held: usize = receiving.iter().map(|item| item.len() + 64).sum();
-            prop_assert_eq!(credit.held(), held as u64);
-            prop_assert_eq!((d.is_pending(), d.is_readable()), (!sending.is_empty(), !receiving.is_empty()));
-        }
+        run(&Script { newest, rich, ops: steps.into_iter().map(op).collect() });
     }
-}
-
-/// Who was turned away is told once, when there is room; nobody else is told anything.
-///
-/// spec: R-MSG-11
-#[test]
-fn room_is_told_to_whom_there_was_none() {
-    let full = |rule| {
-        let mut full = datagrams(DatagramLimits { send_count: 3, rule, ..Default::default() });
-        for _ in 0..3 {
-            assert_eq!(full.send(Bytes::from_static(&[7; 900]), CAPACITY), Ok(Queued::Kept));
-        }
-        full
-    };
-    for rule in [DropRule::Oldest, DropRule::Newest] {
-        assert!(!says_room(&mut full(rule), ALL), "nobody asked");
-        let mut asked = full(rule);
-        assert!(!asked.has_room(900));
-        assert!(!says_room(&mut asked, Allowance::AcksOnly), "nothing left");
-        assert!(says_room(&mut asked, ALL) && !says_room(&mut asked, ALL));
-        assert!(asked.has_room(900) && !asked.has_room(1 << 30));
-        let mut empty = datagrams(DatagramLimits::default());
-        assert!(empty.has_room(1 << 30), "nothing to wait for");
-        let mut refused = full(rule);
-        let queued = refused.send(Bytes::from_static(&[8; 900]), CAPACITY);
-        assert!(matches!(queued, Ok(Queued::InPlaceOf(1) | Queued::Dropped)));
-        assert!(says_room(&mut refused, ALL) && !says_room(&mut refused, ALL));
-    }
-}
-
-const ALL: Allowance = Allowance::Everything;
-
-fn says_room(datagrams: &mut Datagrams, allowance: Allowance) -> bool {
-    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
-    let mut packet = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, allowance);
-    datagrams.write(&mut packet)
 }

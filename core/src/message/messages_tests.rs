@@ -1,6 +1,13 @@
 //! Tests of `messages.rs`.
 
+use alloc::vec::Vec;
+
+use arbitrary::Unstructured;
+use proptest::prelude::*;
+
 use super::*;
+use crate::message::ops::messages::{Op, run};
+use crate::script::rest;
 use crate::wire::id::Side;
 
 const LIMIT: u64 = 1000;
@@ -180,4 +187,24 @@ fn a_stream_that_cannot_be_a_message_is_refused() {
         assert_eq!(m.on_open(&wrong, at(0)), Err(RefuseMessage::NotAMessage));
     }
     assert_eq!(m.on_open(&usual, at(0)), Ok(None));
+}
+
+proptest! {
+    /// Against a plain table of streams.
+    ///
+    /// spec: R-MSG-6 R-MSG-7
+    #[test]
+    fn messages_agree_with_a_table(
+        bytes in proptest::collection::vec(any::<u8>(), 0..700),
+        steps in proptest::collection::vec((0..9_u8, any::<u8>(), 0..600_u16, any::<bool>()), 0..99),
+    ) {
+        let mut ops: Vec<Op> = rest(&mut Unstructured::new(&bytes)).expect("always");
+        ops.extend(steps.into_iter().map(|(verb, of, size, yes)| match verb {
+            0..3 => Op::Open { size: (of % 3 > 0).then_some(size), bidi: false },
+            3..7 => Op::Progress { of, more: size, ahead: 0, end: yes },
+            7 => Op::Take,
+            _ => Op::Wait(of / 4),
+        }));
+        run(&ops);
+    }
 }

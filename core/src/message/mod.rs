@@ -19,6 +19,8 @@
 
 mod datagrams;
 mod messages;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod ops;
 
 pub use datagrams::{
     DatagramLimits, DatagramStats, Datagrams, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,

@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
+use arbitrary::Unstructured;
 use proptest::prelude::*;
 
 use super::*;
+use crate::path::ops::{Op, Script, run};
+use crate::script::rest;
 
 /// All datagrams of a stream that is read in pieces of the given sizes.
 fn deframe(stream: &[u8], limit: u16, mut cuts: impl FnMut() -> usize) -> Vec<Vec<u8>> {
@@ -134,21 +137,19 @@ proptest! {
         prop_assert_eq!(out, datagrams);
     }
 
-    /// spec: R-TCP-2, R-TCP-3, R-TCP-4
+    /// spec: R-TCP-1, R-TCP-2, R-TCP-3, R-TCP-4
     #[test]
     fn any_bytes_are_taken_or_refused(
-        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..20),
-        limit in any::<u16>(),
+        limit in prop_oneof![Just(u16::MAX), 0..4_000_u16, any::<u16>()],
+        steps in proptest::collection::vec((0..4_000_u16, 1..700_u16), 0..20),
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        last in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
-        let mut deframer = Deframer::new(limit);
-        let mut came = 0;
-        for mut piece in pieces {
-            came += piece.len();
-            let mut input = &mut piece[..];
-            while let Ok(Some(datagram)) = deframer.next(&mut input) {
-                prop_assert!((1..=usize::from(limit)).contains(&datagram.len()));
-            }
-            prop_assert!(deframer.held() <= came.min(usize::from(limit) + 2));
-        }
+        let mut ops: Vec<_> =
+            steps.into_iter().map(|(len, cut)| Op::Frame { len, cut }).collect();
+        let any: Vec<Op> = rest(&mut Unstructured::new(&bytes)).expect("always");
+        ops.push(Op::Bytes(last));
+        ops.extend(any);
+        run(&Script { limit, ops });
     }
 }

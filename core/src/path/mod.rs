@@ -41,6 +41,8 @@ mod deframe;
 mod ecn;
 mod mtu;
 mod observed;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod ops;
 mod paths;
 mod validation;
 

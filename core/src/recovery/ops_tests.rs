@@ -1,9 +1,8 @@
-use alloc::vec::Vec;
-
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::Unstructured;
 use proptest::prelude::*;
 
 use super::{Op, run};
+use crate::script::rest;
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
@@ -31,8 +30,6 @@ proptest! {
 
     #[test]
     fn bytes_make_operations(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let mut source = Unstructured::new(&bytes);
-        let ops = Vec::<Op>::arbitrary(&mut source).unwrap_or_default();
-        run(&ops);
+        run(&rest(&mut Unstructured::new(&bytes)).expect("always"));
     }
 }

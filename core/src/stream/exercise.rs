@@ -92,6 +92,8 @@ struct SendModel {
 
 impl SendModel {
     fn part(&mut self, range: &Range<u64>) -> impl Iterator<Item = &mut Sent> {
+        let end = range.end.min(SIZE) as usize;
+        self.bytes.resize(self.bytes.len().max(end), Sent::Gap);
         let len = (range.end - range.start) as usize;
         self.bytes.iter_mut().skip(range.start as usize).take(len)
     }
@@ -117,8 +119,7 @@ struct Flight {
 /// If the two differ.
 pub fn send_buffer(ops: &[SendOp]) {
     let mut buffer = SendBuffer::new(0);
-    let bytes = (0..SIZE).map(|_| Sent::Gap).collect();
-    let mut model = SendModel { bytes, fin: None, dead: false };
+    let mut model = SendModel { bytes: Vec::new(), fin: None, dead: false };
     let mut flights = Vec::new();
     for op in ops {
         send_step(&mut buffer, &mut model, &mut flights, *op);
@@ -145,7 +146,8 @@ pub fn send_buffer(ops: &[SendOp]) {
     assert!(buffer.is_drained(), "everything was acknowledged");
     assert_eq!(buffer.held(), 0);
     let whole = model.fin.is_some_and(|size| {
-        model.bytes.iter().take(size as usize).all(|b| matches!(b, Sent::Acked | Sent::SkipAcked))
+        let there = |b: &&Sent| matches!(b, Sent::Acked | Sent::SkipAcked);
+        model.bytes.iter().take(size as usize).filter(there).count() as u64 == size
     });
     assert_eq!(buffer.is_delivered(), whole);
 }
@@ -196,8 +198,7 @@ fn send_step(
             buffer.truncate(u64::from(size));
             model.dead = true;
             model.fin = None;
-            let above = u64::from(size)..SIZE;
-            model.part(&above).for_each(|b| *b = Sent::Gap);
+            model.bytes.truncate(usize::from(size));
         }
         _ => {}
     }
@@ -317,6 +318,8 @@ impl RecvModel {
 
     /// Marks what is missing in `range`, unless that would make too many runs.
     fn mark(&mut self, range: &Range<u64>, max_ranges: usize, with: impl Fn(u64) -> Got) -> bool {
+        let end = range.end.min(SIZE) as usize;
+        self.bytes.resize(self.bytes.len().max(end), Got::Gap);
         let before = self.runs();
         let old = self.bytes.clone();
         let mut fresh = Vec::new();
@@ -345,7 +348,7 @@ impl RecvModel {
 pub fn assembler(ops: &[RecvOp], max_ranges: usize) {
     let mut assembler = Assembler::new();
     let mut model = RecvModel {
-        bytes: (0..SIZE).map(|_| Got::Gap).collect(),
+        bytes: Vec::new(),
         read: 0,
         arrivals: VecDeque::new(),
         in_order: false,

@@ -75,7 +75,7 @@ pub(crate) fn check(file: &str, made: &[Vector]) {
     assert_eq!(golden.len(), made.len(), "{file} and the code differ in length");
 }
 
-fn write(file: &str, heading: &str, vectors: &[Vector]) {
+pub(crate) fn write(file: &str, heading: &str, vectors: &[Vector]) {
     let mut text = format!("# {heading}\n# name | hex | meaning\n");
     for Vector { name, bytes, meaning } in vectors {
         text += &format!("{name} | {} | {meaning}\n", hex(bytes));

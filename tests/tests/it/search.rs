@@ -4,23 +4,19 @@
 //! `AQUEDUCT_SEED=n AQUEDUCT_SEEDS=m` runs the seeds from n on; `AQUEDUCT_SECONDS=s` runs for so
 //! long instead.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant as Clock};
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::limits::KeyLimits;
-use aqueduct_core::endpoint::ConnectionHandle;
-use aqueduct_core::error::CloseReason;
 use aqueduct_core::rng::{Rng, Seed};
-use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
-use aqueduct_tests::app::{Pair, Reading, introduction, prose};
+use aqueduct_core::wire::id::Dir;
+use aqueduct_tests::app::{Pair, Reading};
 use aqueduct_tests::link::LinkConfig;
-use aqueduct_tests::net::{HostId, Net, UDP};
+use aqueduct_tests::net::HostId;
+use aqueduct_tests::world::{HOSTS, World};
 
 use crate::transfer::config;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 fn link(rng: &mut Rng) -> LinkConfig {
     let mut some = |most: u64| if rng.below(2) == 0 { rng.below(most) } else { 0 };
@@ -59,162 +55,73 @@ fn node(number: u8, rng: &mut Rng) -> EndpointConfig {
 /// an answer to a challenge that waited for a window that nothing could open.
 const KNOWN: [u64; 2] = [1131, 12_345];
 
-/// One world while things go wrong.
-struct World {
-    pair: Pair,
+/// A world, and what decides what happens to it.
+struct Storm {
+    world: World,
     rng: Rng,
-    /// Streams that somebody gave up, with the sender's host.
-    given_up: BTreeSet<(HostId, StreamId)>,
-    ports: u16,
-    salt: u64,
-    sent_messages: [usize; 2],
 }
 
-impl World {
+impl Storm {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::new(&Seed::from_u64(seed)).fork("world");
-        let mut net = Net::new(seed, LinkConfig::default());
-        let a = net.add(node(1, &mut rng), seed * 2);
-        let b = net.add(node(2, &mut rng), seed * 2 + 1);
-        let mut pair = Pair::connect(net, a, b);
+        let nodes = [1, 2].map(|number| node(number, &mut rng));
+        let mut world = World::new(seed, nodes);
         let ways = [Reading::InOrder, Reading::AsItComes];
-        pair.a.reading = ways[rng.below(2) as usize];
-        pair.b.reading = ways[rng.below(2) as usize];
-        let given_up = BTreeSet::new();
-        Self { pair, rng, given_up, ports: 7_000, salt: 0, sent_messages: [0; 2] }
+        world.read([0; 2].map(|_| ways[rng.below(2) as usize]));
+        Self { world, rng }
     }
 
     /// One side, drawn.
-    fn side(&mut self) -> (HostId, ConnectionHandle) {
-        match self.rng.below(2) {
-            0 => (HostId(0), self.pair.at_a),
-            _ => (HostId(1), self.pair.at_b),
-        }
+    fn side(&mut self) -> HostId {
+        HOSTS[self.rng.below(2) as usize]
     }
 
     fn open(&mut self) {
-        let (host, handle) = self.side();
+        let host = self.side();
         let dir = if self.rng.below(2) == 0 { Dir::Bi } else { Dir::Uni };
         let len = [0, 1, 1_000, 30_000, 400_000][self.rng.below(5) as usize];
-        self.salt += 1;
-        let Pair { net, a, b, .. } = &mut self.pair;
-        let Some(mut view) = net.host(host).endpoint.connection(handle) else { return };
-        let Ok(stream) = view.open(dir, introduction(self.salt)) else { return };
-        drop(view);
-        let app = if host == a.host { a } else { b };
-        app.answer(net, handle, stream, self.salt, len);
-        if dir == Dir::Bi {
-            app.expect(handle, stream, self.salt);
-        }
-    }
-
-    /// Answers whatever came in both directions and has no answer yet.
-    fn answer(&mut self) {
-        let Pair { net, a, b, .. } = &mut self.pair;
-        for app in [a, b] {
-            let opened: Vec<_> = app
-                .inn
-                .iter()
-                .filter(|flow| flow.stream.dir() == Dir::Bi)
-                .map(|flow| (flow.connection, flow.stream, flow.salt()))
-                .collect();
-            for (connection, stream, salt) in opened {
-                if let Some(salt) = salt
-                    && app.outflow(connection, stream).is_none()
-                {
-                    app.answer(net, connection, stream, salt, 2_000);
-                }
-            }
-        }
+        self.world.open(host, dir, len);
     }
 
     fn end_one(&mut self) {
-        let (host, handle) = self.side();
-        let Pair { net, a, b, .. } = &mut self.pair;
-        let app = if host == a.host { a } else { b };
-        let pick = self.rng.below(app.out.len().max(1) as u64) as usize;
+        let host = self.side();
+        let written = self.world.written(host).max(1);
+        let pick = self.rng.below(written as u64) as usize;
         let reset = self.rng.below(2) == 0;
-        let mut view = net.host(host).endpoint.connection(handle);
-        let Some(view) = &mut view else { return };
-        if reset && let Some(flow) = app.out.get(pick) {
-            if let Some(mut stream) = view.send(flow.stream) {
-                stream.reset(AppCode(7));
-                self.given_up.insert((host, flow.stream));
-            }
-        } else if let Some(flow) = app.inn.get(pick)
-            && let Some(mut stream) = view.recv(flow.stream)
-        {
-            stream.stop(AppCode(8));
-            self.given_up.insert((HostId(1 - host.0), flow.stream));
+        if !reset || !self.world.reset(host, pick) {
+            self.world.stop(host, pick);
         }
     }
 
     fn trouble(&mut self) {
-        let (a, b) = (self.pair.net.hosts[0].addr, self.pair.net.hosts[1].addr);
+        let time = Duration::from_millis(1_500);
         match self.rng.below(8) {
             0 => {
-                self.ports += 1;
-                let port = self.ports;
-                let (host, _) = self.side();
-                self.pair.net.rebind(host, port);
+                let host = self.side();
+                self.world.rebind(host);
             }
-            1 | 2 => {
-                let config = link(&mut self.rng);
-                self.pair.net.link(a, b).config = config;
-            }
-            3 | 4 => {
-                let config = link(&mut self.rng);
-                self.pair.net.link(b, a).config = config;
-            }
+            1 | 2 => *self.world.link(HOSTS[0]) = link(&mut self.rng),
+            3 | 4 => *self.world.link(HOSTS[1]) = link(&mut self.rng),
             5 => {
-                let (host, _) = self.side();
-                self.pair.net.block(host, UDP, true);
-                self.pair.pass(Duration::from_millis(1_500));
-                self.pair.net.block(host, UDP, false);
+                let host = self.side();
+                self.world.block(host, time);
             }
-            6 => {
-                self.pair.net.link(a, b).config.loss = 1_000;
-                self.pair.pass(Duration::from_millis(1_500));
-                self.pair.net.link(a, b).config.loss = 0;
-            }
+            6 => self.world.dark(HOSTS[0], time),
             _ => {}
         }
     }
 
     fn say(&mut self) {
-        let (host, handle) = self.side();
+        let host = self.side();
         let len = [0, 10, 1_000, 40_000][self.rng.below(4) as usize];
-        let message = self.rng.below(2) == 0;
-        let mut view = self.pair.net.host(host).endpoint.connection(handle);
-        let Some(view) = &mut view else { return };
-        if message {
-            let sent = view.send_message(prose(3, len)).is_ok();
-            self.sent_messages[host.0] += usize::from(sent);
+        if self.rng.below(2) == 0 {
+            self.world.message(host, len);
         } else {
-            let _ = view.send_datagram(prose(4, len.min(1_000)));
+            self.world.datagram(host, len.min(1_000));
         }
     }
 
-    fn alive(&self) -> bool {
-        self.ends().is_empty()
-    }
-
-    /// Why it ended, on either side. Between honest peers nothing but silence is a cause.
-    fn ends(&self) -> Vec<CloseReason> {
-        let Pair { a, b, at_a, at_b, .. } = &self.pair;
-        let ends: Vec<_> =
-            [a.diary(*at_a).closed, b.diary(*at_b).closed].into_iter().flatten().collect();
-        for end in &ends {
-            let silence = matches!(
-                end,
-                CloseReason::PeerLost { .. } | CloseReason::IdleTimeout(_) | CloseReason::Reset
-            );
-            assert!(silence, "{end}");
-        }
-        ends
-    }
-
-    fn storm(&mut self, turns: u64) {
+    fn rage(&mut self, turns: u64) {
         for _ in 0..turns {
             match self.rng.below(10) {
                 0..4 => self.open(),
@@ -223,62 +130,9 @@ impl World {
                 7 => self.trouble(),
                 _ => {}
             }
-            self.answer();
+            self.world.answer();
             let time = Duration::from_millis(self.rng.below(300));
-            self.pair.pass(time);
-        }
-    }
-
-    /// What is not done although nothing stands in its way.
-    fn undone(&mut self) -> Vec<String> {
-        let mut left = Vec::new();
-        let given_up = &self.given_up;
-        for app in [&self.pair.a, &self.pair.b] {
-            let live = |host: HostId, stream| !given_up.contains(&(host, stream));
-            let out = app
-                .out
-                .iter()
-                .filter(|flow| !flow.delivered && !flow.stopped && live(app.host, flow.stream));
-            left.extend(out.map(|flow| format!("{:?} {flow:?}", app.host).replace("\\", "")));
-            let inn = app.inn.iter().filter(|flow| {
-                !flow.finished && flow.reset.is_none() && live(HostId(1 - app.host.0), flow.stream)
-            });
-            left.extend(inn.map(|flow| format!("{:?} {flow:?}", app.host)));
-        }
-        let got: [usize; 2] = [&self.pair.b, &self.pair.a]
-            .map(|app| app.connections().iter().map(|c| app.diary(*c).messages.len()).sum());
-        if got != self.sent_messages {
-            left.push(format!("messages sent {:?}, got {got:?}", self.sent_messages));
-        }
-        left
-    }
-
-    fn quiet(&mut self, seed: u64) {
-        let (a, b) = (self.pair.net.hosts[0].addr, self.pair.net.hosts[1].addr);
-        let good = LinkConfig { rate: Some(10_000_000), ..LinkConfig::default() };
-        for (from, to) in [(a, b), (b, a)] {
-            self.pair.net.link(from, to).config = good;
-        }
-        let mut left = Vec::new();
-        for _ in 0..60 {
-            self.answer();
-            self.pair.pass(SECOND);
-            left = self.undone();
-            if left.is_empty() || !self.alive() {
-                break;
-            }
-        }
-        assert!(left.is_empty() || !self.alive(), "seed {seed} left undone:\n{}", left.join("\n"));
-        for (host, handle) in [(HostId(0), self.pair.at_a), (HostId(1), self.pair.at_b)] {
-            if let Some(mut view) = self.pair.net.host(host).endpoint.connection(handle) {
-                view.close(AppCode(0), b"done");
-            }
-        }
-        // Three probe time-outs, which is long after a link that was slow.
-        self.pair.pass(SECOND * 300);
-        for host in &self.pair.net.hosts {
-            let stats = host.endpoint.stats();
-            assert_eq!((stats.connections, stats.half_open, stats.budget_committed), (0, 0, 0));
+            self.world.pair.pass(time);
         }
     }
 }
@@ -295,15 +149,16 @@ struct Tally {
 }
 
 fn run(seed: u64, tally: &mut Tally) -> [u8; 32] {
-    let mut world = World::new(seed);
-    let turns = 20 + world.rng.below(60);
-    world.storm(turns);
+    let mut storm = Storm::new(seed);
+    let turns = 20 + storm.rng.below(60);
+    storm.rage(turns);
+    let mut world = storm.world;
     let ends = world.ends();
     if !ends.is_empty() {
         println!("seed {seed}: {ends:?}");
     }
     tally.survived += u64::from(ends.is_empty());
-    world.quiet(seed);
+    world.quiet();
     let Pair { a, b, at_a, at_b, .. } = &world.pair;
     tally.streams += a.out.len() + b.out.len();
     tally.given_up += world.given_up.len();

@@ -1,0 +1,8 @@
+//! `fuzz/run send_buffer`
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| aqueduct_fuzz::run("send_buffer", data));
+
+#[cfg(not(fuzzing))]
+fn main() {}

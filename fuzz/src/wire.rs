@@ -1,0 +1,107 @@
+//! Bytes and values: packets, frames, handshake payloads, parameters.
+
+use aqueduct_core::wire::ack::MAX_ACK_RANGES;
+use aqueduct_core::wire::codec::Reader;
+use aqueduct_core::wire::frame::{Frame, MAX_FRAMES, SentFrame, frames};
+use aqueduct_core::wire::header::{Class, LongHeader, ShortHeader, classify};
+use aqueduct_core::wire::hello::Hello;
+use aqueduct_core::wire::long::LongPacket;
+use aqueduct_core::wire::packet::{Allowance, PacketWriter};
+use aqueduct_core::wire::params::Params;
+use arbitrary::{Arbitrary, Unstructured};
+
+/// The payload of a data packet: what decodes encodes again, to the same value.
+pub fn frame(data: &[u8]) -> usize {
+    let mut count = 0;
+    for read in frames(data) {
+        count += 1;
+        let Ok(frame) = read else { continue };
+        if let Frame::Ack(ack) = &frame {
+            let ranges: Vec<_> = ack.ranges().collect();
+            assert!((1..=MAX_ACK_RANGES).contains(&ranges.len()));
+            assert!(ranges.windows(2).all(|two| matches!(two, [a, b] if b.end < a.start)));
+        }
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        assert_eq!(bytes.len(), frame.encoded_len());
+        let again = Frame::decode(&mut Reader::new(&bytes));
+        match (&frame, &again) {
+            (Frame::Ack(a), Ok(Frame::Ack(b))) => assert!(a.ranges().eq(b.ranges())),
+            _ => assert_eq!(again.as_ref(), Ok(&frame)),
+        }
+    }
+    assert!((1..=MAX_FRAMES + 1).contains(&count));
+    count
+}
+
+/// A datagram: sorted without fail, and taken apart without loss.
+pub fn packet(data: &[u8]) -> usize {
+    match classify(data) {
+        Class::Long(header) => assert_eq!(LongHeader::decode(&header.encode()), Ok(header)),
+        Class::Short { dcid } => {
+            assert_eq!(ShortHeader::decode(data).map(|header| header.dcid), Ok(dcid));
+        }
+        Class::Other => assert!(LongPacket::decode(data).is_err()),
+    }
+    if let Ok(packet) = LongPacket::decode(data) {
+        let mut bytes = Vec::new();
+        packet.encode(&mut bytes);
+        assert_eq!(bytes, data);
+        return 2;
+    }
+    1
+}
+
+/// Parameters: what decodes keeps the rules and comes back.
+pub fn params(data: &[u8]) -> usize {
+    let Ok(params) = Params::decode(data) else { return 1 };
+    assert_eq!(params.check(), Ok(()));
+    let mut bytes = Vec::new();
+    params.encode(&mut bytes);
+    assert_eq!(Params::decode(&bytes), Ok(params));
+    2
+}
+
+/// A handshake payload: what decodes comes back, and is no longer than it was.
+pub fn hello(data: &[u8]) -> usize {
+    let Ok(hello) = Hello::decode(data) else { return 1 };
+    let mut bytes = Vec::new();
+    assert!(hello.encode(data.len(), &mut bytes));
+    assert_eq!(Hello::decode(&bytes), Ok(hello));
+    2
+}
+
+/// Legal frames made of the bytes, offered to a packet of a size that the first two bytes choose:
+/// what was taken reads back, with its receipts, and never outgrows the packet.
+pub fn writer(data: &[u8]) -> usize {
+    let mut source = Unstructured::new(data);
+    let Ok(capacity) = source.int_in_range(1..=1_500_usize) else { return 1 };
+    let (mut buf, mut receipts, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, Allowance::Everything);
+    while !source.is_empty() {
+        let Ok(frame) = Frame::arbitrary(&mut source) else { break };
+        let room = packet.room();
+        if packet.write(&frame) {
+            taken.push(frame);
+        } else {
+            assert!(frame.encoded_len() > room);
+            assert_eq!(packet.room(), room);
+        }
+    }
+    let written = packet.finish();
+    assert_eq!(written.len, buf.len());
+    assert!(written.len <= capacity);
+    assert_eq!(written.ack_eliciting, taken.iter().any(Frame::is_ack_eliciting));
+    assert_eq!(receipts, taken.iter().filter_map(SentFrame::of).collect::<Vec<_>>());
+    if taken.is_empty() {
+        assert!(buf.is_empty());
+        return 1;
+    }
+    // Runs of PADDING join, so they are left out; more frames than a reader takes end in an error.
+    let other = |frame: &&Frame<'_>| !matches!(frame, Frame::Padding { .. });
+    let read: Vec<_> = frames(&buf).take(MAX_FRAMES).flatten().collect();
+    let mut expected = taken.iter().filter(other);
+    assert!(read.iter().filter(other).all(|frame| expected.next() == Some(frame)));
+    assert!(read.len() == MAX_FRAMES || expected.next().is_none());
+    taken.len()
+}
