@@ -14,7 +14,6 @@ use crate::recovery::{INITIAL_RTT, RttSample};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::capabilities::Capabilities;
-use crate::wire::header::TAG_LEN;
 use crate::wire::id::{PathId, Side};
 
 use super::cids::RemoteCids;
@@ -196,17 +195,18 @@ impl Connection {
 
     /// A handshake packet for this connection. Returns whether it was one that mattered.
     pub(crate) fn on_handshake(&mut self, packet: &mut [u8], rng: &mut Rng, now: Instant) -> bool {
+        let digest = |packet: &[u8]| self.provider.sha256(&[packet]);
         match &mut self.lifecycle {
             Lifecycle::Connecting(connecting) if connecting.rests(now) => false,
             Lifecycle::Connecting(connecting) => {
                 let Some(initiator) = connecting.take() else { return false };
-                let mac = mac_of(packet);
+                let digest = digest(packet);
                 let step = initiator.on_packet(packet);
-                self.on_step(step, mac, rng, now)
+                self.on_step(step, digest, rng, now)
             }
             Lifecycle::Open(session) => match &mut session.confirmation {
                 // The responder answers again: what we finished with was lost.
-                Confirmation::Repeating { answer, resend, .. } if *answer == mac_of(packet) => {
+                Confirmation::Repeating { answer, resend, .. } if *answer == digest(packet) => {
                     resend.hurry(now);
                     true
                 }
@@ -219,7 +219,7 @@ impl Connection {
     fn on_step(
         &mut self,
         step: InitiatorStep,
-        mac: [u8; TAG_LEN],
+        digest: [u8; 32],
         rng: &mut Rng,
         now: Instant,
     ) -> bool {
@@ -228,7 +228,7 @@ impl Connection {
                 let confirmation = match reply {
                     Some(last) => {
                         let resend = Resend::new(self.config.handshake_timeout, now);
-                        Confirmation::Repeating { last, answer: mac, resend }
+                        Confirmation::Repeating { last, answer: digest, resend }
                     }
                     None => Confirmation::Confirmed,
                 };
@@ -355,9 +355,4 @@ impl Connection {
         self.on_confirmed(address);
         true
     }
-}
-
-/// The mac of a handshake packet, which names it.
-fn mac_of(packet: &[u8]) -> [u8; TAG_LEN] {
-    packet.last_chunk().copied().unwrap_or_default()
 }

@@ -18,7 +18,6 @@ use crate::crypto::keys::PacketKeys;
 use crate::time::Instant;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::frame::CloseCode;
-use crate::wire::header::TAG_LEN;
 use crate::wire::id::ConnectionId;
 
 use super::cids::RemoteCids;
@@ -108,8 +107,8 @@ pub(crate) enum Confirmation {
     Repeating {
         /// The bytes of `X3`.
         last: Vec<u8>,
-        /// The mac of the answer (`X2`) that they finish: the same again says that they were lost.
-        answer: [u8; TAG_LEN],
+        /// SHA-256 of the answer (`X2`) that they finish: the same again says that they were lost.
+        answer: [u8; 32],
         /// How often and when they were sent.
         resend: Resend,
     },

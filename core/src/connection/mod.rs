@@ -198,6 +198,16 @@ impl Connection {
         self.side
     }
 
+    /// Goes back to `before` in all that a discarded packet may change (spec R-EP-45).
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub(crate) fn overlook_discards(&mut self, before: &Self) {
+        if let Some(session) = self.lifecycle.session_mut()
+            && let Some(before) = before.lifecycle.session()
+        {
+            session.keys.counters_mut().overlook_discards(&before.keys.counters());
+        }
+    }
+
     /// Whether a packet addressed by the id with this index is for a live id.
     pub(crate) fn accepts(&self, index: u8) -> bool {
         self.cids.accepts(index)

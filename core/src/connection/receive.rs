@@ -39,7 +39,7 @@ struct Way<'a> {
 }
 
 impl Connection {
-    /// A short packet for this connection.
+    /// A short packet for this connection. Returns whether it was one that mattered.
     pub(crate) fn on_datagram(
         &mut self,
         source: &Source,
@@ -47,19 +47,19 @@ impl Connection {
         packet: &mut [u8],
         budget: &mut Budget,
         now: Instant,
-    ) {
+    ) -> bool {
         if self.is_connecting() && !self.try_rival(source, packet, now) {
-            return;
+            return false;
         }
         match &self.lifecycle {
-            Lifecycle::Connecting(_) => {}
             Lifecycle::Open(_) => {
-                if let Err(violation) = self.receive(source, ecn, packet, budget, now) {
+                self.receive(source, ecn, packet, budget, now).unwrap_or_else(|violation| {
                     self.end_by_violation(violation, now);
-                }
+                    true
+                })
             }
             Lifecycle::Closing(..) => self.receive_late(source, packet, now),
-            Lifecycle::Draining { .. } | Lifecycle::Drained => {}
+            Lifecycle::Connecting(_) | Lifecycle::Draining { .. } | Lifecycle::Drained => false,
         }
     }
 
@@ -70,22 +70,23 @@ impl Connection {
         packet: &mut [u8],
         budget: &mut Budget,
         now: Instant,
-    ) -> Result<(), Violation> {
+    ) -> Result<bool, Violation> {
         let way = Way { source, len: packet.len(), dcid: destination(packet) };
         let pto = self.paths.active().pto();
-        let Lifecycle::Open(session) = &mut self.lifecycle else { return Ok(()) };
+        let Lifecycle::Open(session) = &mut self.lifecycle else { return Ok(false) };
         let opened = match session.keys.open(packet, pto, now) {
             Ok(opened) => opened,
             Err(OpenError::Violation(violation)) => return Err(violation),
             Err(OpenError::AeadLimit) => {
                 self.end_by_limit(now);
-                return Ok(());
+                return Ok(true);
             }
             Err(_) => {
-                if is_reset(packet, session.cids.reset_tokens()) {
+                let reset = is_reset(packet, session.cids.reset_tokens());
+                if reset {
                     self.on_reset(now);
                 }
-                return Ok(());
+                return Ok(reset);
             }
         };
         self.on_proof(source, now);
@@ -120,7 +121,7 @@ impl Connection {
             self.on_path_events(event, budget, now);
         }
         self.widen_replay_window(now);
-        Ok(())
+        Ok(true)
     }
 
     /// The path that a packet came on. `None`: it came from where nothing can be sent.
@@ -251,10 +252,10 @@ impl Connection {
     }
 
     /// A packet while we are closing: CLOSE is said again, now and then.
-    fn receive_late(&mut self, source: &Source, packet: &mut [u8], now: Instant) {
+    fn receive_late(&mut self, source: &Source, packet: &mut [u8], now: Instant) -> bool {
         let pto = self.paths.active().pto();
-        let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return };
-        let Ok(opened) = session.keys.open(packet, pto, now) else { return };
+        let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return false };
+        let Ok(opened) = session.keys.open(packet, pto, now) else { return false };
         let closed =
             frames(opened.payload).any(|frame| matches!(frame, Ok(Frame::Close(_)) | Err(_)));
         if closed {
@@ -264,6 +265,7 @@ impl Connection {
             closing.on_packet();
             self.on_late_proof(source);
         }
+        true
     }
 
     /// Ends as the peer's stateless reset says: it no longer knows this connection.

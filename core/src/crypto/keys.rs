@@ -29,6 +29,7 @@ use core::time::Duration;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use super::counters::KeyCounters;
 use super::hkdf::{EXPAND_MAX, PREFIX, derive, expand_label};
 use super::limits::{CLOSE_RESERVE, KeyLimits};
 #[cfg(feature = "keylog")]
@@ -104,30 +105,6 @@ pub struct Opened<'p> {
     pub payload: &'p mut [u8],
     /// Under which keys it came; goes into [`PacketKeys::on_ack`] with the ACKs it carries.
     pub phase: KeyPhase,
-}
-
-/// What became of datagrams and keys. Failed opens change nothing else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-pub struct KeyCounters {
-    /// Packets sealed.
-    pub sealed: u64,
-    /// Packets opened and delivered.
-    pub opened: u64,
-    /// Datagrams that are no packets of this kind: too short or another form.
-    pub not_data: u64,
-    /// Packets whose tag was wrong.
-    pub failed: u64,
-    /// Packets that were authentic and known already.
-    pub replayed: u64,
-    /// Packets that were authentic and below the replay window.
-    pub below_window: u64,
-    /// Packets of a phase whose key is gone.
-    pub old_phase: u64,
-    /// Key updates begun by this side.
-    pub updates_started: u64,
-    /// Key updates of the peer that were followed.
-    pub updates_followed: u64,
 }
 
 /// Why a packet could not be sealed. No number was used and the packet was not touched.
@@ -343,6 +320,11 @@ impl PacketKeys {
     /// What happened so far.
     pub const fn counters(&self) -> KeyCounters {
         self.counters
+    }
+
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub(crate) const fn counters_mut(&mut self) -> &mut KeyCounters {
+        &mut self.counters
     }
 
     /// Derives bytes for the application that only the two ends of this connection know

@@ -31,6 +31,7 @@
 
 pub mod cid;
 pub mod cookie;
+mod counters;
 pub mod handshake;
 pub mod hkdf;
 pub mod identity;

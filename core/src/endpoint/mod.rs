@@ -38,6 +38,8 @@
 
 mod admit;
 mod connection_ref;
+#[cfg(any(test, feature = "fingerprint"))]
+mod discards;
 mod incoming;
 mod io;
 mod pipe_ref;

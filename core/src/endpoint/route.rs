@@ -60,8 +60,9 @@ impl Endpoint {
         };
         match self.slots.get_mut(key) {
             Some(Entry::Connection(member)) if member.connection.accepts(index) => {
-                member.connection.on_datagram(source, ecn, packet, &mut self.budget, now);
-                self.touch(key);
+                if member.connection.on_datagram(source, ecn, packet, &mut self.budget, now) {
+                    self.touch(key);
+                }
             }
             // Somebody lives there: a reset would be believed (spec R-EP-32).
             Some(_) => self.stats.strays += 1,
