@@ -14,7 +14,7 @@
 //! An errand that has sent something is the last one until the driver was there itself: writes that
 //! follow each other closely are gathered by the driver and do not leave one by one.
 
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use aqueduct_core::time::Instant;
@@ -69,13 +69,22 @@ impl<W> Station<W> {
 
 impl<W: Wire + Send> Errands for Station<W> {
     fn run(&self, sleeper: Waker) {
-        let done = match self.desk.try_lock() {
-            Ok(mut desk) => desk.errand(&sleeper),
-            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => false,
-        };
-        if !done {
-            sleeper.wake();
+        let mut call = Call(Some(sleeper));
+        if let (Ok(mut desk), Some(sleeper)) = (self.desk.try_lock(), &call.0)
+            && desk.errand(sleeper)
+        {
+            call.0 = None;
         }
+    }
+}
+
+/// Wakes the driver when it goes, also on the way out of a panic: a driver that sleeps on would
+/// never learn that its engine is broken, nor tell those who wait.
+struct Call(Option<Waker>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Waker::wake);
     }
 }
 

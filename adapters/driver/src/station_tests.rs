@@ -15,9 +15,11 @@ use crate::Endpoint;
 use crate::engine::Parts;
 use crate::socket::{Outgoing, RecvBatch};
 
-/// Nothing comes; what leaves is counted.
+/// Nothing comes; what leaves is counted. One that is full of [`DYNAMITE`] blows up.
 #[derive(Debug, Default)]
 struct Hole(Arc<AtomicUsize>);
+
+const DYNAMITE: usize = usize::MAX;
 
 impl Wire for Hole {
     fn recv(&mut self, _batch: &mut RecvBatch) -> io::Result<usize> {
@@ -25,7 +27,7 @@ impl Wire for Hole {
     }
 
     fn send(&mut self, _outgoing: &Outgoing<'_>) -> io::Result<()> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        assert_ne!(self.0.fetch_add(1, Ordering::Relaxed), DYNAMITE, "it was asked for");
         Ok(())
     }
 }
@@ -95,6 +97,18 @@ fn an_errand_does_the_work_of_a_sleeping_driver() {
     // Without a station nobody helps and nothing is taken.
     drop(station);
     assert!(endpoint.connect(None, ([192, 0, 2, 1], 1).into()).is_err());
+}
+
+#[test]
+fn a_panic_during_an_errand_is_told_to_the_driver() {
+    let (station, endpoint, sent) = station();
+    let woken = Arc::new(Count::default());
+    drive(&station, &Waker::from(woken.clone()));
+    sent.store(DYNAMITE, Ordering::Relaxed);
+    let asker = thread::spawn(move || drop(endpoint.connect(None, ([192, 0, 2, 1], 1).into())));
+    assert!(asker.join().is_err(), "whoever runs the errand has the panic");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "the driver sleeps on");
+    assert!(station.enter().is_none(), "a broken engine is asked for more");
 }
 
 struct Unpark(Thread);

@@ -270,16 +270,17 @@ impl Engine {
 
     /// The socket may take bytes again.
     pub fn writable(&mut self, wire: &mut impl Wire) {
-        let now = self.clock.now();
         let sent = self.outbox.retry(wire, &self.shared.counters);
         let opened = self.heed_batches();
+        // Only now: the core was given an instant just before, and its time never goes back.
+        let now = self.clock.now();
         if sent {
             self.retry_at = None;
             self.core.carrier_writable(UDP, now);
         } else {
             self.retry_at = Some(now + RETRY);
             if opened {
-                self.core.carrier_blocked(UDP, self.clock.now());
+                self.core.carrier_blocked(UDP, now);
             }
         }
     }
