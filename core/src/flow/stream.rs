@@ -1,5 +1,7 @@
 //! What we allow the peer on one stream.
 
+use core::time::Duration;
+
 use crate::error::{TransportCode, Violation};
 use crate::recovery::Latest;
 use crate::time::{Instant, nanos};
@@ -26,6 +28,10 @@ const RANGE_COST: u64 = 32;
 
 /// Ranges that every stream may keep apart without a charge.
 const FREE_RANGES: u64 = 16;
+
+/// What a round trip counts as at least: behind a shorter one stands a reader who takes longer
+/// than the path, and whose pauses would pass for the sender's.
+const SHORTEST_TRIP: Duration = Duration::from_millis(1);
 
 /// Ranges that are paid for at a time.
 const RANGE_STEP: u64 = 32;
@@ -429,7 +435,7 @@ impl StreamCredit {
         if self.mode != Window::Auto {
             return;
         }
-        let rtt = connection.rtt();
+        let rtt = connection.rtt().max(SHORTEST_TRIP);
         let arrived = self.highest - self.pace.from;
         let passed = now.saturating_since(self.pace.since);
         let (quota, span) = match self.pace.phase {

@@ -141,6 +141,33 @@ fn a_window_follows_the_rate_and_stops_there() {
     assert!(windows.iter().all(|&w| w == windows[0]), "and stays: {windows:?}");
 }
 
+/// Microseconds away is a sender that fills whatever limit it has; what takes its time is the
+/// reader, 300 µs after each burst.
+///
+/// spec: R-FLOW-12
+#[test]
+fn a_window_grows_where_reading_takes_longer_than_the_path() {
+    let mut r = Receiver::usual();
+    r.connection.set_rtt(Duration::from_micros(20));
+    let id = r.open(peer(Dir::Uni, 0));
+    for burst in 0..100 {
+        let limit = r.stream(id).limit();
+        let mut end = r.stream(id).highest();
+        for packet in 0.. {
+            r.now = Instant::from_nanos(burst * 300_000 + packet * 100);
+            end = (end + 1200).min(limit);
+            r.data(id, end).expect("inside");
+            if end == limit {
+                break;
+            }
+        }
+        let held = r.stream(id).held();
+        r.release(id, held);
+    }
+    let window = r.stream(id).window();
+    assert!(window >= MIB, "{window} bytes for a sender that could send any number");
+}
+
 /// spec: R-FLOW-12
 #[test]
 fn a_window_does_not_grow_for_a_reader_who_does_not_read() {

@@ -88,6 +88,30 @@ async fn sixty_four_mebibytes_each_way_in_batches() {
     println!("{stats:?}");
 }
 
+/// A round trip of microseconds is no measure of how long a reader takes: what a fast sender may
+/// send grows all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_grow_where_round_trips_are_short() {
+    let pair = pair().await;
+    let far = pair.far.clone();
+    let watch = tokio::spawn(async move {
+        let (mut most, mut trip) = (0, Duration::MAX);
+        while far.close_reason().is_none() {
+            let stats = far.stats().await;
+            most = most.max(stats.credit_granted);
+            trip = trip.min(stats.min_rtt);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        (most, trip)
+    });
+    let begun = pair.far.stats().await.credit_granted;
+    let took = transfer(pair.near.clone(), pair.far.clone(), SIZE).await;
+    drop(pair.near);
+    let (most, trip) = soon("the watch", watch).await.unwrap();
+    println!("64 MiB in {took:?}; at first {begun} bytes granted, then {most}; {trip:?} of path");
+    assert!(most > begun + (1 << 20), "{most} bytes after {begun}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_does_not_read_holds_the_writer_and_then_gets_everything() {
     let pair = pair().await;
