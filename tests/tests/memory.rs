@@ -63,7 +63,12 @@ struct Watched {
 
 impl Watched {
     fn new() -> Self {
-        let mut duel = Duel::with(small(), Role::Dials, &Params::default());
+        Self::of(&Params::default())
+    }
+
+    /// The attacker announces `params`.
+    fn of(params: &Params) -> Self {
+        let mut duel = Duel::with(small(), Role::Dials, params);
         duel.last_heard();
         duel.events = Vec::new();
         duel.blind = true;
@@ -100,8 +105,12 @@ impl Watched {
     }
 
     fn report(&self, what: &str) {
-        let bound = BUDGET + C + self.streams as u64 * S;
         println!("{what}: {} KiB at the most, {} streams", self.peak >> 10, self.streams);
+        self.check(what);
+    }
+
+    fn check(&self, what: &str) {
+        let bound = BUDGET + C + self.streams as u64 * S;
         assert!(self.peak <= bound as i64, "{what}: {} bytes, bound {bound}", self.peak);
     }
 
@@ -359,6 +368,7 @@ fn memory_held_stays_within_the_bound() {
         true,
     );
     numbers_with_gaps();
+    edges();
     strangers();
 }
 
@@ -524,6 +534,42 @@ fn memory_held_stays_within_the_bound_before_a_crowd() {
     );
     println!("{:?}", mob.ends);
     assert!(joined > count && peak > 200_000, "nothing happened");
+}
+
+/// Every kind of frame with every number at an edge, by peers whose parameters are at theirs. When
+/// that ends a connection, the next one begins.
+fn edges() {
+    const MAX: u64 = (1 << 62) - 1;
+    let mut most = Params::default();
+    (most.initial_max_data, most.initial_max_stream_data) = (MAX, MAX);
+    (most.max_streams_bidi, most.max_streams_uni) = (1 << 60, 1 << 60);
+    (most.idle_timeout_ms, most.max_ack_delay_us) = (86_400_000, 1_000_000);
+    (most.max_datagram_frame, most.max_packet_size) = (65_527, 65_527);
+    (most.active_cid_limit, most.max_message_size) = (8, MAX);
+    let edges = [0, 1, 16_383, 1 << 60, MAX];
+    for params in [Params::default(), most] {
+        let (mut peak, mut ends) = (0, 0);
+        for kind in 0..=0x40 {
+            let mut watched = Watched::of(&params);
+            for (first, second) in edges.iter().flat_map(|first| edges.map(|other| (*first, other)))
+            {
+                for third in [0, 5, MAX] {
+                    let plaintext = numbers(&[kind, first, second, third, 0, 1, 0, 2, 0]);
+                    watched.say(&plaintext, true);
+                    watched.check("numbers at their edges");
+                    peak = peak.max(watched.peak);
+                    if ahead_closed(&watched.duel) {
+                        ends += 1;
+                        // Gone before the next one begins to count.
+                        drop(watched);
+                        watched = Watched::of(&params);
+                    }
+                }
+            }
+        }
+        println!("numbers at their edges: {} KiB at the most, {ends} ends", peak >> 10);
+        assert!(ends > 1_000, "too little was refused");
+    }
 }
 
 /// Every second packet number, with and without acknowledging what is said of them.
