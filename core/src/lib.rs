@@ -26,6 +26,7 @@ pub mod recovery;
 pub mod rng;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod script;
+pub mod shaping;
 pub mod stream;
 pub mod time;
 pub mod wire;

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("message", &["wire", "flow", "stream"]),
     ("pipe", &["wire", "flow", "stream", "range_set"]),
+    ("shaping", &[]),
     (
         "connection",
         &[
