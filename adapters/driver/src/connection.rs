@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll};
 
 use aqueduct_core::connection::ConnectionStats;
@@ -35,6 +35,8 @@ pub(crate) struct ConnShared {
     pub(crate) shared: Arc<Shared>,
     /// The core's handle, once the driver has begun the connection.
     pub(crate) handle: OnceLock<ConnectionHandle>,
+    /// What its handles share.
+    guard: OnceLock<Weak<ConnGuard>>,
     marked: AtomicBool,
     pub(crate) state: Mutex<ConnState>,
 }
@@ -128,8 +130,9 @@ impl ConnShared {
             inbox: Inbox::default(),
             waiting: Waiting::default(),
         };
-        let (handle, marked) = (OnceLock::new(), AtomicBool::new(false));
-        Arc::new(Self { shared, handle, marked, state: Mutex::new(state) })
+        let (handle, guard) = (OnceLock::new(), OnceLock::new());
+        let marked = AtomicBool::new(false);
+        Arc::new(Self { shared, handle, guard, marked, state: Mutex::new(state) })
     }
 
     pub(crate) fn mark(self: &Arc<Self>) {
@@ -172,6 +175,13 @@ impl ConnShared {
 }
 
 impl ConnShared {
+    /// A handle more, unless the last one is gone or there was none yet.
+    pub(crate) fn to_handle(&self) -> Option<Connection> {
+        let guard = self.guard.get()?.upgrade()?;
+        let peer = lock(&self.state).peer?;
+        Some(Connection { guard, peer })
+    }
+
     /// For the driver: a stream has come. Gives it back if nobody is left to take it.
     pub(crate) fn arrived(
         &self,
@@ -272,6 +282,20 @@ impl Connection {
 
     pub(crate) fn state(&self) -> &Mutex<ConnState> {
         &self.guard.0.state
+    }
+
+    /// The core's handle, once the driver has begun the connection.
+    pub(crate) fn handle(&self) -> Option<ConnectionHandle> {
+        self.guard.0.handle.get().copied()
+    }
+
+    /// Gives the application a stream that was kept from it.
+    pub(crate) fn hand_over(&self, send: Option<SendHalf>, recv: RecvHalf) {
+        let adopt = Command::Adopt(send.as_ref().map(SendHalf::shared), recv.shared());
+        let _gone = self.guard.0.shared.hub.push(adopt);
+        let refused = self.guard.0.arrived(send, recv);
+        // Outside of the lock: nobody is left to take it.
+        drop(refused);
     }
 
     /// Who is at the other end.
@@ -543,7 +567,9 @@ pub struct Connecting {
 
 impl Connecting {
     pub(crate) fn new(shared: Arc<ConnShared>) -> Self {
-        Self { guard: Some(Arc::new(ConnGuard(shared))), token: None }
+        let guard = Arc::new(ConnGuard(shared));
+        let _once = guard.0.guard.set(Arc::downgrade(&guard));
+        Self { guard: Some(guard), token: None }
     }
 
     fn leave(&mut self) {

@@ -8,9 +8,9 @@ use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
 use aqueduct_core::wire::id::{AppCode, CarrierId};
 
 use crate::addrs::dialable_addrs;
-use crate::connection::{ConnShared, Connecting};
+use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
-use crate::hub::{Command, EndpointState, Shared};
+use crate::hub::{Command, EndpointState, Relayed, Shared};
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
 use crate::wait::{lock, question, until};
@@ -43,7 +43,7 @@ impl Endpoint {
         Self { guard: Arc::new(EndpointGuard(shared)) }
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.guard.0
     }
 
@@ -110,6 +110,33 @@ impl Endpoint {
         let incoming = until(&shared.state, |state| &mut state.arrivals, look).await?;
         let (peer, remote) = (incoming.peer(), incoming.remote());
         Some(Incoming { incoming: Some(incoming), peer, remote, shared: shared.clone() })
+    }
+
+    /// A connection with this node that is there already; `None` if there is none.
+    pub async fn connection_to(&self, id: NodeId) -> Option<Connection> {
+        let (reply, answer) = question();
+        if self.shared().hub.push(Command::Find(id, reply)).is_err() {
+            return None;
+        }
+        answer.await
+    }
+
+    /// From now on streams for relays wait for [`relayed`](Self::relayed).
+    pub(crate) fn divert(&self) {
+        lock(&self.shared().state).relayed.get_or_insert_default();
+    }
+
+    /// The next stream for a relay; `None` once the endpoint is closed. Cancel-safe.
+    pub(crate) async fn relayed(&self) -> Option<Relayed> {
+        let look = |state: &mut EndpointState| match state
+            .relayed
+            .as_mut()
+            .and_then(|waiting| waiting.pop_front())
+        {
+            Some(found) => Some(Some(found)),
+            None => state.closed.then_some(None),
+        };
+        until(&self.shared().state, |state| &mut state.relays, look).await
     }
 
     /// The core's counters; `None` once the driver has ended.

@@ -91,6 +91,21 @@ pub enum OpenError {
     Connection(#[from] ConnectionError),
 }
 
+/// Why there is no pipe, or no such leg.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PipeError {
+    /// The core did not take it so.
+    #[error(transparent)]
+    Core(aqueduct_core::endpoint::PipeError),
+    /// More was written to a leg than it could take at once; it was given up.
+    #[error("a leg has bytes that wait for room: pipe before writing more than a stream takes")]
+    LegBusy,
+    /// The endpoint's driver has ended, or the connection never began.
+    #[error("the endpoint's driver has ended")]
+    DriverGone,
+}
+
 /// Why bytes could not be written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -25,9 +25,10 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::wire::id::AppCode;
 
-use crate::connection::ConnShared;
-use crate::recv::RecvShared;
-use crate::send::SendShared;
+use crate::connection::{ConnShared, Connection};
+use crate::pipe::PipeWish;
+use crate::recv::{RecvHalf, RecvShared};
+use crate::send::{SendHalf, SendShared};
 use crate::socket::BufferWarning;
 use crate::station::Errands;
 use crate::stats::{IoCounters, MessageCounters};
@@ -41,7 +42,10 @@ pub(crate) enum Command {
     Connection(Arc<ConnShared>),
     Send(Arc<SendShared>),
     Recv(Arc<RecvShared>),
+    Pipe(Box<PipeWish>),
     Stats(Reply<EndpointStats>),
+    Find(NodeId, Reply<Connection>),
+    Adopt(Option<Arc<SendShared>>, Arc<RecvShared>),
     Close(AppCode, Vec<u8>),
     Abandoned,
 }
@@ -166,7 +170,17 @@ pub(crate) struct EndpointState {
     /// Connections that are not drained, with those that are about to be dialled.
     pub(crate) connections: usize,
     pub(crate) arrivals: Waiters,
+    /// Streams with a route, and answers to them, once somebody relays.
+    pub(crate) relayed: Option<VecDeque<Relayed>>,
+    pub(crate) relays: Waiters,
     pub(crate) idlers: Waiters,
+}
+
+/// A stream for whoever relays.
+pub(crate) struct Relayed {
+    pub(crate) connection: Connection,
+    pub(crate) send: Option<SendHalf>,
+    pub(crate) recv: RecvHalf,
 }
 
 /// Strangers that wait for the application; further ones are refused as busy.
@@ -193,7 +207,8 @@ impl Shared {
         let (left, wakers) = {
             let mut state = lock(&self.state);
             state.closed = true;
-            (std::mem::take(&mut state.incoming), state.arrivals.take())
+            let wakers = state.arrivals.take().and(state.relays.take());
+            (std::mem::take(&mut state.incoming), wakers)
         };
         wakers.wake();
         left

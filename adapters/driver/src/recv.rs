@@ -139,6 +139,15 @@ impl RecvShared {
         unread
     }
 
+    /// For the driver, when a pipe takes the stream: what was handed over and not read, behind
+    /// `ahead`, which the reader had taken already.
+    pub(crate) fn take_unread(&self, mut ahead: VecDeque<Bytes>) -> VecDeque<Bytes> {
+        let mut state = lock(&self.state);
+        state.gone = true;
+        ahead.append(&mut state.queue);
+        ahead
+    }
+
     /// For the driver: nothing more comes. The first end holds.
     pub(crate) fn end(&self, end: RecvEnd) {
         let waker = {
@@ -148,6 +157,14 @@ impl RecvShared {
         };
         Wakers::from(waker).wake();
     }
+}
+
+/// A receiving half that its handle gave away to a pipe.
+pub(crate) struct Source {
+    pub(crate) shared: Arc<RecvShared>,
+    /// Taken from the queue, not read.
+    pub(crate) unread: VecDeque<Bytes>,
+    pub(crate) keep: Option<Arc<ConnGuard>>,
 }
 
 /// The handle of a receiving half. Dropped before the end, it asks the peer to stop with code 0.
@@ -160,11 +177,13 @@ pub struct RecvHalf {
     /// The end was read.
     over: bool,
     keep: Option<Arc<ConnGuard>>,
+    /// A pipe has it now.
+    given: bool,
 }
 
 impl RecvHalf {
     pub(crate) fn new(shared: Arc<RecvShared>) -> Self {
-        Self { shared, ahead: VecDeque::new(), read: 0, over: false, keep: None }
+        Self { shared, ahead: VecDeque::new(), read: 0, over: false, keep: None, given: false }
     }
 
     pub(crate) fn kept_by(mut self, guard: Arc<ConnGuard>) -> Self {
@@ -180,6 +199,19 @@ impl RecvHalf {
     /// How the peer introduced the stream; `None` if this side opened it.
     pub fn info(&self) -> Option<&OpenOptions> {
         self.shared.info.as_ref()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<RecvShared> {
+        self.shared.clone()
+    }
+
+    /// Gives the stream to a pipe, with the credit of what was read given back.
+    pub(crate) fn into_source(mut self) -> Source {
+        self.given = true;
+        lock(&self.shared.state).release += std::mem::take(&mut self.read);
+        self.shared.mark();
+        let unread = std::mem::take(&mut self.ahead);
+        Source { shared: self.shared.clone(), unread, keep: self.keep.take() }
     }
 
     /// Makes sure that something is ahead: `Ok(false)` if the stream is finished.
@@ -299,7 +331,9 @@ impl RecvHalf {
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
-        self.give_up(AppCode(0), true);
+        if !self.given {
+            self.give_up(AppCode(0), true);
+        }
     }
 }
 

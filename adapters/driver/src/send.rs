@@ -139,6 +139,11 @@ impl SendShared {
         Wakers::from(waker).wake();
     }
 
+    /// For the driver: whether bytes wait that the core did not take.
+    pub(crate) fn has_bytes(&self) -> bool {
+        lock(&self.state).queued > 0
+    }
+
     /// For the driver: the half is over. The first end holds.
     pub(crate) fn end(&self, end: SendEnd) {
         let waker = {
@@ -153,16 +158,24 @@ impl SendShared {
     }
 }
 
+/// A sending half that its handle gave away to a pipe.
+pub(crate) struct Leg {
+    pub(crate) shared: Arc<SendShared>,
+    pub(crate) keep: Option<Arc<ConnGuard>>,
+}
+
 /// The handle of a sending half. Dropped before [`Self::finish`], it resets the stream with code 0.
 pub struct SendHalf {
     shared: Arc<SendShared>,
     /// A stream keeps its connection open.
     keep: Option<Arc<ConnGuard>>,
+    /// A pipe has it now.
+    given: bool,
 }
 
 impl SendHalf {
     pub(crate) fn new(shared: Arc<SendShared>) -> Self {
-        Self { shared, keep: None }
+        Self { shared, keep: None, given: false }
     }
 
     pub(crate) fn kept_by(mut self, guard: Arc<ConnGuard>) -> Self {
@@ -173,6 +186,16 @@ impl SendHalf {
     /// The stream's id.
     pub fn id(&self) -> StreamId {
         self.shared.id
+    }
+
+    pub(crate) fn shared(&self) -> Arc<SendShared> {
+        self.shared.clone()
+    }
+
+    /// Gives the stream to a pipe.
+    pub(crate) fn into_leg(mut self) -> Leg {
+        self.given = true;
+        Leg { shared: self.shared.clone(), keep: self.keep.take() }
     }
 
     /// Room for a write, or why there is none.
@@ -333,7 +356,9 @@ impl SendHalf {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        self.give_up(AppCode(0), true);
+        if !self.given {
+            self.give_up(AppCode(0), true);
+        }
     }
 }
 

@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 
 use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 use aqueduct_core::endpoint::EndpointStats;
+use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::wire::id::AppCode;
 use aqueduct_driver::engine::{Engine, Parts};
-use aqueduct_driver::error::BindError;
+use aqueduct_driver::error::{BindError, PipeError};
+use aqueduct_driver::relay::{Relay, RelayConfig, RelayEvent};
 use aqueduct_driver::seed::fresh_seed;
 use aqueduct_driver::socket::BufferWarning;
-use aqueduct_driver::{IoStats, MessageStats, NodeAddr, environment, socket};
+use aqueduct_driver::{IoStats, MessageStats, NodeAddr, Pipe, environment, socket};
 
 use crate::config::Config;
 use crate::connecting::Connecting;
 use crate::driver::Driver;
+use crate::stream::{RecvStream, SendStream};
 
 /// One UDP socket, driven by a task of the runtime that it was bound in. Clones are handles of the
 /// same endpoint. When the last is gone nobody is accepted any more, and the task ends once the
@@ -95,6 +98,40 @@ impl Endpoint {
     /// Cancel-safe.
     pub async fn accept(&self) -> Option<Incoming> {
         self.inner.accept().await.map(|inner| Incoming { inner })
+    }
+
+    /// Forwards what comes on `source` to every leg, while it comes, gaps or not; the bytes do not
+    /// pass through this task or any other of the application's. The streams are the pipe's from
+    /// now on. Each leg must have been opened with [`OpenOptions::forwarded`] of the source's
+    /// introduction, so that no stream is forwarded for ever.
+    ///
+    /// # Errors
+    /// [`PipeError`]; the streams are given up.
+    ///
+    /// [`OpenOptions::forwarded`]: crate::OpenOptions::forwarded
+    pub async fn pipe(
+        &self,
+        source: RecvStream,
+        legs: Vec<SendStream>,
+        options: PipeOptions,
+    ) -> Result<Pipe, PipeError> {
+        let legs = legs.into_iter().map(Into::into).collect();
+        self.inner.pipe(source.into(), legs, options).await
+    }
+
+    /// Relays from now on: streams that name a way through this node are taken to their next hops,
+    /// for those whom the configuration allows. Spawns a task that ends with the endpoint; `told`
+    /// hears what it does. Without this call streams with a way are refused.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn relay(
+        &self,
+        config: RelayConfig,
+        told: impl Fn(RelayEvent) + Send + Sync + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let relay = Relay::new(self.inner.clone(), config);
+        tokio::spawn(relay.run(told))
     }
 
     /// The core's counters; zeros once the task has ended.

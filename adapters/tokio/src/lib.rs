@@ -68,18 +68,20 @@ pub use aqueduct_core::connection::ConnectionStats;
 pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::EndpointStats;
-pub use aqueduct_core::error::CloseReason;
+pub use aqueduct_core::error::{CloseReason, StreamCode};
+pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::wire::capabilities::Mode;
 pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
-    BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, ReadError,
-    SendError, StreamError, WriteError,
+    BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
+    ReadError, SendError, StreamError, WriteError,
 };
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};
+pub use aqueduct_driver::relay;
 pub use aqueduct_driver::socket::{BufferWarning, Segmentation, SocketConfig};
-pub use aqueduct_driver::{IoStats, MessageStats, NodeAddr};
+pub use aqueduct_driver::{IoStats, MessageStats, NodeAddr, Pipe};
 pub use bytes::Bytes;
 
 pub use config::{Config, generate_key};

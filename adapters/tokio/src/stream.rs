@@ -12,6 +12,18 @@ use aqueduct_driver::{RecvHalf, SendHalf};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+impl From<SendStream> for SendHalf {
+    fn from(stream: SendStream) -> Self {
+        stream.half
+    }
+}
+
+impl From<RecvStream> for RecvHalf {
+    fn from(stream: RecvStream) -> Self {
+        stream.half
+    }
+}
+
 /// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is
 /// reset with code 0: the peer must not take half a body for a whole one.
 #[derive(Debug)]

@@ -64,6 +64,14 @@ impl<'a> PipeRef<'a> {
         piped.map_or_else(PipeStats::default, |piped| piped.pipe.stats())
     }
 
+    /// Another rate for the source from now on, in bytes a second; `None`: as fast as it goes.
+    pub fn set_rate(&mut self, rate: Option<u64>) {
+        let now = self.endpoint.now;
+        if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
+            piped.pipe.set_rate(rate, now);
+        }
+    }
+
     /// Gives the pipe up: its legs are reset, its source is stopped, with `code`.
     pub fn cancel(&mut self, code: AppCode) {
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {

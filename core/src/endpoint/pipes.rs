@@ -15,7 +15,7 @@ use crate::connection::{Connection, EventKind};
 use crate::error::StreamCode;
 use crate::flow::Loan;
 use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
-use crate::stream::DEFAULT_HOP_LIMIT;
+use crate::stream::{Chunk, DEFAULT_HOP_LIMIT};
 use crate::time::Instant;
 use crate::wire::id::StreamId;
 
@@ -124,7 +124,7 @@ pub(super) struct Piped {
     /// Those of them with news.
     fresh: BTreeSet<LegIndex>,
     /// How many relays may still forward the source, this one included.
-    hop_limit: u8,
+    hop_limit: Option<u8>,
     /// What it holds of a source whose connection is gone.
     loan: Loan,
     deadline: Option<Instant>,
@@ -277,6 +277,21 @@ impl Endpoint {
         to: &[Leg],
         options: PipeOptions,
     ) -> Result<PipeId, PipeError> {
+        self.pipe_given(from, Vec::new(), to, options)
+    }
+
+    /// The same, where the application was given bytes already and has released none of these:
+    /// `given`, without a gap up to where it would read on. They go first.
+    ///
+    /// # Errors
+    /// [`PipeError`]; nothing was changed.
+    pub fn pipe_given(
+        &mut self,
+        from: StreamAddr,
+        given: Vec<Chunk>,
+        to: &[Leg],
+        options: PipeOptions,
+    ) -> Result<PipeId, PipeError> {
         let now = self.now;
         if to.is_empty() {
             return Err(PipeError::NoLegs);
@@ -287,7 +302,8 @@ impl Endpoint {
         let hop_limit = self.hop_limit(from)?;
         let member = connection(&mut self.slots, from.connection);
         let source = member.and_then(|c| c.recv(from.stream, &mut self.budget, now));
-        let start = source.ok_or(PipeError::NoStream(from))?.position();
+        let position = source.ok_or(PipeError::NoStream(from))?.position();
+        let start = given.first().map_or(position, |chunk| chunk.offset);
         let mut piped = Piped {
             pipe: Pipe::new(start, options, now),
             source: Some(from),
@@ -306,6 +322,7 @@ impl Endpoint {
             }
             piped.add(&wish, options.policy)?;
         }
+        given.into_iter().for_each(|chunk| piped.pipe.preload(chunk));
         let member = connection(&mut self.slots, from.connection);
         if let Some(mut source) = member.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
             piped.pipe.begin(&mut source);
@@ -332,19 +349,23 @@ impl Endpoint {
         Ok(index)
     }
 
-    /// How many relays may still forward the source, this one included.
-    fn hop_limit(&mut self, from: StreamAddr) -> Result<u8, PipeError> {
+    /// How many relays may still forward the source, this one included. `None`: this node opened
+    /// the stream, and what comes back on it goes where the stream came from.
+    fn hop_limit(&mut self, from: StreamAddr) -> Result<Option<u8>, PipeError> {
         let connection = connection(&mut self.slots, from.connection);
-        let info = connection.and_then(|c| c.stream_info(from.stream).cloned());
-        let info = info.ok_or(PipeError::NoStream(from))?;
+        let connection = connection.ok_or(PipeError::NoStream(from))?;
+        let info = connection.stream_info(from.stream).ok_or(PipeError::NoStream(from))?;
+        if from.stream.opener() == connection.side() {
+            return Ok(None);
+        }
         match info.hop_limit.unwrap_or(DEFAULT_HOP_LIMIT) {
             0 => Err(PipeError::HopLimit),
-            limit => Ok(limit),
+            limit => Ok(Some(limit)),
         }
     }
 
     /// What a leg would get, if everything about its stream is right. Changes nothing.
-    fn check_leg(&mut self, leg: Leg, source_limit: u8) -> Result<Wish, PipeError> {
+    fn check_leg(&mut self, leg: Leg, source_limit: Option<u8>) -> Result<Wish, PipeError> {
         let Leg::Stream(at) = leg else { return Ok(None) };
         if self.pipes.legs.contains_key(&(at.connection.0, at.stream)) {
             return Err(PipeError::Piped(at));
@@ -354,7 +375,9 @@ impl Endpoint {
         let ours = at.stream.opener() == connection.side();
         let info = connection.stream_info(at.stream).filter(|_| ours);
         let (end, hop_limit) = info.map_or((None, None), |info| (info.end, info.hop_limit));
-        if ours && hop_limit.is_none_or(|left| left >= source_limit) {
+        if let Some(source_limit) = source_limit.filter(|_| ours)
+            && hop_limit.is_none_or(|left| left >= source_limit)
+        {
             return Err(PipeError::LegHopLimit { leg: hop_limit, source_limit });
         }
         let out = connection.send(at.stream).ok_or(PipeError::NoStream(at))?;

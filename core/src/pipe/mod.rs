@@ -27,6 +27,7 @@ mod leg;
 mod options;
 mod patience;
 mod store;
+mod toll;
 mod window;
 
 #[cfg(any(test, feature = "arbitrary"))]
@@ -49,6 +50,7 @@ use leg::{Leg, Legs};
 use options::{LOST, further};
 use patience::Patience;
 use store::Store;
+use toll::Toll;
 use window::WindowRule;
 
 /// What came, once.
@@ -128,6 +130,9 @@ pub struct Pipe {
     /// A STOP for the source, once nobody wants its bytes.
     stop: Option<(AppCode, u64)>,
     window: WindowRule,
+    toll: Toll,
+    /// Bytes of the source that may come in all.
+    limit: u64,
     patience: Patience,
 }
 
@@ -147,6 +152,8 @@ impl Pipe {
             last_end: None,
             stop: None,
             window: WindowRule::new(start, options.stock),
+            toll: Toll::new(options.rate, now),
+            limit: options.limit.unwrap_or(u64::MAX),
             patience: Patience::new(options.timeout, now),
         }
     }
@@ -191,6 +198,17 @@ impl Pipe {
         Ok(index)
     }
 
+    /// Takes bytes that the application was given by the source and has not released: they go
+    /// before all that [`pull`](Self::pull) takes.
+    pub fn preload(&mut self, chunk: Chunk) {
+        self.enter(Item::Bytes(chunk));
+    }
+
+    /// Another rate from now on, in bytes a second; `None`: as fast as it goes.
+    pub fn set_rate(&mut self, rate: Option<u64>, now: Instant) {
+        self.toll.set_rate(rate, now);
+    }
+
     /// Takes what came. Returns whether anything did, or the source ended.
     pub fn pull(&mut self, source: &mut RecvStream<'_>, now: Instant) -> bool {
         let mut came = false;
@@ -210,6 +228,9 @@ impl Pipe {
                 Err(_) => self.cancel(StreamCode::Cancelled.app()),
             }
             came = true;
+        }
+        if self.received > self.limit {
+            self.cancel(StreamCode::Refused.app());
         }
         if came {
             self.patience.on_progress(now);
@@ -365,7 +386,8 @@ impl Pipe {
             self.stop = Some(self.last_words());
         }
         let Some(source) = source else { return freed };
-        source.release(freed);
+        let flowing = self.is_flowing();
+        source.release(self.toll.pay(freed, flowing, now));
         if let Some((code, hop)) = self.stop {
             source.stop_after(code, hop);
             return freed;
@@ -463,7 +485,8 @@ impl Pipe {
         }
         let flowing = self.is_flowing();
         let legs = flowing.then(|| self.patience.leg_deadline(&self.legs, self.store.bytes()));
-        earliest([self.patience.timeout(), legs.flatten()])
+        let toll = flowing.then(|| self.toll.deadline()).flatten();
+        earliest([self.patience.timeout(), legs.flatten(), toll])
     }
 
     /// Gives up what is due; then every leg is to be pushed and the pipe settled.

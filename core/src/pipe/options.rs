@@ -38,6 +38,12 @@ pub struct PipeOptions {
     /// Bytes that the pipe may hold whatever its rate, once it has carried as many: they even out
     /// links whose rates change (spec R-PIPE-7).
     pub stock: u64,
+    /// Bytes a second that the source may send, by holding back its credit; `None`: as fast as it
+    /// goes (spec R-PIPE-22).
+    pub rate: Option<u64>,
+    /// Bytes that the source may send in all; with more the pipe ends as refused (spec
+    /// R-PIPE-21). `None`: any number.
+    pub limit: Option<u64>,
     /// Time without a byte in or out after which the pipe ends (spec R-PIPE-17); `None`: never.
     pub timeout: Option<Duration>,
 }
@@ -48,6 +54,8 @@ impl Default for PipeOptions {
         Self {
             policy: LegPolicy::Stall,
             stock: 1024 * 1024,
+            rate: None,
+            limit: None,
             timeout: Some(Duration::from_secs(120)),
         }
     }

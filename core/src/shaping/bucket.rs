@@ -21,6 +21,7 @@ const NANOS: u128 = 1_000_000_000;
 /// assert_eq!(bucket.take(15_000, then), 5_000);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct TokenBucket {
     /// Bytes a second.
     rate: u64,

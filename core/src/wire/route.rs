@@ -68,6 +68,12 @@ pub enum RouteError {
         /// How many it has.
         hops: usize,
     },
+    /// A hop whose node id is not known.
+    #[error("hop {hop} has no node id: relays dial nobody whom they do not know")]
+    NoId {
+        /// Which, counted from 0, relays first.
+        hop: usize,
+    },
     /// A hop without an address, or with too many.
     #[error("hop {hop} has {addrs} addresses: 1 to {MAX_ADDRS} are possible")]
     Addrs {

@@ -47,7 +47,14 @@ impl Engine {
             Command::Connection(connection) => self.serve(&connection),
             Command::Send(send) => self.pump_send(&send),
             Command::Recv(recv) => self.credit(&recv),
+            Command::Pipe(wish) => self.run_pipe(*wish),
             Command::Stats(reply) => reply.send(self.core.stats()),
+            Command::Find(id, reply) => {
+                if let Some(connection) = self.find(id) {
+                    reply.send(connection);
+                }
+            }
+            Command::Adopt(send, recv) => self.adopt(send, &recv),
             Command::Close(code, reason) => self.close_all(code, &reason),
             Command::Abandoned => self.abandoned = true,
         }

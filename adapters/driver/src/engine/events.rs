@@ -104,6 +104,10 @@ impl Engine {
             let Some(id) = connection.accept() else { return };
             let info = connection.recv(id).and_then(|stream| stream.info().cloned());
             drop(connection);
+            if info.as_ref().is_some_and(|info| self.is_for_relay(info)) {
+                self.divert(handle, id, info);
+                continue;
+            }
             let Some(slot) = self.slot(handle) else { return };
             let (send, recv) = slot.halves_of_theirs(id, info);
             let shared = slot.shared.clone();

@@ -19,6 +19,8 @@
 mod commands;
 mod events;
 mod outbox;
+mod pipes;
+mod relays;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -29,7 +31,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
-use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output};
+use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output, PipeId};
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, StreamId};
@@ -107,6 +109,7 @@ pub struct Engine {
     /// By slot of the core's handles.
     slots: Vec<Option<Slot>>,
     live: usize,
+    pipes: HashMap<PipeId, pipes::Entry>,
     batch: RecvBatch,
     buf: Vec<u8>,
     outbox: Outbox,
@@ -214,6 +217,7 @@ impl Engine {
             shared: shared.clone(),
             slots: Vec::new(),
             live: 0,
+            pipes: HashMap::new(),
             batch: RecvBatch::new(),
             buf: Vec::new(),
             outbox: Outbox::default(),
@@ -376,7 +380,7 @@ impl Engine {
         loop {
             match self.core.poll(&mut self.buf, self.clock.now()) {
                 Output::Event(event) => self.on_event(event),
-                Output::Pipe(_) => {}
+                Output::Pipe(event) => self.on_pipe_event(event),
                 Output::Incoming(incoming) => self.on_incoming(incoming),
                 Output::Transmit(transmit) => {
                     let sent =
@@ -435,6 +439,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let left = self.shared.hub.die();
         drop(self.shared.close());
+        self.end_pipes();
         for slot in self.slots.drain(..).flatten() {
             slot.shared.end(ConnectError::EndpointClosed);
             for halves in slot.streams.into_values() {

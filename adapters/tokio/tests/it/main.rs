@@ -16,6 +16,8 @@ mod harness;
 mod messages;
 mod mobile;
 mod packets;
+mod pipes;
+mod relay;
 mod socket;
 mod spin;
 mod transfer;

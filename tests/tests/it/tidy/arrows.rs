@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["wire", "flow", "range_set", "recovery::delivery", "recovery::Once", "recovery::Latest"],
     ),
     ("message", &["wire", "flow", "stream"]),
-    ("pipe", &["wire", "flow", "stream", "range_set"]),
+    ("pipe", &["wire", "flow", "stream", "range_set", "shaping"]),
     ("shaping", &[]),
     (
         "connection",

@@ -1,0 +1,200 @@
+//! Who has how much relayed, and which legs wait for answers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::wire::id::StreamId;
+
+use crate::connection::Connection;
+use crate::pipe::Pipe;
+use crate::wait::{Waiters, lock, until};
+
+use super::{Allow, Refusal, RelayConfig};
+
+/// A stream of a connection.
+pub(super) type Leg = (ConnectionHandle, StreamId);
+
+/// What a relay remembers. All of it goes with the streams it is about, but for the bytes that each
+/// peer has used: 40 bytes a node that was ever let in.
+#[derive(Default)]
+pub(super) struct Ledger {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    streams: HashMap<NodeId, u32>,
+    bytes: HashMap<NodeId, u64>,
+    /// What flows, by who sends it.
+    pipes: HashMap<NodeId, Vec<Pipe>>,
+    /// Legs to relays, and where their answers go.
+    routed: HashMap<Leg, Routed>,
+    /// Legs that are being opened: an answer may be faster than the news that they are.
+    opening: usize,
+    waiting: Waiters,
+}
+
+/// A leg that leads to another relay.
+struct Routed {
+    upstream: Connection,
+    source: StreamId,
+    /// Targets whose answers have not come.
+    missing: HashSet<u8>,
+}
+
+/// A stream's place among those of its peer.
+pub(super) struct Place {
+    ledger: Arc<Ledger>,
+    peer: NodeId,
+}
+
+/// Legs are being opened.
+pub(super) struct Opening<'a>(&'a Ledger);
+
+/// Answers of a leg are awaited.
+pub(super) struct Awaited<'a> {
+    ledger: &'a Ledger,
+    leg: Leg,
+}
+
+impl Ledger {
+    /// A place for one stream more of `peer`, if it may have one.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: NodeId,
+        config: &RelayConfig,
+    ) -> Result<Place, Refusal> {
+        if let Allow::Nodes(nodes) = &config.allow
+            && !nodes.contains(&peer)
+        {
+            return Err(Refusal::NotAllowed);
+        }
+        let mut state = lock(&self.state);
+        if let Some(limit) = config.max_bytes
+            && state.bytes.get(&peer).is_some_and(|used| *used >= limit)
+        {
+            return Err(Refusal::Bytes { limit });
+        }
+        let streams = state.streams.entry(peer).or_default();
+        if *streams >= config.max_streams {
+            return Err(Refusal::Streams { limit: config.max_streams });
+        }
+        *streams += 1;
+        Ok(Place { ledger: self.clone(), peer })
+    }
+
+    /// Bytes that `peer` may still have relayed.
+    pub(super) fn left(&self, peer: NodeId, limit: u64) -> u64 {
+        limit.saturating_sub(lock(&self.state).bytes.get(&peer).copied().unwrap_or(0))
+    }
+
+    pub(super) fn opening(&self) -> Opening<'_> {
+        lock(&self.state).opening += 1;
+        Opening(self)
+    }
+
+    /// Answers that come for `leg`, of the first `targets` targets, go to `upstream` as answers of
+    /// `source`.
+    pub(super) fn await_answers(
+        &self,
+        leg: Leg,
+        upstream: Connection,
+        source: StreamId,
+        targets: u8,
+    ) -> Awaited<'_> {
+        let missing = (0..targets).collect();
+        lock(&self.state).routed.insert(leg, Routed { upstream, source, missing });
+        Awaited { ledger: self, leg }
+    }
+
+    /// Where the answer of a target goes; once. `None`: nobody awaits it.
+    pub(super) async fn claim(&self, leg: Leg, target: u8) -> Option<(Connection, StreamId)> {
+        let look = |state: &mut State| match state.routed.get_mut(&leg) {
+            Some(routed) => {
+                let awaited = routed.missing.remove(&target);
+                Some(awaited.then(|| (routed.upstream.clone(), routed.source)))
+            }
+            None => (state.opening == 0).then_some(None),
+        };
+        let claimed = until(&self.state, |state| &mut state.waiting, look).await;
+        self.update(|_| ());
+        claimed
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        let wakers = {
+            let mut state = lock(&self.state);
+            change(&mut state);
+            state.waiting.take()
+        };
+        wakers.wake();
+    }
+}
+
+impl Place {
+    /// The stream flows: the peer's rate is shared anew.
+    pub(super) fn flows(&self, pipe: &Pipe, rate: Option<u64>) {
+        let mut state = lock(&self.ledger.state);
+        let pipes = state.pipes.entry(self.peer).or_default();
+        pipes.push(pipe.clone());
+        share(pipes, rate);
+    }
+
+    /// The stream is over, and moved so many bytes.
+    pub(super) fn ended(&self, pipe: &Pipe, bytes: u64, rate: Option<u64>) {
+        let mut state = lock(&self.ledger.state);
+        *state.bytes.entry(self.peer).or_default() += bytes;
+        if let Some(pipes) = state.pipes.get_mut(&self.peer) {
+            pipes.retain(|other| !other.is(pipe));
+            share(pipes, rate);
+            if pipes.is_empty() {
+                state.pipes.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// The peer's rate, in equal parts.
+fn share(pipes: &[Pipe], rate: Option<u64>) {
+    let Some(rate) = rate else { return };
+    for pipe in pipes {
+        pipe.set_rate(Some((rate / pipes.len() as u64).max(1)));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = lock(&self.ledger.state);
+        if let Some(streams) = state.streams.get_mut(&self.peer) {
+            *streams -= 1;
+            if *streams == 0 {
+                state.streams.remove(&self.peer);
+            }
+        }
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.update(|state| state.opening -= 1);
+    }
+}
+
+impl Awaited<'_> {
+    /// Waits until every target's answer was claimed.
+    pub(super) async fn all(&self) {
+        let look = |state: &mut State| {
+            let missing = state.routed.get(&self.leg).map(|routed| routed.missing.len());
+            (missing.unwrap_or(0) == 0).then_some(())
+        };
+        until(&self.ledger.state, |state| &mut state.waiting, look).await;
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.ledger.update(|state| _ = state.routed.remove(&self.leg));
+    }
+}

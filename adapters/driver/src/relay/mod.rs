@@ -1,0 +1,160 @@
+//! Relaying: streams with a route are taken to their next hops (spec `18-routes.md`).
+//!
+//! ```text
+//!  ROUTE stream ──▶ admitted? ──▶ next hops ──▶ dial or reuse ──▶ legs ──▶ pipe
+//!   (from a peer)      │ limits      │                               │
+//!                      ▼             └── relays left: one, with the rest of the route
+//!                   refused              none: every target, with the stream's own introduction
+//!
+//!  what comes back on a leg ──▶ the source stream (one target) or an ANSWER stream (several)
+//! ```
+//!
+//! [`Relay::run`] is a future like any other: it needs no timer and no runtime of its own, and does
+//! its work in whatever drives it. The bytes do not pass through it: once a pipe is made, the core
+//! moves them.
+
+mod ledger;
+mod service;
+mod way;
+
+pub use aqueduct_core::wire::route::{Answer, RouteError};
+pub use way::Way;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::{LegEnd, PipeOptions, PipeStats};
+use aqueduct_core::wire::id::StreamId;
+
+use crate::endpoint::Endpoint;
+
+use ledger::Ledger;
+
+/// Whose streams are relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Allow {
+    /// Everybody's who may connect.
+    Everybody,
+    /// Those of these nodes.
+    Nodes(BTreeSet<NodeId>),
+}
+
+/// How a node relays.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RelayConfig {
+    /// For whom.
+    pub allow: Allow,
+    /// Streams of one peer that are relayed at a time. Default 16.
+    pub max_streams: u32,
+    /// Bytes of one peer that are relayed in all, as long as the relay runs; `None`: any number.
+    pub max_bytes: Option<u64>,
+    /// Bytes a second that one peer's streams may bring, shared evenly among those that are relayed
+    /// at a time; `None`: as fast as it goes.
+    pub rate: Option<u64>,
+    /// How its pipes behave.
+    pub pipes: PipeOptions,
+}
+
+impl RelayConfig {
+    /// Relays for those in `allow`, 16 streams a peer, without a limit of bytes.
+    pub fn new(allow: Allow) -> Self {
+        Self { allow, max_streams: 16, max_bytes: None, rate: None, pipes: PipeOptions::default() }
+    }
+}
+
+/// Why a stream was not relayed. Its sender is told by a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The peer is not on the list.
+    #[error("its sender is not on the list of the allowed")]
+    NotAllowed,
+    /// As many of the peer's streams are relayed as may be.
+    #[error("its sender has {limit} streams relayed already (limit: streams of a peer)")]
+    Streams {
+        /// The limit.
+        limit: u32,
+    },
+    /// The peer's bytes are used up.
+    #[error("its sender has used up its {limit} bytes (limit: bytes of a peer)")]
+    Bytes {
+        /// The limit.
+        limit: u64,
+    },
+    /// The head is no route.
+    #[error("its head is no route")]
+    NoRoute,
+    /// It was forwarded as often as its sender allowed.
+    #[error("its hop limit is used up")]
+    HopLimit,
+    /// No next hop could be reached.
+    #[error("no next hop could be reached")]
+    Unreachable,
+    /// The pipe could not be made.
+    #[error("the stream was over before it could be forwarded")]
+    Gone,
+}
+
+impl Refusal {
+    /// What its sender is told.
+    pub const fn code(self) -> StreamCode {
+        match self {
+            Self::HopLimit => StreamCode::HopLimit,
+            Self::Unreachable => StreamCode::Unreachable,
+            Self::Gone => StreamCode::Cancelled,
+            _ => StreamCode::Refused,
+        }
+    }
+}
+
+/// What a relay did, for whoever watches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayEvent {
+    /// A stream flows.
+    Started {
+        /// Who sends it.
+        peer: NodeId,
+        /// The stream, on the sender's connection.
+        stream: StreamId,
+        /// To whom it goes.
+        to: Vec<NodeId>,
+    },
+    /// A stream was not relayed.
+    Refused {
+        /// Who sent it.
+        peer: NodeId,
+        /// The stream, on the sender's connection.
+        stream: StreamId,
+        /// Why.
+        why: Refusal,
+    },
+    /// A stream is over.
+    Ended {
+        /// Who sent it.
+        peer: NodeId,
+        /// The stream, on the sender's connection.
+        stream: StreamId,
+        /// What was moved.
+        stats: PipeStats,
+        /// How each next hop ended, in the order of `to`; `None` where the driver ended first.
+        legs: Vec<Option<LegEnd>>,
+    },
+}
+
+/// An endpoint that relays. Streams with a route come here and no longer to the application.
+pub struct Relay {
+    endpoint: Endpoint,
+    config: RelayConfig,
+    ledger: Arc<Ledger>,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("config", &self.config).finish_non_exhaustive()
+    }
+}

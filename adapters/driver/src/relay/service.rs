@@ -1,0 +1,262 @@
+//! One stream after another, all at once.
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::{LegIndex, PipeOptions};
+use aqueduct_core::stream::{OpenOptions, StreamProtocol};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::wire::open::Protocol;
+use aqueduct_core::wire::route::{ANSWER, Answer, Hop, Route};
+use bytes::Bytes;
+use futures_util::future::{join_all, join3, select, select_ok};
+use futures_util::stream::{self, StreamExt};
+use std::pin::pin;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::endpoint::Endpoint;
+use crate::hub::Relayed;
+use crate::recv::RecvHalf;
+use crate::send::SendHalf;
+
+use super::ledger::Ledger;
+use super::{Refusal, Relay, RelayConfig, RelayEvent};
+
+/// A leg that was opened, with the way back.
+struct Opened {
+    connection: Connection,
+    send: SendHalf,
+    back: Option<RecvHalf>,
+}
+
+/// What goes to the next hops.
+struct Onward {
+    hops: Vec<Hop>,
+    options: OpenOptions,
+    /// Relays come next, and not the targets.
+    relays: bool,
+    /// How many receive in the end.
+    targets: u8,
+}
+
+impl Relay {
+    /// Relays from now on, once [`run`](Self::run) is driven.
+    pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
+        endpoint.divert();
+        Self { endpoint, config, ledger: Arc::new(Ledger::default()) }
+    }
+
+    /// Relays until the endpoint is closed. `told` hears what is done.
+    pub async fn run(self, told: impl Fn(RelayEvent)) {
+        let arrivals = stream::unfold(&self, |relay| async move {
+            relay.endpoint.relayed().await.map(|arrival| (arrival, relay))
+        });
+        arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told)).await;
+    }
+
+    async fn serve(&self, arrival: Relayed, told: &impl Fn(RelayEvent)) {
+        if arrival.recv.info().map(|info| &info.protocol) == Some(&StreamProtocol::Number(ANSWER)) {
+            return self.answer(arrival).await;
+        }
+        let (peer, stream) = (arrival.connection.peer(), arrival.recv.id());
+        if let Err((why, streams)) = self.route(arrival, told).await {
+            streams.refuse(why.code().app());
+            told(RelayEvent::Refused { peer, stream, why });
+        }
+    }
+
+    /// Takes a stream to its next hops, and sees it to its end.
+    async fn route(
+        &self,
+        arrival: Relayed,
+        told: &impl Fn(RelayEvent),
+    ) -> Result<(), (Refusal, Refused)> {
+        let Relayed { connection, send, recv } = arrival;
+        let (peer, stream) = (connection.peer(), recv.id());
+        let admitted = self.ledger.admit(peer, &self.config);
+        let onward = recv.info().ok_or(Refusal::NoRoute).and_then(onward);
+        let (place, onward) = match (admitted, onward) {
+            (Ok(place), Ok(onward)) => (place, onward),
+            (Err(why), _) | (_, Err(why)) => return Err((why, Refused { send, recv })),
+        };
+        let opening = self.ledger.opening();
+        let dir = if send.is_some() { Dir::Bi } else { Dir::Uni };
+        let legs = onward.hops.iter().map(|hop| self.open_leg(hop, dir, &onward.options));
+        let legs: Vec<Option<Opened>> = join_all(legs).await;
+        if legs.iter().all(Option::is_none) {
+            return Err((Refusal::Unreachable, Refused { send, recv }));
+        }
+        let routed = legs.iter().flatten().next().filter(|_| onward.relays && onward.targets > 1);
+        let awaited = routed.and_then(|leg| Some((leg.connection.handle()?, leg.send.id())));
+        let awaited = awaited
+            .map(|leg| self.ledger.await_answers(leg, connection.clone(), stream, onward.targets));
+        drop(opening);
+        let (mut forth, mut back, mut to) = (Vec::new(), Vec::new(), Vec::new());
+        for (leg, hop) in legs.into_iter().zip(&onward.hops) {
+            if let Some(leg) = leg {
+                to.extend(NodeId::from_bytes(&hop.id).ok());
+                forth.push(leg.send);
+                back.push(leg.back);
+            } else {
+                back.push(None);
+            }
+        }
+        let options = self.options(peer);
+        let Ok(pipe) = self.endpoint.pipe(recv, forth, options).await else {
+            if let Some(mut send) = send {
+                send.reset(StreamCode::Cancelled.app());
+            }
+            told(RelayEvent::Refused { peer, stream, why: Refusal::Gone });
+            return Ok(());
+        };
+        let count = to.len();
+        place.flows(&pipe, self.config.rate);
+        told(RelayEvent::Started { peer, stream, to });
+        let answers = self.answers(&connection, stream, send, back, &onward);
+        let forward = async {
+            let stats = pipe.ended().await.unwrap_or_default();
+            place.ended(&pipe, stats.received, self.config.rate);
+            let ends = (0..count as u32).map(|leg| pipe.leg_ended(LegIndex(leg)));
+            told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
+        };
+        let all = async {
+            if let Some(awaited) = &awaited {
+                select(pin!(awaited.all()), pin!(connection.closed())).await;
+            }
+        };
+        join3(forward, answers, all).await;
+        Ok(())
+    }
+
+    fn options(&self, peer: NodeId) -> PipeOptions {
+        let limit = self.config.max_bytes.map(|limit| self.ledger.left(peer, limit));
+        PipeOptions { limit, ..self.config.pipes }
+    }
+
+    /// What comes back: on the source itself with one target, else each on a stream of its own.
+    async fn answers(
+        &self,
+        upstream: &Connection,
+        source: StreamId,
+        send: Option<SendHalf>,
+        back: Vec<Option<RecvHalf>>,
+        onward: &Onward,
+    ) {
+        let Some(mut send) = send else { return };
+        if onward.targets == 1 {
+            match back.into_iter().next().flatten() {
+                Some(back) => self.pass_back(back, send).await,
+                None => send.reset(StreamCode::Unreachable.app()),
+            }
+            return;
+        }
+        let _said = send.finish();
+        if onward.relays {
+            return;
+        }
+        let each = back.into_iter().zip(0..).map(|(back, target)| async move {
+            let Some(mut way) = open_answer(upstream, source, target, None).await else { return };
+            match back {
+                Some(back) => self.pass_back(back, way).await,
+                None => way.reset(StreamCode::Unreachable.app()),
+            }
+        });
+        join_all(each).await;
+    }
+
+    /// An answer on its way through: to the connection that its source came by.
+    async fn answer(&self, arrival: Relayed) {
+        let Relayed { connection, send, recv } = arrival;
+        let head = recv.info().and_then(|info| Answer::decode(&info.head).ok());
+        let leg = head.zip(connection.handle());
+        let claimed = match leg {
+            Some((head, handle)) => self.ledger.claim((handle, head.stream), head.target).await,
+            None => None,
+        };
+        match (claimed, head) {
+            (Some((upstream, source)), Some(head)) => {
+                let info = recv.info().and_then(OpenOptions::forwarded);
+                if let Some(way) = open_answer(&upstream, source, head.target, info).await {
+                    self.pass_back(recv, way).await;
+                }
+            }
+            // An answer to a stream that this node's application sent.
+            _ => connection.hand_over(send, recv),
+        }
+    }
+
+    async fn pass_back(&self, back: RecvHalf, way: SendHalf) {
+        let options = PipeOptions { limit: None, ..self.config.pipes };
+        if let Ok(pipe) = self.endpoint.pipe(back, vec![way], options).await {
+            pipe.ended().await;
+        }
+    }
+
+    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach.
+    async fn open_leg(&self, hop: &Hop, dir: Dir, options: &OpenOptions) -> Option<Opened> {
+        let id = NodeId::from_bytes(&hop.id).ok()?;
+        let connection = match self.endpoint.connection_to(id).await {
+            Some(connection) => connection,
+            None => self.dial(id, hop).await?,
+        };
+        let (send, back) = connection.open(dir, options.clone()).await.ok()?;
+        Some(Opened { connection, send, back })
+    }
+
+    async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+        let reachable = hop.addrs.iter().filter(|addr| self.endpoint.reaches(**addr));
+        let dials: Vec<_> =
+            reachable.filter_map(|addr| self.endpoint.connect(Some(id), *addr).ok()).collect();
+        if dials.is_empty() {
+            return None;
+        }
+        Some(select_ok(dials).await.ok()?.0)
+    }
+}
+
+/// A stream that is not relayed.
+struct Refused {
+    send: Option<SendHalf>,
+    recv: RecvHalf,
+}
+
+impl Refused {
+    fn refuse(self, code: AppCode) {
+        let Self { send, mut recv } = self;
+        recv.stop(code);
+        if let Some(mut send) = send {
+            send.reset(code);
+        }
+    }
+}
+
+/// Reads what is to go where.
+fn onward(info: &OpenOptions) -> Result<Onward, Refusal> {
+    let route = Route::decode(&info.head).map_err(|_| Refusal::NoRoute)?;
+    let mut options = info.forwarded().ok_or(Refusal::HopLimit)?;
+    let targets = u8::try_from(route.targets.len()).unwrap_or(u8::MAX);
+    let mut relays = route.relays.into_iter();
+    let Some(next) = relays.next() else {
+        options.protocol = match route.protocol {
+            Protocol::Number(number) => StreamProtocol::Number(number),
+            Protocol::Name(name) => StreamProtocol::Name(Bytes::copy_from_slice(name)),
+        };
+        options.head = Bytes::copy_from_slice(route.head);
+        return Ok(Onward { hops: route.targets, options, relays: false, targets });
+    };
+    let rest = Route { relays: relays.collect(), ..route };
+    options.head = rest.encode().map_err(|_| Refusal::NoRoute)?.into();
+    Ok(Onward { hops: vec![next], options, relays: true, targets })
+}
+
+/// A stream for the answer of a target; `onward`: what came of it, if it is passed on.
+async fn open_answer(
+    upstream: &Connection,
+    source: StreamId,
+    target: u8,
+    onward: Option<OpenOptions>,
+) -> Option<SendHalf> {
+    let mut options = onward.unwrap_or_else(|| OpenOptions::new(StreamProtocol::Number(ANSWER)));
+    options.head = Answer { stream: source, target }.encode().into();
+    upstream.open(Dir::Uni, options).await.ok().map(|(send, _)| send)
+}
