@@ -53,7 +53,12 @@ pub(crate) enum Command {
     Recv(Recv),
     /// Send files and folders to whoever printed the ticket
     #[command(after_help = HELP)]
+    #[command(override_usage = "aqueduct send [OPTIONS] <FILE>... <TICKET>\n       \
+        aqueduct send [OPTIONS] --via <TICKET>[,<TICKET>...] <FILE>... <TICKET>...")]
     Send(Send),
+    /// Pass streams on to where their senders want them (see `send --via`)
+    #[command(after_help = HELP)]
+    Relay(Relay),
     /// Measure the way to whoever printed the ticket
     #[command(after_help = HELP)]
     Ping(Ping),
@@ -91,12 +96,13 @@ pub(crate) struct Recv {
 /// `aqueduct send`.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Files and folders, or - for standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// What `aqueduct recv` printed
-    #[arg(value_parser = ticket)]
-    pub(crate) ticket: Ticket,
+    /// Files and folders, or - for standard input; then what `aqueduct recv` printed: one ticket,
+    /// or several behind a relay
+    #[arg(required = true, num_args = 2.., value_names = ["FILE", "TICKET"])]
+    pub(crate) words: Vec<PathBuf>,
+    /// Send through these relays, in this order: what `aqueduct relay` printed
+    #[arg(long, value_name = "TICKET", value_delimiter = ',', value_parser = ticket)]
+    pub(crate) via: Vec<Ticket>,
     /// Dial this address in place of the ticket's; may be given again
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Vec<SocketAddr>,
@@ -106,6 +112,62 @@ pub(crate) struct Send {
     /// Send at most so much a second, as 10MB, 1MiB or 100Mbit
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) limit: Option<u64>,
+}
+
+impl Send {
+    /// The words apart: files first, tickets behind them.
+    ///
+    /// # Errors
+    /// A usage in words.
+    pub(crate) fn split(&self) -> Result<(Vec<PathBuf>, Vec<Ticket>), String> {
+        let is_ticket =
+            |word: &&PathBuf| word.to_str().is_some_and(|text| text.trim().starts_with("aq1"));
+        let tickets = self.words.iter().rev().take_while(is_ticket).count();
+        // The first word is a file, whatever it is called.
+        let files = (self.words.len() - tickets).max(1);
+        let (files, tickets) = self.words.split_at(files);
+        let tickets: Vec<_> = tickets
+            .iter()
+            .map(|word| ticket(&word.to_string_lossy()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("invalid ticket: {error}"))?;
+        match (tickets.len(), self.via.is_empty()) {
+            (0, _) => {
+                let last = self.words.last().map(|word| word.to_string_lossy().into_owned());
+                let last = last.unwrap_or_default();
+                let error = ticket(&last).err().unwrap_or_else(|| "no file is named".into());
+                Err(format!("the last word is no ticket (`{last}`): {error}"))
+            }
+            (1, _) | (_, false) => Ok((files.to_vec(), tickets)),
+            (n, true) => Err(format!(
+                "{n} tickets: several receivers are reached through a relay (--via TICKET)"
+            )),
+        }
+    }
+}
+
+/// `aqueduct relay`.
+#[derive(Debug, Args)]
+pub(crate) struct Relay {
+    /// Listen on this address (IP:PORT, a port alone, or an IP alone) [default: all, any port]
+    #[arg(long, value_name = "ADDR", value_parser = listen_addr)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Relay for this node; may be given again
+    #[arg(long, value_name = "ID", required_unless_present = "everybody")]
+    pub(crate) allow: Vec<NodeId>,
+    /// Relay for whoever comes
+    #[arg(long, conflicts_with = "allow")]
+    pub(crate) everybody: bool,
+    /// Relay at most so much a second for each node, as 10MB, 1MiB or 100Mbit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit: Option<u64>,
+    /// Relay at most so many streams of a node at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_streams: u32,
+    /// Relay at most so much for each node in all, as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_bytes: Option<u64>,
 }
 
 /// `aqueduct ping`.

@@ -21,8 +21,6 @@ use super::open::{MAX_HEAD, MAX_PROTOCOL_NAME, Protocol};
 pub const ROUTE: u64 = 2;
 /// Protocol number of a leg's answer on its way back.
 pub const ANSWER: u64 = 3;
-/// Protocol number of a request for a range.
-pub const FETCH: u64 = 4;
 
 /// Hops that a route names, relays and targets together, at most.
 pub const MAX_HOPS: usize = 16;
@@ -232,46 +230,6 @@ impl Answer {
         let mut reader = Reader::new(head);
         let answer = Self { stream: StreamId(reader.varint()?), target: reader.u8()? };
         if reader.is_empty() { Ok(answer) } else { Err(TRAILING) }
-    }
-}
-
-/// What a receiver asks of a relay by a stream of protocol [`FETCH`]: its head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the fields of the format")]
-pub struct Fetch {
-    /// The stream that the relay sent, on the connection that the request goes by.
-    pub stream: StreamId,
-    /// The first offset that is wanted.
-    pub start: u64,
-    /// The offset behind the last; `None` to the end of the body.
-    pub end: Option<u64>,
-}
-
-impl Fetch {
-    /// Writes it.
-    pub fn encode(self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.varint(self.stream.0);
-        out.varint(self.start);
-        out.varint(self.end.unwrap_or(0));
-        out
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Bytes of another form, or a range that ends where it begins or before.
-    pub fn decode(head: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(head);
-        let (stream, start) = (StreamId(reader.varint()?), reader.varint()?);
-        let end = Some(reader.varint()?).filter(|end| *end > 0);
-        if !reader.is_empty() {
-            return Err(TRAILING);
-        }
-        if end.is_some_and(|end| end <= start) {
-            return Err(DecodeError::Malformed("a range without bytes"));
-        }
-        Ok(Self { stream, start, end })
     }
 }
 

@@ -6,6 +6,8 @@ mod id;
 mod intake;
 mod ping;
 mod recv;
+mod relay;
+mod replies;
 mod report;
 mod send;
 
@@ -25,6 +27,7 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
         Command::Id => id::run(&common, output),
         Command::Recv(options) => recv::run(options, &common, output, interrupt).await,
         Command::Send(options) => send::run(options, &common, output, interrupt).await,
+        Command::Relay(options) => relay::run(options, &common, output, interrupt).await,
         Command::Ping(options) => ping::run(&options, &common, output, interrupt).await,
         Command::Demo(options) => demo::run(&options, &common, output, interrupt).await,
     }

@@ -1,10 +1,13 @@
 //! `aqueduct send`: files to whoever printed the ticket.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use aqueduct_tokio::{AppCode, Connection, RecvStream, SendStream};
+use aqueduct_tokio::relay::Way;
+use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream};
 use tokio::sync::mpsc::Receiver;
 
+use super::replies::{self, Replies};
 use super::report::{Direction, Report};
 use crate::args::{Common, Send};
 use crate::body::Summary;
@@ -18,64 +21,126 @@ use crate::offer::{Code, Offer, Reply};
 use crate::output::{Fields, Output};
 use crate::progress::Progress;
 use crate::source::{self, Block, Plan};
+use crate::ticket::Ticket;
 
 /// How long a receiver that stopped reading may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Sends the files; ends when the receiver said that it has them all, whole.
+/// Sends the files; ends when every receiver said that it has them all, whole, or why not.
 ///
 /// # Errors
-/// See [`Cause`].
+/// See [`Cause`]. With several receivers the first failure is the command's.
 pub(super) async fn run(
     options: Send,
     common: &Common,
     output: &Output,
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
-    let (files, ticket, name) = (options.files, options.ticket, options.name);
+    let usage = |error: String| Failure::new(Cause::Usage, error);
+    let (files, tickets) = options.split().map_err(usage)?;
+    let name = options.name;
     let walk = tokio::task::spawn_blocking(move || Plan::walk(&files, name.as_deref()));
     let walked = async { walk.await.map_err(|error| Failure::new(Cause::Failure, error))? };
     let plan = interrupt.or(walked).await?;
     for path in &plan.skipped {
         output.note(&format!("left out: {} (no file and no folder)", path.display()));
     }
-    let key = key::load_or_make(common.key.as_deref())?.key;
-    let dialled = node::dial(key, &ticket, &options.addr, common.timeout, &mut interrupt).await;
-    let (endpoint, connection) = dialled?;
     let offer = plan.offer();
+    let introduction = introduce(&offer, &options.via, &tickets)?;
+    let key = key::load_or_make(common.key.as_deref())?.key;
+    let first = options.via.first().or(tickets.first());
+    let first = first.ok_or_else(|| usage("no ticket".to_owned()))?;
+    let dialled = node::dial(key, first, &options.addr, common.timeout, &mut interrupt).await;
+    let (endpoint, connection) = dialled?;
     let mut sender = Sender {
         connection: &connection,
         output,
         limiter: Limiter::new(options.limit),
         begun: Instant::now(),
+        receivers: tickets.len(),
     };
-    let how = sender.send(plan, &offer, &mut interrupt).await;
-    let report = Report {
-        direction: Direction::Send,
-        peer: connection.peer(),
-        remote: connection.remote(),
-        name: &offer.name,
-        time: sender.begun.elapsed(),
-        paths: &[],
+    let how = sender.send(plan, &offer, introduction, &mut interrupt).await;
+    let time = sender.begun.elapsed();
+    let goodbye = match &how {
+        Ok(_) => Farewell::Done,
+        Err(failure) => Farewell::Failed(failure),
     };
-    output.event("transfer", report.event(&how));
-    match &how {
-        Ok(_) => node::say_goodbye(&endpoint, &connection, Farewell::Done).await,
-        Err(failure) => {
-            node::say_goodbye(&endpoint, &connection, Farewell::Failed(failure)).await;
+    let each = match &how {
+        Ok(each) => each.clone(),
+        Err(failure) => tickets.iter().map(|_| Err(failure.clone())).collect(),
+    };
+    let reports: Vec<_> = tickets
+        .iter()
+        .map(|ticket| Report {
+            direction: Direction::Send,
+            peer: ticket.id(),
+            remote: connection.remote(),
+            name: &offer.name,
+            time,
+            paths: &[],
+        })
+        .collect();
+    for (report, how) in reports.iter().zip(&each) {
+        output.event("transfer", report.event(how));
+    }
+    node::say_goodbye(&endpoint, &connection, goodbye).await;
+    conclude(output, &reports, each)
+}
+
+/// The last word: what was sent, or the first failure.
+fn conclude(
+    output: &Output,
+    reports: &[Report<'_>],
+    each: Vec<Result<Summary, Failure>>,
+) -> Result<Fields, Failure> {
+    let mut last = Fields::new();
+    let mut first_failure = None;
+    for (report, how) in reports.iter().zip(each) {
+        match how {
+            Ok(summary) => {
+                let to =
+                    if reports.len() > 1 { format!("{}: ", report.peer) } else { String::new() };
+                output.note(&format!("{to}{}", report.sentence(&summary)));
+                last = report.result("send", &summary);
+            }
+            Err(failure) if reports.len() > 1 => {
+                output.note(&format!("{}: {failure}", report.peer));
+                let whom = format_args!("to {}", report.peer);
+                first_failure.get_or_insert(failure.context(whom));
+            }
+            Err(failure) => return Err(failure),
         }
     }
-    let summary = how?;
-    output.note(&report.sentence(&summary));
-    Ok(report.result("send", &summary))
+    match first_failure {
+        Some(failure) => Err(failure),
+        None => {
+            if reports.len() > 1 {
+                let peers: Vec<_> = reports.iter().map(|report| report.peer.to_string()).collect();
+                last.remove("peer");
+                last.insert("peers".into(), serde_json::json!(peers));
+            }
+            Ok(last)
+        }
+    }
+}
+
+/// How the stream introduces itself: straight to the receiver, or with the way behind the relay.
+fn introduce(offer: &Offer, via: &[Ticket], to: &[Ticket]) -> Result<OpenOptions, Failure> {
+    let options = offer.to_options();
+    let Some((_first, rest)) = via.split_first() else { return Ok(options) };
+    let there = |ticket: &Ticket| NodeAddr::from((ticket.id(), ticket.addrs().to_vec()));
+    let way =
+        Way { relays: rest.iter().map(there).collect(), targets: to.iter().map(there).collect() };
+    way.introduce(&options).map_err(|error| Failure::new(Cause::Usage, error))
 }
 
 struct Sender<'a> {
     connection: &'a Connection,
     output: &'a Output,
     limiter: Limiter,
-    /// When the receiver accepted: what it thinks over is no time of the transfer's.
+    /// When the receivers accepted: what they think over is no time of the transfer's.
     begun: Instant,
+    receivers: usize,
 }
 
 impl Sender<'_> {
@@ -83,26 +148,45 @@ impl Sender<'_> {
         &mut self,
         plan: Plan,
         offer: &Offer,
+        introduction: OpenOptions,
         interrupt: &mut Interrupt,
-    ) -> Result<Summary, Failure> {
-        let opening =
-            async { self.connection.open_bi(offer.to_options()).await.map_err(Failure::from) };
-        let (mut stream, replies) = interrupt.or(opening).await?;
-        let mut replies = Replies { stream: replies, bytes: Vec::new() };
+    ) -> Result<Vec<Result<Summary, Failure>>, Failure> {
+        let opening = async { self.connection.open_bi(introduction).await.map_err(Failure::from) };
+        let (mut stream, back) = interrupt.or(opening).await?;
         if !self.output.is_json() {
             self.output.note(&format!("connected to {}", self.connection.peer()));
         }
-        match interrupt.or(replies.next()).await? {
-            Reply::Accept => self.begun = Instant::now(),
-            reply => return Err(refusal(reply)),
+        let answers = async {
+            if self.receivers == 1 {
+                return Ok(vec![Replies::new(back)]);
+            }
+            // Held: to stop it is nobody's business.
+            let _quiet = back;
+            replies::gather(self.connection, stream.id(), self.receivers).await
+        };
+        let mut replies = interrupt.or(answers).await?;
+        let welcome = async {
+            let all = vec![Ok(()); self.receivers];
+            Ok::<_, Failure>(replies::next_of_all(&mut replies, all).await)
+        };
+        let accepted: Vec<_> = interrupt.or(welcome).await?.into_iter().map(is_welcome).collect();
+        if accepted.iter().all(Result::is_err) {
+            return settle(accepted.into_iter().filter_map(Result::err).map(Err).collect());
         }
+        self.begun = Instant::now();
         let blocks = source::spawn(plan, self.limiter.block())?;
         let label = format!("sending {}", printable(&offer.name));
         let progress = Progress::new(&label, offer.bytes);
+        // Before the end of the body nobody has a verdict but those who gave up.
+        let mut verdicts = pin!(replies::next_of_all(&mut replies, accepted));
         let poured = tokio::select! {
             biased;
             () = interrupt.wait() => Err(Failure::interrupted()),
-            reply = replies.next() => Err(reply.map_or_else(|failure| failure, refusal)),
+            early = &mut verdicts => {
+                stream.reset(AppCode(Code::Failed as u64));
+                let failed = |reply: Result<Reply, _>| Err(reply.map_or_else(|f| f, refusal));
+                return settle(early.into_iter().map(failed).collect());
+            }
             poured = self.pour(&mut stream, blocks, &progress) => poured,
         };
         progress.clear();
@@ -110,17 +194,11 @@ impl Sender<'_> {
             Ok(summary) => summary,
             Err(failure) => {
                 stream.reset(AppCode(Code::of(failure.cause) as u64));
-                return Err(explained(failure, &mut replies).await);
+                return Err(explained(failure, verdicts).await);
             }
         };
-        match interrupt.or(replies.next()).await? {
-            Reply::Done(theirs) if theirs == summary => Ok(summary),
-            Reply::Done(_) => {
-                let what = "the receiver has something else than what was sent";
-                Err(Failure::new(Cause::Integrity, what))
-            }
-            reply => Err(refusal(reply)),
-        }
+        let verdicts = interrupt.or(async { Ok::<_, Failure>(verdicts.await) }).await?;
+        settle(verdicts.into_iter().map(|verdict| compare(verdict, summary)).collect())
     }
 
     /// Everything onto the stream, and its end behind it.
@@ -149,13 +227,48 @@ impl Sender<'_> {
 }
 
 /// A receiver that stops reading says why; its words are worth a moment.
-async fn explained(failure: Failure, replies: &mut Replies) -> Failure {
+async fn explained(
+    failure: Failure,
+    verdicts: impl Future<Output = Vec<Result<Reply, Failure>>>,
+) -> Failure {
     if matches!(failure.cause, Cause::Interrupted | Cause::LocalIo | Cause::Unreachable) {
         return failure;
     }
-    match tokio::time::timeout(LAST_WORDS, replies.next()).await {
-        Ok(Ok(reply @ (Reply::Refuse(..) | Reply::Failed(..)))) => refusal(reply),
-        _ => failure,
+    let verdicts = tokio::time::timeout(LAST_WORDS, verdicts).await.unwrap_or_default();
+    let mut words = verdicts.into_iter().filter_map(|verdict| match verdict {
+        Ok(reply @ (Reply::Refuse(..) | Reply::Failed(..))) => Some(refusal(reply)),
+        _ => None,
+    });
+    words.next().unwrap_or(failure)
+}
+
+/// The outcomes; the failure of one receiver alone is that of the whole.
+fn settle(
+    mut each: Vec<Result<Summary, Failure>>,
+) -> Result<Vec<Result<Summary, Failure>>, Failure> {
+    match each.as_mut_slice() {
+        [Err(failure)] => Err(failure.clone()),
+        _ => Ok(each),
+    }
+}
+
+/// Whether a receiver wants it.
+fn is_welcome(reply: Result<Reply, Failure>) -> Result<(), Failure> {
+    match reply? {
+        Reply::Accept => Ok(()),
+        reply => Err(refusal(reply)),
+    }
+}
+
+/// A receiver's verdict beside what was sent.
+fn compare(verdict: Result<Reply, Failure>, summary: Summary) -> Result<Summary, Failure> {
+    match verdict? {
+        Reply::Done(theirs) if theirs == summary => Ok(summary),
+        Reply::Done(_) => {
+            let what = "the receiver has something else than what was sent";
+            Err(Failure::new(Cause::Integrity, what))
+        }
+        reply => Err(refusal(reply)),
     }
 }
 
@@ -171,33 +284,4 @@ fn refusal(reply: Reply) -> Failure {
     let words = if words.is_empty() { code.to_string() } else { words };
     // What fails for a stranger's own reasons is a failure here, whatever it is there.
     Failure::new(code.cause(), format_args!("the receiver {verb}: {words}"))
-}
-
-/// The receiver's answers, one by one.
-#[derive(Debug)]
-struct Replies {
-    stream: RecvStream,
-    bytes: Vec<u8>,
-}
-
-impl Replies {
-    /// The next one. Cancel-safe.
-    async fn next(&mut self) -> Result<Reply, Failure> {
-        loop {
-            match Reply::from_bytes(&self.bytes) {
-                Ok(Some((reply, len))) => {
-                    self.bytes.drain(..len);
-                    return Ok(reply);
-                }
-                Ok(None) => {}
-                Err(what) => return Err(Failure::new(Cause::Failure, what)),
-            }
-            match self.stream.read_chunk(1024).await? {
-                Some(bytes) => self.bytes.extend_from_slice(&bytes),
-                None => {
-                    return Err(Failure::new(Cause::Failure, "the receiver ended without a word"));
-                }
-            }
-        }
-    }
 }

@@ -10,7 +10,7 @@ use aqueduct_tokio::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{connect, endpoint, endpoint_with, pattern, soon};
+use crate::harness::{connect, endpoint, endpoint_with, pattern, soon, until};
 
 type Told = Arc<Mutex<Vec<RelayEvent>>>;
 
@@ -150,11 +150,15 @@ async fn a_relay_refuses_whom_it_does_not_know_and_what_is_too_much() {
         let code = soon("a refusal", send.stopped()).await.unwrap();
         assert_eq!(code, Some(StreamCode::Refused.app()));
         recv.read_u8().await.unwrap_err();
-        let why = told.lock().unwrap().iter().find_map(|event| match event {
-            RelayEvent::Refused { why, peer, .. } if *peer == source.node_id() => Some(*why),
-            _ => None,
-        });
-        assert_eq!(why, Some(expected));
+        let why = || {
+            told.lock().unwrap().iter().find_map(|event| match event {
+                RelayEvent::Refused { why, peer, .. } if *peer == source.node_id() => Some(*why),
+                _ => None,
+            })
+        };
+        // It is told a moment after the sender is.
+        until("the event", || why().is_some()).await;
+        assert_eq!(why(), Some(expected));
     }
     // Who does not relay at all refuses, too.
     let (connection, _far) = connect(&source, &endpoint()).await;
@@ -198,7 +202,31 @@ async fn a_hop_out_of_reach_is_told_and_the_others_go_on() {
     echoing.abort();
 }
 
-/// spec: R-ROUTE-5
+/// spec: R-ROUTE-5 R-PIPE-21
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peers_bytes_are_counted_while_they_come() {
+    let (source, sink) = (endpoint(), endpoint());
+    let mut config = RelayConfig::new(Allow::Everybody);
+    config.max_bytes = Some(1_000_000);
+    let (node, _told) = relay(config);
+    let echoing = echo(&sink, b"");
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let connection = to(&source, &node).await;
+    let options = way.introduce(&hello()).unwrap();
+    let (mut send, _recv) = connection.open_bi(options.clone()).await.unwrap();
+    // The end comes in the middle of it.
+    let _taken = send.write_all(&pattern(3 << 20)).await;
+    let code = soon("the end", send.stopped()).await.unwrap();
+    assert_eq!(code, Some(StreamCode::Refused.app()));
+    // And from then on nothing is taken.
+    let (mut send, _recv) = connection.open_bi(options).await.unwrap();
+    let _taken = send.write_all(b"a word more").await;
+    let code = soon("a refusal", send.stopped()).await.unwrap();
+    assert_eq!(code, Some(StreamCode::Refused.app()));
+    echoing.abort();
+}
+
+/// spec: R-ROUTE-5 R-PIPE-22
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peers_rate_is_kept() {
     let (source, sink) = (endpoint(), endpoint());

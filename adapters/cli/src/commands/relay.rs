@@ -1,0 +1,132 @@
+//! `aqueduct relay`: streams on their way to somebody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aqueduct_tokio::relay::{Allow, RelayConfig, RelayEvent};
+use aqueduct_tokio::{AppCode, Endpoint, NodeId};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::args::{Common, Relay};
+use crate::exit::{Cause, Failure};
+use crate::interrupt::Interrupt;
+use crate::offer::Code;
+use crate::output::{Fields, Output};
+use crate::ticket::Ticket;
+use crate::units;
+use crate::{key, node};
+
+/// How long streams that flow may take to hear of the end.
+const LAST_ORDERS: Duration = Duration::from_secs(3);
+
+/// Relays until the user has enough.
+///
+/// # Errors
+/// See [`Cause`].
+pub(super) async fn run(
+    options: Relay,
+    common: &Common,
+    output: &Arc<Output>,
+    mut interrupt: Interrupt,
+) -> Result<Fields, Failure> {
+    let key = key::load_or_make(common.key.as_deref())?.key;
+    let endpoint = node::bind(key, options.listen, common.timeout)?;
+    let listed: Option<Vec<NodeId>> = (!options.everybody).then(|| options.allow.clone());
+    let allow = match &listed {
+        None => Allow::Everybody,
+        Some(nodes) => Allow::Nodes(nodes.iter().copied().collect()),
+    };
+    let mut config = RelayConfig::new(allow);
+    config.max_streams = options.max_streams;
+    config.max_bytes = options.max_bytes;
+    config.rate = options.limit;
+    let teller = Arc::clone(output);
+    endpoint.relay(config, move |event| tell(&teller, &event));
+    announce(&endpoint, output);
+    let mut guests = JoinSet::new();
+    let how = loop {
+        tokio::select! {
+            biased;
+            () = interrupt.wait() => break Failure::interrupted(),
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) if listed.as_ref().is_some_and(|l| !l.contains(&incoming.peer())) => {
+                    incoming.refuse();
+                }
+                Some(incoming) => {
+                    let connecting = incoming.accept();
+                    guests.spawn(async move {
+                        // Its handle keeps it open; streams of no route find nobody.
+                        if let Ok(connection) = connecting.await {
+                            connection.closed().await;
+                        }
+                    });
+                }
+                None => break Failure::new(Cause::Failure, "the socket is gone"),
+            },
+            Some(_) = guests.join_next(), if !guests.is_empty() => {}
+        }
+    };
+    endpoint.close(AppCode(Code::Done as u64), b"the relay has ended");
+    guests.abort_all();
+    if tokio::time::timeout(LAST_ORDERS, endpoint.wait_idle()).await.is_err() {
+        tracing::debug!("the goodbye was not heard");
+    }
+    Err(how)
+}
+
+fn announce(endpoint: &Endpoint, output: &Output) {
+    let ticket = Ticket::new(endpoint.node_id(), &endpoint.dialable_addrs());
+    let addrs: Vec<String> = ticket.addrs().iter().map(ToString::to_string).collect();
+    output.event(
+        "listening",
+        json!({"ticket": ticket.to_string(), "addrs": addrs, "id": ticket.id().to_string()}),
+    );
+    output.line(&format!(
+        "ticket: {ticket}\n\nWho sends:\n\n    aqueduct send --via {ticket} FILE TICKET\n"
+    ));
+    if !output.is_json() {
+        output.note(&format!("relaying on {} (Ctrl-C ends)", addrs.join(", ")));
+    }
+}
+
+/// What the relay did, for people and for programs.
+fn tell(output: &Output, event: &RelayEvent) {
+    match event {
+        RelayEvent::Started { peer, stream, to } => {
+            let names: Vec<_> = to.iter().map(ToString::to_string).collect();
+            let fields = json!({"peer": peer.to_string(), "stream": stream.0, "to": names});
+            output.event("relaying", fields);
+            note(output, &format!("from {peer} to {}", names.join(", ")));
+        }
+        RelayEvent::Refused { peer, stream, why } => {
+            let fields =
+                json!({"peer": peer.to_string(), "stream": stream.0, "message": why.to_string()});
+            output.event("refused", fields);
+            note(output, &format!("refused a stream of {peer}: {why}"));
+        }
+        RelayEvent::Ended { peer, stream, stats, legs } => {
+            let ends: Vec<_> = legs
+                .iter()
+                .map(|end| end.map_or_else(|| "unknown".to_owned(), |end| end.to_string()))
+                .collect();
+            let fields = json!({
+                "peer": peer.to_string(),
+                "stream": stream.0,
+                "bytes": stats.received,
+                "most_held": stats.most_held,
+                "ends": ends,
+            });
+            output.event("relayed", fields);
+            let (moved, held) = (units::size(stats.received), units::size(stats.most_held));
+            note(output, &format!("{moved} of {peer}, at most {held} held: {}", ends.join("; ")));
+        }
+        _ => {}
+    }
+}
+
+fn note(output: &Output, text: &str) {
+    if !output.is_json() {
+        output.note(text);
+    }
+}
