@@ -126,6 +126,8 @@ pub struct TransportConfig {
     pub(crate) controller: Algorithm,
     pub(crate) key_limits: KeyLimits,
     pub(crate) streaming: Streaming,
+    pub(crate) stream_buffer: u64,
+    pub(crate) stream_timeout: Option<Duration>,
 }
 
 impl Default for TransportConfig {
@@ -145,6 +147,8 @@ impl Default for TransportConfig {
             controller: Algorithm::Cubic,
             key_limits: KeyLimits::default(),
             streaming: Streaming::default(),
+            stream_buffer: 10 * 1024 * 1024,
+            stream_timeout: None,
         }
     }
 }
@@ -240,6 +244,20 @@ impl TransportConfig {
     /// How much one key may protect before it is updated, and at most (spec `03-keys.md`).
     pub fn with_key_limits(mut self, limits: KeyLimits) -> Self {
         self.key_limits = limits;
+        self
+    }
+
+    /// Bytes that one stream may hold behind a gap, or its credit if that is more. At three
+    /// quarters of it the stream is granted no more, and an event says so. Default 10 MiB.
+    pub fn with_stream_buffer(mut self, bytes: u64) -> Self {
+        self.stream_buffer = bytes;
+        self
+    }
+
+    /// Time after which a stream is ended on which nothing comes and nothing is read, though bytes
+    /// are missing. `None`: never. Default `None`.
+    pub fn with_stream_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.stream_timeout = timeout;
         self
     }
 

@@ -73,13 +73,15 @@ pub enum StreamCode {
     HopLimit = 9,
     /// The next hop could not be reached.
     Unreachable = 10,
+    /// The body has another size than was announced.
+    WrongSize = 11,
 }
 
 impl StreamCode {
     /// Where the protocol's own codes begin.
     pub const BASE: u64 = 1 << 61;
 
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Timeout,
         Self::BufferOverflow,
         Self::InvalidRange,
@@ -90,6 +92,7 @@ impl StreamCode {
         Self::Detached,
         Self::HopLimit,
         Self::Unreachable,
+        Self::WrongSize,
     ];
 
     /// As it stands in a frame.

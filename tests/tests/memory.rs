@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::config::{EndpointConfig, TransportConfig};
 use aqueduct_core::crypto::handshake::Initiator;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::endpoint::{
@@ -594,15 +594,22 @@ struct Pair {
     read: usize,
     datagrams: usize,
     buf: Vec<u8>,
+    /// The connection at the end that answered.
+    far: Option<ConnectionHandle>,
 }
 
 const PLACES: [([u8; 4], u16); 2] = [([10, 0, 0, 1], 1), ([10, 0, 0, 2], 2)];
 
 impl Pair {
     fn new(len: usize) -> Self {
+        Self::with(len, &TransportConfig::default())
+    }
+
+    fn with(len: usize, transport: &TransportConfig) -> Self {
         let now = Instant::from_nanos(1);
         let ends = [1, 2].map(|number: u8| {
-            let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]));
+            let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]))
+                .with_transport(transport.clone());
             let mut endpoint = Endpoint::new(config, Seed::from_u64(number.into()));
             let kind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
             endpoint.carrier_opened(UDP, kind, now);
@@ -610,7 +617,7 @@ impl Pair {
         });
         let block = Bytes::from(vec![7; 1 << 18]);
         let (read, datagrams, buf) = (0, 0, Vec::with_capacity(1 << 17));
-        Self { ends, now, stream: None, left: len, block, read, datagrams, buf }
+        Self { ends, now, stream: None, left: len, block, read, datagrams, buf, far: None }
     }
 
     fn write(&mut self) {
@@ -644,6 +651,7 @@ impl Pair {
                 drop(view);
                 self.write();
             }
+            EventKind::Connected => self.far = Some(handle),
             EventKind::Writable(_) => self.write(),
             EventKind::Readable(id) => self.read(handle, *id),
             _ => {}
@@ -700,4 +708,105 @@ fn allocations_of_a_bulk_transfer() {
     let each = made as f64 / datagrams as f64;
     println!("{made} allocations for {datagrams} datagrams: {each:.3} each");
     assert!(each <= 0.2, "{each:.3} allocations a datagram");
+}
+
+/// A pair whose far end gives up what stands still for ten seconds.
+fn watched_pair() -> Pair {
+    let transport = TransportConfig::default()
+        .with_max_streams(20_000, 20_000)
+        .expect("a lawful number")
+        .with_stream_timeout(Some(Duration::from_secs(10)));
+    let mut pair = Pair::with(0, &transport);
+    let to = PeerAddr::new(pair.ends[1].node_id(), PLACES[1].into());
+    pair.ends[0].connect(to, pair.now).expect("room");
+    while pair.far.is_none() {
+        pair.turn();
+    }
+    pair.wait(15);
+    pair
+}
+
+impl Pair {
+    fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now = self.now + Duration::from_secs(1);
+            (0..200).for_each(|_| self.turn());
+        }
+    }
+
+    /// Streams and bytes held at the far end.
+    fn far(&mut self) -> (usize, u64) {
+        let handle = self.far.expect("a connection");
+        let stats = self.ends[1].connection(handle).expect("it lives").stats();
+        (stats.streams, stats.bytes_held)
+    }
+
+    /// Opens `count` streams, writes a fragment behind a gap to each, and leaves them.
+    fn leave(&mut self, count: usize, options: &OpenOptions, fragment: &Bytes) {
+        let (handle, _) = self.stream.expect("a connection");
+        let mut opened = 0;
+        while opened < count {
+            let mut view = self.ends[0].connection(handle).expect("it lives");
+            while opened < count
+                && let Ok(id) = view.open(Dir::Uni, options.clone())
+            {
+                let mut stream = view.send(id).expect("a stream");
+                stream.write_at(1000, fragment.clone()).expect("room");
+                opened += 1;
+            }
+            drop(view);
+            self.turn();
+        }
+        self.wait(2);
+    }
+}
+
+/// Streams of a peer that opened them, sent one fragment of each, and forgot them.
+///
+/// spec: R-STR-43
+#[test]
+fn ten_thousand_streams_that_were_left_cost_nothing_after_the_time_out() {
+    let _alone = ALONE.lock();
+    let mut pair = watched_pair();
+    let (options, fragment) =
+        (OpenOptions::new(StreamProtocol::name("left")), Bytes::from(vec![7; 1000]));
+    for round in 0..2 {
+        let (before, at_far) = (live(), pair.far());
+        pair.leave(10_000, &options, &fragment);
+        let (peak, full) = (live() - before, pair.far());
+        assert_eq!(full.0, at_far.0 + 10_000);
+        pair.wait(15);
+        let after = live() - before;
+        println!(
+            "round {round}: {} KiB with 10,000 streams, {} KiB after the time-out; held {} and {}",
+            peak >> 10,
+            after >> 10,
+            full.1,
+            pair.far().1,
+        );
+        assert_eq!(pair.far(), at_far, "streams and bytes held");
+        assert!(peak > 10_000 * 1000, "nothing was there to begin with");
+        // Lists keep the places that they have grown to, once.
+        let kept = if round == 0 { 3 << 20 } else { 64 << 10 };
+        assert!(after < kept, "{after} bytes are left");
+    }
+}
+
+/// spec: R-STR-3
+#[test]
+fn a_declared_length_allocates_nothing() {
+    let _alone = ALONE.lock();
+    let fragment = Bytes::from_static(b"x");
+    let mut costs = Vec::new();
+    for size in [None, Some((1 << 62) - 1)] {
+        let mut pair = watched_pair();
+        let mut options = OpenOptions::new(StreamProtocol::name("huge"));
+        (options.size, options.end) = (size, size);
+        let before = live();
+        pair.leave(1000, &options, &fragment);
+        costs.push(live() - before);
+        assert!(pair.far().0 >= 1000);
+    }
+    println!("1,000 streams cost {costs:?} bytes without and with a length of 2^62 - 1");
+    assert!((costs[1] - costs[0]).abs() < 64 << 10, "{costs:?}");
 }

@@ -113,6 +113,9 @@ pub enum WriteError {
     /// The peer stopped reading.
     #[error("the peer stopped reading with code {}", .0.0)]
     Stopped(AppCode),
+    /// It ended by the protocol's own doing, at the peer or behind it.
+    #[error(transparent)]
+    Failed(StreamError),
     /// The stream was reset on this side.
     #[error("the stream was reset on this side")]
     Reset,
@@ -136,6 +139,9 @@ pub enum ReadError {
         /// How many relays away it happened; 0: at the peer.
         hop: u64,
     },
+    /// It ended by the protocol's own doing, here or on its way.
+    #[error(transparent)]
+    Failed(StreamError),
     /// The peer says that the bytes at these offsets will never come.
     #[error("bytes {} to {} of the stream will not come", .0.start, .0.end)]
     Skipped(std::ops::Range<u64>),
@@ -231,6 +237,7 @@ impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Connection(error) => error.into(),
+            WriteError::Failed(error) => error.into(),
             WriteError::Stopped(_) | WriteError::Finished => {
                 Self::new(io::ErrorKind::BrokenPipe, error)
             }
@@ -243,6 +250,7 @@ impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Connection(error) => error.into(),
+            ReadError::Failed(error) => error.into(),
             ReadError::Reset { .. } => Self::new(io::ErrorKind::ConnectionReset, error),
             ReadError::Stopped => Self::new(io::ErrorKind::NotConnected, error),
             ReadError::Skipped(_) => Self::new(io::ErrorKind::UnexpectedEof, error),

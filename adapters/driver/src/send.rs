@@ -15,7 +15,7 @@ use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::{Bytes, BytesMut};
 
 use crate::connection::{ConnGuard, ConnShared};
-use crate::error::{ConnectionError, WriteError};
+use crate::error::{ConnectionError, StreamError, WriteError};
 use crate::hub::Command;
 use crate::wait::{Wakers, lock};
 
@@ -59,7 +59,8 @@ enum Finish {
 #[derive(Clone, Debug)]
 pub(crate) enum SendEnd {
     Delivered,
-    Stopped(AppCode),
+    /// By this code, from so many relays behind the peer.
+    Stopped(AppCode, u64),
     Reset,
     Lost(ConnectionError),
 }
@@ -68,7 +69,10 @@ impl SendEnd {
     fn error(&self) -> Option<WriteError> {
         match self {
             Self::Delivered => None,
-            Self::Stopped(code) => Some(WriteError::Stopped(*code)),
+            Self::Stopped(code, hop) => Some(match StreamError::of_protocol(*code, *hop) {
+                Some(error) => WriteError::Failed(error),
+                None => WriteError::Stopped(*code),
+            }),
             Self::Reset => Some(WriteError::Reset),
             Self::Lost(error) => Some(WriteError::Connection(error.clone())),
         }
@@ -314,7 +318,7 @@ impl SendHalf {
     ) -> Poll<Result<Option<AppCode>, ConnectionError>> {
         let mut state = lock(&self.shared.state);
         Poll::Ready(match &state.end {
-            Some(SendEnd::Stopped(code)) => Ok(Some(*code)),
+            Some(SendEnd::Stopped(code, _)) => Ok(Some(*code)),
             Some(SendEnd::Delivered | SendEnd::Reset) => Ok(None),
             Some(SendEnd::Lost(error)) => Err(error.clone()),
             None => {

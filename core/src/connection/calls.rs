@@ -248,7 +248,7 @@ impl Connection {
 
     /// Whether [`Connection::next_event`] may give something.
     pub(crate) fn has_news(&self) -> bool {
-        !self.events.is_empty() || self.is_drained()
+        !self.events.is_empty() || self.streams.has_news() || self.is_drained()
     }
 
     /// The streams' next piece of news; what concerns messages is dealt with here.
@@ -271,6 +271,13 @@ impl Connection {
                 StreamEvent::Stopped { id, .. } => return Some(EventKind::Stopped(id)),
                 StreamEvent::Acked(id) => return Some(EventKind::Acked(id)),
                 StreamEvent::Delivered(id) => return Some(EventKind::Delivered(id)),
+                StreamEvent::Strained { id, buffered, limit } => {
+                    return Some(EventKind::StreamPressure { stream: id, buffered, limit });
+                }
+                StreamEvent::Ended { id, .. } if self.is_message(id) => self.messages.on_reset(id),
+                StreamEvent::Ended { id, why } => {
+                    return Some(EventKind::StreamEnded { stream: id, why });
+                }
                 StreamEvent::Available(dir) => return Some(EventKind::Openable(dir)),
             }
         }

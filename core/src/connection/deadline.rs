@@ -7,6 +7,7 @@ use crate::error::CloseReason;
 use crate::flow::Budget;
 use crate::path::PathEvent;
 use crate::recovery::Fired;
+use crate::stream::RecvAccount;
 use crate::time::{Instant, earliest};
 
 use super::Connection;
@@ -21,7 +22,7 @@ impl Connection {
     }
 
     /// Who wishes to be woken when: names for people who look for a loop or a stall.
-    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 7] {
+    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 8] {
         let path = self.paths.active();
         let own = match &self.lifecycle {
             Lifecycle::Connecting(connecting) => connecting.deadline(),
@@ -43,6 +44,7 @@ impl Connection {
             ("paths", when(self.paths.deadline())),
             ("credit", when(self.credit.deadline(path.pto()))),
             ("messages", when(self.messages.deadline())),
+            ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),
         ]
     }
@@ -100,12 +102,18 @@ impl Connection {
             return;
         }
         self.give_up_messages(budget, now);
+        self.end_stuck_streams(budget, now);
         if self.idle.expiry(pto) <= now {
             self.end_now(CloseReason::IdleTimeout(self.idle.timeout()));
             return;
         }
         let keep_alive = self.idle.keep_alive(self.streams.expects_data());
         self.ping |= keep_alive.is_some_and(|at| at <= now);
+    }
+
+    /// Streams that have not moved for too long. Their application hears of it.
+    fn end_stuck_streams(&mut self, budget: &mut Budget, now: Instant) {
+        self.streams.on_deadline(&mut RecvAccount { credit: &mut self.credit, budget, now });
     }
 
     /// Losses and probes. Returns whether the connection ended.

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 
 use crate::error::CloseReason;
+use crate::stream::Stuck;
 use crate::wire::id::{Dir, StreamId};
 
 /// News of a connection.
@@ -26,6 +27,24 @@ pub enum EventKind {
     Delivered(StreamId),
     /// More of a stream that reports it was acknowledged (`SendStream::report_acked`).
     Acked(StreamId),
+    /// What a stream holds behind a gap comes near its limit: it is granted no more credit, and
+    /// asked for what it does not use. Said once of a stream (spec R-STR-41).
+    StreamPressure {
+        /// The stream.
+        stream: StreamId,
+        /// Bytes that it holds behind a gap.
+        buffered: u64,
+        /// What it may hold, in bytes.
+        limit: u64,
+    },
+    /// This side ended a stream on which nothing moved for too long (spec R-STR-43). It may be gone
+    /// already.
+    StreamEnded {
+        /// The stream.
+        stream: StreamId,
+        /// Why.
+        why: Stuck,
+    },
     /// A stream of this kind can be opened. Only after `open()` met the limit.
     Openable(Dir),
     /// A datagram may be read.

@@ -150,7 +150,7 @@ impl Connection {
             ledger,
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
-            streams: Streams::new(side, StreamConfig { send_buffer: config.send_buffer }),
+            streams: Streams::new(side, stream_config(&config)),
             datagrams: Datagrams::new(datagram_limits(&config)),
             messages: Messages::new(message_limits(&config)),
             peer_max_message: 0,
@@ -238,6 +238,14 @@ fn carriage(source: &Source) -> Carriage {
     match source.kind {
         crate::path::CarrierKind::Udp => Carriage::Datagrams,
         crate::path::CarrierKind::Reliable => Carriage::Reliable,
+    }
+}
+
+fn stream_config(config: &TransportConfig) -> StreamConfig {
+    StreamConfig {
+        send_buffer: config.send_buffer,
+        buffer: config.stream_buffer,
+        timeout: config.stream_timeout,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::flow::Loan;
 use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
 use crate::stream::{Chunk, DEFAULT_HOP_LIMIT};
 use crate::time::Instant;
+use crate::wire::capabilities::Mode;
 use crate::wire::id::StreamId;
 
 use super::slab::{Slab, SlotKey};
@@ -58,6 +59,9 @@ pub enum PipeError {
     /// The source or a leg belongs to a pipe already.
     #[error("already piped: {0:?}")]
     Piped(StreamAddr),
+    /// Piping was not agreed on with the peer of this connection (spec R-MODE-13).
+    #[error("piping was not agreed on with the peer: {0:?}")]
+    NotAgreed(ConnectionHandle),
     /// A pipe has one leg at least.
     #[error("a pipe needs at least one leg")]
     NoLegs,
@@ -299,6 +303,7 @@ impl Endpoint {
         if self.pipes.sources.contains_key(&(from.connection.0, from.stream)) {
             return Err(PipeError::Piped(from));
         }
+        self.agreed(from)?;
         let hop_limit = self.hop_limit(from)?;
         let member = connection(&mut self.slots, from.connection);
         let source = member.and_then(|c| c.recv(from.stream, &mut self.budget, now));
@@ -349,6 +354,15 @@ impl Endpoint {
         Ok(index)
     }
 
+    /// Whether both ends of the stream's connection take part in pipes.
+    fn agreed(&mut self, at: StreamAddr) -> Result<(), PipeError> {
+        let mode = connection(&mut self.slots, at.connection).and_then(|c| c.mode());
+        match mode {
+            Some(mode) if mode < Mode::StreamingPiped => Err(PipeError::NotAgreed(at.connection)),
+            _ => Ok(()),
+        }
+    }
+
     /// How many relays may still forward the source, this one included. `None`: this node opened
     /// the stream, and what comes back on it goes where the stream came from.
     fn hop_limit(&mut self, from: StreamAddr) -> Result<Option<u8>, PipeError> {
@@ -370,6 +384,7 @@ impl Endpoint {
         if self.pipes.legs.contains_key(&(at.connection.0, at.stream)) {
             return Err(PipeError::Piped(at));
         }
+        self.agreed(at)?;
         let connection = connection(&mut self.slots, at.connection);
         let connection = connection.ok_or(PipeError::NoStream(at))?;
         let ours = at.stream.opener() == connection.side();

@@ -77,6 +77,8 @@ pub struct StreamCredit {
     /// Ranges that are paid for beyond [`FREE_RANGES`].
     ranges: u64,
     hungry: bool,
+    /// It is granted nothing for now.
+    paused: bool,
     pace: Pace,
     max: Latest<u64>,
 }
@@ -117,6 +119,7 @@ impl StreamCredit {
             owed: 0,
             ranges: 0,
             hungry: false,
+            paused: false,
             pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
             max: Latest::delivered(credit),
         }
@@ -251,6 +254,18 @@ impl StreamCredit {
         if self.hungry {
             self.raise(Due::Now, connection, budget);
         }
+    }
+
+    /// Grants nothing for now, and asks for what the stream does not use (spec R-STR-41).
+    pub fn pause(&mut self, connection: &mut RecvCredit) {
+        self.paused = true;
+        self.ask_back(MAX_LIMIT, connection);
+    }
+
+    /// Grants again what is due.
+    pub fn resume(&mut self, connection: &mut RecvCredit, budget: &mut Budget) {
+        self.paused = false;
+        self.raise(Due::Half, connection, budget);
     }
 
     /// Asks for what the stream has beyond a stream's initial credit, at most `missing`, and lets
@@ -467,7 +482,7 @@ impl StreamCredit {
     }
 
     fn raise(&mut self, due: Due, connection: &mut RecvCredit, budget: &mut Budget) {
-        if !self.wants_more() || connection.is_asked(self.id) {
+        if self.paused || !self.wants_more() || connection.is_asked(self.id) {
             return;
         }
         let by_window = self.released.saturating_add(self.window);

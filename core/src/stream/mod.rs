@@ -39,6 +39,7 @@ mod state;
 mod table;
 mod transmit;
 mod views;
+mod watch;
 
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod exercise;
@@ -54,8 +55,10 @@ pub use send::WriteError;
 pub use send_buffer::{BufferError, CHUNK_OVERHEAD, Piece, SendBuffer};
 pub use state::{RecvEvent, RecvState, SendEvent, SendState};
 pub use views::{RecvStream, SendStream};
+pub use watch::Stuck;
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use crate::flow::{Budget, RecvCredit, SendCredit, StreamCredit};
 use crate::recovery::Once;
@@ -65,7 +68,8 @@ use crate::wire::id::{AppCode, CreditTarget, Dir, Side, StreamId};
 use recv::RecvHalf;
 use scheduler::Scheduler;
 use send::SendHalf;
-use table::{ACKED, DELIVERED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
+use table::{ACKED, DELIVERED, ENDED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
+use watch::{DEFAULT_BUFFER, DEFAULT_TIMEOUT, Watch};
 
 /// What a stream that the peer opened is charged for its record, beside its credit and its OPEN, in
 /// bytes.
@@ -79,12 +83,16 @@ pub struct StreamConfig {
     /// Bytes that the send buffer of one stream may hold: referenced and not acknowledged, with
     /// [`CHUNK_OVERHEAD`] for each write.
     pub send_buffer: u64,
+    /// Bytes that one stream may hold behind a gap; its credit, if that is more.
+    pub buffer: u64,
+    /// Time in which nothing comes and nothing is read, after which a stream is ended.
+    pub timeout: Option<Duration>,
 }
 
-/// 1 MiB a stream.
+/// 1 MiB a stream to send, 10 MiB behind gaps, and all the time in the world.
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { send_buffer: 1024 * 1024 }
+        Self { send_buffer: 1024 * 1024, buffer: DEFAULT_BUFFER, timeout: DEFAULT_TIMEOUT }
     }
 }
 
@@ -137,6 +145,22 @@ pub enum StreamEvent {
     Delivered(StreamId),
     /// More was acknowledged of a stream that reports it ([`SendStream::report_acked`]).
     Acked(StreamId),
+    /// What a stream holds behind a gap comes near its limit. Said once of a stream.
+    Strained {
+        /// The stream.
+        id: StreamId,
+        /// Bytes that it holds behind a gap.
+        buffered: u64,
+        /// What it may hold, in bytes.
+        limit: u64,
+    },
+    /// This side ended a stream that did not move.
+    Ended {
+        /// The stream.
+        id: StreamId,
+        /// Why.
+        why: Stuck,
+    },
     /// A stream of this kind may be opened again after [`Streams::open`] was refused.
     Available(Dir),
 }
@@ -170,6 +194,8 @@ pub struct Streams {
     packet: u64,
     /// Streams that expect bytes from the peer.
     expecting: usize,
+    /// When to look at streams that may be stuck.
+    watch: Watch,
 }
 
 impl Streams {
@@ -195,6 +221,7 @@ impl Streams {
             last_words: VecDeque::new(),
             packet: 0,
             expecting: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -237,7 +264,7 @@ impl Streams {
                     wants.into_iter().for_each(|w| *w = true);
                     return Err(OpenError::NoCredit);
                 };
-                Some(RecvHalf::new(id, RecvState::Recv, credit))
+                Some(RecvHalf::new(id, RecvState::Recv, credit, account.now))
             }
         };
         count.consume(1);
@@ -290,6 +317,14 @@ impl Streams {
             }
         }
         None
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) may give something.
+    pub fn has_news(&self) -> bool {
+        self.incoming
+            || self.available.contains(&true)
+            || !self.last_words.is_empty()
+            || !self.news.is_empty()
     }
 
     /// The half of stream `id` that sends, if there is one and it is not over.
@@ -418,7 +453,8 @@ impl Streams {
         }
         let Some(mut slot) = self.table.remove(id) else { return };
         self.expecting -= usize::from(slot.expects);
-        slot.news &= STOPPED | DELIVERED | ACKED;
+        self.watch.leave(&mut slot);
+        slot.news &= STOPPED | DELIVERED | ACKED | ENDED;
         while let Some(event) = slot.take_news() {
             self.last_words.push_back(event);
         }

@@ -81,6 +81,9 @@ impl Streams {
         if let Frame::Reset(reset) = frame {
             self.answer_unannounced(id, reset.code);
         }
+        if role == Role::Sender {
+            self.weigh(id, account);
+        }
         self.file(id);
         self.retire(id, account);
         Ok(if took == Took::Yes { Accepted::Yes } else { Accepted::TooFragmented })
@@ -105,7 +108,7 @@ impl Streams {
         // Of ours or beyond the limit: a violation.
         let credit = account.credit.open_peer(id)?;
         account.credit.hold(STREAM_RECORD);
-        let recv = RecvHalf::new(id, RecvState::Unannounced, credit);
+        let recv = RecvHalf::new(id, RecvState::Unannounced, credit, account.now);
         let send = (id.dir() == Dir::Bi).then(|| SendHalf::new(id, self.limits.max_stream_data));
         self.table.insert(Slot::new(id, Opening::Unannounced, send, Some(recv)));
         Ok(())

@@ -8,9 +8,11 @@ use super::RecvAccount;
 use super::assembler::{Arrival, Assembler, Chunk, Inserted};
 use super::options::OpenOptions;
 use super::state::{RecvEvent, RecvState};
+use super::watch::{Load, Stuck};
 use crate::error::{TransportCode, Violation};
-use crate::flow::StreamCredit;
+use crate::flow::{StreamCredit, range_limit};
 use crate::recovery::Once;
+use crate::time::Instant;
 use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame};
 use crate::wire::id::{AppCode, StreamId};
 use crate::wire::packet::PacketWriter;
@@ -30,6 +32,9 @@ pub enum ReadError {
         /// Relays between this end and where it came from.
         hop: u64,
     },
+    /// This side ended the stream, which did not move. Nothing was changed.
+    #[error("ended by this side, because it did not move")]
+    Stuck(Stuck),
     /// This side had stopped the stream. Nothing was changed.
     #[error("the stream was stopped")]
     Stopped,
@@ -65,6 +70,8 @@ pub(super) struct RecvHalf {
     pub(super) state: RecvState,
     assembler: Assembler,
     pub(super) credit: StreamCredit,
+    /// Whether the peer opened the stream.
+    is_theirs: bool,
     start: u64,
     /// The end that OPEN announced.
     end: Option<u64>,
@@ -77,15 +84,36 @@ pub(super) struct RecvHalf {
     settled: u64,
     /// A read found nothing: the application waits to hear.
     armed: bool,
+    /// When bytes last came or were taken.
+    moved: Instant,
+    /// Bytes that came, each counted once, and skipped ones.
+    came: u64,
+    strain: Strain,
+    stuck: Option<Stuck>,
+    /// It is piped: whoever does that watches it.
+    piped: bool,
+}
+
+/// Whether what a half holds behind a gap is near its limit.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+enum Strain {
+    /// It never was.
+    Never,
+    /// It is: as it stood when that began.
+    Now(Load),
+    /// It was. Nobody is told a second time.
+    Before(Load),
 }
 
 impl RecvHalf {
-    pub(super) fn new(id: StreamId, state: RecvState, credit: StreamCredit) -> Self {
+    pub(super) fn new(id: StreamId, state: RecvState, credit: StreamCredit, now: Instant) -> Self {
         Self {
             id,
             state,
             assembler: Assembler::new(),
             credit,
+            is_theirs: state == RecvState::Unannounced,
             start: 0,
             end: None,
             final_size: None,
@@ -94,6 +122,11 @@ impl RecvHalf {
             out: 0,
             settled: 0,
             armed: true,
+            moved: now,
+            came: 0,
+            strain: Strain::Never,
+            stuck: None,
+            piped: false,
         }
     }
 
@@ -145,7 +178,7 @@ impl RecvHalf {
             let ranges = self.max_ranges(account);
             match self.assembler.insert(frame.offset, data, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
-                Inserted::Fresh(_) => {}
+                Inserted::Fresh(bytes) => self.note_fresh(bytes, account.now),
             }
         }
         if frame.fin {
@@ -167,7 +200,10 @@ impl RecvHalf {
             let wanted = range.start..range.start + self.wanted(range) as u64;
             match self.assembler.skip(wanted, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
-                Inserted::Fresh(bytes) => self.free(bytes, account),
+                Inserted::Fresh(bytes) => {
+                    self.note_fresh(bytes, account.now);
+                    self.free(bytes, account);
+                }
             }
         }
         self.note_complete();
@@ -294,7 +330,7 @@ impl RecvHalf {
     /// Gives out bytes. `Ok(None)` once all of the body was given out.
     pub(super) fn read(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {
         if self.is_stopped() {
-            return Err(ReadError::Stopped);
+            return Err(self.stuck.map_or(ReadError::Stopped, ReadError::Stuck));
         }
         if way == Way::Offset && self.assembler.is_by_arrival() {
             return Err(ReadError::OutOfOrder);
@@ -315,6 +351,7 @@ impl RecvHalf {
         if self.is_stopped() {
             return Err(ReadError::Stopped);
         }
+        self.piped = true;
         let arrival = self.assembler.take_arrival(max);
         if let Some(Arrival::Bytes(chunk)) = &arrival {
             self.out += chunk.data.len() as u64;
@@ -459,5 +496,88 @@ impl RecvHalf {
             SentFrame::Stop(_) => self.stop.on_lost(),
             other => self.credit.on_lost(other),
         }
+    }
+}
+
+/// What a half that does not move is judged by.
+impl RecvHalf {
+    fn note_fresh(&mut self, bytes: u64, now: Instant) {
+        if bytes > 0 {
+            self.came += bytes;
+            self.moved = now;
+        }
+    }
+
+    /// The application took bytes.
+    pub(super) fn note_taken(&mut self, now: Instant) {
+        self.moved = now;
+    }
+
+    pub(super) fn moved(&self) -> Instant {
+        self.moved
+    }
+
+    /// Whether bytes are missing that the peer has begun to send: the answer on a stream that this
+    /// side opened may take its time (spec R-STR-43).
+    pub(super) fn is_waited_for(&self) -> bool {
+        let begun = self.credit.highest() > 0 || self.is_theirs;
+        self.state.is_receiving() && !self.is_stopped() && !self.piped && begun
+    }
+
+    /// What is held behind a gap. A reader in order of arrival leaves nothing behind one.
+    fn load(&self, buffer: u64) -> Load {
+        let contiguous = self.assembler.contiguous_end().max(self.start) - self.start;
+        let behind = self.came.saturating_sub(contiguous);
+        let window = self.credit.window();
+        Load {
+            buffered: if self.assembler.is_by_arrival() { 0 } else { behind },
+            limit: buffer.max(self.credit.held() + self.credit.outstanding()),
+            ranges: self.assembler.ranges() as u64,
+            max_ranges: range_limit(window),
+        }
+    }
+
+    /// Weighs what is held; returns whether the limit has come near for the first time. While it is
+    /// near the stream is granted nothing, and asked for what it does not use.
+    pub(super) fn weigh(&mut self, buffer: u64, account: &mut RecvAccount<'_>) -> bool {
+        let load = self.load(buffer);
+        match self.strain {
+            Strain::Never | Strain::Before(_) if load.is_near() && self.is_waited_for() => {
+                let first = matches!(self.strain, Strain::Never);
+                self.strain = Strain::Now(load);
+                self.credit.pause(account.credit);
+                first
+            }
+            Strain::Now(then) if load.is_far() => {
+                self.strain = Strain::Before(then);
+                self.credit.resume(account.credit, account.budget);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// How it stood when the limit came near.
+    pub(super) fn strain(&self) -> Option<Load> {
+        match self.strain {
+            Strain::Now(load) | Strain::Before(load) => Some(load),
+            Strain::Never => None,
+        }
+    }
+
+    /// Why this side ended it.
+    pub(super) fn stuck(&self) -> Option<Stuck> {
+        self.stuck
+    }
+
+    /// Nothing has moved for too long.
+    pub(super) fn end_stuck(&mut self, buffer: u64, account: &mut RecvAccount<'_>) {
+        let Load { buffered, limit, .. } = self.load(buffer);
+        let why = match self.strain {
+            Strain::Now(_) => Stuck::Overflow { buffered, limit },
+            _ => Stuck::Timeout,
+        };
+        self.stuck = Some(why);
+        self.stop(why.code(), 0, account);
     }
 }

@@ -11,9 +11,11 @@ use super::options::OpenOptions;
 use super::recv::RecvHalf;
 use super::scheduler::Priority;
 use super::send::SendHalf;
+use super::watch::Load;
 use super::{STREAM_RECORD, StreamEvent};
 use crate::range_set::RangeSet;
 use crate::recovery::Once;
+use crate::time::Instant;
 use crate::wire::frame::Frame;
 use crate::wire::id::{Dir, Side, StreamId};
 use crate::wire::packet::PacketWriter;
@@ -36,6 +38,8 @@ pub(super) struct Slot {
     pub(super) in_news: bool,
     /// Whether it is counted among those that expect bytes.
     pub(super) expects: bool,
+    /// When somebody looks whether it is stuck.
+    pub(super) watched: Option<Instant>,
 }
 
 /// Where a stream stands to write its body.
@@ -72,6 +76,8 @@ pub(super) const WRITABLE: u8 = 2;
 pub(super) const STOPPED: u8 = 4;
 pub(super) const DELIVERED: u8 = 8;
 pub(super) const ACKED: u8 = 16;
+pub(super) const STRAINED: u8 = 32;
+pub(super) const ENDED: u8 = 64;
 
 impl Slot {
     pub(super) fn new(
@@ -81,7 +87,8 @@ impl Slot {
         recv: Option<RecvHalf>,
     ) -> Self {
         let (place, in_control, news, in_news) = (Place::Out, false, 0, false);
-        Self { id, opening, send, recv, place, in_control, news, in_news, expects: false }
+        let (expects, watched) = (false, None);
+        Self { id, opening, send, recv, place, in_control, news, in_news, expects, watched }
     }
 
     /// The next of the stream's news.
@@ -98,6 +105,14 @@ impl Slot {
             }
             DELIVERED => Some(StreamEvent::Delivered(id)),
             ACKED => Some(StreamEvent::Acked(id)),
+            STRAINED => {
+                let Load { buffered, limit, .. } = self.recv.as_ref().and_then(|h| h.strain())?;
+                Some(StreamEvent::Strained { id, buffered, limit })
+            }
+            ENDED => {
+                let why = self.recv.as_ref().and_then(|half| half.stuck())?;
+                Some(StreamEvent::Ended { id, why })
+            }
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ use crate::wire::packet::{Allowance, PacketWriter};
 mod limits;
 mod rules;
 mod together;
+mod watch;
 
 /// One end of a connection, as far as streams go.
 struct End {

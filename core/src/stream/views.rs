@@ -249,7 +249,8 @@ impl RecvStream<'_> {
     }
 
     /// What arrived first: at most `max` bytes as by [`take_any`](Self::take_any), or word that a
-    /// range will never come. `None` once the whole body was given out.
+    /// range will never come. `None` once the whole body was given out. Who reads so passes it on,
+    /// and says himself when it is stuck.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
@@ -264,13 +265,16 @@ impl RecvStream<'_> {
     fn look<T>(
         &mut self,
         max: usize,
-        verb: impl FnOnce(&mut RecvHalf) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
+        verb: impl FnOnce(&mut RecvHalf) -> Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
         let slot = self.streams.table.get_mut(self.id).ok_or(ReadError::Stopped)?;
         let half = slot.recv.as_mut().ok_or(ReadError::Stopped)?;
         let result = verb(half);
         if matches!(result, Err(ReadError::Blocked)) && max > 0 {
             slot.news &= !READABLE;
+        }
+        if matches!(result, Ok(Some(_))) {
+            half.note_taken(self.account.now);
         }
         result
     }

@@ -6,7 +6,8 @@ use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
-use crate::error::{ConnectError, ConnectionError};
+use crate::error::{ConnectError, ConnectionError, ReadError, StreamError};
+use crate::recv::RecvEnd;
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
 
@@ -54,6 +55,22 @@ impl Engine {
                     });
                 }
             }
+            EventKind::StreamPressure { stream, buffered, limit } => {
+                let peer = self.core.connection(handle).and_then(|connection| connection.peer());
+                tracing::warn!(
+                    stream = stream.0,
+                    ?peer,
+                    buffered,
+                    limit,
+                    "a stream is nearly full"
+                );
+            }
+            EventKind::StreamEnded { stream, why } => {
+                tracing::warn!(stream = stream.0, ?why, "a stream did not move and was ended");
+                if let Some(recv) = self.recv_half(handle, stream) {
+                    recv.end(RecvEnd::Failed(ReadError::Failed(StreamError::of_stuck(why))));
+                }
+            }
             EventKind::Closed(reason) => self.on_closed(handle, reason),
             EventKind::Drained => self.on_drained(handle),
             _ => {}
@@ -83,8 +100,8 @@ impl Engine {
         let Some(mut connection) = self.core.connection(handle) else { return };
         let stopped = connection.send(id).and_then(|stream| stream.stopped());
         drop(connection);
-        let (code, _hop) = stopped.unwrap_or_default();
-        send.end(SendEnd::Stopped(code));
+        let (code, hop) = stopped.unwrap_or_default();
+        send.end(SendEnd::Stopped(code, hop));
         self.forget(handle, id, |halves| halves.send = None);
     }
 

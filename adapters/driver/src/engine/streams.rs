@@ -8,7 +8,7 @@ use aqueduct_core::stream;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
-use crate::error::{ConnectionError, ReadError};
+use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::recv::{RecvEnd, RecvHalf, RecvShared};
 use crate::send::{SendEnd, SendHalf, SendShared, SendWork};
 
@@ -94,8 +94,8 @@ impl Engine {
                     }
                     bytes.pop_front();
                 }
-                Err(stream::WriteError::Stopped { code, .. }) => {
-                    send.end(SendEnd::Stopped(code));
+                Err(stream::WriteError::Stopped { code, hop }) => {
+                    send.end(SendEnd::Stopped(code, hop));
                     return (taken, false);
                 }
                 Err(_) => return (taken, false),
@@ -128,7 +128,13 @@ impl Engine {
                 Ok(None) => break Some(RecvEnd::Finished),
                 Err(stream::ReadError::Blocked) => break None,
                 Err(stream::ReadError::Reset { code, hop }) => {
-                    break Some(RecvEnd::Failed(ReadError::Reset { code, hop }));
+                    let error = StreamError::of_protocol(code, hop);
+                    let error = error.map_or(ReadError::Reset { code, hop }, ReadError::Failed);
+                    break Some(RecvEnd::Failed(error));
+                }
+                Err(stream::ReadError::Stuck(why)) => {
+                    let error = StreamError::of_stuck(why);
+                    break Some(RecvEnd::Failed(ReadError::Failed(error)));
                 }
                 Err(_) => break Some(RecvEnd::Failed(ReadError::Stopped)),
             }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use aqueduct_core::error::StreamCode;
+use aqueduct_core::stream::Stuck;
 use aqueduct_core::wire::id::AppCode;
 use thiserror::Error;
 
@@ -85,24 +87,67 @@ pub enum StreamError {
         /// Where.
         hop: Option<u64>,
     },
+    /// This end was too slow for a source that it shares: the rest is to be asked for by range.
+    #[error("detached from a source that others share{}", at(hop))]
+    Detached {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// No relay may pass the stream on any further.
+    #[error("the stream's hop limit was reached{}", at(hop))]
+    HopLimit {
+        /// Where.
+        hop: Option<u64>,
+    },
+    /// A relay could not reach the next hop.
+    #[error("the next hop could not be reached{}", at(hop))]
+    Unreachable {
+        /// Where.
+        hop: Option<u64>,
+    },
     /// The receiver answered with something that is no verdict.
     #[error("the receiver's verdict on the body cannot be read")]
     BadVerdict,
 }
 
 impl StreamError {
-    pub(crate) const REFUSED: AppCode = AppCode((1 << 61) + 6);
-    pub(crate) const CANCELLED: AppCode = AppCode((1 << 61) + 7);
-    pub(crate) const WRONG_SIZE: AppCode = AppCode((1 << 61) + 11);
+    pub(crate) const REFUSED: AppCode = StreamCode::Refused.app();
+    pub(crate) const CANCELLED: AppCode = StreamCode::Cancelled.app();
+    pub(crate) const WRONG_SIZE: AppCode = StreamCode::WrongSize.app();
 
     /// What a code in RESET or STOP says, which came from `hop` relays away.
     pub(crate) fn of(code: AppCode, hop: u64) -> Self {
+        Self::of_protocol(code, hop).unwrap_or(Self::Reset { code, hop: Some(hop) })
+    }
+
+    /// The same, if the code is the protocol's own and not an application's.
+    pub(crate) fn of_protocol(code: AppCode, hop: u64) -> Option<Self> {
         let hop = Some(hop);
-        match code {
-            Self::REFUSED => Self::Refused { hop },
-            Self::CANCELLED => Self::Cancelled { hop },
-            Self::WRONG_SIZE => Self::WrongSize { announced: 0, given: None, hop },
-            code => Self::Reset { code, hop },
+        Some(match StreamCode::of(code)? {
+            StreamCode::Timeout => Self::Timeout { hop },
+            StreamCode::BufferOverflow => Self::BufferOverflow { buffered: 0, limit: 0, hop },
+            StreamCode::InvalidRange => Self::InvalidRange { hop },
+            StreamCode::ConnectionLost => Self::ConnectionLost { received: 0, total: None, hop },
+            StreamCode::VerificationFailed => {
+                Self::VerificationFailed { expected: None, actual: None, hop }
+            }
+            StreamCode::Refused => Self::Refused { hop },
+            StreamCode::Cancelled => Self::Cancelled { hop },
+            StreamCode::WrongSize => Self::WrongSize { announced: 0, given: None, hop },
+            StreamCode::Detached => Self::Detached { hop },
+            StreamCode::HopLimit => Self::HopLimit { hop },
+            StreamCode::Unreachable => Self::Unreachable { hop },
+            _ => return None,
+        })
+    }
+
+    /// Why this side ended a stream that did not move.
+    pub(crate) fn of_stuck(why: Stuck) -> Self {
+        match why {
+            Stuck::Overflow { buffered, limit } => {
+                Self::BufferOverflow { buffered, limit, hop: None }
+            }
+            _ => Self::Timeout { hop: None },
         }
     }
 
@@ -148,6 +193,7 @@ impl From<ReadError> for StreamError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Reset { code, hop } => Self::of(code, hop),
+            ReadError::Failed(error) => error,
             ReadError::Skipped(_) | ReadError::TooLong { .. } => Self::InvalidRange { hop: None },
             ReadError::Stopped => Self::Cancelled { hop: None },
             ReadError::Connection(error) => error.into(),
@@ -159,6 +205,7 @@ impl From<WriteError> for StreamError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Stopped(code) => Self::of(code, 0),
+            WriteError::Failed(error) => error,
             WriteError::Reset | WriteError::Finished => Self::Cancelled { hop: None },
             WriteError::Connection(error) => error.into(),
         }
@@ -176,9 +223,12 @@ impl From<StreamError> for io::Error {
             | StreamError::WrongSize { .. }
             | StreamError::BadVerdict => io::ErrorKind::InvalidData,
             StreamError::Refused { .. } => io::ErrorKind::ConnectionRefused,
-            StreamError::Reset { .. } | StreamError::Cancelled { .. } => {
-                io::ErrorKind::ConnectionReset
+            StreamError::HopLimit { .. } | StreamError::Unreachable { .. } => {
+                io::ErrorKind::HostUnreachable
             }
+            StreamError::Detached { .. }
+            | StreamError::Reset { .. }
+            | StreamError::Cancelled { .. } => io::ErrorKind::ConnectionReset,
         };
         Self::new(kind, error)
     }
@@ -209,3 +259,7 @@ pub enum SendError {
     #[error("the source of the message failed: {0}")]
     Source(#[from] io::Error),
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

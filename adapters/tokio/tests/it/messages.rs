@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aqueduct_tokio::{
-    AsyncReading, Bytes, Chunks, Connection, Endpoint, Mode, OpenOptions, Provider, Reading,
-    Received, SendError, Sent, StreamError, StreamProtocol, Streaming, TransportConfig,
+    AsyncReading, Bytes, Chunks, Connection, Endpoint, Mode, OpenOptions, Provider, ReadError,
+    Reading, Received, SendError, Sent, StreamError, StreamProtocol, Streaming, TransportConfig,
+    WriteError,
 };
 
 use crate::harness::*;
@@ -460,4 +461,27 @@ async fn a_shadow_gives_the_whole_message_and_finds_no_difference() {
     let (sent, (got, streamed)) =
         tokio::join!(pair.near.send_auto(huge.clone()), whatever(&pair.far));
     assert!(sent.is_ok() && got == huge && streamed);
+}
+
+/// spec: R-STR-43
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_stands_still_is_an_error_at_both_ends() {
+    let patience = Some(Duration::from_millis(200));
+    let far = TransportConfig::default().with_stream_timeout(patience);
+    let pair = pair_of(endpoint(), endpoint_with(far)).await;
+    let mut send = pair.near.open_uni(test_options()).await.unwrap();
+    send.write_bytes(Bytes::from_static(b"so far")).await.unwrap();
+    let mut recv = soon("a stream", pair.far.accept_uni()).await.unwrap();
+    assert_eq!(soon("bytes", recv.read_chunk(100)).await.unwrap().unwrap(), "so far");
+    let error = soon("an end", recv.read_chunk(100)).await.unwrap_err();
+    assert_eq!(error, ReadError::Failed(StreamError::Timeout { hop: None }));
+    let error = soon("an end", send.delivered()).await.unwrap_err();
+    assert_eq!(error, WriteError::Failed(StreamError::Timeout { hop: Some(0) }));
+    // The answer may take its time.
+    let (mut ask, mut answer) = pair.far.open_bi(test_options()).await.unwrap();
+    ask.write_bytes(Bytes::from_static(b"?")).await.unwrap();
+    let (mut reply, _asked) = soon("it", pair.near.accept_bi()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    reply.write_bytes(Bytes::from_static(b"!")).await.unwrap();
+    assert_eq!(soon("bytes", answer.read_chunk(100)).await.unwrap().unwrap(), "!");
 }

@@ -1,6 +1,9 @@
 //! What a peer can make grow, at its bound and above it.
 
 use super::*;
+
+/// A send buffer of 10,000 bytes.
+const SMALL: StreamConfig = StreamConfig { send_buffer: 10_000, buffer: 1 << 20, timeout: None };
 use crate::flow::range_limit;
 
 /// spec: R-STR-2
@@ -272,7 +275,7 @@ fn rapid_resets_gain_nothing() {
 /// spec: R-STR-21
 #[test]
 fn a_write_is_taken_as_far_as_there_is_room() {
-    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig { send_buffer: 10_000 });
+    let mut pair = Pair::with(64 * 1024 * 1024, SMALL);
     let id = pair.a.uni();
     let room = 10_000 - CHUNK_OVERHEAD as usize;
     assert_eq!(pair.a.send(id).room(), room as u64);
@@ -298,7 +301,7 @@ fn a_write_is_taken_as_far_as_there_is_room() {
 /// spec: R-STR-21
 #[test]
 fn tiny_writes_are_not_free_and_gaps_are_always_filled() {
-    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig { send_buffer: 10_000 });
+    let mut pair = Pair::with(64 * 1024 * 1024, SMALL);
     let id = pair.a.uni();
     let tiny = (0..).take_while(|_| pair.a.send(id).write(Bytes::from_static(b"x")).is_ok());
     assert_eq!(tiny.count() as u64, 10_000 / (1 + CHUNK_OVERHEAD));

@@ -191,7 +191,8 @@ fn drain(end: &mut End, sending: &Sending, taken: &mut Taken) {
 }
 
 fn transfer(plans: &[Plan], choices: &[u8], send_buffer: u64) {
-    let mut pair = Pair::with(2 * 1024 * 1024, StreamConfig { send_buffer });
+    let mut pair =
+        Pair::with(2 * 1024 * 1024, StreamConfig { send_buffer, ..StreamConfig::default() });
     let mut sendings = vec![];
     let mut waiting: Vec<&Plan> = plans.iter().collect();
     let mut network = [Network { flying: vec![] }, Network { flying: vec![] }];

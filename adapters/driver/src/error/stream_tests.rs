@@ -1,0 +1,39 @@
+//! Tests of `stream.rs`.
+
+use super::*;
+
+/// Every code of the protocol's own has its error, which says where it happened; an application's
+/// code stays what it is.
+#[test]
+fn a_code_keeps_its_meaning_and_its_distance() {
+    let mut seen = Vec::new();
+    for number in 1..=11 {
+        let code = AppCode(StreamCode::BASE + number);
+        let known = StreamCode::of(code).expect("a code of the protocol");
+        assert_eq!(known.app(), code);
+        let (near, far) = (StreamError::of(code, 0), StreamError::of(code, 3));
+        assert_ne!(near, far, "the distance is lost");
+        assert_eq!(StreamError::of_protocol(code, 3).as_ref(), Some(&far));
+        let said = far.to_string();
+        assert!(said.contains("3 relays"), "{said}");
+        assert!(!seen.contains(&far), "{far:?} is two codes");
+        seen.push(far);
+    }
+    for code in [0, 1, StreamCode::BASE, StreamCode::BASE + 12] {
+        let code = AppCode(code);
+        assert_eq!(StreamError::of(code, 2), StreamError::Reset { code, hop: Some(2) });
+        assert_eq!(StreamError::of_protocol(code, 2), None);
+    }
+}
+
+#[test]
+fn what_a_node_knows_itself_is_filled_in() {
+    let lost = StreamError::from(ConnectionError::DriverGone).at(5, 9);
+    assert_eq!(lost, StreamError::ConnectionLost { received: 5, total: Some(9), hop: None });
+    assert_eq!(lost.to_string(), "a connection was lost after 5 bytes of 9");
+    let stuck = StreamError::of_stuck(Stuck::Timeout);
+    assert_eq!(stuck, StreamError::Timeout { hop: None });
+    let code = StreamCode::WrongSize.app();
+    let size = StreamError::of(code, 1).at(5, 9);
+    assert_eq!(size, StreamError::WrongSize { announced: 9, given: None, hop: Some(1) });
+}
