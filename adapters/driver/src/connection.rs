@@ -291,7 +291,7 @@ impl Connection {
 
     /// Gives the application a stream that was kept from it.
     pub(crate) fn hand_over(&self, send: Option<SendHalf>, recv: RecvHalf) {
-        let adopt = Command::Adopt(send.as_ref().map(SendHalf::shared), recv.shared());
+        let adopt = Command::Adopt(recv.shared());
         let _gone = self.guard.0.shared.hub.push(adopt);
         let refused = self.guard.0.arrived(send, recv);
         // Outside of the lock: nobody is left to take it.

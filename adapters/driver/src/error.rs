@@ -98,6 +98,9 @@ pub enum PipeError {
     /// The core did not take it so.
     #[error(transparent)]
     Core(aqueduct_core::endpoint::PipeError),
+    /// Other handles read the stream, too, or a part of it was collected already.
+    #[error("the stream is read elsewhere: a pipe takes it whole (drop its forks first)")]
+    Forked,
     /// More was written to a leg than it could take at once; it was given up.
     #[error("a leg has bytes that wait for room: pipe before writing more than a stream takes")]
     LegBusy,

@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Pipe(Box<PipeWish>),
     Stats(Reply<EndpointStats>),
     Find(NodeId, Reply<Connection>),
-    Adopt(Option<Arc<SendShared>>, Arc<RecvShared>),
+    Adopt(Arc<RecvShared>),
     Close(AppCode, Vec<u8>),
     Abandoned,
 }

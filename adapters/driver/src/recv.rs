@@ -1,28 +1,36 @@
-//! The receiving half of a stream, between the driver and its reader.
+//! The receiving half of a stream, between the driver and its readers.
 //!
-//! The driver hands over whatever the core can give, without waiting: the peer cannot send more
-//! than its credit, and bytes keep their credit until the reader has them. The reader takes all
-//! that is there in one step and reads on without a lock; it says what it read in batches.
+//! The driver hands over what the core can give, without waiting: the peer cannot send more than
+//! its credit, and bytes keep their credit until every reader has them. Readers read without a lock
+//! ([`aqueduct_core::handoff`]), each at its own place, and say in batches what they have read.
+//!
+//! ```text
+//!   core ─► Inlet ── bytes, the end ──► RecvHalf, and its forks
+//!             ▲                            │
+//!             └── list of work ◄── marks ──┘   passed by the slowest; wishes to stop
+//! ```
+//!
+//! A peer may cut its bytes as finely as it likes, and each piece costs memory of ours beside its
+//! bytes. So the driver hands over at most [`MOST_CHUNKS`] that some reader has yet to pass. What
+//! comes then stays in the core, which joins what is adjacent, until readers have passed some.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
-use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::handoff::{Options, Producer, Reader, Urgency, channel};
+use aqueduct_core::stream::{self, OpenOptions, RecvStream};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::connection::{ConnGuard, ConnShared};
-use crate::error::{ConnectionError, ReadError};
+use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
-use crate::wait::{Wakers, lock};
+use crate::wait::lock;
 
-/// Bytes read before their credit is given back, unless the reader has nothing left.
-const RELEASE_BATCH: u64 = 64 * 1024;
-/// Credit below this many bytes is given back when the driver is awake anyway.
-const RELEASE_SMALL: u64 = 4 * 1024;
+/// Chunks handed over that some reader has yet to pass, at most. A reader tells of 64 it has
+/// passed, so the driver hears in time.
+pub(crate) const MOST_CHUNKS: u64 = 256;
 
 /// Not on the list of work.
 const IDLE: u8 = 0;
@@ -31,57 +39,31 @@ const QUIET: u8 = 1;
 /// On the list, and the driver is awake or on its way.
 const LOUD: u8 = 2;
 
+/// What the handles of a half share with the driver, beside the bytes.
 pub(crate) struct RecvShared {
     pub(crate) connection: Arc<ConnShared>,
     pub(crate) id: StreamId,
-    pub(crate) info: Option<OpenOptions>,
+    info: Option<OpenOptions>,
     /// Whether it is on the list of work: [`IDLE`], [`QUIET`] or [`LOUD`].
     marked: AtomicU8,
-    state: Mutex<RecvState>,
+    wishes: Mutex<Wishes>,
 }
 
+/// What handles wish of the driver.
 #[derive(Default)]
-struct RecvState {
-    queue: VecDeque<Bytes>,
-    release: u64,
+pub(crate) struct Wishes {
+    /// The peer is to stop.
     stop: Option<AppCode>,
-    end: Option<RecvEnd>,
-    gone: bool,
-    waker: Option<Waker>,
-    /// The offset behind what the core gave.
-    offset: u64,
-}
-
-/// What comes behind the last byte. Kept for ever.
-#[derive(Clone, Debug)]
-pub(crate) enum RecvEnd {
-    Finished,
-    Failed(ReadError),
-}
-
-/// What the driver is to do for the half.
-pub(crate) struct RecvWork {
-    pub(crate) release: u64,
-    pub(crate) stop: Option<AppCode>,
-    pub(crate) gone: bool,
+    /// Somebody waits for the bytes below this offset, and reads none before they are here.
+    wanted: Option<u64>,
 }
 
 impl RecvShared {
-    pub(crate) fn new(
-        connection: Arc<ConnShared>,
-        id: StreamId,
-        info: Option<OpenOptions>,
-    ) -> Arc<Self> {
-        let offset = info.as_ref().map_or(0, |info| info.start);
-        let state = Mutex::new(RecvState { offset, ..RecvState::default() });
-        let marked = AtomicU8::new(IDLE);
-        Arc::new(Self { connection, id, info, marked, state })
-    }
-
     fn mark(self: &Arc<Self>) {
         let hub = &self.connection.shared.hub;
         match self.marked.swap(LOUD, Ordering::AcqRel) {
-            IDLE => self.or_end(hub.push(Command::Recv(self.clone()))),
+            // A driver that takes no more work is about to end the half.
+            IDLE => _ = hub.push(Command::Recv(self.clone())),
             QUIET => hub.wake(),
             _ => {}
         }
@@ -93,102 +75,203 @@ impl RecvShared {
         let was = self.marked.compare_exchange(IDLE, QUIET, Ordering::AcqRel, Ordering::Relaxed);
         if was.is_ok() {
             let hub = &self.connection.shared.hub;
-            self.or_end(hub.push_quietly(Command::Recv(self.clone())));
+            let _taken = hub.push_quietly(Command::Recv(self.clone()));
         }
     }
 
-    fn or_end(&self, pushed: Result<(), Command>) {
-        if pushed.is_err() {
-            self.end(RecvEnd::Failed(ReadError::Connection(ConnectionError::DriverGone)));
+    fn wish(self: &Arc<Self>, wish: impl FnOnce(&mut Wishes)) {
+        wish(&mut lock(&self.wishes));
+        self.mark();
+    }
+
+    /// Readers have passed something.
+    fn passed(self: &Arc<Self>, urgency: Urgency) {
+        match urgency {
+            Urgency::High => self.mark(),
+            Urgency::Low => self.mark_quietly(),
         }
     }
 
-    /// For the driver: takes the wishes.
-    pub(crate) fn take(&self) -> RecvWork {
+    /// For the driver: takes the wishes, before it looks at what was passed.
+    pub(crate) fn take(&self) -> Wishes {
         self.marked.store(IDLE, Ordering::Release);
-        let mut state = lock(&self.state);
-        RecvWork {
-            release: std::mem::take(&mut state.release),
-            stop: state.stop.take(),
-            gone: state.gone,
+        std::mem::take(&mut lock(&self.wishes))
+    }
+}
+
+/// The driver's end of a half. Dropped without an end, it leaves readers
+/// [`ConnectionError::DriverGone`].
+pub(crate) struct Inlet {
+    producer: Producer<ReadError>,
+    /// Bytes were left in the core, because readers hold too many chunks.
+    full: bool,
+    /// Nothing is handed over yet: a relay may give the stream to a pipe as it is.
+    pub(crate) withheld: bool,
+}
+
+/// A receiving half: the driver's end, and the first handle.
+pub(crate) fn receiving(
+    connection: Arc<ConnShared>,
+    id: StreamId,
+    info: Option<OpenOptions>,
+) -> (Inlet, RecvHalf) {
+    let start = info.as_ref().map_or(0, |info| info.start);
+    let (marked, wishes) = (AtomicU8::new(IDLE), Mutex::default());
+    let shared = Arc::new(RecvShared { connection, id, info, marked, wishes });
+    let teller = shared.clone();
+    let options =
+        Options::default().with_start(start).on_release(move |urgency| teller.passed(urgency));
+    let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
+    let half = RecvHalf {
+        reader: Some(reader),
+        shared,
+        over: false,
+        wanted: 0,
+        collected: BytesMut::new(),
+        keep: None,
+    };
+    (Inlet { producer, full: false, withheld: false }, half)
+}
+
+impl Inlet {
+    /// Hands over what the core can give, until readers hold `most` chunks.
+    pub(crate) fn pump(&mut self, stream: &mut RecvStream<'_>, most: u64) {
+        if self.withheld {
+            return;
+        }
+        let mut room = most.saturating_sub(self.producer.chunks_held());
+        let (mut expected, mut end) = (self.producer.pushed(), None);
+        let chunks = std::iter::from_fn(|| {
+            room = room.checked_sub(1)?;
+            match next(stream, expected) {
+                Ok(bytes) => {
+                    expected += bytes.len() as u64;
+                    Some(bytes)
+                }
+                Err(found) => {
+                    (room, end) = (u64::MAX, found);
+                    None
+                }
+            }
+        });
+        let _ended = self.producer.push_all(chunks);
+        self.full = room == 0;
+        match end {
+            Some(End::Finished) => _ = self.producer.finish(expected),
+            Some(End::Failed(error)) => self.fail(error),
+            None => {}
         }
     }
 
-    /// For the driver: where the next bytes begin.
-    pub(crate) fn next_offset(&self) -> u64 {
-        lock(&self.state).offset
+    /// Does what the handles wish. `false`: there are none any more.
+    pub(crate) fn serve(&mut self, wishes: &Wishes, stream: Option<RecvStream<'_>>) -> bool {
+        let released = self.producer.take_released();
+        let read = self.producer.has_readers();
+        let Some(mut stream) = stream else { return read };
+        if released > 0 {
+            stream.release(released);
+        }
+        if let Some(end) = wishes.wanted {
+            stream.request(end);
+        }
+        if let Some(code) = wishes.stop.or((!read).then_some(AppCode(0))) {
+            stream.stop(code);
+            self.fail(ReadError::Stopped);
+        } else if self.full {
+            self.pump(&mut stream, MOST_CHUNKS);
+        }
+        read
     }
 
-    /// For the driver: hands over `bytes` (left empty) up to `offset`, and what comes behind them.
-    /// Gives the number of bytes that nobody will read: the handle is gone.
-    pub(crate) fn deliver(&self, bytes: &mut Vec<Bytes>, end: Option<RecvEnd>, offset: u64) -> u64 {
-        let (waker, unread) = {
-            let mut state = lock(&self.state);
-            state.offset = offset;
-            if state.gone {
-                (None, bytes.drain(..).map(|bytes| bytes.len() as u64).sum())
-            } else {
-                state.queue.extend(bytes.drain(..));
-                if let Some(end) = end {
-                    state.end.get_or_insert(end);
-                }
-                (state.waker.take(), 0)
-            }
-        };
-        Wakers::from(waker).wake();
-        unread
+    /// When a pipe takes the stream of `source`: what was handed over and not read, and the offset
+    /// behind it, once the core has credit back for what was read. `None`: others read it, too.
+    pub(crate) fn take_unread(
+        &mut self,
+        source: &mut Source,
+        stream: Option<RecvStream<'_>>,
+    ) -> Option<(Vec<Bytes>, u64)> {
+        if self.producer.readers() > 1 || source.is_collecting {
+            return None;
+        }
+        if let Some(mut stream) = stream {
+            stream.release(self.producer.take_released());
+        }
+        let unread = std::iter::from_fn(|| match source.reader.as_mut()?.try_next() {
+            Poll::Ready(Some(Ok(bytes))) => Some(bytes),
+            _ => None,
+        });
+        Some((unread.collect(), self.producer.pushed()))
     }
 
-    /// For the driver, when a pipe takes the stream: what was handed over and not read, behind
-    /// `ahead`, which the reader had taken already.
-    pub(crate) fn take_unread(&self, mut ahead: VecDeque<Bytes>) -> VecDeque<Bytes> {
-        let mut state = lock(&self.state);
-        state.gone = true;
-        ahead.append(&mut state.queue);
-        ahead
+    /// Nothing more comes. The first end holds.
+    pub(crate) fn fail(&mut self, error: ReadError) {
+        let _first = self.producer.fail(error);
     }
+}
 
-    /// For the driver: nothing more comes. The first end holds.
-    pub(crate) fn end(&self, end: RecvEnd) {
-        let waker = {
-            let mut state = lock(&self.state);
-            state.end.get_or_insert(end);
-            state.waker.take()
-        };
-        Wakers::from(waker).wake();
-    }
+/// What comes behind the last byte.
+enum End {
+    Finished,
+    Failed(ReadError),
+}
+
+/// The bytes at `expected`; `Err(None)` if they are not here yet.
+fn next(stream: &mut RecvStream<'_>, expected: u64) -> Result<Bytes, Option<End>> {
+    let error = match stream.read_chunk(usize::MAX) {
+        Ok(Some(chunk)) if chunk.offset == expected => return Ok(chunk.data),
+        // What is missing will never come; a reader in order has no use for the rest.
+        Ok(Some(chunk)) => {
+            stream.stop(AppCode(0));
+            ReadError::Skipped(expected..chunk.offset)
+        }
+        Ok(None) => return Err(Some(End::Finished)),
+        Err(stream::ReadError::Blocked) => return Err(None),
+        Err(stream::ReadError::Reset { code, hop }) => StreamError::of_protocol(code, hop)
+            .map_or(ReadError::Reset { code, hop }, ReadError::Failed),
+        Err(stream::ReadError::Stuck(why)) => ReadError::Failed(StreamError::of_stuck(why)),
+        Err(_) => ReadError::Stopped,
+    };
+    Err(Some(End::Failed(error)))
 }
 
 /// A receiving half that its handle gave away to a pipe.
 pub(crate) struct Source {
     pub(crate) shared: Arc<RecvShared>,
-    /// Taken from the queue, not read.
-    pub(crate) unread: VecDeque<Bytes>,
+    reader: Option<Reader<ReadError>>,
+    /// Some of it was collected, and would be lost.
+    is_collecting: bool,
     pub(crate) keep: Option<Arc<ConnGuard>>,
 }
 
-/// The handle of a receiving half. Dropped before the end, it asks the peer to stop with code 0.
+/// A handle of a receiving half, at its own place in the stream. When the last one is dropped
+/// before the end, the peer is asked to stop with code 0.
 pub struct RecvHalf {
+    /// `None` once this handle has stopped the stream. Dropped first, before the connection.
+    reader: Option<Reader<ReadError>>,
     shared: Arc<RecvShared>,
-    /// Taken from the queue, not yet read.
-    ahead: VecDeque<Bytes>,
-    /// Read, credit not yet given back.
-    read: u64,
     /// The end was read.
     over: bool,
+    /// Credit was asked for up to here.
+    wanted: u64,
+    /// What [`poll_collect`](Self::poll_collect) has taken and not given. Read first.
+    collected: BytesMut,
     keep: Option<Arc<ConnGuard>>,
-    /// A pipe has it now.
-    given: bool,
 }
 
 impl RecvHalf {
-    pub(crate) fn new(shared: Arc<RecvShared>) -> Self {
-        Self { shared, ahead: VecDeque::new(), read: 0, over: false, keep: None, given: false }
-    }
-
     pub(crate) fn kept_by(mut self, guard: Arc<ConnGuard>) -> Self {
         self.keep = Some(guard);
         self
+    }
+
+    pub(crate) fn shared(&self) -> Arc<RecvShared> {
+        self.shared.clone()
+    }
+
+    /// Gives the stream to a pipe.
+    pub(crate) fn into_source(self) -> Source {
+        let Self { reader, shared, collected, keep, .. } = self;
+        Source { shared, reader, is_collecting: !collected.is_empty(), keep }
     }
 
     /// The stream's id.
@@ -201,58 +284,16 @@ impl RecvHalf {
         self.shared.info.as_ref()
     }
 
-    pub(crate) fn shared(&self) -> Arc<RecvShared> {
-        self.shared.clone()
-    }
-
-    /// Gives the stream to a pipe, with the credit of what was read given back.
-    pub(crate) fn into_source(mut self) -> Source {
-        self.given = true;
-        lock(&self.shared.state).release += std::mem::take(&mut self.read);
-        self.shared.mark();
-        let unread = std::mem::take(&mut self.ahead);
-        Source { shared: self.shared.clone(), unread, keep: self.keep.take() }
-    }
-
-    /// Makes sure that something is ahead: `Ok(false)` if the stream is finished.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
-        if !self.ahead.is_empty() {
-            return Poll::Ready(Ok(true));
-        }
-        // The reader has nothing left: whatever was read earns new credit.
-        let read = std::mem::take(&mut self.read);
-        let (found, release) = {
-            let mut state = lock(&self.shared.state);
-            state.release += read;
-            let release = state.release;
-            std::mem::swap(&mut state.queue, &mut self.ahead);
-            let found = match (&state.end, self.ahead.is_empty()) {
-                (_, false) => Poll::Ready(Ok(true)),
-                (Some(RecvEnd::Finished), true) => Poll::Ready(Ok(false)),
-                (Some(RecvEnd::Failed(error)), true) => Poll::Ready(Err(error.clone())),
-                (None, true) => {
-                    state.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            };
-            (found, release)
-        };
-        if release >= RELEASE_SMALL {
-            self.shared.mark();
-        } else if release > 0 {
-            self.shared.mark_quietly();
-        }
-        if matches!(found, Poll::Ready(Ok(false) | Err(_))) {
-            self.over = true;
-        }
-        found
-    }
-
-    fn account(&mut self, len: usize) {
-        self.read += len as u64;
-        if self.read >= RELEASE_BATCH {
-            lock(&self.shared.state).release += std::mem::take(&mut self.read);
-            self.shared.mark();
+    /// A second handle, which stands where this one stands now. Bytes keep their memory and their
+    /// credit until the slowest handle has read them, so one that does not read stalls the sender.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            reader: self.reader.as_ref().map(Reader::fork),
+            shared: self.shared.clone(),
+            collected: self.collected.clone(),
+            keep: self.keep.clone(),
+            ..*self
         }
     }
 
@@ -265,17 +306,14 @@ impl RecvHalf {
         cx: &mut Context<'_>,
         max: usize,
     ) -> Poll<Result<Option<Bytes>, ReadError>> {
-        if !ready!(self.poll_fill(cx))? {
-            return Poll::Ready(Ok(None));
+        if !self.collected.is_empty() {
+            let len = self.collected.len().min(max.max(1));
+            return Poll::Ready(Ok(Some(self.collected.split_to(len).freeze())));
         }
-        let Some(front) = self.ahead.front_mut() else { return Poll::Ready(Ok(None)) };
-        let chunk = if front.len() <= max {
-            self.ahead.pop_front().unwrap_or_default()
-        } else {
-            front.split_to(max.max(1))
-        };
-        self.account(chunk.len());
-        Poll::Ready(Ok(Some(chunk)))
+        let Some(reader) = &mut self.reader else { return Poll::Ready(Err(ReadError::Stopped)) };
+        let found = ready!(reader.poll_chunk(cx, max));
+        self.over = !matches!(found, Some(Ok(_)));
+        Poll::Ready(found.transpose())
     }
 
     /// Copies into `out` as much as is there, and says how much; 0 behind the end.
@@ -287,52 +325,105 @@ impl RecvHalf {
         cx: &mut Context<'_>,
         out: &mut impl bytes::BufMut,
     ) -> Poll<Result<usize, ReadError>> {
-        if !out.has_remaining_mut() || !ready!(self.poll_fill(cx))? {
+        if !out.has_remaining_mut() {
             return Poll::Ready(Ok(0));
         }
+        if !self.collected.is_empty() {
+            let len = self.collected.len().min(out.remaining_mut());
+            out.put_slice(&self.collected.split_to(len));
+            return Poll::Ready(Ok(len));
+        }
+        let Some(reader) = &mut self.reader else { return Poll::Ready(Err(ReadError::Stopped)) };
+        let found = ready!(reader.poll_fill(cx)).map(<[u8]>::is_empty);
+        self.over = !matches!(found, Ok(false));
+        found?;
         let mut copied = 0;
-        while let Some(front) = self.ahead.front_mut() {
-            let part = front.split_to(front.len().min(out.remaining_mut()));
-            if front.is_empty() {
-                self.ahead.pop_front();
+        loop {
+            let piece = reader.piece();
+            let part = piece.get(..out.remaining_mut()).unwrap_or(piece);
+            let len = part.len();
+            if len == 0 {
+                return Poll::Ready(Ok(copied));
             }
-            if part.is_empty() {
-                break;
-            }
-            out.put_slice(&part);
-            copied += part.len();
+            out.put_slice(part);
+            reader.consume(len);
+            copied += len;
         }
-        self.account(copied);
-        Poll::Ready(Ok(copied))
     }
 
-    /// Asks the peer to stop sending; what has arrived is thrown away.
+    /// The next `len` bytes as soon as they are here, without reading them; fewer only if no more
+    /// will come, none only behind the end. More than the peer has credit for is asked for, and
+    /// comes as far as the endpoint's budget allows.
+    ///
+    /// # Errors
+    /// The stream or its connection is over, and all bytes were read.
+    pub fn poll_peek(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+    ) -> Poll<Result<Bytes, ReadError>> {
+        if let Some(bytes) = self.collected.get(..len) {
+            return Poll::Ready(Ok(Bytes::copy_from_slice(bytes)));
+        }
+        let Some(reader) = &mut self.reader else { return Poll::Ready(Err(ReadError::Stopped)) };
+        let missing = len - self.collected.len();
+        let Poll::Ready(bytes) = reader.poll_peek(cx, missing) else {
+            let end = reader.position().saturating_add(missing as u64);
+            self.want(end);
+            return Poll::Pending;
+        };
+        if !self.collected.is_empty() {
+            return Poll::Ready(Ok([&*self.collected, &*bytes].concat().into()));
+        }
+        if bytes.is_empty() {
+            ready!(reader.poll_fill(cx))?;
+        }
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Everything from here to the end in one piece, if that is at most `limit` bytes. What was
+    /// collected so far stays with this handle, to be collected further or to be read.
+    ///
+    /// # Errors
+    /// The stream or its connection is over before its end; [`ReadError::TooLong`] beyond the
+    /// limit. What was collected can still be read.
+    pub fn poll_collect(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<Bytes, ReadError>> {
+        let mut collected = std::mem::take(&mut self.collected);
+        let found = loop {
+            if collected.len() > limit {
+                break Poll::Ready(Err(ReadError::TooLong { limit }));
+            }
+            match self.poll_chunk(cx, usize::MAX) {
+                Poll::Ready(Ok(Some(chunk))) => collected.extend_from_slice(&chunk),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(collected.freeze())),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.collected = collected;
+        found
+    }
+
+    /// Asks for credit up to `end`, once.
+    fn want(&mut self, end: u64) {
+        if self.wanted < end {
+            self.wanted = end;
+            self.shared.wish(|wishes| wishes.wanted = wishes.wanted.max(Some(end)));
+        }
+    }
+
+    /// Asks the peer to stop sending; what has arrived is thrown away. Other handles can still read
+    /// what was handed over by then.
     pub fn stop(&mut self, code: AppCode) {
-        self.give_up(code, false);
-    }
-
-    fn give_up(&mut self, code: AppCode, gone: bool) {
-        let ahead: u64 = self.ahead.drain(..).map(|bytes| bytes.len() as u64).sum();
-        {
-            let mut state = lock(&self.shared.state);
-            let queued: u64 = state.queue.drain(..).map(|bytes| bytes.len() as u64).sum();
-            state.release += std::mem::take(&mut self.read) + ahead + queued;
-            state.gone = true;
-            if state.end.is_none() {
-                state.stop.get_or_insert(code);
-                state.end = Some(RecvEnd::Failed(ReadError::Stopped));
-            } else if !gone && !self.over {
-                state.end = Some(RecvEnd::Failed(ReadError::Stopped));
-            }
-        }
-        self.shared.mark();
-    }
-}
-
-impl Drop for RecvHalf {
-    fn drop(&mut self) {
-        if !self.given {
-            self.give_up(AppCode(0), true);
+        self.collected.clear();
+        if !self.over && self.reader.is_some() {
+            // Said before this reader goes, which may be the last.
+            self.shared.wish(|wishes| _ = wishes.stop.get_or_insert(code));
+            self.reader = None;
         }
     }
 }

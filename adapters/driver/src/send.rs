@@ -192,10 +192,6 @@ impl SendHalf {
         self.shared.id
     }
 
-    pub(crate) fn shared(&self) -> Arc<SendShared> {
-        self.shared.clone()
-    }
-
     /// Gives the stream to a pipe.
     pub(crate) fn into_leg(mut self) -> Leg {
         self.given = true;

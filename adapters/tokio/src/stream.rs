@@ -9,7 +9,7 @@ use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
 use aqueduct_driver::error::{ConnectionError, ReadError, WriteError};
 use aqueduct_driver::{RecvHalf, SendHalf};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 impl From<SendStream> for SendHalf {
@@ -117,6 +117,9 @@ impl AsyncWrite for SendStream {
 
 /// The half of a stream that the peer writes to. Dropped before its end it asks the peer to stop,
 /// with code 0.
+///
+/// [`fork`](Self::fork) gives further handles, each at its own place in the stream, for other tasks
+/// or threads. Reading takes no lock, and the bytes are shared, not copied.
 #[derive(Debug)]
 pub struct RecvStream {
     half: RecvHalf,
@@ -150,24 +153,53 @@ impl RecvStream {
         poll_fn(|cx| self.half.poll_chunk(cx, max)).await
     }
 
-    /// Everything up to the end, if that is at most `limit` bytes.
+    /// A second handle of this half, at the place where this one stands now. Each gives all bytes
+    /// from there on, and the end. Their memory is freed, and the sender gets new credit, when the
+    /// slowest has read them: a fork that does not read stalls the sender within its window (of
+    /// bytes that come in very small parts it holds at most 256), until it reads or is dropped. The
+    /// peer is asked to stop when the last handle is dropped before the end.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { half: self.half.fork(), failed: self.failed }
+    }
+
+    /// The next `len` bytes as soon as they are here, without reading them: the head of a body,
+    /// before the rest has come. Fewer only if the stream ends or fails before; none only at the
+    /// end. They keep their credit; if `len` is more than the window, the peer is given credit for
+    /// it as far as the endpoint's budget allows, and where it does not, this waits for ever.
     ///
-    /// Not cancel-safe: what was read by a future that is dropped is gone.
+    /// Cancel-safe: it reads nothing.
+    ///
+    /// # Errors
+    /// The stream was reset or stopped, or the connection is over, and all bytes before were read.
+    pub async fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
+        poll_fn(|cx| self.half.poll_peek(cx, len)).await
+    }
+
+    /// Everything from here to the end in one piece, if that is at most `limit` bytes. The peer
+    /// gets new credit for what was collected.
+    ///
+    /// Cancel-safe: what was collected stays with this handle, and can be collected further or be
+    /// read in another way. So it is after an error.
     ///
     /// # Errors
     /// As [`read_chunk`](Self::read_chunk); [`ReadError::TooLong`] beyond the limit.
-    pub async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, ReadError> {
-        let mut all = BytesMut::new();
-        while let Some(chunk) = self.read_chunk(usize::MAX).await? {
-            if chunk.len() > limit - all.len() {
-                return Err(ReadError::TooLong { limit });
-            }
-            all.extend_from_slice(&chunk);
-        }
-        Ok(all.into())
+    pub async fn collect_all(&mut self, limit: usize) -> Result<Bytes, ReadError> {
+        poll_fn(|cx| self.half.poll_collect(cx, limit)).await
     }
 
-    /// Asks the peer to stop sending, and throws away what came.
+    /// The same as a vector, which the caller may change.
+    ///
+    /// Cancel-safe, as [`collect_all`](Self::collect_all).
+    ///
+    /// # Errors
+    /// As [`collect_all`](Self::collect_all).
+    pub async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, ReadError> {
+        Ok(self.collect_all(limit).await?.into())
+    }
+
+    /// Asks the peer to stop sending, and throws away what came. Forks can still read what had come
+    /// by then, and find [`ReadError::Stopped`] behind it.
     pub fn stop(&mut self, code: AppCode) {
         self.half.stop(code);
     }
@@ -186,6 +218,7 @@ impl AsyncRead for RecvStream {
 }
 
 /// The bytes in order, in the blocks in which they came. Ends behind the end or an error.
+/// Cancel-safe: what a dropped `next` did not give stays.
 impl futures_core::Stream for RecvStream {
     type Item = Result<Bytes, ReadError>;
 

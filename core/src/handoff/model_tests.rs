@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -18,6 +18,7 @@ enum Op {
     Cut(usize, usize),
     Consume(usize, usize),
     Peek(usize, usize),
+    LookOut(usize, usize),
     Fork(usize),
     Drop(usize),
     Take,
@@ -27,10 +28,12 @@ fn op() -> impl Strategy<Value = Op> {
     let size = prop_oneof![0..40usize, 900..1500usize, 10_000..20_000usize];
     prop_oneof![
         6 => prop::collection::vec(size, 0..5).prop_map(Op::Push),
+        1 => prop::collection::vec(1..9usize, 40..80).prop_map(Op::Push),
         12 => any::<usize>().prop_map(Op::Next),
         3 => (any::<usize>(), 1..3000usize).prop_map(|(who, max)| Op::Cut(who, max)),
         3 => (any::<usize>(), 0..3000usize).prop_map(|(who, len)| Op::Consume(who, len)),
         3 => (any::<usize>(), 0..3000usize).prop_map(|(who, len)| Op::Peek(who, len)),
+        2 => (any::<usize>(), 0..9000usize).prop_map(|(who, len)| Op::LookOut(who, len)),
         1 => any::<usize>().prop_map(Op::Fork),
         1 => any::<usize>().prop_map(Op::Drop),
         2 => Just(Op::Take),
@@ -42,6 +45,8 @@ fn op() -> impl Strategy<Value = Op> {
 struct Plain {
     ahead: VecDeque<Vec<u8>>,
     cut: usize,
+    /// The first one was made of many.
+    joined: bool,
 }
 
 impl Plain {
@@ -51,13 +56,29 @@ impl Plain {
         self.cut += part.len();
         if self.cut == front.len() {
             self.ahead.pop_front();
-            self.cut = 0;
+            (self.cut, self.joined) = (0, false);
         }
         Some(part)
     }
 
     fn peek(&self, len: usize) -> Vec<u8> {
         self.ahead.iter().flatten().skip(self.cut).take(len).copied().collect()
+    }
+
+    /// What waiting for `len` bytes does.
+    fn look_out(&mut self, len: usize) {
+        if self.peek(len).len() < len && self.chunks() >= 64 {
+            self.ahead = VecDeque::from([self.ahead.drain(..).flatten().collect()]);
+            self.joined = true;
+        }
+    }
+
+    fn chunks(&self) -> usize {
+        self.ahead.len() - usize::from(self.joined)
+    }
+
+    fn in_list(&self) -> u64 {
+        self.ahead.iter().skip(self.joined.into()).map(|chunk| chunk.len() as u64).sum()
     }
 
     fn held(&self) -> u64 {
@@ -76,7 +97,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (producer, reader) = channel(Options::default(), 9);
-        let plain = Plain { ahead: VecDeque::new(), cut: 0 };
+        let plain = Plain { ahead: VecDeque::new(), cut: 0, joined: false };
         let readers = vec_of((reader, plain));
         Self { producer, readers, live: Arc::default(), next: 0, taken: 0 }
     }
@@ -125,6 +146,14 @@ impl World {
                 let (reader, plain) = &self.readers[who % count];
                 assert_eq!(reader.peek(*len), plain.peek(*len));
             }
+            Op::LookOut(who, len) => {
+                let (reader, plain) = &mut self.readers[who % count];
+                let found = reader.poll_peek(&mut Context::from_waker(Waker::noop()), *len);
+                let here = plain.peek(*len);
+                assert_eq!(found.is_ready(), here.len() == *len);
+                plain.look_out(*len);
+                assert_eq!(reader.peek(*len), here);
+            }
             Op::Fork(who) => {
                 let (reader, plain) = &self.readers[who % count];
                 let both = (reader.fork(), plain.clone());
@@ -137,14 +166,15 @@ impl World {
     fn check(&self) {
         let held = self.readers.iter().map(|(_, plain)| plain.held()).max().unwrap_or(0);
         assert_eq!(self.producer.held(), held);
-        let chunks = self.readers.iter().map(|(_, plain)| plain.ahead.len()).max().unwrap_or(0);
+        let chunks = self.readers.iter().map(|(_, plain)| plain.chunks()).max().unwrap_or(0);
         assert_eq!(self.producer.chunks_held(), chunks as u64);
         for (reader, plain) in &self.readers {
             assert_eq!(reader.available(), plain.held() - plain.cut as u64);
         }
         let live = self.live.load(Ordering::Relaxed) as u64;
         let late = (self.producer.pushed() / 8).clamp(1024, 16 * 1024);
-        assert!(held <= live && live < held + late, "{live} bytes live, {held} are held");
+        let list = self.readers.iter().map(|(_, plain)| plain.in_list()).max().unwrap_or(0);
+        assert!(list <= live && live < held + late, "{live} bytes live, {held} are held");
     }
 }
 
@@ -155,7 +185,7 @@ fn vec_of<T>(one: T) -> Vec<T> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// spec: R-HAND-1, R-HAND-3, R-HAND-4, R-HAND-7, R-HAND-9
+    /// spec: R-HAND-1, R-HAND-3, R-HAND-4, R-HAND-7, R-HAND-9, R-HAND-11
     #[test]
     fn every_reader_is_a_plain_queue(ops in prop::collection::vec(op(), 1..120)) {
         let mut world = World::new();

@@ -173,6 +173,11 @@ impl<E> Producer<E> {
         self.chunks - passed.min().unwrap_or(self.chunks)
     }
 
+    /// How many readers there are, each at its own place.
+    pub fn readers(&self) -> usize {
+        self.shared.seats().len()
+    }
+
     /// Whether anybody reads. Once nobody does, nobody ever will, and what is pushed is dropped.
     pub fn has_readers(&self) -> bool {
         !self.shared.seats().is_empty()

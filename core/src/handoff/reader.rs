@@ -23,6 +23,8 @@ pub struct Reader<E> {
     cursor: Cursor,
     seat: Seated<E>,
     pub(super) shared: Arc<Shared<E>>,
+    /// Many small chunks that a look ahead has made one of; it comes before the cursor's.
+    joined: Bytes,
     /// Offset of the chunk that is read next.
     passed: u64,
     chunks: u64,
@@ -44,6 +46,7 @@ impl<E: Clone> Reader<E> {
         Self {
             cursor: Cursor::new(segment),
             seat: Seated::new(&shared, start, 0),
+            joined: Bytes::new(),
             passed: start,
             chunks: 0,
             cut: 0,
@@ -61,6 +64,7 @@ impl<E: Clone> Reader<E> {
             shared: self.shared.clone(),
             seat: Seated::new(&self.shared, self.passed, self.chunks),
             cursor: self.cursor.clone(),
+            joined: self.joined.clone(),
             ..*self
         }
     }
@@ -145,20 +149,25 @@ impl<E: Clone> Reader<E> {
     /// # Errors
     /// Why there is nothing more.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], E>> {
-        if self.cursor.get().is_none() && !self.sleep(cx.waker()) {
+        if self.front().is_none() && !self.sleep(cx.waker()) {
             return Poll::Pending;
         }
         // Looked for in this order: the end comes after all bytes.
-        match (self.shared.end.get(), self.rest()) {
+        match (self.shared.end.get(), self.piece()) {
             (Some(End::Failed(error)), []) => Poll::Ready(Err(error.clone())),
             (None, []) => Poll::Pending,
             (_, bytes) => Poll::Ready(Ok(bytes)),
         }
     }
 
-    /// Counts `len` bytes as read, at most those that [`poll_fill`](Self::poll_fill) gave.
+    /// The bytes that are read next, as many as are here and lie in one piece.
+    pub fn piece(&self) -> &[u8] {
+        self.front().and_then(|chunk| chunk.get(self.cut..)).unwrap_or_default()
+    }
+
+    /// Counts `len` bytes as read, at most those of [`piece`](Self::piece).
     pub fn consume(&mut self, len: usize) {
-        let left = self.rest().len();
+        let left = self.piece().len();
         if len < left {
             self.cut += len;
         } else if left > 0 {
@@ -169,7 +178,8 @@ impl<E: Clone> Reader<E> {
     /// The next bytes that are here now, at most `len`, without reading them. They are copied
     /// unless they lie in one piece.
     pub fn peek(&self, len: usize) -> Bytes {
-        let mut ahead = self.cursor.ahead();
+        let joined = Some(&self.joined).filter(|joined| !joined.is_empty());
+        let mut ahead = joined.into_iter().chain(self.cursor.ahead());
         let Some(first) = ahead.next() else { return Bytes::new() };
         let first = first.slice(self.cut..first.len().min(self.cut.saturating_add(len)));
         if first.len() == len {
@@ -188,8 +198,11 @@ impl<E: Clone> Reader<E> {
 
     /// The next `len` bytes as soon as they are here, without reading them; fewer only if no more
     /// will come. Meant for the head of a stream: more than the peer has credit for never comes.
+    ///
+    /// Who waits behind many chunks joins them in memory of its own, so that the producer need not
+    /// hold more of them than it wants to.
     pub fn poll_peek(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Bytes> {
-        if self.can_peek(len) || (self.sleep(cx.waker()) && self.can_peek(len)) {
+        if self.can_peek(len) || (self.look_out(cx.waker()) && self.can_peek(len)) {
             return Poll::Ready(self.peek(len));
         }
         Poll::Pending
@@ -200,7 +213,7 @@ impl<E: Clone> Reader<E> {
         while !self.can_peek(len) {
             let before = self.available();
             let (sleep, waker) = Sleep::new();
-            let _some = self.sleep(&waker);
+            let _some = self.look_out(&waker);
             let more = self.can_peek(len) || self.available() > before;
             if !more && !sleep.wait(timeout) {
                 return Poll::Pending;
@@ -215,15 +228,41 @@ impl<E: Clone> Reader<E> {
         ended || self.available() >= len as u64
     }
 
-    fn rest(&self) -> &[u8] {
-        self.cursor.get().and_then(|chunk| chunk.get(self.cut..)).unwrap_or_default()
+    /// Asks to be woken for what comes behind all that is here.
+    fn look_out(&mut self, waker: &Waker) -> bool {
+        self.join();
+        self.sleep(waker)
+    }
+
+    /// Makes one of all chunks that are here, if they are many. It is not passed before it is read.
+    fn join(&mut self) {
+        if self.cursor.ahead().nth(BATCH_CHUNKS as usize - 1).is_none() {
+            return;
+        }
+        let joined = core::mem::take(&mut self.joined).try_into_mut();
+        let mut joined = joined.unwrap_or_else(|shared| BytesMut::from(&*shared));
+        while let Some(chunk) = self.cursor.take() {
+            joined.extend_from_slice(&chunk);
+            self.chunks += 1;
+        }
+        self.joined = joined.freeze();
+        self.seat.seat.chunks.store(self.chunks, Ordering::Release);
+        if self.chunks >= self.tell_at_chunk {
+            self.tell(Urgency::High);
+        }
+    }
+
+    /// The chunk that is read next.
+    #[inline]
+    fn front(&self) -> Option<&Bytes> {
+        if self.joined.is_empty() { self.cursor.get() } else { Some(&self.joined) }
     }
 
     fn cut_off(&mut self, max: usize) -> Option<Bytes> {
         if self.cut == 0 && max == usize::MAX {
             return self.pass();
         }
-        let (chunk, max) = (self.cursor.get()?, max.max(1));
+        let (chunk, max) = (self.front()?, max.max(1));
         if chunk.len() - self.cut <= max {
             let cut = self.cut;
             let mut chunk = self.pass()?;
@@ -237,10 +276,15 @@ impl<E: Clone> Reader<E> {
 
     /// Takes the next chunk and leaves it behind.
     fn pass(&mut self) -> Option<Bytes> {
-        let chunk = self.cursor.take()?;
+        let chunk = if self.joined.is_empty() {
+            let chunk = self.cursor.take()?;
+            self.chunks += 1;
+            chunk
+        } else {
+            core::mem::take(&mut self.joined)
+        };
         self.cut = 0;
         self.passed += chunk.len() as u64;
-        self.chunks += 1;
         self.seat.seat.chunks.store(self.chunks, Ordering::Release);
         self.seat.seat.passed.store(self.passed, Ordering::Release);
         if self.passed >= self.tell_at || self.chunks >= self.tell_at_chunk {

@@ -377,6 +377,41 @@ fn a_head_can_be_seen_before_it_is_read() {
     assert_eq!(reader.try_next(), ready("c"));
 }
 
+/// spec: R-HAND-11
+#[test]
+fn who_waits_behind_many_chunks_joins_them() {
+    let (mut producer, mut reader, told) = told(Options::default());
+    let (_, waker) = counting();
+    let mut cx = Context::from_waker(&waker);
+    (0..63).for_each(|n| producer.push(Bytes::from(vec![n])).unwrap());
+    assert!(reader.poll_peek(&mut cx, 200).is_pending());
+    assert_eq!(producer.chunks_held(), 63);
+    (63..100).for_each(|n| producer.push(Bytes::from(vec![n])).unwrap());
+    assert!(reader.poll_peek(&mut cx, 200).is_pending());
+    assert_eq!(take(&told), [Urgency::High]);
+    assert_eq!((producer.take_released(), producer.held(), producer.chunks_held()), (0, 100, 0));
+    let mut fork = reader.fork();
+    // What follows is joined to it, or read behind it.
+    assert_eq!(reader.try_chunk(1), Poll::Ready(Some(Ok(Bytes::from(vec![0])))));
+    (100..180).for_each(|n| producer.push(Bytes::from(vec![n])).unwrap());
+    assert!(reader.peek_blocking(200, Some(Duration::from_millis(1))).is_pending());
+    (180..200).for_each(|n| producer.push(Bytes::from(vec![n])).unwrap());
+    producer.finish(200).unwrap();
+    let all: Vec<u8> = (0..200).collect();
+    assert_eq!(reader.poll_peek(&mut cx, 200), Poll::Ready(all[1..].to_vec().into()));
+    assert_eq!(reader.piece(), &all[1..180]);
+    assert_eq!((reader.position(), producer.take_released()), (1, 0));
+    for reader in [&mut reader, &mut fork] {
+        let mut at = reader.position() as usize;
+        while let Poll::Ready(Some(Ok(bytes))) = reader.try_chunk(70) {
+            assert!(all[at..].starts_with(&bytes));
+            at += bytes.len();
+        }
+        assert_eq!((at, reader.position()), (200, 200));
+    }
+    assert_eq!((producer.take_released(), producer.chunks_held()), (200, 0));
+}
+
 /// spec: R-HAND-9
 #[test]
 fn a_piece_can_be_used_in_parts_without_a_copy() {

@@ -11,7 +11,6 @@ use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
 use crate::error::{ConnectError, MessageError, OpenError};
 use crate::hub::Command;
-use crate::recv::RecvShared;
 use crate::send::SendShared;
 use crate::stats::add;
 use crate::wait::{Wakers, lock};
@@ -54,7 +53,7 @@ impl Engine {
                     reply.send(connection);
                 }
             }
-            Command::Adopt(send, recv) => self.adopt(send, &recv),
+            Command::Adopt(recv) => self.adopt(&recv),
             Command::Close(code, reason) => self.close_all(code, &reason),
             Command::Abandoned => self.abandoned = true,
         }
@@ -234,25 +233,6 @@ impl Engine {
         let over = work.ended || work.reset.is_some() || finished;
         if work.gone && over {
             self.forget(handle, send.id, |halves| halves.send = None);
-        }
-    }
-
-    /// Gives back the credit of what a reader read, and carries out its wish to stop.
-    fn credit(&mut self, recv: &Arc<RecvShared>) {
-        let work = recv.take();
-        let Some(&handle) = recv.connection.handle.get() else { return };
-        if let Some(mut connection) = self.core.connection(handle)
-            && let Some(mut stream) = connection.recv(recv.id)
-        {
-            if work.release > 0 {
-                stream.release(work.release);
-            }
-            if let Some(code) = work.stop {
-                stream.stop(code);
-            }
-        }
-        if work.gone {
-            self.forget(handle, recv.id, |halves| halves.recv = None);
         }
     }
 

@@ -7,7 +7,6 @@ use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
 use crate::error::{ConnectError, ConnectionError, ReadError, StreamError};
-use crate::recv::RecvEnd;
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
 
@@ -20,11 +19,7 @@ impl Engine {
         match event.kind {
             EventKind::Connected => self.on_connected(handle),
             EventKind::StreamAvailable => self.accept_streams(handle),
-            EventKind::Readable(id) => {
-                if let Some(recv) = self.recv_half(handle, id) {
-                    self.pump_recv(handle, &recv);
-                }
-            }
+            EventKind::Readable(id) => self.pump_recv(handle, id),
             EventKind::Writable(id) => {
                 if let Some(send) = self.send_half(handle, id) {
                     self.pump_send(&send);
@@ -67,8 +62,9 @@ impl Engine {
             }
             EventKind::StreamEnded { stream, why } => {
                 tracing::warn!(stream = stream.0, ?why, "a stream did not move and was ended");
-                if let Some(recv) = self.recv_half(handle, stream) {
-                    recv.end(RecvEnd::Failed(ReadError::Failed(StreamError::of_stuck(why))));
+                let halves = self.slot(handle).and_then(|slot| slot.streams.get_mut(&stream));
+                if let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) {
+                    inlet.fail(ReadError::Failed(StreamError::of_stuck(why)));
                 }
             }
             EventKind::Closed(reason) => self.on_closed(handle, reason),
@@ -128,9 +124,7 @@ impl Engine {
             let Some(slot) = self.slot(handle) else { return };
             let (send, recv) = slot.halves_of_theirs(id, info);
             let shared = slot.shared.clone();
-            if let Some(recv) = slot.streams.get(&id).and_then(|halves| halves.recv.clone()) {
-                self.pump_recv(handle, &recv);
-            }
+            self.pump_recv(handle, id);
             if let Some(slot) = self.slot(handle)
                 && let Some(error) = &slot.over
                 && let Some(halves) = slot.streams.remove(&id)
@@ -181,20 +175,15 @@ impl Engine {
         // Everything that came before the end is handed over first.
         self.accept_streams(handle);
         self.fill_inbox(handle);
-        let Some(slot) = self.slot(handle) else { return };
-        let readers: Vec<_> = slot.streams.values().filter_map(|half| half.recv.clone()).collect();
-        for recv in &readers {
-            self.pump_recv(handle, recv);
-        }
+        let error = ConnectionError::Closed(reason.clone());
+        self.empty(handle, &error);
         let stats = self.core.connection(handle).map(|connection| connection.stats());
         let Some(slot) = self.slot(handle) else { return };
         tracing::info!(%reason, "connection over");
         lock(&slot.shared.state).stats = stats;
-        let error = ConnectionError::Closed(reason.clone());
         for (_, halves) in slot.streams.drain() {
             halves.end(&error);
         }
-        slot.over = Some(error);
         slot.shared.end(ConnectError::Failed(reason));
     }
 

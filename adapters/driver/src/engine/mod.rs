@@ -42,7 +42,7 @@ use crate::connection::{CloseWhen, ConnShared};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError};
 use crate::hub::{Command, EndpointState, Hub, Shared};
-use crate::recv::RecvShared;
+use crate::recv::Inlet;
 use crate::send::SendShared;
 use crate::socket::{BufferWarning, Fault, Outgoing, RecvBatch};
 use crate::stats::{IoCounters, add, raise};
@@ -118,7 +118,6 @@ pub struct Engine {
     retry_at: Option<Instant>,
     commands: Vec<Command>,
     outgoing: VecDeque<Bytes>,
-    incoming: Vec<Bytes>,
     closing: Option<(AppCode, Vec<u8>)>,
     abandoned: bool,
     carrier: Carrier,
@@ -155,7 +154,7 @@ struct Slot {
 #[derive(Default)]
 struct Halves {
     send: Option<Arc<SendShared>>,
-    recv: Option<Arc<RecvShared>>,
+    recv: Option<Inlet>,
 }
 
 /// Pauses of a socket whose receives fail.
@@ -225,7 +224,6 @@ impl Engine {
             retry_at: None,
             commands: Vec::new(),
             outgoing: VecDeque::new(),
-            incoming: Vec::new(),
             closing: None,
             abandoned: false,
             carrier: Carrier::Open,
@@ -440,6 +438,10 @@ impl Drop for Engine {
         let left = self.shared.hub.die();
         drop(self.shared.close());
         self.end_pipes();
+        if !std::thread::panicking() {
+            let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();
+            handles.into_iter().for_each(|at| self.empty(at, &ConnectionError::DriverGone));
+        }
         for slot in self.slots.drain(..).flatten() {
             slot.shared.end(ConnectError::EndpointClosed);
             for halves in slot.streams.into_values() {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use aqueduct_core::endpoint::{Leg as CoreLeg, PipeEvent, PipeEventKind, StreamAddr};
+use aqueduct_core::endpoint::{
+    Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, StreamAddr,
+};
+use bytes::Bytes;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegIndex, LegPolicy, PipeOptions};
 use aqueduct_core::stream::Chunk;
@@ -51,27 +54,39 @@ impl Engine {
     fn start_pipe(
         &mut self,
         pipe: &Arc<PipeShared>,
-        source: Source,
+        mut source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
     ) -> Result<(), PipeError> {
-        let Source { shared: recv, unread, keep } = source;
+        let (recv, keep) = (source.shared.clone(), source.keep.take());
         let from = recv
             .connection
             .handle
             .get()
             .map(|&connection| StreamAddr { connection, stream: recv.id });
         let from = from.ok_or(PipeError::DriverGone)?;
+        let unread = self.take_unread(from, &mut source);
         let mut guards: Vec<_> = keep.into_iter().collect();
-        let mut to = Vec::new();
+        let (mut to, mut failed) = (Vec::new(), None);
         for leg in legs {
-            let (addr, keep) = self.claim(leg)?;
-            guards.extend(keep);
-            to.push(addr);
+            match self.claim(leg) {
+                Ok((addr, keep)) => {
+                    guards.extend(keep);
+                    to.push(addr);
+                }
+                Err(error) => failed = Some(error),
+            }
         }
+        let (unread, mut offset) = match (unread, failed) {
+            (Ok(unread), None) => unread,
+            (Err(error), _) | (_, Some(error)) => {
+                to.into_iter().for_each(|leg| self.give_up_leg(leg));
+                return Err(error);
+            }
+        };
         let ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
-        let (mut offset, mut given) = (recv.next_offset(), Vec::new());
-        for data in recv.take_unread(unread).into_iter().rev() {
+        let mut given = Vec::new();
+        for data in unread.into_iter().rev() {
             offset -= data.len() as u64;
             given.push(Chunk { offset, data });
         }
@@ -93,6 +108,23 @@ impl Engine {
                 Err(PipeError::Core(error))
             }
         }
+    }
+
+    /// What a source's handle was given and did not read, and the offset behind it.
+    fn take_unread(
+        &mut self,
+        from: StreamAddr,
+        source: &mut Source,
+    ) -> Result<(Vec<Bytes>, u64), PipeError> {
+        let slot = self.slots.get_mut(from.connection.index()).and_then(Option::as_mut);
+        let slot = slot.filter(|slot| slot.handle == from.connection);
+        let halves = slot.and_then(|slot| slot.streams.get_mut(&from.stream));
+        let inlet = halves.and_then(|halves| halves.recv.as_mut());
+        let gone = PipeError::Core(CoreError::NoStream(from));
+        let inlet = inlet.ok_or(gone)?;
+        let mut connection = self.core.connection(from.connection);
+        let stream = connection.as_mut().and_then(|connection| connection.recv(from.stream));
+        inlet.take_unread(source, stream).ok_or(PipeError::Forked)
     }
 
     /// Takes a leg's stream over from its handle, with what was written to it.

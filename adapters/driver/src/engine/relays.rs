@@ -1,7 +1,5 @@
 //! Streams that concern whoever relays: they go to the relay, untouched, or are refused.
 
-use std::sync::Arc;
-
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::StreamCode;
@@ -12,10 +10,9 @@ use aqueduct_core::wire::route::{ANSWER, ROUTE};
 use crate::connection::Connection;
 use crate::hub::Relayed;
 use crate::recv::RecvShared;
-use crate::send::SendShared;
 use crate::wait::lock;
 
-use super::{Engine, Halves};
+use super::Engine;
 
 impl Engine {
     /// Whether a stream is not the application's: one with a route, or, while this node relays, an
@@ -38,7 +35,9 @@ impl Engine {
         let Some(slot) = self.slot(handle) else { return };
         let connection = slot.shared.to_handle();
         let (send, recv) = slot.halves_of_theirs(id, info);
-        slot.streams.remove(&id);
+        if let Some(inlet) = slot.streams.get_mut(&id).and_then(|halves| halves.recv.as_mut()) {
+            inlet.withheld = true;
+        }
         let relayed = connection.map(|connection| Relayed { connection, send, recv });
         let (refused, wakers) = {
             let mut state = lock(&self.shared.state);
@@ -71,15 +70,17 @@ impl Engine {
     }
 
     /// The application takes a stream after all.
-    pub(super) fn adopt(&mut self, send: Option<Arc<SendShared>>, recv: &Arc<RecvShared>) {
+    pub(super) fn adopt(&mut self, recv: &RecvShared) {
         let Some(&handle) = recv.connection.handle.get() else { return };
         let Some(slot) = self.slot(handle) else { return };
-        let over = slot.over.clone();
-        let halves = Halves { send, recv: Some(recv.clone()) };
-        slot.streams.insert(recv.id, halves);
-        self.pump_recv(handle, recv);
-        if let Some(error) = over
-            && let Some(halves) = self.slot(handle).and_then(|slot| slot.streams.remove(&recv.id))
+        let halves = slot.streams.get_mut(&recv.id);
+        if let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) {
+            inlet.withheld = false;
+        }
+        self.pump_recv(handle, recv.id);
+        if let Some(slot) = self.slot(handle)
+            && let Some(error) = slot.over.clone()
+            && let Some(halves) = slot.streams.remove(&recv.id)
         {
             halves.end(&error);
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::stream;
-use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::wire::id::{Dir, StreamId};
 use bytes::Bytes;
 
-use crate::error::{ConnectionError, ReadError, StreamError};
-use crate::recv::{RecvEnd, RecvHalf, RecvShared};
+use crate::error::{ConnectionError, ReadError};
+use crate::recv::{MOST_CHUNKS, RecvHalf, RecvShared, receiving};
 use crate::send::{SendEnd, SendHalf, SendShared, SendWork};
 
 use super::{Engine, Halves, Slot};
@@ -27,8 +27,8 @@ impl Halves {
         if let Some(send) = self.send {
             send.end(SendEnd::Lost(error.clone()));
         }
-        if let Some(recv) = self.recv {
-            recv.end(RecvEnd::Failed(ReadError::Connection(error.clone())));
+        if let Some(mut recv) = self.recv {
+            recv.fail(ReadError::Connection(error.clone()));
         }
     }
 }
@@ -37,12 +37,12 @@ impl Slot {
     /// The halves of a stream that this side opened.
     pub(super) fn halves_of_ours(&mut self, id: StreamId) -> (SendHalf, Option<RecvHalf>) {
         let send = SendShared::new(self.shared.clone(), id);
-        let recv = match id.dir() {
-            Dir::Bi => Some(RecvShared::new(self.shared.clone(), id, None)),
-            Dir::Uni => None,
+        let (inlet, recv) = match id.dir() {
+            Dir::Bi => Some(receiving(self.shared.clone(), id, None)).unzip(),
+            Dir::Uni => (None, None),
         };
-        self.streams.insert(id, Halves { send: Some(send.clone()), recv: recv.clone() });
-        (SendHalf::new(send), recv.map(RecvHalf::new))
+        self.streams.insert(id, Halves { send: Some(send.clone()), recv: inlet });
+        (SendHalf::new(send), recv)
     }
 
     /// The halves of a stream that the peer opened.
@@ -51,13 +51,13 @@ impl Slot {
         id: StreamId,
         info: Option<stream::OpenOptions>,
     ) -> (Option<SendHalf>, RecvHalf) {
-        let recv = RecvShared::new(self.shared.clone(), id, info);
+        let (inlet, recv) = receiving(self.shared.clone(), id, info);
         let send = match id.dir() {
             Dir::Bi => Some(SendShared::new(self.shared.clone(), id)),
             Dir::Uni => None,
         };
-        self.streams.insert(id, Halves { send: send.clone(), recv: Some(recv.clone()) });
-        (send.map(SendHalf::new), RecvHalf::new(recv))
+        self.streams.insert(id, Halves { send: send.clone(), recv: Some(inlet) });
+        (send.map(SendHalf::new), recv)
     }
 }
 
@@ -108,54 +108,43 @@ impl Engine {
         (taken, work.finish)
     }
 
-    /// Hands a reader everything that the core can give.
-    pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, recv: &Arc<RecvShared>) {
-        let Some(mut connection) = self.core.connection(handle) else { return };
-        let Some(mut stream) = connection.recv(recv.id) else { return };
-        let mut bytes = std::mem::take(&mut self.incoming);
-        let mut expected = recv.next_offset();
-        let end = loop {
-            match stream.read_chunk(usize::MAX) {
-                Ok(Some(chunk)) if chunk.offset == expected => {
-                    expected = chunk.range().end;
-                    bytes.push(chunk.data);
-                }
-                // What is missing will never come; a reader in order has no use for the rest.
-                Ok(Some(chunk)) => {
-                    stream.stop(AppCode(0));
-                    break Some(RecvEnd::Failed(ReadError::Skipped(expected..chunk.offset)));
-                }
-                Ok(None) => break Some(RecvEnd::Finished),
-                Err(stream::ReadError::Blocked) => break None,
-                Err(stream::ReadError::Reset { code, hop }) => {
-                    let error = StreamError::of_protocol(code, hop);
-                    let error = error.map_or(ReadError::Reset { code, hop }, ReadError::Failed);
-                    break Some(RecvEnd::Failed(error));
-                }
-                Err(stream::ReadError::Stuck(why)) => {
-                    let error = StreamError::of_stuck(why);
-                    break Some(RecvEnd::Failed(ReadError::Failed(error)));
-                }
-                Err(_) => break Some(RecvEnd::Failed(ReadError::Stopped)),
-            }
-        };
-        if bytes.is_empty() && end.is_none() {
-            self.incoming = bytes;
-            return;
+    /// Hands the readers of a stream what the core can give.
+    pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, id: StreamId) {
+        let slot = self.slots.get_mut(handle.index()).and_then(Option::as_mut);
+        let Some(slot) = slot.filter(|slot| slot.handle == handle) else { return };
+        // What is left in a core that has ended would be lost.
+        let most = if slot.over.is_some() { u64::MAX } else { MOST_CHUNKS };
+        if let Some(inlet) = slot.streams.get_mut(&id).and_then(|halves| halves.recv.as_mut())
+            && let Some(mut connection) = self.core.connection(handle)
+            && let Some(mut stream) = connection.recv(id)
+        {
+            inlet.pump(&mut stream, most);
         }
-        let unread = recv.deliver(&mut bytes, end, expected);
-        if unread > 0 {
-            stream.release(unread);
-        }
-        self.incoming = bytes;
     }
 
-    pub(super) fn recv_half(
-        &mut self,
-        handle: ConnectionHandle,
-        id: StreamId,
-    ) -> Option<Arc<RecvShared>> {
-        self.slot(handle)?.streams.get(&id)?.recv.clone()
+    /// Gives back the credit of what readers have passed, and does what they wish.
+    pub(super) fn credit(&mut self, recv: &RecvShared) {
+        let wishes = recv.take();
+        let Some(&handle) = recv.connection.handle.get() else { return };
+        let slot = self.slots.get_mut(handle.index()).and_then(Option::as_mut);
+        let Some(slot) = slot.filter(|slot| slot.handle == handle) else { return };
+        let halves = slot.streams.get_mut(&recv.id);
+        let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) else { return };
+        let mut connection = self.core.connection(handle);
+        let stream = connection.as_mut().and_then(|connection| connection.recv(recv.id));
+        let read = inlet.serve(&wishes, stream);
+        drop(connection);
+        if !read {
+            self.forget(handle, recv.id, |halves| halves.recv = None);
+        }
+    }
+
+    /// The connection is over, with `error`: hands over all that the core still has.
+    pub(super) fn empty(&mut self, handle: ConnectionHandle, error: &ConnectionError) {
+        let Some(slot) = self.slot(handle) else { return };
+        slot.over = Some(error.clone());
+        let ids: Vec<_> = slot.streams.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.pump_recv(handle, id));
     }
 
     pub(super) fn send_half(
