@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 
 use aqueduct_tokio::{BindError, CloseReason, ConnectError, ConnectionError, OpenError};
-use aqueduct_tokio::{ReadError, WriteError};
+use aqueduct_tokio::{ReadError, StreamError, WriteError};
 
 use crate::names::printable;
 use crate::offer::Code;
@@ -163,10 +163,26 @@ impl From<OpenError> for Failure {
     }
 }
 
+/// What the transport says of a stream, here or at a relay.
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        let cause = match &error {
+            StreamError::Refused { .. } | StreamError::HopLimit { .. } => Cause::Refused,
+            StreamError::Timeout { .. }
+            | StreamError::ConnectionLost { .. }
+            | StreamError::Unreachable { .. } => Cause::Unreachable,
+            StreamError::VerificationFailed { .. } => Cause::Integrity,
+            _ => Cause::Failure,
+        };
+        Self::new(cause, error)
+    }
+}
+
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Connection(error) => error.into(),
+            WriteError::Failed(error) => error.into(),
             WriteError::Stopped(code) => {
                 let code = Code::from_byte(u8::try_from(code.0).unwrap_or(u8::MAX));
                 Self::new(code.cause(), format_args!("the receiver stopped: {code}"))
@@ -180,6 +196,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Connection(error) => error.into(),
+            ReadError::Failed(error) => error.into(),
             ReadError::Reset { code, .. } => {
                 let code = Code::from_byte(u8::try_from(code.0).unwrap_or(u8::MAX));
                 Self::new(code.cause(), format_args!("the sender gave up: {code}"))

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod relay;
+#[cfg(test)]
 mod rogue;
 #[cfg(test)]
 mod support;

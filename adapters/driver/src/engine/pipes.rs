@@ -5,10 +5,10 @@ use std::sync::Arc;
 use aqueduct_core::endpoint::{
     Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, StreamAddr,
 };
-use bytes::Bytes;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegIndex, LegPolicy, PipeOptions};
 use aqueduct_core::stream::Chunk;
+use bytes::Bytes;
 
 use crate::connection::ConnGuard;
 use crate::error::PipeError;

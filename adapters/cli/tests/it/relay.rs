@@ -1,0 +1,81 @@
+//! Files on their way through other nodes.
+
+use std::fs;
+
+use crate::support::{Place, Running, hex, noise};
+
+fn relay(place: &Place, args: &[&str]) -> Running {
+    let mut command = place.command(&["relay", "--json", "--listen", "127.0.0.1"]);
+    command.args(args);
+    Running::listening(command)
+}
+
+/// spec: R-ROUTE-3 R-ROUTE-7
+#[test]
+fn a_file_goes_through_two_relays_to_two_receivers() {
+    let places: [Place; 5] = std::array::from_fn(|_| Place::new());
+    let [source, near, far, one, two] = &places;
+    let relays = [relay(near, &["--everybody"]), relay(far, &["--everybody"])];
+    let receivers = [one.recv(&["--yes", "--once"]), two.recv(&["--yes", "--once"])];
+    let len = 5_000_000;
+    let file = source.file("film", len);
+    let via = relays.each_ref().map(Running::ticket).join(",");
+    let [to_one, to_two] = receivers.each_ref().map(Running::ticket);
+    let mut command = source.command(&["send", "--json", "--via", &via]);
+    command.arg(&file).args([to_one, to_two]);
+    let sent = Running::start(command).end().expect(0);
+    assert_eq!(sent.last()["digest"], hex(&noise(len)));
+    assert_eq!(sent.last()["peers"].as_array().unwrap().len(), 2);
+    assert_eq!(sent.transfers().len(), 2);
+    for receiver in receivers {
+        assert_eq!(receiver.end().expect(0).last()["digest"], hex(&noise(len)));
+    }
+    for place in [one, two] {
+        assert!(fs::read(place.out("film")).unwrap() == noise(len));
+    }
+}
+
+/// spec: R-ROUTE-7
+#[test]
+fn one_receiver_behind_a_relay_is_like_one_that_is_near() {
+    let places: [Place; 3] = std::array::from_fn(|_| Place::new());
+    let [source, between, sink] = &places;
+    let passing = relay(between, &["--everybody"]);
+    let receiver = sink.recv(&["--yes", "--once"]);
+    let file = source.file("letter", 1234);
+    let sent = source.send(&[&file], &receiver, &["--via", &passing.ticket()]).expect(0);
+    assert_eq!(sent.last()["digest"], hex(&noise(1234)));
+    receiver.end().expect(0);
+    assert_eq!(fs::read(sink.out("letter")).unwrap(), noise(1234));
+}
+
+/// spec: R-ROUTE-4
+#[test]
+fn a_relay_that_was_not_asked_for_refuses_and_the_sender_is_told() {
+    let places: [Place; 3] = std::array::from_fn(|_| Place::new());
+    let [source, between, sink] = &places;
+    // A receiver is no relay.
+    let other = between.recv(&["--yes"]);
+    let receiver = sink.recv(&["--yes", "--once"]);
+    let file = source.file("letter", 1234);
+    source.send(&[&file], &receiver, &["--via", &other.ticket()]).expect(4);
+    assert!(!sink.out("letter").exists());
+}
+
+#[test]
+fn ways_that_cannot_be_are_wrong_usage() {
+    let place = Place::new();
+    let sink = Place::new();
+    let receiver = sink.recv(&["--yes"]);
+    let file = place.file("letter", 10);
+    let (ticket, file) = (receiver.ticket(), file.to_string_lossy().into_owned());
+    let several = place.run(&["send", "--json", &file, &ticket, &ticket]).expect(2);
+    assert!(several.message().contains("--via"), "{}", several.message());
+    let mut many = vec!["send", "--json", "--via", &ticket, &file];
+    many.extend([ticket.as_str(); 17]);
+    let long = place.run(&many).expect(2);
+    assert!(long.message().contains("16"), "{}", long.message());
+    let none = place.run(&["send", "--json", &file, "aq1nonsense"]).expect(2);
+    assert!(none.message().contains("ticket"), "{}", none.message());
+    place.run(&["relay", "--json"]).expect(2);
+}
