@@ -114,10 +114,9 @@ fn feed(end: &mut End, sending: &mut Sending) {
                 sending.written += taken as u64;
                 let rest = piece.start + taken as u64..piece.end;
                 // What fills a gap needs no room: it must not wait for what does.
-                match rest.is_empty() {
-                    false if sending.plan.backwards => sending.left.push_back(rest),
-                    false => sending.left.push_front(rest),
-                    true => {}
+                if !rest.is_empty() {
+                    let lower = sending.left.iter().take_while(|p| p.start < rest.start).count();
+                    sending.left.insert(lower, rest);
                 }
             }
             Err(WriteError::Blocked) => {
@@ -161,6 +160,11 @@ fn drain(end: &mut End, sending: &Sending, taken: &mut Taken) {
     }
     let mut stream = end.recv(id);
     loop {
+        if matches!(plan.abort, Abort::Stop { after } if entry.1 >= after) {
+            stream.stop(AppCode(5));
+            entry.2 = true;
+            return;
+        }
         let next = if plan.by_arrival { stream.take_any(3000) } else { stream.read_chunk(3000) };
         match next {
             Ok(Some(chunk)) => {
@@ -226,8 +230,9 @@ fn transfer(plans: &[Plan], choices: &[u8], send_buffer: u64) {
         });
         for sending in &mut sendings {
             let end = if sending.plan.from_a { &mut pair.a } else { &mut pair.b };
-            if end.streams.send(sending.id).is_some() {
-                feed(end, sending);
+            match end.streams.send(sending.id) {
+                Some(_) => feed(end, sending),
+                None => sending.left.clear(),
             }
         }
         quiet += 1;
