@@ -744,7 +744,7 @@ impl Pair {
     /// Opens `count` streams, writes a fragment behind a gap to each, and leaves them.
     fn leave(&mut self, count: usize, options: &OpenOptions, fragment: &Bytes) {
         let (handle, _) = self.stream.expect("a connection");
-        let mut opened = 0;
+        let (mut opened, before) = (0, self.far().0);
         while opened < count {
             let mut view = self.ends[0].connection(handle).expect("it lives");
             while opened < count
@@ -757,7 +757,13 @@ impl Pair {
             drop(view);
             self.turn();
         }
-        self.wait(2);
+        // Until all of them are there, with their bytes.
+        let mut turns = 0;
+        while self.far().0 < before + count && turns < 200_000 {
+            self.turn();
+            turns += 1;
+        }
+        (0..2000).for_each(|_| self.turn());
     }
 }
 

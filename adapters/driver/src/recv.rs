@@ -194,7 +194,10 @@ impl Inlet {
             return None;
         }
         if let Some(mut stream) = stream {
-            stream.release(self.producer.take_released());
+            let told = self.producer.take_released();
+            // Its reader tells in batches, and goes now.
+            let position = source.reader.as_ref().map_or(0, Reader::position);
+            stream.release(told + position.saturating_sub(self.producer.released()));
         }
         let unread = std::iter::from_fn(|| match source.reader.as_mut()?.try_next() {
             Poll::Ready(Some(Ok(bytes))) => Some(bytes),

@@ -41,6 +41,7 @@ pub(super) async fn run(
     config.max_streams = options.max_streams;
     config.max_bytes = options.max_bytes;
     config.rate = options.limit;
+    let is_stranger = |peer: NodeId| listed.as_ref().is_some_and(|listed| !listed.contains(&peer));
     let teller = Arc::clone(output);
     endpoint.relay(config, move |event| tell(&teller, &event));
     announce(&endpoint, output);
@@ -50,9 +51,7 @@ pub(super) async fn run(
             biased;
             () = interrupt.wait() => break Failure::interrupted(),
             incoming = endpoint.accept() => match incoming {
-                Some(incoming) if listed.as_ref().is_some_and(|l| !l.contains(&incoming.peer())) => {
-                    incoming.refuse();
-                }
+                Some(incoming) if is_stranger(incoming.peer()) => incoming.refuse(),
                 Some(incoming) => {
                     let connecting = incoming.accept();
                     guests.spawn(async move {
