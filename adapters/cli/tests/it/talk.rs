@@ -213,7 +213,7 @@ fn help_is_a_result_and_a_complaint_is_whole() {
     }
     let missing = place.run(&["send", "--json"]).expect(2);
     assert!(
-        missing.message().ends_with("not provided: <FILE>... <TICKET>"),
+        missing.message().ends_with("not provided: <FILE> <TICKET>..."),
         "{}",
         missing.message()
     );
