@@ -144,7 +144,7 @@ impl Endpoint {
     fn may_open(&mut self, first: &First<'_>, source: &Source, now: Instant) -> bool {
         let pattern = first.mode() as u8;
         let who = stranger(source.remote, first.scid(), pattern);
-        match self.strangers.admit(&first.cookie(), &who, now) {
+        match self.strangers.admit(&first.cookie(), &who, source.kind, now) {
             Admission::Open => true,
             Admission::Retry(cookie) => {
                 let mut answer = Vec::new();

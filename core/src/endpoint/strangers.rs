@@ -15,7 +15,7 @@ use crate::connection::Transmit;
 use crate::crypto::cookie::{Cookie, CookieKeys, Stranger};
 use crate::crypto::handshake::AwaitX3;
 use crate::flow::Share;
-use crate::path::Source;
+use crate::path::{CarrierKind, Source};
 use crate::time::Instant;
 use crate::wire::id::CarrierId;
 
@@ -136,8 +136,16 @@ impl Strangers {
     }
 
     /// Judges a first packet that is no duplicate by cookie and limits (spec R-EP-13, R-EP-14).
-    pub(super) fn admit(&mut self, cookie: &Cookie, who: &Stranger, now: Instant) -> Admission {
-        let proven = *cookie != Cookie::NONE && self.cookies.check(cookie, who, now);
+    /// Who came by TCP has shown already that it receives at its address (spec R-TCP-6).
+    pub(super) fn admit(
+        &mut self,
+        cookie: &Cookie,
+        who: &Stranger,
+        by: CarrierKind,
+        now: Instant,
+    ) -> Admission {
+        let proven = by == CarrierKind::Reliable
+            || (*cookie != Cookie::NONE && self.cookies.check(cookie, who, now));
         if !proven {
             let crowded = self.half_open >= self.crowd;
             let hurried = self.cookieless.count(now) > COOKIELESS_PER_SECOND;

@@ -584,7 +584,7 @@ fn the_peers_packet_size_bounds_every_path() {
 
 /// spec: R-PATH-28, R-TCP-6
 #[test]
-fn a_reliable_carrier_needs_no_proof_and_no_padding() {
+fn a_reliable_carrier_needs_no_proof_and_no_probes() {
     let mut paths = Paths::new(&PathConfig::default(), tcp(5), rng(), Instant::ZERO);
     assert!(paths.active().is_validated());
     assert_eq!(paths.active().unvalidated_allowance(), u64::MAX);

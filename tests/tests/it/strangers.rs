@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy};
-use aqueduct_core::endpoint::{Endpoint, EventKind, PeerAddr};
+use aqueduct_core::endpoint::{CarrierKind, Datagram, Endpoint, EventKind, PeerAddr};
 use aqueduct_core::error::{CloseReason, Refusal};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::header::PacketType;
+use aqueduct_core::wire::id::CarrierId;
 use aqueduct_tests::raw::{Said, ask, dial, drain, endpoint, feed, seal_first};
 
 use crate::transfer::config;
@@ -275,6 +276,44 @@ fn a_cookie_is_good_for_one_address_port_id_and_pattern_for_thirty_seconds() {
     let mut late = server.clone();
     assert_eq!(ask(&mut late, addr(1), &with, at(32_000)).kinds(), RETRY, "stale");
     assert_eq!(ask(&mut server, addr(1), &with, at(29_000)).incoming.len(), 1);
+}
+
+/// First packets of strangers, each by a TCP connection of its own.
+fn by_tcp(server: &mut Endpoint, strangers: std::ops::Range<u32>) {
+    for number in strangers {
+        let (carrier, remote) = (CarrierId(100 + number), addr(number));
+        server.carrier_opened(carrier, CarrierKind::Reliable { remote }, START);
+        let bytes = &mut first(true, number.into());
+        let datagram = Datagram { carrier, remote, local: None, ecn: None, segment: None, bytes };
+        server.handle_datagram(datagram, START);
+    }
+}
+
+/// TCP has shown that they receive where they say; the places are limited all the same.
+///
+/// spec: R-TCP-6
+#[test]
+fn who_comes_by_tcp_is_asked_for_no_cookie() {
+    let mut strict = server(config(9).with_retry(RetryPolicy::Always));
+    by_tcp(&mut strict, 1..2);
+    let said = drain(&mut strict, START);
+    assert_eq!((said.incoming.len(), said.datagrams.len()), (1, 0), "{:?}", said.kinds());
+    assert_eq!(ask(&mut strict, addr(2), &first(true, 2), START).kinds(), RETRY, "by UDP");
+    // Over all that would ask strangers of UDP for cookies, and to the limit.
+    let mut crowded = server(config(9).with_half_open(8).expect("a limit"));
+    by_tcp(&mut crowded, 1..12);
+    let stats = crowded.stats();
+    assert_eq!((stats.half_open, stats.over_limit, stats.retries), (8, 3, 0));
+    let said = drain(&mut crowded, START);
+    let said = said_to_all(said, &mut crowded, START);
+    assert_eq!(said.kinds(), [IK[0]; 8]);
+    // Nothing but the exact length is a first packet here either.
+    let bytes = &mut first(true, 40)[..1_199].to_vec();
+    let (carrier, remote) = (CarrierId(101), addr(1));
+    let datagram = Datagram { carrier, remote, local: None, ecn: None, segment: None, bytes };
+    let before = crowded.stats().handshake_discarded;
+    crowded.handle_datagram(datagram, START);
+    assert_eq!(crowded.stats().handshake_discarded, before + 1);
 }
 
 /// A peer that confirmed itself: both endpoints, and everything they said was carried across.
