@@ -8,6 +8,7 @@ mod datagrams;
 mod doors;
 mod extremes;
 mod keys;
+mod matrix;
 mod modes;
 mod paths;
 mod pipes;
