@@ -2,17 +2,22 @@
 //!
 //! The driver is there whenever it is awake. While it sleeps, whoever has work for it does that
 //! work himself, on his own thread: a request leaves without waking anybody first. The driver is
-//! woken only if more is to be arranged than that: an earlier alarm, a full socket.
+//! woken only if more is to be arranged than that: an earlier alarm, a full socket, a long
+//! transfer.
 //!
 //! ```text
 //!   handle ── work ─► driver awake?  ── yes ─► it takes the work in its next turn
 //!                        │ no
 //!                        ▼
-//!                     errand here and now ── an earlier alarm, a full socket? ─► wake the driver
+//!                     errand here and now ── an earlier alarm, a full socket,
+//!                                            more than two batches? ─► wake the driver
 //! ```
 //!
 //! An errand that has sent something is the last one until the driver was there itself: writes that
-//! follow each other closely are gathered by the driver and do not leave one by one.
+//! follow each other closely are gathered by the driver and do not leave one by one. And it is
+//! short: two batches at most leave on the thread of whoever has the work, each one call to the
+//! system and no more than the 64 KiB that such a call takes. A window that has room for more is
+//! the driver's to fill, and it is woken.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;

@@ -76,6 +76,10 @@ const FAREWELL_TRANSMITS: usize = 4;
 /// And answers to strangers, which may stand before them.
 const FAREWELL_REPLIES: usize = 64;
 
+/// Batches that an errand sends on the thread of whoever has work (see [`crate::station`]); the
+/// rest of a window is the driver's.
+pub(crate) const ERRAND_TRANSMITS: usize = 2;
+
 /// What a turn ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -244,17 +248,18 @@ impl Engine {
         }
         self.run_commands();
         let more = self.receive(wire);
-        self.conclude(wire, more)
+        self.conclude(wire, more, usize::MAX)
     }
 
-    /// What the list of work asks for and nothing else, for a driver that sleeps.
+    /// What the list of work asks for and nothing else, for a driver that sleeps: as far as
+    /// [`ERRAND_TRANSMITS`] go.
     pub(crate) fn errand(&mut self, wire: &mut impl Wire) -> Turn {
         self.run_commands();
-        self.conclude(wire, false)
+        self.conclude(wire, false, ERRAND_TRANSMITS)
     }
 
-    fn conclude(&mut self, wire: &mut impl Wire, more: bool) -> Turn {
-        let wait = self.drain(wire);
+    fn conclude(&mut self, wire: &mut impl Wire, more: bool, transmits: usize) -> Turn {
+        let Turn::Sleep(wait) = self.drain(wire, transmits) else { return Turn::Again };
         if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
             return Turn::Done;
         }
@@ -373,14 +378,17 @@ impl Engine {
         more
     }
 
-    /// Everything the core has to say. Gives the instant that it waits for.
-    fn drain(&mut self, wire: &mut impl Wire) -> Option<Instant> {
-        loop {
+    /// Everything the core has to say, up to so many transmits. Gives the instant that it waits
+    /// for.
+    fn drain(&mut self, wire: &mut impl Wire, transmits: usize) -> Turn {
+        let mut left = transmits;
+        while left > 0 {
             match self.core.poll(&mut self.buf, self.clock.now()) {
                 Output::Event(event) => self.on_event(event),
                 Output::Pipe(event) => self.on_pipe_event(event),
                 Output::Incoming(incoming) => self.on_incoming(incoming),
                 Output::Transmit(transmit) => {
+                    left -= 1;
                     let sent =
                         self.outbox.send(wire, &self.shared.counters, &transmit, &mut self.buf);
                     self.heed_batches();
@@ -394,9 +402,10 @@ impl Engine {
                         outbox::Sent::Dead => self.lose_carrier(),
                     }
                 }
-                Output::Wait(until) => return until,
+                Output::Wait(until) => return Turn::Sleep(until),
             }
         }
+        Turn::Again
     }
 
     fn on_incoming(&mut self, incoming: aqueduct_core::endpoint::Incoming) {

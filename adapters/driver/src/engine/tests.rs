@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 
 use aqueduct_core::crypto::identity::NodeKey;
@@ -54,9 +55,9 @@ impl Hand {
     }
 }
 
-fn engine(number: u8) -> (Engine, crate::endpoint::Endpoint) {
+fn engine(number: u8, max_segments: usize) -> (Engine, crate::endpoint::Endpoint) {
     let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]));
-    let (local, takes_v4, max_segments, warnings) = (place(number), true, 16, Vec::new());
+    let (local, takes_v4, warnings) = (place(number), true, Vec::new());
     let parts = Parts { local, takes_v4, max_segments, warnings };
     Engine::new(config, Seed::from_u64(number.into()), parts)
 }
@@ -83,7 +84,12 @@ struct Session {
 }
 
 fn session() -> Session {
-    let ((one, dialer), (other, listener)) = (engine(1), engine(2));
+    session_of(16)
+}
+
+/// In batches of so many datagrams.
+fn session_of(segments: usize) -> Session {
+    let ((one, dialer), (other, listener)) = (engine(1, segments), engine(2, segments));
     let (mut engines, mut hands) = ([one, other], [Hand::new(2), Hand::new(1)]);
     let mut cx = Context::from_waker(Waker::noop());
     let mut dialing = pin!(dialer.connect(Some(listener.node_id()), place(2)).expect("begun"));
@@ -110,19 +116,65 @@ fn session() -> Session {
     Session { engines, hands, near, far }
 }
 
+/// A stream of the near side.
+fn opened(session: &mut Session) -> crate::send::SendHalf {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut opening =
+        pin!(session.near.open(Dir::Uni, OpenOptions::new(StreamProtocol::Number(9))));
+    loop {
+        if let Poll::Ready(done) = opening.as_mut().poll(&mut cx) {
+            return done.expect("a stream").0;
+        }
+        exchange(&mut session.engines, &mut session.hands);
+    }
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl std::task::Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whoever writes while the driver sleeps sends two batches himself and wakes it for the rest.
+#[test]
+fn an_errand_is_no_transfer() {
+    let mut session = session_of(1);
+    let mut send = opened(&mut session);
+    (0..10).for_each(|_| exchange(&mut session.engines, &mut session.hands));
+    let ([engine, _far], [hand, _other]) = (session.engines, session.hands);
+    let station = crate::station::Station::new(engine, hand);
+    let woken = Arc::new(Count::default());
+    let drive = || {
+        let mut desk = station.enter().expect("a whole engine");
+        let desk = &mut *desk;
+        while desk.engine.turn(&mut desk.wire) == Turn::Again {}
+        // Far away: no errand finds that it must be earlier.
+        desk.alarm = Some(Instant::from_nanos(0));
+        assert!(desk.engine.park(&Waker::from(woken.clone())), "there is work");
+        desk.wire.sent.len()
+    };
+    let before = drive();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(send.poll_write(&mut cx, &[7; 100]).is_ready());
+    let after_one = station.enter().expect("a whole engine").wire.sent.len();
+    assert_eq!((after_one - before, woken.0.load(Ordering::Relaxed)), (1, 0), "an errand");
+    let before = drive();
+    assert!(send.poll_write(&mut cx, &[7; 10_000]).is_ready());
+    let after_two = station.enter().expect("a whole engine").wire.sent.len();
+    assert_eq!((after_two - before, woken.0.load(Ordering::Relaxed)), (ERRAND_TRANSMITS, 1));
+    assert!(drive() - after_two > ERRAND_TRANSMITS, "the window had room for more");
+}
+
 /// A batch that waited for room is refused as a batch when there is some.
 #[test]
 fn a_batch_that_waited_goes_one_by_one() {
-    let Session { mut engines, mut hands, near, far } = session();
+    let mut session = session();
     let mut cx = Context::from_waker(Waker::noop());
-    let options = OpenOptions::new(StreamProtocol::Number(9));
-    let mut opening = pin!(near.open(Dir::Uni, options));
-    let mut send = loop {
-        if let Poll::Ready(done) = opening.as_mut().poll(&mut cx) {
-            break done.expect("a stream").0;
-        }
-        exchange(&mut engines, &mut hands);
-    };
+    let mut send = opened(&mut session);
+    let Session { mut engines, mut hands, far, .. } = session;
     hands[0].batches = Some(libc::EAGAIN);
     assert!(send.poll_write(&mut cx, &[7; 10_000]).is_ready());
     let _more = engines[0].turn(&mut hands[0]);
