@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod byzantine;
+pub mod forger;
 pub mod guard;
 pub mod link;
 pub mod mob;

@@ -129,14 +129,25 @@ pub fn destination(bytes: &[u8]) -> ConnectionId {
     }
 }
 
-/// Puts the right mac of the nameless open network behind `bytes`, as anybody can who knows the
+/// What macs and tags of the nameless open network are made with, as anybody can who knows the
 /// responder's id (`None` for XX).
-pub fn seal_first(bytes: &mut [u8], responder: Option<&[u8; 32]>) {
+fn mac_key(responder: Option<&[u8; 32]>) -> [u8; 32] {
     let zero = [0; 32];
     let provider = Provider::Rust;
     let key = provider.sha256(&[b"aqdt mac1", responder.unwrap_or(&zero)]);
     let network = provider.sha256(&[b""]);
-    let key = provider.hmac_sha256(&key, &[&zero, &network]);
+    provider.hmac_sha256(&key, &[&zero, &network])
+}
+
+/// Puts the right mac in the place of the last 16 of `bytes`.
+pub fn seal_first(bytes: &mut [u8], responder: Option<&[u8; 32]>) {
     let (body, mac) = bytes.split_at_mut(bytes.len() - 16);
-    mac.copy_from_slice(&provider.hmac_sha256(&key, &[body])[..16]);
+    mac.copy_from_slice(&Provider::Rust.hmac_sha256(&mac_key(responder), &[body])[..16]);
+}
+
+/// The same for the tag of a RETRY or VERSION that answers a packet with the mac `answered`.
+pub fn seal_answer(bytes: &mut [u8], answered: &[u8; 16], responder: Option<&[u8; 32]>) {
+    let (body, tag) = bytes.split_at_mut(bytes.len() - 16);
+    let parts: [&[u8]; 3] = [b"aqdt retry", answered, body];
+    tag.copy_from_slice(&Provider::Rust.hmac_sha256(&mac_key(responder), &parts)[..16]);
 }

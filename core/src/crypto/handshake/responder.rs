@@ -56,7 +56,7 @@ pub fn check_mac<'p>(
         return Err(Discard::Stranger);
     }
     let (bytes, mac) = config.mac_key(mode).check(config.provider, packet)?;
-    if !config.versions.list().contains(&header.version) {
+    if header.version == VERSION_NONE || !config.versions.list().contains(&header.version) {
         return Ok(Arrival::OtherVersion(OtherVersion { header, mode, mac }));
     }
     if header.part != 0 || header.suite != SUITE_1 {
