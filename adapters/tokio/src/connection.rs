@@ -17,6 +17,30 @@ use crate::stream::{RecvStream, SendStream};
 
 /// A connection to one peer. Clones are handles of the same connection; streams count as handles,
 /// too. When the last is gone it closes with code 0, after everything written was delivered.
+///
+/// Besides streams it carries whole messages, which arrive once each and whole, and datagrams,
+/// which may be lost and may overtake each other:
+///
+/// ```
+/// # use aqueduct_tokio::{Endpoint, generate_key};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Endpoint::bind("127.0.0.1:0".parse()?, generate_key()?)?;
+/// # let address = (server.node_id(), server.local_addr());
+/// # let client = Endpoint::bind("127.0.0.1:0".parse()?, generate_key()?)?;
+/// # let (connection, peer) = tokio::join!(client.connect(address), async {
+/// #     server.accept().await.expect("open").accept().await
+/// # });
+/// # let (connection, peer) = (connection?, peer?);
+/// connection.send_message("a question".into()).await?;
+/// assert_eq!(peer.recv_message().await?, "a question");
+///
+/// // A position that the next one makes worthless: better lost than late.
+/// if connection.max_datagram_len().is_some_and(|most| most >= 8) {
+///     connection.send_datagram(42_u64.to_be_bytes().to_vec().into())?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Connection {
     inner: aqueduct_driver::Connection,
@@ -96,7 +120,20 @@ impl Connection {
         Ok((send.map(SendStream::new), RecvStream::new(recv)))
     }
 
-    /// Sends an unreliable datagram. Never waits.
+    /// Sends an unreliable datagram, in one packet, once. Never waits: where the queue is full it
+    /// is refused.
+    ///
+    /// ```
+    /// # use aqueduct_tokio::Connection;
+    /// use aqueduct_tokio::DatagramError;
+    /// # fn example(connection: &Connection, sample: &'static [u8]) -> Result<(), DatagramError> {
+    /// match connection.send_datagram(sample.into()) {
+    ///     // The next sample comes soon enough.
+    ///     Err(DatagramError::Full { .. }) => Ok(()),
+    ///     other => other,
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// It does not fit, the queue is full, the peer takes none, or the connection is over.
@@ -114,9 +151,22 @@ impl Connection {
         self.inner.send_datagram_wait(datagram).await
     }
 
-    /// The next unreliable datagram.
+    /// The next unreliable datagram. A queue of them waits for whoever reads; what does not fit it
+    /// any more is dropped and counted.
     ///
-    /// Cancel-safe.
+    /// Cancel-safe, so that it may stand in a `select!`:
+    ///
+    /// ```
+    /// # use aqueduct_tokio::{Connection, ConnectionError};
+    /// # async fn example(connection: Connection) -> Result<(), ConnectionError> {
+    /// loop {
+    ///     tokio::select! {
+    ///         datagram = connection.read_datagram() => println!("{} bytes", datagram?.len()),
+    ///         message = connection.recv_message() => println!("{:?}", message?),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The connection is over, and every datagram that came was taken.
@@ -169,6 +219,23 @@ impl Connection {
     /// The next message, by the way that it came: whole, or as a stream to read while it arrives.
     ///
     /// Cancel-safe.
+    ///
+    /// ```
+    /// # use aqueduct_tokio::Connection;
+    /// use aqueduct_tokio::Received;
+    /// # async fn example(connection: Connection) -> Result<u64, Box<dyn std::error::Error>> {
+    /// # let mut total = 0;
+    /// match connection.recv_auto().await? {
+    ///     Received::Whole(message) => total += message.len() as u64,
+    ///     Received::Stream(mut stream) => {
+    ///         while let Some(chunk) = stream.read_chunk(64 * 1024).await? {
+    ///             total += chunk.len() as u64;
+    ///         }
+    ///     }
+    ///     _ => {}
+    /// }
+    /// # Ok(total) }
+    /// ```
     ///
     /// # Errors
     /// The connection is over, and every message that came was taken.

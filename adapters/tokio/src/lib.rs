@@ -43,6 +43,13 @@
 //! twice, no timer of the protocol is touched. Each method says what dropping means for what it was
 //! to send.
 //!
+//! # Threads
+//!
+//! The endpoint's task does the work. While it sleeps, whoever calls does what the call asks for on
+//! his own thread, so that a request leaves without waking anybody first: for that long, and for no
+//! more than two batches to the socket (of 64 KiB at most each), a call may compute and send. What
+//! is left is the task's.
+//!
 //! # Dropping
 //!
 //! A [`SendStream`] dropped before [`finish`](SendStream::finish) is reset, a [`RecvStream`]
@@ -63,12 +70,18 @@ mod endpoint;
 mod message;
 mod stream;
 
-pub use aqueduct_core::config::{EndpointConfig, Streaming, TransportConfig};
+pub use aqueduct_core::config::{
+    ConfigError, EndpointConfig, RetryPolicy, Streaming, TransportConfig,
+};
+pub use aqueduct_core::congestion::Algorithm;
 pub use aqueduct_core::connection::ConnectionStats;
+pub use aqueduct_core::crypto::handshake::{Ciphers, Network, PairSecrets, Strangers};
 pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
+pub use aqueduct_core::crypto::limits::KeyLimits;
 pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::EndpointStats;
 pub use aqueduct_core::error::{CloseReason, StreamCode};
+pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::wire::capabilities::Mode;
