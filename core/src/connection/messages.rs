@@ -3,12 +3,13 @@
 use bytes::Bytes;
 
 use crate::flow::Budget;
-use crate::message::{Message, Outgoing, PROTOCOL};
+use crate::message::{Message, Outgoing};
 use crate::stream::{OpenOptions, RecvAccount, StreamProtocol};
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use crate::wire::id::{AppCode, Dir, StreamId};
 use crate::wire::open::OpenFrame;
+use crate::wire::protocol;
 
 use super::Connection;
 use super::calls::MessageError;
@@ -21,7 +22,7 @@ impl Connection {
     /// Whether a stream carries a message.
     pub(super) fn is_message(&self, id: StreamId) -> bool {
         let protocol = self.streams.info(id).map(|info| &info.protocol);
-        protocol == Some(&StreamProtocol::Number(PROTOCOL))
+        protocol == Some(&StreamProtocol::Number(protocol::MESSAGE))
     }
 
     /// Sends a message whole. See [`Connection::send_message`].
@@ -32,7 +33,7 @@ impl Connection {
         now: Instant,
     ) -> Result<StreamId, MessageError> {
         let Outgoing { data } = Outgoing::new(data, self.peer_max_message)?;
-        let mut options = OpenOptions::new(StreamProtocol::Number(PROTOCOL));
+        let mut options = OpenOptions::new(StreamProtocol::Number(protocol::MESSAGE));
         options.size = Some(data.len() as u64);
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         let id = self.streams.open(Dir::Uni, options, &mut account)?;

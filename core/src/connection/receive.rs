@@ -6,7 +6,6 @@ use crate::crypto::keys::{KeyPhase, OpenError};
 use crate::crypto::reset::is_reset;
 use crate::error::{CloseReason, TransportCode, Violation};
 use crate::flow::Budget;
-use crate::message::PROTOCOL;
 use crate::path::{Arrival, Source};
 use crate::recovery::ReceivedPacket;
 use crate::stream::{Accepted, RecvAccount};
@@ -16,6 +15,7 @@ use crate::wire::header::{Class, classify};
 use crate::wire::id::{ConnectionId, CreditTarget, Ecn, PathId};
 use crate::wire::open::Protocol;
 use crate::wire::params::Params;
+use crate::wire::protocol;
 
 use super::Connection;
 use super::event::EventKind;
@@ -238,7 +238,7 @@ impl Connection {
         now: Instant,
     ) -> Result<bool, Violation> {
         let opens = matches!(frame, Frame::Open(open)
-            if open.protocol == Protocol::Number(PROTOCOL) && self.streams.info(open.id).is_none());
+            if open.protocol == Protocol::Number(protocol::MESSAGE) && self.streams.info(open.id).is_none());
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         let accepted = self.streams.on_frame(frame, &mut account)?;
         if let Frame::Open(open) = frame

@@ -30,6 +30,7 @@
 //!         Output::Transmit(to) => println!("send {} bytes to {}", buf.len(), to.remote),
 //!         Output::Event(event) => println!("{event:?}"),
 //!         Output::Incoming(incoming) => { endpoint.accept(incoming, now); }
+//!         Output::Pipe(event) => println!("{event:?}"),
 //!         Output::Wait(until) => break until,
 //!     }
 //! };

@@ -10,9 +10,7 @@ use thiserror::Error;
 use crate::time::Instant;
 use crate::wire::id::{Dir, StreamId};
 use crate::wire::open::{OpenFrame, Protocol};
-
-/// The protocol number in OPEN that says "this stream is one message".
-pub const PROTOCOL: u64 = 1;
+use crate::wire::protocol;
 
 /// Bounds on messages that come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +88,7 @@ impl Outgoing {
     pub fn open(&self, id: StreamId) -> OpenFrame<'static> {
         OpenFrame {
             id,
-            protocol: Protocol::Number(PROTOCOL),
+            protocol: Protocol::Number(protocol::MESSAGE),
             size: Some(self.data.len() as u64),
             start: None,
             end: None,
@@ -156,7 +154,7 @@ impl Messages {
         Self { limits, partial: Vec::new(), whole: VecDeque::new(), evicted: 0 }
     }
 
-    /// A stream came whose protocol is [`PROTOCOL`]. Returns the message that is given up for it,
+    /// A stream came whose protocol is [`protocol::MESSAGE`]. Returns the message that is given up for it,
     /// if there are too many. The owner then lets the stream's credit reach the size that was
     /// announced.
     ///

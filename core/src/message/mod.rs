@@ -26,6 +26,5 @@ pub use datagrams::{
     DatagramLimits, DatagramStats, Datagrams, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,
 };
 pub use messages::{
-    Evicted, Message, MessageLimits, Messages, Outgoing, PROTOCOL, Progress, RefuseMessage,
-    TooLarge,
+    Evicted, Message, MessageLimits, Messages, Outgoing, Progress, RefuseMessage, TooLarge,
 };

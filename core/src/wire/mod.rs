@@ -39,6 +39,7 @@ pub mod long;
 pub mod open;
 pub mod packet;
 pub mod params;
+pub mod protocol;
 pub mod route;
 pub mod rules;
 pub mod varint;

@@ -32,7 +32,7 @@ const EXTENSION: u8 = 1 << 7;
 /// The protocol that a stream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol<'a> {
-    /// By number; those below 64 are Aqueduct's own.
+    /// By number; those below 64 are Aqueduct's own (see [`protocol`](super::protocol)).
     Number(u64),
     /// By name, 1 to 64 bytes.
     Name(&'a [u8]),

@@ -17,11 +17,6 @@ use super::codec::{DecodeError, Put, Reader};
 use super::id::StreamId;
 use super::open::{MAX_HEAD, MAX_PROTOCOL_NAME, Protocol};
 
-/// Protocol number of a stream that has a route.
-pub const ROUTE: u64 = 2;
-/// Protocol number of a leg's answer on its way back.
-pub const ANSWER: u64 = 3;
-
 /// Hops that a route names, relays and targets together, at most.
 pub const MAX_HOPS: usize = 16;
 /// Addresses of a hop, at most.

@@ -5,7 +5,7 @@ use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::StreamId;
-use aqueduct_core::wire::route::{ANSWER, ROUTE};
+use aqueduct_core::wire::protocol::{ANSWER, ROUTE};
 
 use crate::connection::Connection;
 use crate::hub::Relayed;

@@ -27,9 +27,7 @@ pub(crate) use inbox::Arrivals;
 pub use inbox::Received;
 
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
-
-/// The protocol number in OPEN that says "this stream is a message, read it while it comes".
-const PROTOCOL: u64 = 2;
+use aqueduct_core::wire::protocol::STREAMED_MESSAGE;
 
 /// Bytes of the digest that follows a message whose OPEN has none.
 const DIGEST: u64 = 32;
@@ -41,5 +39,5 @@ const WRONG: u8 = 0;
 
 /// Whether a stream is introduced as a message.
 pub(crate) fn is_message(info: &OpenOptions) -> bool {
-    info.protocol == StreamProtocol::Number(PROTOCOL)
+    info.protocol == StreamProtocol::Number(STREAMED_MESSAGE)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::wire::protocol::STREAMED_MESSAGE;
 use bytes::{Bytes, BytesMut};
 
 use crate::connection::Connection;
@@ -15,7 +16,7 @@ use crate::send::SendHalf;
 use crate::wait::lock;
 
 use super::source::{ChunkSource, StreamingSerialize};
-use super::{PROTOCOL, VERIFIED, WRONG};
+use super::{VERIFIED, WRONG};
 
 /// Which way a message took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +164,7 @@ impl Connection {
         known: Option<[u8; 32]>,
         source: impl ChunkSource,
     ) -> Result<StreamId, SendError> {
-        let mut options = OpenOptions::new(StreamProtocol::Number(PROTOCOL));
+        let mut options = OpenOptions::new(StreamProtocol::Number(STREAMED_MESSAGE));
         options.size = Some(total);
         options.digest = known;
         let (send, recv) = self.open(Dir::Bi, options).await?;

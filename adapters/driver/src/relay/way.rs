@@ -2,7 +2,8 @@
 
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::open::Protocol;
-use aqueduct_core::wire::route::{Hop, MAX_ADDRS, ROUTE, Route, RouteError};
+use aqueduct_core::wire::protocol::ROUTE;
+use aqueduct_core::wire::route::{Hop, MAX_ADDRS, Route, RouteError};
 
 use crate::addrs::NodeAddr;
 
@@ -13,14 +14,15 @@ use crate::addrs::NodeAddr;
 /// use aqueduct_core::crypto::identity::NodeKey;
 /// use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 ///
-/// let node = |n| NodeKey::from_seed(&[n; 32]).id();
-/// let there = |n| NodeAddr::from((node(n), ([192, 0, 2, n], 4433).into()));
+/// let node = |n: u8| NodeKey::from_seed(&[n; 32]).id();
+/// let there = |n: u8| NodeAddr::from((node(n), ([192, 0, 2, n], 4433).into()));
 /// let way = Way { relays: vec![there(1)], targets: vec![there(2), there(3)] };
 /// let hello = OpenOptions::new(StreamProtocol::name("hello")).with_head("to both of you");
 /// // Opened with this on a connection to a relay, the stream goes on to node 1, and from there to
 /// // nodes 2 and 3, which see it as `hello`.
 /// let options = way.introduce(&hello)?;
-/// # Ok::<(), aqueduct_driver::relay::RouteError>(())
+/// # assert_eq!(options.protocol, StreamProtocol::Number(3));
+/// # Ok::<(), aqueduct_core::wire::route::RouteError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "a way has relays and ends")]

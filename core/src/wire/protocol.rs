@@ -1,0 +1,29 @@
+//! Protocol numbers that are Aqueduct's own.
+//!
+//! Rules: spec `04-frames.md` (R-FRM-30).
+
+/// The stream is one whole message.
+pub const MESSAGE: u64 = 1;
+/// The stream is a message that is read and verified while it comes.
+pub const STREAMED_MESSAGE: u64 = 2;
+/// The stream has a route: its head names the way through relays.
+pub const ROUTE: u64 = 3;
+/// The stream is a leg's answer on its way back.
+pub const ANSWER: u64 = 4;
+
+/// Numbers below this one are Aqueduct's own; applications choose theirs from here on.
+pub const FIRST_FREE: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the table in the specification says, no number twice.
+    ///
+    /// spec: R-FRM-30
+    #[test]
+    fn numbers_are_those_of_the_table() {
+        assert_eq!([MESSAGE, STREAMED_MESSAGE, ROUTE, ANSWER], [1, 2, 3, 4]);
+        assert_eq!(FIRST_FREE, 64);
+    }
+}
