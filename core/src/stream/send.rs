@@ -13,7 +13,7 @@ use crate::flow::SendCredit;
 use crate::recovery::Once;
 use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame};
 use crate::wire::id::{AppCode, CreditTarget, StreamId};
-use crate::wire::packet::{PacketWriter, stream_capacity};
+use crate::wire::packet::PacketWriter;
 
 /// Why bytes were not taken. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -284,7 +284,7 @@ impl SendHalf {
     fn write_piece(&mut self, packet: &mut PacketWriter<'_>, limit: u64) -> Option<usize> {
         let first = self.buffer.peek(usize::MAX, limit)?;
         let whole = first.data.len();
-        let max = stream_capacity(packet.room(), self.id, first.offset);
+        let max = packet.stream_room(self.id, first.offset);
         // A sliver at the end of a packet costs more than it carries.
         if max < whole && max < MIN_PIECE {
             return Some(0);
@@ -292,7 +292,7 @@ impl SendHalf {
         let piece = if max < whole { self.buffer.peek(max, limit)? } else { first };
         let frame =
             StreamFrame { id: self.id, offset: piece.offset, data: piece.data, fin: piece.fin };
-        if !packet.write(&Frame::Stream(frame)) {
+        if !packet.write_stream(frame) {
             return Some(0);
         }
         let (range, fin) = (piece.range(), piece.fin);

@@ -13,10 +13,10 @@ use alloc::vec::Vec;
 
 use super::ack::{self, AckFrame, EcnCounts, MAX_ACK_RANGES};
 use super::codec::{Length, Put};
-use super::frame::{Frame, SentFrame};
+use super::frame::{Frame, SentFrame, StreamFrame};
 use super::header::TAG_LEN;
 use super::id::StreamId;
-use super::varint;
+use super::{kind, varint};
 use crate::range_set::RangeSet;
 
 /// What a packet may carry now; decided once, by the path.
@@ -49,6 +49,20 @@ pub struct PacketWriter<'a> {
     ack_eliciting: bool,
     in_flight: bool,
     finished: bool,
+    tail: Option<Tail>,
+}
+
+/// Where the STREAM frame lies that was written last.
+#[derive(Clone, Copy, Debug)]
+struct Tail {
+    id: StreamId,
+    /// The offset behind its bytes.
+    offset: u64,
+    /// Where in the buffer it begins, its length stands, and its data begins and ends.
+    kind: usize,
+    len: usize,
+    data: usize,
+    end: usize,
 }
 
 /// What was written.
@@ -86,6 +100,7 @@ impl<'a> PacketWriter<'a> {
             ack_eliciting: false,
             in_flight: false,
             finished: false,
+            tail: None,
             buf,
             receipts,
         }
@@ -147,6 +162,77 @@ impl<'a> PacketWriter<'a> {
         true
     }
 
+    /// Appends a STREAM frame as [`write`](Self::write) does, or lets the frame before it go on: if
+    /// that is of the same stream and ends where this one begins, both are one, with one header.
+    #[must_use = "a frame that did not fit must be written again later"]
+    pub fn write_stream(&mut self, frame: StreamFrame<'_>) -> bool {
+        if self.join(&frame) {
+            return true;
+        }
+        let before = self.buf.len();
+        let (id, offset) = (frame.id, frame.offset.saturating_add(frame.data.len() as u64));
+        let (bytes, fin) = (frame.data.len(), frame.fin);
+        let whole = Frame::Stream(frame);
+        let len = whole.encoded_len();
+        if !self.write(&whole) {
+            return false;
+        }
+        let end = self.buf.len();
+        let data = end - bytes;
+        let counted = end == before + len && bytes > 0 && bytes as u64 <= MOST_JOINED && !fin;
+        let tail =
+            Tail { id, offset, kind: before, len: data - varint::len(bytes as u64), data, end };
+        self.tail = Some(tail).filter(|_| counted);
+        true
+    }
+
+    /// Bytes of the stream from `offset` on that [`write_stream`](Self::write_stream) takes in one
+    /// frame with a length.
+    pub fn stream_room(&self, id: StreamId, offset: u64) -> usize {
+        let alone = stream_capacity(self.room(), id, offset);
+        let Some(tail) = self.tail_before(id, offset) else { return alone };
+        let longer = varint::len(MOST_JOINED).saturating_sub(tail.data - tail.len);
+        let most = (MOST_JOINED as usize).saturating_sub(tail.end - tail.data);
+        self.room().saturating_sub(longer).min(most).max(alone)
+    }
+
+    /// The frame that one for these bytes would go on.
+    fn tail_before(&self, id: StreamId, offset: u64) -> Option<Tail> {
+        let last = |tail: &Tail| tail.end == self.buf.len();
+        self.tail.filter(|tail| last(tail) && (tail.id, tail.offset) == (id, offset))
+    }
+
+    /// Adds the bytes of `frame` to the frame before it. Returns whether it did.
+    fn join(&mut self, frame: &StreamFrame<'_>) -> bool {
+        let Some(mut tail) = self.tail_before(frame.id, frame.offset) else { return false };
+        let bytes = tail.end - tail.data + frame.data.len();
+        let longer = varint::len(bytes as u64).saturating_sub(tail.data - tail.len);
+        if bytes as u64 > MOST_JOINED || frame.data.len() + longer > self.room() {
+            return false;
+        }
+        (0..longer).for_each(|_| self.buf.insert(tail.len, 0));
+        tail.data += longer;
+        let size = tail.data - tail.len;
+        let long = (bytes as u16 | 0x4000).to_be_bytes();
+        let short = [bytes as u8];
+        let digits: &[u8] = if size == 1 { &short } else { &long };
+        if let Some(slot) = self.buf.get_mut(tail.len..tail.data) {
+            slot.copy_from_slice(digits);
+        }
+        self.buf.extend_from_slice(frame.data);
+        if let Some(first) = self.buf.get_mut(tail.kind).filter(|_| frame.fin) {
+            *first |= kind::STREAM_FIN as u8;
+        }
+        if let Some(SentFrame::Stream { range, fin, .. }) = self.receipts.last_mut() {
+            range.end = frame.offset.saturating_add(frame.data.len() as u64);
+            *fin = frame.fin;
+        }
+        tail.offset = tail.offset.saturating_add(frame.data.len() as u64);
+        tail.end = self.buf.len();
+        self.tail = Some(tail).filter(|_| !frame.fin);
+        true
+    }
+
     /// Appends an ACK of the highest ranges of `received`: as many as `max_ranges`,
     /// [`MAX_ACK_RANGES`] and the room allow, and at least one. Changes nothing if not even one
     /// fits, if nothing was received, or if the allowance does not cover it.
@@ -194,6 +280,9 @@ impl Drop for PacketWriter<'_> {
         }
     }
 }
+
+/// STREAM frames are joined up to this length, which a varint of two bytes can say.
+const MOST_JOINED: u64 = 0x3fff;
 
 /// Bytes of data that a STREAM frame with a length can carry in `room` bytes; 0 if not even one.
 pub fn stream_capacity(room: usize, id: StreamId, offset: u64) -> usize {

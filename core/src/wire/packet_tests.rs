@@ -170,3 +170,44 @@ proptest! {
         prop_assert!(read.iter().filter(|f| !padding(f)).eq(sent.iter().filter(|f| !padding(f))));
     }
 }
+
+/// Bytes that follow each other go into one frame, however they were handed in, and fill the packet
+/// to its last byte.
+#[test]
+fn stream_frames_that_follow_each_other_are_one() {
+    let large = [[20_000, 1, 1], [16_000, 383, 1], [16_000, 384, 1], [9_000, 9_000, 9_000]];
+    let small = [[1, 1, 1], [1, 62, 1], [63, 1, 1200], [1, 63, 64], [400, 400, 2000]];
+    for sizes in small.into_iter().chain(large) {
+        for capacity in [30, 200, 1171, 40_000] {
+            let (mut buf, mut receipts) = (vec![], vec![]);
+            let mut packet =
+                PacketWriter::new(&mut buf, 0, capacity, &mut receipts, Allowance::Everything);
+            let (id, mut offset) = (StreamId(4), 70);
+            for size in sizes {
+                let len = size.min(packet.stream_room(id, offset));
+                let data: Vec<u8> = (offset..).map(|at| at as u8).take(len).collect();
+                let fin = size == 2000;
+                if len > 0 {
+                    assert!(packet.write_stream(StreamFrame { id, offset, data: &data, fin }));
+                    offset += len as u64;
+                }
+            }
+            let room = packet.room();
+            assert!(packet.finish().len > 0);
+            let whole: usize = sizes.iter().sum();
+            assert!(room == 0 || offset == 70 + whole as u64 || room < 3, "{sizes:?} {room}");
+            let read: Vec<_> = frames(&buf).map(|frame| frame.unwrap()).collect();
+            let range = 70..offset;
+            let data: Vec<u8> = range.clone().map(|at| at as u8).collect();
+            let fin = sizes[2] == 2000 && capacity > 200;
+            let one = Frame::Stream(StreamFrame { id, offset: 70, data: &data, fin });
+            if read.len() == 1 {
+                assert_eq!(read, [one]);
+                assert_eq!(receipts, [SentFrame::Stream { id, range, fin }]);
+            } else {
+                assert_eq!(read.len(), receipts.len());
+                assert!(whole > 16_383 && capacity == 40_000, "{sizes:?}");
+            }
+        }
+    }
+}
