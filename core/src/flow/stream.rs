@@ -53,9 +53,11 @@ pub const fn range_limit(window: u64) -> u64 {
 ///             └─────────────── window (wanted) ───────┘
 /// ```
 ///
-/// The limit moves on when the application has released half of a window, and at once when the
-/// window grows: with the first data, and whenever a window was used up in less than two round
-/// trips. Every raise is covered by the connection's credit first ([`RecvCredit`], passed down).
+/// The limit moves on when the application has released half of a window, or a part of it and a
+/// round trip has gone by, so that the sender goes as the reader does and not in leaps; and at once
+/// when the window grows: with the first data, and whenever a window was used up in less than two
+/// round trips. Every raise is covered by the connection's credit first ([`RecvCredit`], passed
+/// down).
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct StreamCredit {
@@ -79,6 +81,8 @@ pub struct StreamCredit {
     hungry: bool,
     /// It is granted nothing for now.
     paused: bool,
+    /// When the limit was last raised.
+    raised: Instant,
     pace: Pace,
     max: Latest<u64>,
 }
@@ -120,6 +124,7 @@ impl StreamCredit {
             ranges: 0,
             hungry: false,
             paused: false,
+            raised: Instant::ZERO,
             pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
             max: Latest::delivered(credit),
         }
@@ -138,7 +143,11 @@ impl StreamCredit {
         budget: &mut Budget,
         now: Instant,
     ) -> Result<u64, Violation> {
+        let first = self.highest == 0;
         let fresh = self.charge(end, connection, now)?;
+        if first {
+            self.raised = now;
+        }
         if fresh > 0 && !self.abandoned {
             self.grow(connection, budget, now);
         }
@@ -177,14 +186,20 @@ impl StreamCredit {
         n: u64,
         connection: &mut RecvCredit,
         budget: &mut Budget,
-        _now: Instant,
+        now: Instant,
     ) {
         debug_assert!(n <= self.held(), "released more than came");
         let n = n.min(self.held());
         self.released += n;
         connection.release(n);
         self.keep(connection);
-        self.raise(Due::Half, connection, budget);
+        let before = self.limit;
+        let trip = connection.rtt().max(SHORTEST_TRIP);
+        let due = if now.saturating_since(self.raised) < trip { Due::Half } else { Due::Part };
+        self.raise(due, connection, budget);
+        if self.limit > before {
+            self.raised = now;
+        }
     }
 
     /// Nobody wants the stream any more (STOP, RESET or a dropped handle): everything that came is
@@ -488,7 +503,12 @@ impl StreamCredit {
         let by_window = self.released.saturating_add(self.window);
         let target = if due == Due::Now { by_window.max(self.wanted) } else { by_window };
         let gap = target.min(MAX_LIMIT).saturating_sub(self.limit());
-        if gap == 0 || (due == Due::Half && gap < self.window / 2) {
+        let least = match due {
+            Due::Half => self.window / 2,
+            Due::Part => self.window / 32,
+            Due::Now => 0,
+        };
+        if gap == 0 || gap < least {
             return;
         }
         let granted = self.grant(gap, connection, budget);
@@ -535,6 +555,8 @@ impl StreamCredit {
 enum Due {
     /// When half of the window can be given again.
     Half,
+    /// When a small part of it can be: it was not raised for a round trip.
+    Part,
     /// At once.
     Now,
 }

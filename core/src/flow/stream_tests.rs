@@ -88,6 +88,30 @@ fn limits_move_on_by_half_a_window_and_at_once_for_who_is_blocked() {
     assert_eq!(r.stream(id).limit(), limit + 100, "but it stands at this one");
 }
 
+/// A reader that is slow beside its window is granted what it read once in a round trip, so that
+/// its sender does not go in leaps.
+///
+/// spec: R-FLOW-11
+#[test]
+fn a_slow_reader_is_granted_a_part_in_each_round_trip() {
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.fix(id, 32_000);
+    r.data(id, 32_000).expect("inside");
+    r.settle();
+    let trip = r.connection.rtt();
+    r.release(id, 2_000);
+    assert_eq!(r.stream(id).limit(), 32_000, "not before a round trip is over");
+    r.now = r.now + trip;
+    r.release(id, 1);
+    assert_eq!(r.stream(id).limit(), 34_001);
+    r.now = r.now + trip;
+    r.release(id, 999);
+    assert_eq!(r.stream(id).limit(), 34_001, "not for less than a 32nd part");
+    r.release(id, 1);
+    assert_eq!(r.stream(id).limit(), 35_001);
+}
+
 /// spec: R-FLOW-11
 #[test]
 fn what_nobody_wants_is_released_at_once_and_never_raised() {
