@@ -43,6 +43,8 @@ pub struct Outflow {
     pub connection: ConnectionHandle,
     /// Which.
     pub stream: StreamId,
+    /// Bytes that the stream took.
+    pub taken: u64,
     rest: Bytes,
     finish: bool,
     /// All of it is written, with the end.
@@ -186,7 +188,9 @@ impl App {
         finish: bool,
     ) {
         let (written, delivered, stopped) = (false, false, false);
-        let mut flow = Outflow { connection, stream, rest, finish, written, delivered, stopped };
+        let taken = 0;
+        let mut flow =
+            Outflow { connection, stream, taken, rest, finish, written, delivered, stopped };
         flow.pump(&mut net.host(self.host).endpoint);
         self.out.push(flow);
     }
@@ -290,14 +294,21 @@ impl App {
         let flow =
             self.inn.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream));
         if let Some(flow) = flow {
-            flow.pump(endpoint, way);
+            flow.pump(endpoint, way, u64::MAX);
         }
     }
 
     /// Reads everything that is there, whatever it did before.
     pub fn read_all(&mut self, net: &mut Net) {
         for flow in &mut self.inn {
-            flow.pump(&mut net.host(self.host).endpoint, Reading::InOrder);
+            flow.pump(&mut net.host(self.host).endpoint, Reading::InOrder, u64::MAX);
+        }
+    }
+
+    /// Reads at most `most` bytes of each stream, whatever it did before.
+    pub fn read_some(&mut self, net: &mut Net, most: u64) {
+        for flow in &mut self.inn {
+            flow.pump(&mut net.host(self.host).endpoint, Reading::InOrder, most);
         }
     }
 }
@@ -317,6 +328,7 @@ impl Outflow {
         while !self.rest.is_empty() {
             let Ok(taken) = stream.write(self.rest.clone()) else { return };
             self.rest = self.rest.slice(taken..);
+            self.taken += taken as u64;
             if taken == 0 {
                 return;
             }
@@ -346,18 +358,21 @@ impl Inflow {
         }
     }
 
-    fn pump(&mut self, endpoint: &mut Endpoint, way: Reading) {
+    fn pump(&mut self, endpoint: &mut Endpoint, way: Reading, most: u64) {
+        let until = self.read.saturating_add(most);
         if self.ignored {
             return;
         }
         let Some(mut view) = endpoint.connection(self.connection) else { return };
-        while let Some(mut stream) = view.recv(self.stream) {
+        while let Some(mut stream) = view.recv(self.stream).filter(|_| self.read < until) {
             let head = stream.info().and_then(|info| info.head.first_chunk::<8>().copied());
             let salt = self.salt.or(head.map(u64::from_be_bytes)).expect("a known text");
             self.salt = Some(salt);
+            self.read = self.read.max(stream.info().map_or(0, |info| info.start));
+            let max = usize::try_from(until - self.read).unwrap_or(usize::MAX);
             let chunk = match way {
-                Reading::InOrder => stream.read_chunk(usize::MAX),
-                Reading::AsItComes => stream.take_any(usize::MAX),
+                Reading::InOrder => stream.read_chunk(max),
+                Reading::AsItComes => stream.take_any(max),
                 Reading::Never => return,
             };
             match chunk {

@@ -47,6 +47,8 @@ impl Default for LinkConfig {
 pub struct Link {
     /// What it does; may be changed while datagrams are under way.
     pub config: LinkConfig,
+    /// Datagrams that found its queue full.
+    pub overflowed: u64,
     free: Instant,
     rng: Rng,
 }
@@ -61,7 +63,7 @@ pub struct Fate {
 impl Link {
     /// An idle link.
     pub fn new(config: LinkConfig, rng: Rng) -> Self {
-        Self { config, free: Instant::ZERO, rng }
+        Self { config, overflowed: 0, free: Instant::ZERO, rng }
     }
 
     /// Decides what becomes of a datagram of `len` bytes that is sent at `now`.
@@ -89,6 +91,7 @@ impl Link {
         let Some(rate) = self.config.rate else { return Some(now) };
         let waiting = self.free.saturating_since(now).as_nanos() as u64 * rate / 1_000_000_000;
         if waiting + len > self.config.queue {
+            self.overflowed += 1;
             return None;
         }
         let takes = Duration::from_nanos(len * 1_000_000_000 / rate);

@@ -66,6 +66,13 @@ impl Connection {
         self.paths.active().pto()
     }
 
+    /// The same where nothing waits on the way: what it was when the least round trip was the only
+    /// sample.
+    pub(crate) fn pto_unqueued(&self) -> Duration {
+        let ack_delay = self.pto().saturating_sub(self.paths.active().rtt().pto_base());
+        self.pto().min(self.paths.active().rtt().min() * 3 + ack_delay)
+    }
+
     /// Why it ended, if it has.
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.as_ref()

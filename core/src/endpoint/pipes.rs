@@ -467,7 +467,7 @@ impl Endpoint {
                 piped.pipe.on_leg_lost(index);
                 continue;
             };
-            let path = LegPath { pto: connection.pto(), rtt: connection.rtt() };
+            let path = LegPath { pto: connection.pto_unqueued(), rtt: connection.rtt() };
             match connection.send(at.stream) {
                 Some(mut out) => piped.pipe.push(index, &mut out, path, now),
                 None => piped.pipe.on_leg_gone(index),

@@ -35,8 +35,8 @@ impl LegPolicy {
 pub struct PipeOptions {
     /// What legs do when they are slow, unless they are added with another policy.
     pub policy: LegPolicy,
-    /// Bytes that the pipe may hold whatever its rate, once it has carried as many: they even out
-    /// links whose rates change (spec R-PIPE-7).
+    /// Bytes that the pipe may hold whatever its rate: they even out links whose rates change (spec
+    /// R-PIPE-7).
     pub stock: u64,
     /// Bytes a second that the source may send, by holding back its credit; `None`: as fast as it
     /// goes (spec R-PIPE-22).
@@ -105,7 +105,7 @@ pub enum LegEnd {
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[expect(clippy::exhaustive_structs, reason = "two times")]
 pub struct LegPath {
-    /// Its probe time-out.
+    /// Its probe time-out, as it is while nothing waits on the way.
     pub pto: Duration,
     /// Its round trip.
     pub rtt: Duration,

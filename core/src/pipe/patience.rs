@@ -43,8 +43,10 @@ impl Patience {
 
     /// Looks which legs are further behind than they may, and dooms those that were for too long.
     pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, held: u64, now: Instant) {
-        // Where a leg begins says nothing of how fast it is.
+        // Where a leg begins says nothing of how fast it is, and what is read here says nothing
+        // of any way.
         let moved = legs.values().filter(|leg| leg.acked > leg.range.start);
+        let moved = moved.filter(|leg| !leg.is_application());
         let furthest = moved.map(|leg| leg.acked).max().unwrap_or(0);
         let alone = alone(legs, held);
         for (index, leg) in legs.iter_mut() {

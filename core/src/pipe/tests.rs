@@ -138,7 +138,7 @@ fn the_window_grows_while_no_leg_lacks_credit() {
     assert_eq!(rig.pipe.stats().window, 8192, "a leg without credit");
     rig.credit(0, 1 << 20);
     deliver_all(&mut rig, 0);
-    // 8 KiB in a round trip of 20 ms: twice that keeps the way full.
+    // 8 KiB in a round trip of 20 ms: a quarter more keeps the way full.
     for _ in 0..3 {
         rig.arrive(rig.end()..rig.end() + 8192, false);
         deliver_all(&mut rig, 0);
@@ -150,6 +150,30 @@ fn the_window_grows_while_no_leg_lacks_credit() {
     rig.wait(Duration::from_secs(10));
     rig.pump();
     assert_eq!(rig.pipe.stats().window, grown, "it never shrinks");
+}
+
+/// An application that reads here is ahead of every link, which says nothing of the links.
+///
+/// spec: R-PIPE-9
+#[test]
+fn no_leg_is_slow_beside_the_application() {
+    let mut rig = Rig::new(PipeOptions { stock: 8192, ..PipeOptions::default() });
+    rig.add_application(LegPolicy::DETACH).unwrap();
+    let leg = rig.add_leg(ALL, LegPolicy::DETACH).unwrap();
+    rig.credit(leg, 1 << 20);
+    rig.arrive(0..8000, false);
+    rig.packet(leg, true);
+    rig.read(usize::MAX);
+    while rig.read < 8000 {
+        rig.read(usize::MAX);
+    }
+    rig.release(8000);
+    rig.wait(PTO * 4);
+    assert_eq!(rig.legs[leg].ended, None);
+    assert_eq!(rig.pipe.stats().detached, 0);
+    // One that moves no more at all is given up all the same.
+    rig.wait(Duration::from_secs(2));
+    assert!(matches!(rig.legs[leg].ended, Some(LegEnd::Detached { .. })));
 }
 
 /// spec: R-PIPE-9, R-PIPE-11
@@ -404,7 +428,7 @@ fn codes_of_the_protocol_lie_above_those_of_applications() {
 /// spec: R-PIPE-20
 #[test]
 fn slivers_stay_in_the_memory_of_the_source() {
-    let mut rig = rig();
+    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
     rig.add_leg(ALL, LegPolicy::Stall).unwrap();
     for at in 0..5000 {
         rig.arrive_unseen(at..at + 1);

@@ -4,20 +4,16 @@ use core::time::Duration;
 
 use crate::time::{Instant, nanos};
 
-/// The window before anything is known, in bytes: what slow start sends in its first four rounds.
-const FIRST: u64 = 256 * 1024;
-
-/// Judges, once in a span of a round trip over both sides, how much went through, and aims at twice
-/// that: enough to keep the way full, and twice as much while it still speeds up.
+/// Judges, once in a span of a round trip over both sides, how much went through, and aims at a
+/// quarter more: that keeps the way full, because credit goes back in parts of the window, and lets
+/// it speed up.
 ///
 /// The rates of two lossy links change on their own, over many round trips; what evens them out is
-/// a stock. So a pipe that has carried bytes may hold as many, up to what its options say.
+/// a stock. So a pipe may hold as much as its options say whatever its rate.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct WindowRule {
     window: u64,
-    stock: u64,
-    start: u64,
     since: Option<Instant>,
     from: u64,
 }
@@ -25,7 +21,7 @@ pub(super) struct WindowRule {
 impl WindowRule {
     /// For a body that begins at `start`.
     pub(super) fn new(start: u64, stock: u64) -> Self {
-        Self { window: FIRST.min(stock), stock, start, since: None, from: start }
+        Self { window: stock, since: None, from: start }
     }
 
     /// Everybody has acknowledged the bytes below `through`; `span` is a round trip over both
@@ -48,9 +44,8 @@ impl WindowRule {
         }
         let went = u128::from(through.saturating_sub(self.from));
         (self.since, self.from) = (Some(now), through);
-        let keep_full = went * 2 * u128::from(span) / u128::from(passed);
-        let even_out = through.saturating_sub(self.start).min(self.stock);
-        let aim = u64::try_from(keep_full).unwrap_or(u64::MAX).max(even_out);
+        let in_span = went * u128::from(span) / u128::from(passed);
+        let aim = u64::try_from(in_span * 5 / 4).unwrap_or(u64::MAX);
         if blocked || aim <= self.window {
             return None;
         }

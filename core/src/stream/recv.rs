@@ -448,6 +448,16 @@ impl RecvHalf {
         self.assembler.held()
     }
 
+    /// What the credit aims at.
+    pub(super) fn window(&self) -> u64 {
+        self.credit.window()
+    }
+
+    /// Bytes that are charged and not released.
+    pub(super) fn charged(&self) -> u64 {
+        self.credit.held()
+    }
+
     /// Where a reader in order stands.
     pub(super) fn position(&self) -> u64 {
         self.assembler.position()

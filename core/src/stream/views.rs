@@ -337,6 +337,17 @@ impl RecvStream<'_> {
         self.half().map_or(0, RecvHalf::held)
     }
 
+    /// What the sender may have under way and here together, in bytes: what the stream's credit
+    /// aims at.
+    pub fn window(&self) -> u64 {
+        self.half().map_or(0, RecvHalf::window)
+    }
+
+    /// Bytes that are charged to the stream and were not released, gaps included.
+    pub fn charged(&self) -> u64 {
+        self.half().map_or(0, RecvHalf::charged)
+    }
+
     fn half(&self) -> Option<&RecvHalf> {
         self.streams.table.get(self.id).and_then(|slot| slot.recv.as_ref())
     }
