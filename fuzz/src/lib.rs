@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod flow;
 pub mod message;
 pub mod path;
+pub mod pipe;
 pub mod recovery;
 pub mod stream;
 pub mod wire;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "packet", run: wire::packet },
     Target { name: "pair", run: endpoint::pair },
     Target { name: "params", run: wire::params },
+    Target { name: "pipe", run: pipe::pipe },
     Target { name: "recovery", run: recovery::recovery },
     Target { name: "replay", run: crypto::replay },
     Target { name: "send_buffer", run: stream::send_buffer },

@@ -16,4 +16,5 @@ pub mod raw;
 pub mod relay;
 pub mod sealer;
 pub mod transfer;
+pub mod ways;
 pub mod world;

@@ -6,6 +6,7 @@ use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint, Leg, PipeEvent, PipeId, StreamAddr};
+use aqueduct_core::error::StreamCode;
 use aqueduct_core::flow::Window;
 use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::stream::ReadError;
@@ -110,18 +111,14 @@ impl Relay {
     fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
         while let Some(stream) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
             let from = StreamAddr { connection, stream };
-            let info =
-                endpoint.connection(connection).expect("it spoke").stream_info(stream).cloned();
-            let options = info.and_then(|info| info.forwarded()).expect("a hop is left");
-            let mut open = |to: &ConnectionHandle| {
-                let mut view = endpoint.connection(*to).expect("a live connection");
-                let stream = view.open(Dir::Uni, options.clone()).expect("a stream");
-                StreamAddr { connection: *to, stream }
-            };
-            let returns = self.next.contains(&connection);
-            let to: Vec<_> = match self.back.as_ref().filter(|_| returns) {
-                Some(back) => vec![open(back)],
-                None => self.next.iter().map(&mut open).collect(),
+            let to = match self.legs(endpoint, from) {
+                Ok(to) => to,
+                Err(code) => {
+                    let view = endpoint.connection(connection);
+                    let mut view = view.expect("it spoke");
+                    view.recv(stream).expect("it spoke").stop(code.app());
+                    continue;
+                }
             };
             if self.forwarding == Forwarding::CutThrough {
                 let legs: Vec<_> = to.into_iter().map(Leg::Stream).collect();
@@ -137,6 +134,27 @@ impl Relay {
                 self.copy(endpoint, from);
             }
         }
+    }
+
+    /// Streams for what comes on `from`: one for each next hop that can be had.
+    fn legs(
+        &self,
+        endpoint: &mut Endpoint,
+        from: StreamAddr,
+    ) -> Result<Vec<StreamAddr>, StreamCode> {
+        let view = endpoint.connection(from.connection).expect("it spoke");
+        let options = view.stream_info(from.stream).and_then(|info| info.forwarded());
+        let options = options.ok_or(StreamCode::HopLimit)?;
+        drop(view);
+        let returns = self.next.contains(&from.connection);
+        let back = self.back.as_ref().filter(|_| returns);
+        let next = back.map_or(&self.next[..], std::slice::from_ref);
+        let open = |to: &ConnectionHandle| {
+            let stream = endpoint.connection(*to)?.open(Dir::Uni, options.clone()).ok()?;
+            Some(StreamAddr { connection: *to, stream })
+        };
+        let legs: Vec<_> = next.iter().filter_map(open).collect();
+        if legs.is_empty() { Err(StreamCode::Unreachable) } else { Ok(legs) }
     }
 
     /// Moves what can be moved of the copies that a stream belongs to.

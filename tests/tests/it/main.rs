@@ -1,12 +1,14 @@
 //! The integration tests, in one binary.
 
 mod both;
+mod broken;
 mod byzantine;
 mod closing;
 mod crowd;
 mod datagrams;
 mod doors;
 mod extremes;
+mod fan;
 mod keys;
 mod matrix;
 mod modes;
@@ -14,6 +16,8 @@ mod paths;
 mod pipes;
 mod routes;
 mod search;
+mod search_ways;
+mod slow;
 mod strangers;
 mod streams;
 mod tamper;

@@ -18,7 +18,7 @@ use aqueduct_tests::world::{HOSTS, World};
 
 use crate::transfer::config;
 
-fn link(rng: &mut Rng) -> LinkConfig {
+pub(crate) fn link(rng: &mut Rng) -> LinkConfig {
     let mut some = |most: u64| if rng.below(2) == 0 { rng.below(most) } else { 0 };
     LinkConfig {
         delay: Duration::from_micros(50 + some(150_000)),
@@ -32,7 +32,7 @@ fn link(rng: &mut Rng) -> LinkConfig {
     }
 }
 
-fn node(number: u8, rng: &mut Rng) -> EndpointConfig {
+pub(crate) fn node(number: u8, rng: &mut Rng) -> EndpointConfig {
     let mut transport = TransportConfig::default();
     if rng.below(2) == 0 {
         let limits = KeyLimits::default().with_soft_packets(20 + rng.below(500));
@@ -168,7 +168,7 @@ fn run(seed: u64, tally: &mut Tally) -> [u8; 32] {
     world.pair.net.fingerprint()
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
