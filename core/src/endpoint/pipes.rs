@@ -327,7 +327,7 @@ impl Endpoint {
             }
             piped.add(&wish, options.policy)?;
         }
-        given.into_iter().for_each(|chunk| piped.pipe.preload(chunk));
+        given.into_iter().for_each(|chunk| piped.pipe.preload(chunk, now));
         let member = connection(&mut self.slots, from.connection);
         if let Some(mut source) = member.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
             piped.pipe.begin(&mut source);

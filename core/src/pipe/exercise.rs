@@ -321,7 +321,7 @@ impl Rig {
         if let Some(slowest) = slowest.min().filter(|_| self.application_left()) {
             assert_eq!(stats.acked, slowest.min(end).max(stats.acked));
         }
-        assert_eq!(stats.held, count(stats.acked..end, Fate::Here));
+        assert_eq!(stats.held, count(stats.held_from..end, Fate::Here));
         if let Some(source) = &self.source {
             let held: u64 = source.streams.credits().map(|credit| credit.held()).sum();
             let missing = count(0..end, Fate::Unknown);
@@ -536,8 +536,8 @@ impl Rig {
 ///
 /// # Panics
 /// If a rule of pipes is broken.
-pub fn pipe(ops: &[PipeOp], stock: u64) {
-    let mut rig = Rig::new(PipeOptions { stock, ..PipeOptions::default() });
+pub fn pipe(ops: &[PipeOp], stock: u64, keep: u64) {
+    let mut rig = Rig::new(PipeOptions { stock, keep, ..PipeOptions::default() });
     rig.add_leg(0..u64::MAX, LegPolicy::Stall).expect("a first leg");
     for op in ops {
         step(&mut rig, *op);

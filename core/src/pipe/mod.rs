@@ -23,6 +23,7 @@
 //! news. The rules are spec `17-pipes.md` (R-PIPE).
 
 mod application;
+mod keep;
 mod leg;
 mod options;
 mod patience;
@@ -119,10 +120,18 @@ pub struct Pipe {
     logged: u64,
     store: Store,
     received: u64,
+    first_byte: Option<Instant>,
+    most_waiting: u64,
     legs: Legs,
     /// Legs that there ever were.
     added: u32,
     detached: u32,
+    /// Of those that were given up, how many have not come back.
+    absent: u32,
+    /// All below was acknowledged by everybody.
+    acked: u64,
+    /// Bytes below that stay.
+    keep: u64,
     /// Legs that ended, until somebody asks.
     ended: VecDeque<(LegIndex, LegEnd)>,
     /// How the last leg ended that did.
@@ -145,9 +154,14 @@ impl Pipe {
             logged: 0,
             store: Store::new(start),
             received: 0,
+            first_byte: None,
+            most_waiting: 0,
             legs: Legs::new(),
             added: 0,
             detached: 0,
+            absent: 0,
+            acked: start,
+            keep: options.keep,
             ended: VecDeque::new(),
             last_end: None,
             stop: None,
@@ -160,7 +174,7 @@ impl Pipe {
 
     /// Sets the source's first window. To be called once, when the pipe begins.
     pub fn begin(&mut self, source: &mut RecvStream<'_>) {
-        source.set_window(Window::Fixed(self.window.window()));
+        source.set_window(Window::Fixed(self.granted()));
     }
 
     /// Adds a leg that gets the bytes in `range`: everything of it that is held goes to it with
@@ -194,14 +208,15 @@ impl Pipe {
         }
         let index = LegIndex(self.added);
         self.added = self.added.checked_add(1).ok_or(LegError::Over)?;
+        self.absent = self.absent.saturating_sub(1);
         self.legs.insert(index, leg);
         Ok(index)
     }
 
     /// Takes bytes that the application was given by the source and has not released: they go
     /// before all that [`pull`](Self::pull) takes.
-    pub fn preload(&mut self, chunk: Chunk) {
-        self.enter(Item::Bytes(chunk));
+    pub fn preload(&mut self, chunk: Chunk, now: Instant) {
+        self.enter(Item::Bytes(chunk), now);
     }
 
     /// Another rate from now on, in bytes a second; `None`: as fast as it goes.
@@ -214,8 +229,8 @@ impl Pipe {
         let mut came = false;
         while self.is_flowing() && self.store.pieces() < self.most_pieces() {
             match source.take_arrival(usize::MAX) {
-                Ok(Some(Arrival::Bytes(chunk))) => self.enter(Item::Bytes(chunk)),
-                Ok(Some(Arrival::Skipped(range))) => self.enter(Item::Skip(range)),
+                Ok(Some(Arrival::Bytes(chunk))) => self.enter(Item::Bytes(chunk), now),
+                Ok(Some(Arrival::Skipped(range))) => self.enter(Item::Skip(range), now),
                 Ok(None) => {
                     let end = self.store.contiguous_end();
                     self.source = Source::Finished(source.final_size().unwrap_or(end));
@@ -241,13 +256,14 @@ impl Pipe {
     /// How many pieces are held at most: so many more bytes stay in the source's own memory, which
     /// its credit covers however small they are cut (spec R-PIPE-20).
     fn most_pieces(&self) -> usize {
-        let in_window = self.window.window() / LEAST_PIECE;
+        let in_window = self.granted() / LEAST_PIECE;
         usize::try_from(in_window).unwrap_or(usize::MAX).max(LEAST_PIECES)
     }
 
-    fn enter(&mut self, item: Item) {
+    fn enter(&mut self, item: Item, now: Instant) {
         match &item {
             Item::Bytes(chunk) => {
+                self.first_byte.get_or_insert(now);
                 self.received += chunk.data.len() as u64;
                 self.store.insert(chunk);
             }
@@ -376,11 +392,12 @@ impl Pipe {
         now: Instant,
     ) -> u64 {
         self.end_application();
+        self.most_waiting = self.most_waiting.max(self.waiting());
         let through = self.through();
-        if through > self.store.floor() {
+        if mem::replace(&mut self.acked, through) < through {
             self.patience.on_moved(now);
         }
-        let freed = self.store.free_below(through);
+        let freed = self.store.free_below(through.saturating_sub(self.kept()));
         self.judge_legs(now);
         if self.is_unwanted() {
             self.stop = Some(self.last_words());
@@ -394,8 +411,8 @@ impl Pipe {
         }
         let blocked = self.legs.values().any(|leg| leg.blocked);
         let longest = self.legs.values().map(|leg| leg.path.rtt).max().unwrap_or_default();
-        if let Some(window) = self.window.judge(self.store.floor(), rtt + longest, blocked, now) {
-            source.set_window(Window::Fixed(window));
+        if self.window.judge(self.acked, rtt + longest, blocked, now).is_some() {
+            source.set_window(Window::Fixed(self.granted()));
         }
         freed
     }
@@ -403,15 +420,15 @@ impl Pipe {
     /// A source that has ended waits for nobody, so nobody is too slow for it.
     fn judge_legs(&mut self, now: Instant) {
         if self.is_flowing() {
-            let (window, held) = (self.window.window(), self.store.bytes());
-            self.patience.judge(&mut self.legs, window, held, now);
+            let (window, waits) = (self.window.window(), self.bytes_wait());
+            self.patience.judge(&mut self.legs, window, waits, now);
         }
     }
 
     /// All below is nothing to any leg. A pipe that had no leg yet waits.
     fn through(&self) -> u64 {
         if self.added == 0 && !self.is_given_up() {
-            return self.store.floor();
+            return self.acked;
         }
         let slowest = self.legs.values().map(Leg::through).min();
         let slowest = slowest.filter(|_| !self.is_given_up()).unwrap_or(u64::MAX);
@@ -460,7 +477,8 @@ impl Pipe {
 
     fn end_leg(&mut self, index: LegIndex, end: LegEnd) {
         if self.legs.remove(&index).is_some() {
-            self.detached += u32::from(matches!(end, LegEnd::Detached { .. }));
+            let given_up = u32::from(matches!(end, LegEnd::Detached { .. }));
+            (self.detached, self.absent) = (self.detached + given_up, self.absent + given_up);
             self.last_end = Some(end);
             self.ended.push_back((index, end));
             self.trim_log();
@@ -484,7 +502,7 @@ impl Pipe {
             return None;
         }
         let flowing = self.is_flowing();
-        let legs = flowing.then(|| self.patience.leg_deadline(&self.legs, self.store.bytes()));
+        let legs = flowing.then(|| self.patience.leg_deadline(&self.legs, self.bytes_wait()));
         let toll = flowing.then(|| self.toll.deadline()).flatten();
         earliest([self.patience.timeout(), legs.flatten(), toll])
     }
@@ -492,7 +510,10 @@ impl Pipe {
     /// Gives up what is due; then every leg is to be pushed and the pipe settled.
     pub fn on_deadline(&mut self, now: Instant) {
         if self.patience.timeout().is_some_and(|at| at <= now) && !self.is_over() {
-            self.cancel(StreamCode::Timeout.app());
+            match self.lingers() {
+                true => self.absent = 0,
+                false => self.cancel(StreamCode::Timeout.app()),
+            }
         }
         self.judge_legs(now);
     }
@@ -505,7 +526,7 @@ impl Pipe {
     /// Whether nothing is left to do: the source has ended, and so have all legs.
     pub fn is_over(&self) -> bool {
         let ended = self.source != Source::Flowing || self.stop.is_some();
-        ended && self.legs.is_empty()
+        ended && self.legs.is_empty() && !self.lingers()
     }
 
     /// Whether the source still sends.
@@ -518,15 +539,23 @@ impl Pipe {
         self.store.floor()
     }
 
+    /// Bytes that some leg was not given yet.
+    fn waiting(&self) -> u64 {
+        self.log.iter().map(Item::bytes).sum()
+    }
+
     /// Counters, and what is now.
     pub fn stats(&self) -> PipeStats {
         PipeStats {
             received: self.received,
-            acked: self.store.floor(),
+            acked: self.acked,
+            held_from: self.store.floor(),
             held: self.store.bytes(),
             most_held: self.store.most(),
-            waiting: self.log.iter().map(Item::bytes).sum(),
-            window: self.window.window(),
+            waiting: self.waiting(),
+            most_waiting: self.most_waiting,
+            first_byte: self.first_byte,
+            window: self.granted(),
             legs: u32::try_from(self.legs.len()).unwrap_or(u32::MAX),
             detached: self.detached,
         }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::error::StreamCode;
+use crate::time::Instant;
 use crate::wire::id::AppCode;
 
 /// What a leg does when it is slower than others.
@@ -44,6 +45,9 @@ pub struct PipeOptions {
     /// Bytes that the source may send in all; with more the pipe ends as refused (spec
     /// R-PIPE-21). `None`: any number.
     pub limit: Option<u64>,
+    /// Bytes that stay though every leg has acknowledged them, for legs that come later; the source
+    /// is granted as many more (spec R-PIPE-23).
+    pub keep: u64,
     /// Time without a byte in or out after which the pipe ends (spec R-PIPE-17); `None`: never.
     pub timeout: Option<Duration>,
 }
@@ -56,6 +60,7 @@ impl Default for PipeOptions {
             stock: 1024 * 1024,
             rate: None,
             limit: None,
+            keep: 0,
             timeout: Some(Duration::from_secs(120)),
         }
     }
@@ -140,12 +145,18 @@ pub struct PipeStats {
     pub received: u64,
     /// Acknowledged contiguously by every attached leg: an offset of the body.
     pub acked: u64,
-    /// Held now: taken and not yet acknowledged by everybody.
+    /// Where what is held begins: the lowest offset at which a leg may be added.
+    pub held_from: u64,
+    /// Held now: taken and not yet acknowledged by everybody, or kept.
     pub held: u64,
     /// The most that was ever held.
     pub most_held: u64,
     /// Taken and not yet passed on to every leg, whatever lies below: nothing, between two calls.
     pub waiting: u64,
+    /// The most that ever waited so at the end of a turn: what reordering held back. Nothing.
+    pub most_waiting: u64,
+    /// When the first byte was taken from the source; `None`: none came.
+    pub first_byte: Option<Instant>,
     /// The window that the source is given.
     pub window: u64,
     /// Legs that are attached.

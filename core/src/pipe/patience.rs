@@ -42,13 +42,13 @@ impl Patience {
     }
 
     /// Looks which legs are further behind than they may, and dooms those that were for too long.
-    pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, held: u64, now: Instant) {
+    pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, waits: bool, now: Instant) {
         // Where a leg begins says nothing of how fast it is, and what is read here says nothing
         // of any way.
         let moved = legs.values().filter(|leg| leg.acked > leg.range.start);
         let moved = moved.filter(|leg| !leg.is_application());
         let furthest = moved.map(|leg| leg.acked).max().unwrap_or(0);
-        let alone = alone(legs, held);
+        let alone = alone(legs, waits);
         for (index, leg) in legs.iter_mut() {
             let Some(allowance) = leg.allowance(window) else { continue };
             let behind = leg.through() < furthest && furthest - leg.acked > allowance;
@@ -60,21 +60,21 @@ impl Patience {
     }
 
     /// When a leg is to be judged again.
-    pub(super) fn leg_deadline(&self, legs: &Legs, held: u64) -> Option<Instant> {
+    pub(super) fn leg_deadline(&self, legs: &Legs, waits: bool) -> Option<Instant> {
         let open = || legs.values().filter(|leg| !leg.doomed);
         let behind = open().filter_map(|leg| leg.behind_since.map(|since| since + leg.path.pto));
-        let alone = alone(legs, held).and_then(|index| legs.get(&index));
+        let alone = alone(legs, waits).and_then(|index| legs.get(&index));
         let alone = alone.filter(|leg| leg.allowance(0).is_some() && !leg.doomed);
         earliest([behind.min(), alone.map(|leg| self.moved + wait(leg))])
     }
 }
 
 /// The one leg that all others are beyond, while bytes wait for it.
-fn alone(legs: &Legs, held: u64) -> Option<LegIndex> {
+fn alone(legs: &Legs, waits: bool) -> Option<LegIndex> {
     let (index, slowest) = legs.iter().min_by_key(|(_, leg)| leg.through())?;
     let mut others = legs.iter().filter(|(other, _)| *other != index);
     let beyond = others.all(|(_, leg)| leg.through() > slowest.through());
-    (held > 0 && legs.len() > 1 && beyond).then_some(*index)
+    (waits && legs.len() > 1 && beyond).then_some(*index)
 }
 
 /// How long a leg may hold back the source alone.

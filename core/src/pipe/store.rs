@@ -83,6 +83,11 @@ impl Store {
         self.known.last().map_or(self.floor, |r| r.end)
     }
 
+    /// Where the last of the bytes end.
+    pub(super) fn bytes_end(&self) -> u64 {
+        self.chunks.back().map_or(self.floor, |chunk| chunk.range().end)
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

@@ -37,6 +37,8 @@ fn what_lies_past_a_gap_goes_out_first_if_it_came_first() {
     rig.arrive(500..600, false);
     rig.packet(0, true);
     assert_eq!((rig.legs[0].acked(), rig.pipe.stats().held), (0, 100));
+    assert_eq!(rig.pipe.stats().most_waiting, 0, "reordering holds nothing back");
+    assert!(rig.pipe.stats().first_byte.is_some());
     rig.arrive(0..500, true);
     rig.arrive(0..600, false);
     deliver_all(&mut rig, 0);
@@ -482,12 +484,13 @@ fn op() -> impl Strategy<Value = PipeOp> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// spec: R-PIPE-1, R-PIPE-2, R-PIPE-3, R-PIPE-5, R-PIPE-6, R-PIPE-12
+    /// spec: R-PIPE-1, R-PIPE-2, R-PIPE-3, R-PIPE-5, R-PIPE-6, R-PIPE-12, R-PIPE-23
     #[test]
     fn a_pipe_is_its_model(
         ops in prop::collection::vec(op(), 1..120),
         stock in prop_oneof![Just(2000), Just(8192), Just(1 << 20)],
+        keep in prop_oneof![Just(0), Just(700), Just(1 << 20)],
     ) {
-        exercise::pipe(&ops, stock);
+        exercise::pipe(&ops, stock, keep);
     }
 }

@@ -10,6 +10,10 @@ pub const STREAMED_MESSAGE: u64 = 2;
 pub const ROUTE: u64 = 3;
 /// The stream is a leg's answer on its way back.
 pub const ANSWER: u64 = 4;
+/// The stream asks a relay for bytes that it still holds.
+pub const RANGE: u64 = 5;
+/// The stream brings what such a request asked for.
+pub const PART: u64 = 6;
 
 /// Numbers below this one are Aqueduct's own; applications choose theirs from here on.
 pub const FIRST_FREE: u64 = 64;
@@ -23,7 +27,8 @@ mod tests {
     /// spec: R-FRM-30
     #[test]
     fn numbers_are_those_of_the_table() {
-        assert_eq!([MESSAGE, STREAMED_MESSAGE, ROUTE, ANSWER], [1, 2, 3, 4]);
+        let all = [MESSAGE, STREAMED_MESSAGE, ROUTE, ANSWER, RANGE, PART];
+        assert_eq!(all, [1, 2, 3, 4, 5, 6]);
         assert_eq!(FIRST_FREE, 64);
     }
 }

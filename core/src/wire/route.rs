@@ -228,6 +228,68 @@ impl Answer {
     }
 }
 
+/// Which bytes of a leg its receiver wants once more: the head of a stream of protocol
+/// [`RANGE`](super::protocol::RANGE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the fields of the format")]
+pub struct Wanted {
+    /// The leg, on the connection that the request goes by.
+    pub stream: StreamId,
+    /// The first of the bytes.
+    pub start: u64,
+    /// One more than the last; `None`: to the end of the body.
+    pub end: Option<u64>,
+}
+
+impl Wanted {
+    /// Writes it.
+    pub fn encode(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.varint(self.stream.0);
+        out.varint(self.start);
+        self.end.into_iter().for_each(|end| out.varint(end));
+        out
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Bytes of another form.
+    pub fn decode(head: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(head);
+        let (stream, start) = (StreamId(reader.varint()?), reader.varint()?);
+        let end = if reader.is_empty() { None } else { Some(reader.varint()?) };
+        if reader.is_empty() { Ok(Self { stream, start, end }) } else { Err(TRAILING) }
+    }
+}
+
+/// Which request a stream of protocol [`PART`](super::protocol::PART) answers: its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the field of the format")]
+pub struct Part {
+    /// The stream of the request, on the same connection.
+    pub request: StreamId,
+}
+
+impl Part {
+    /// Writes it.
+    pub fn encode(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.varint(self.request.0);
+        out
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Bytes of another form.
+    pub fn decode(head: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(head);
+        let part = Self { request: StreamId(reader.varint()?) };
+        if reader.is_empty() { Ok(part) } else { Err(TRAILING) }
+    }
+}
+
 const TRAILING: DecodeError = DecodeError::Malformed("bytes behind the end of a head");
 
 #[cfg(test)]

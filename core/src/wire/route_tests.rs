@@ -90,6 +90,32 @@ fn the_head_of_an_answer_reads_back_and_nothing_else_does() {
     }
 }
 
+/// spec: R-ROUTE-9
+#[test]
+fn the_head_of_a_request_reads_back_and_nothing_else_does() {
+    let stream = StreamId(70);
+    let some = Wanted { stream, start: 5, end: Some(64) };
+    let rest = Wanted { stream, start: 5, end: None };
+    assert_eq!(some.encode(), [0x40, 70, 5, 0x40, 64]);
+    assert_eq!(rest.encode(), [0x40, 70, 5]);
+    assert_eq!(Wanted::decode(&some.encode()), Ok(some));
+    assert_eq!(Wanted::decode(&rest.encode()), Ok(rest));
+    for bad in [&[6][..], &[6, 1, 1, 1], &[], &[6, 1, 0x40]] {
+        assert!(Wanted::decode(bad).is_err(), "{bad:?}");
+    }
+}
+
+/// spec: R-ROUTE-10
+#[test]
+fn the_head_of_a_part_reads_back_and_nothing_else_does() {
+    let part = Part { request: StreamId(70) };
+    assert_eq!(part.encode(), [0x40, 70]);
+    assert_eq!(Part::decode(&part.encode()), Ok(part));
+    for bad in [&[6, 1][..], &[], &[0x40]] {
+        assert!(Part::decode(bad).is_err(), "{bad:?}");
+    }
+}
+
 proptest! {
     /// spec: R-ROUTE-1
     #[test]
