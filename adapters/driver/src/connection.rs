@@ -1,6 +1,7 @@
 //! A connection, between its handles and the driver.
 
 mod connecting;
+mod range;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -59,6 +60,7 @@ pub(crate) struct ConnState {
     pub(crate) stats: Option<ConnectionStats>,
     pub(crate) wishes: Wishes,
     pub(crate) inbox: Inbox,
+    parts: range::Parts,
     pub(crate) waiting: Waiting,
 }
 
@@ -129,6 +131,7 @@ impl ConnShared {
             stats: None,
             wishes: Wishes::default(),
             inbox: Inbox::default(),
+            parts: range::Parts::default(),
             waiting: Waiting::default(),
         };
         let (handle, guard) = (OnceLock::new(), OnceLock::new());
@@ -166,7 +169,8 @@ impl ConnShared {
                 .and(waiting.datagrams_in.take())
                 .and(waiting.datagrams_out.take())
                 .and(waiting.messages.take())
-                .and(waiting.end.take());
+                .and(waiting.end.take())
+                .and(state.parts.wake());
             (std::mem::take(&mut state.wishes), wakers)
         };
         // Outside of the lock: answers that never come wake who waits for them.
@@ -191,6 +195,10 @@ impl ConnShared {
     ) -> Option<(Option<SendHalf>, RecvHalf)> {
         if recv.info().is_some_and(is_message) {
             self.message_arrived(send, recv);
+            return None;
+        }
+        if recv.info().is_some_and(range::is_part) {
+            self.part_arrived(recv);
             return None;
         }
         let wakers = {

@@ -8,6 +8,7 @@ use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
 use aqueduct_core::wire::id::{AppCode, CarrierId};
 
 use crate::addrs::dialable_addrs;
+use crate::clock::Clock;
 use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
 use crate::hub::{Command, EndpointState, Relayed, Shared};
@@ -67,6 +68,11 @@ impl Endpoint {
         &self.shared().warnings
     }
 
+    /// The clock whose instants the core's figures speak of.
+    pub fn clock(&self) -> Clock {
+        self.shared().clock
+    }
+
     /// Whether this endpoint's socket can send to `remote`.
     pub fn reaches(&self, remote: SocketAddr) -> bool {
         let shared = self.shared();
@@ -91,13 +97,14 @@ impl Endpoint {
         }
         let to = PeerAddr { id, remote, carrier: UDP };
         let connection = ConnShared::new(shared.clone(), remote, id);
+        let connecting = Connecting::new(connection.clone());
         shared.connection_begins();
-        let command = Command::Connect { to, connection: connection.clone() };
+        let command = Command::Connect { to, connection };
         if shared.hub.push(command).is_err() {
             shared.connection_gone();
             return Err(ConnectError::EndpointClosed);
         }
-        Ok(Connecting::new(connection))
+        Ok(connecting)
     }
 
     /// The next stranger that wants to connect; `None` once the endpoint is closed. Cancel-safe.
@@ -202,6 +209,8 @@ impl Incoming {
     /// task of its own, so that a slow peer holds nobody up.
     pub fn accept(mut self) -> Connecting {
         let connection = ConnShared::new(self.shared.clone(), self.remote, Some(self.peer));
+        // Its first handle is there before the driver hears of it: streams may come at once.
+        let connecting = Connecting::new(connection.clone());
         if let Some(incoming) = self.incoming.take() {
             self.shared.connection_begins();
             let command =
@@ -211,7 +220,7 @@ impl Incoming {
                 connection.end(ConnectError::EndpointClosed);
             }
         }
-        Connecting::new(connection)
+        connecting
     }
 
     /// Turns them away; they are told.

@@ -25,6 +25,7 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::wire::id::AppCode;
 
+use crate::clock::Clock;
 use crate::connection::{ConnShared, Connection};
 use crate::pipe::PipeWish;
 use crate::recv::{RecvHalf, RecvShared};
@@ -147,6 +148,7 @@ impl Hub {
 /// What all handles of an endpoint share with its driver.
 pub(crate) struct Shared {
     pub(crate) hub: Hub,
+    pub(crate) clock: Clock,
     pub(crate) state: Mutex<EndpointState>,
     pub(crate) counters: IoCounters,
     pub(crate) messages: Arc<MessageCounters>,

@@ -27,6 +27,7 @@ pub mod environment;
 pub mod error;
 pub mod fault;
 mod hub;
+pub mod loss;
 pub mod message;
 mod pipe;
 mod recv;

@@ -7,7 +7,8 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
-use aqueduct_core::wire::id::{AppCode, Dir};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_driver::error::StreamError;
 use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError, SendError};
 use aqueduct_driver::message::{Sent, StreamingSerialize};
 use bytes::Bytes;
@@ -118,6 +119,26 @@ impl Connection {
     pub async fn accept_stream(&self) -> Result<(Option<SendStream>, RecvStream), ConnectionError> {
         let (send, recv) = self.inner.accept_any().await?;
         Ok((send.map(SendStream::new), RecvStream::new(recv)))
+    }
+
+    /// Asks the relay at the other end for bytes of `stream`, which it sends or sent to this node,
+    /// that it still holds: from `start` to `end`, or to the end of the body. The stream that is
+    /// returned begins at `start` of the body, as its [`info`](RecvStream::info) says. So a receiver
+    /// that was too slow for a source that others share ([`StreamError::Detached`]) finishes.
+    ///
+    /// Cancel-safe: dropped, nothing is sent any more.
+    ///
+    /// # Errors
+    /// [`StreamError::InvalidRange`]: it does not hold them, or they are not of the body.
+    /// [`StreamError::Refused`]: it does not know the stream any more, relays nothing, or this node
+    /// has asked for too much at a time. Or the connection is over.
+    pub async fn request_range(
+        &self,
+        stream: StreamId,
+        start: u64,
+        end: Option<u64>,
+    ) -> Result<RecvStream, StreamError> {
+        self.inner.request_range(stream, start, end).await.map(RecvStream::new)
     }
 
     /// Sends an unreliable datagram, in one packet, once. Never waits: where the queue is full it

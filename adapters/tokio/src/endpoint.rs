@@ -6,6 +6,7 @@ use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 use aqueduct_core::endpoint::EndpointStats;
 use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::wire::id::AppCode;
+use aqueduct_driver::clock::Clock;
 use aqueduct_driver::engine::{Engine, Parts};
 use aqueduct_driver::error::{BindError, PipeError};
 use aqueduct_driver::relay::{Relay, RelayConfig, RelayEvent};
@@ -139,6 +140,13 @@ impl Endpoint {
     /// Cancel-safe.
     pub async fn stats(&self) -> EndpointStats {
         self.inner.stats().await.unwrap_or_default()
+    }
+
+    /// The clock whose instants the core's figures speak of, such as [`PipeStats::first_byte`].
+    ///
+    /// [`PipeStats::first_byte`]: crate::PipeStats::first_byte
+    pub fn clock(&self) -> Clock {
+        self.inner.clock()
     }
 
     /// The socket's counters: calls, datagrams, batches, errors by kind.

@@ -86,14 +86,18 @@ pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStat
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::wire::capabilities::Mode;
 pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+pub use aqueduct_driver::clock::Clock;
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
     BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
     ReadError, SendError, StreamError, WriteError,
 };
+pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};
 pub use aqueduct_driver::relay;
-pub use aqueduct_driver::socket::{BufferWarning, Segmentation, SocketConfig};
+pub use aqueduct_driver::socket::{
+    BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
+};
 pub use aqueduct_driver::{IoStats, MessageStats, NodeAddr, Pipe};
 pub use bytes::Bytes;
 

@@ -198,7 +198,8 @@ fn read_addr(reader: &mut Reader<'_>) -> Result<SocketAddr, DecodeError> {
     Ok(SocketAddr::new(ip, reader.u16()?))
 }
 
-/// Which leg's answer comes on a stream of protocol [`ANSWER`]: its head.
+/// Which leg's answer comes on a stream of protocol
+/// [`ANSWER`](super::protocol::ANSWER): its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the fields of the format")]
 pub struct Answer {

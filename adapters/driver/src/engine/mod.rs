@@ -204,6 +204,7 @@ impl Engine {
         core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
         let shared = Arc::new(Shared {
             hub: Hub::default(),
+            clock,
             state: EndpointState::default().into(),
             counters: IoCounters::default(),
             messages: Arc::default(),

@@ -5,7 +5,7 @@ use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::StreamId;
-use aqueduct_core::wire::protocol::{ANSWER, ROUTE};
+use aqueduct_core::wire::protocol::{ANSWER, RANGE, ROUTE};
 
 use crate::connection::Connection;
 use crate::hub::Relayed;
@@ -15,11 +15,11 @@ use crate::wait::lock;
 use super::Engine;
 
 impl Engine {
-    /// Whether a stream is not the application's: one with a route, or, while this node relays, an
-    /// answer to one.
+    /// Whether a stream is not the application's: one with a route, a request for a range, or, while
+    /// this node relays, an answer.
     pub(super) fn is_for_relay(&self, info: &OpenOptions) -> bool {
         match info.protocol {
-            StreamProtocol::Number(ROUTE) => true,
+            StreamProtocol::Number(ROUTE | RANGE) => true,
             StreamProtocol::Number(ANSWER) => lock(&self.shared.state).relayed.is_some(),
             _ => false,
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::id::StreamId;
 
 use crate::connection::Connection;
@@ -29,6 +30,8 @@ struct State {
     bytes: HashMap<NodeId, u64>,
     /// What flows, by who sends it.
     pipes: HashMap<NodeId, Vec<Pipe>>,
+    /// Legs of pipes that live, ended or not.
+    legs: HashMap<Leg, Way>,
     /// Legs to relays, and where their answers go.
     routed: HashMap<Leg, Routed>,
     /// Legs that are being opened: an answer may be faster than the news that they are.
@@ -42,6 +45,19 @@ struct Routed {
     source: StreamId,
     /// Targets whose answers have not come.
     missing: HashSet<u8>,
+}
+
+/// The pipe of a leg, and how the leg was introduced.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) pipe: Pipe,
+    pub(super) options: OpenOptions,
+}
+
+/// Legs whose pipe lives.
+pub(super) struct Known<'a> {
+    ledger: &'a Ledger,
+    legs: Vec<Leg>,
 }
 
 /// A stream's place among those of its peer.
@@ -71,12 +87,21 @@ impl Ledger {
         {
             return Err(Refusal::NotAllowed);
         }
-        let mut state = lock(&self.state);
         if let Some(limit) = config.max_bytes
-            && state.bytes.get(&peer).is_some_and(|used| *used >= limit)
+            && self.left(peer, limit) == 0
         {
             return Err(Refusal::Bytes { limit });
         }
+        self.place(peer, config)
+    }
+
+    /// A place for one stream more that `peer` sends or asked for.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        peer: NodeId,
+        config: &RelayConfig,
+    ) -> Result<Place, Refusal> {
+        let mut state = lock(&self.state);
         let streams = state.streams.entry(peer).or_default();
         if *streams >= config.max_streams {
             return Err(Refusal::Streams { limit: config.max_streams });
@@ -88,6 +113,18 @@ impl Ledger {
     /// Bytes that `peer` may still have relayed.
     pub(super) fn left(&self, peer: NodeId, limit: u64) -> u64 {
         limit.saturating_sub(lock(&self.state).bytes.get(&peer).copied().unwrap_or(0))
+    }
+
+    /// Remembers legs of a pipe.
+    pub(super) fn know(&self, legs: Vec<Leg>, pipe: &Pipe, options: &OpenOptions) -> Known<'_> {
+        let way = Way { pipe: pipe.clone(), options: options.clone() };
+        lock(&self.state).legs.extend(legs.iter().map(|leg| (*leg, way.clone())));
+        Known { ledger: self, legs }
+    }
+
+    /// The pipe of a leg, while it lives.
+    pub(super) fn way(&self, leg: Leg) -> Option<Way> {
+        lock(&self.state).legs.get(&leg).cloned()
     }
 
     pub(super) fn opening(&self) -> Opening<'_> {
@@ -173,6 +210,16 @@ impl Drop for Place {
                 state.streams.remove(&self.peer);
             }
         }
+    }
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.ledger.state);
+        // Outside of the lock they are dropped.
+        let gone: Vec<_> = self.legs.iter().filter_map(|leg| state.legs.remove(leg)).collect();
+        drop(state);
+        drop(gone);
     }
 }
 

@@ -14,10 +14,11 @@
 //! moves them.
 
 mod ledger;
+mod range;
 mod service;
 mod way;
 
-pub use aqueduct_core::wire::route::{Answer, RouteError};
+pub use aqueduct_core::wire::route::{Answer, Part, RouteError, Wanted};
 pub use way::Way;
 
 use std::collections::BTreeSet;
@@ -88,6 +89,15 @@ pub enum Refusal {
     /// The head is no route.
     #[error("its head is no route")]
     NoRoute,
+    /// What a receiver asks for is no leg of a pipe that lives.
+    #[error("what its receiver asks for is not relayed to him")]
+    NoLeg,
+    /// A receiver asks for bytes that are not held, or not of the body.
+    #[error("what its receiver asks for is not held: what is held begins at {held}")]
+    Range {
+        /// Where what is held begins.
+        held: u64,
+    },
     /// It was forwarded as often as its sender allowed.
     #[error("its hop limit is used up")]
     HopLimit,
@@ -106,6 +116,7 @@ impl Refusal {
             Self::HopLimit => StreamCode::HopLimit,
             Self::Unreachable => StreamCode::Unreachable,
             Self::Gone => StreamCode::Cancelled,
+            Self::Range { .. } => StreamCode::InvalidRange,
             _ => StreamCode::Refused,
         }
     }

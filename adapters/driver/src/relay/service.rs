@@ -6,7 +6,7 @@ use aqueduct_core::pipe::{LegIndex, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_core::wire::open::Protocol;
-use aqueduct_core::wire::protocol::ANSWER;
+use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
 use futures_util::future::{join_all, join3, select, select_ok};
@@ -56,11 +56,13 @@ impl Relay {
     }
 
     async fn serve(&self, arrival: Relayed, told: &impl Fn(RelayEvent)) {
-        if arrival.recv.info().map(|info| &info.protocol) == Some(&StreamProtocol::Number(ANSWER)) {
-            return self.answer(arrival).await;
-        }
         let (peer, stream) = (arrival.connection.peer(), arrival.recv.id());
-        if let Err((why, streams)) = self.route(arrival, told).await {
+        let done = match arrival.recv.info().map(|info| &info.protocol) {
+            Some(StreamProtocol::Number(ANSWER)) => return self.answer(arrival).await,
+            Some(StreamProtocol::Number(RANGE)) => self.range(arrival).await,
+            _ => self.route(arrival, told).await,
+        };
+        if let Err((why, streams)) = done {
             streams.refuse(why.code().app());
             told(RelayEvent::Refused { peer, stream, why });
         }
@@ -93,8 +95,10 @@ impl Relay {
             .map(|leg| self.ledger.await_answers(leg, connection.clone(), stream, onward.targets));
         drop(opening);
         let (mut forth, mut back, mut to) = (Vec::new(), Vec::new(), Vec::new());
+        let mut known = Vec::new();
         for (leg, hop) in legs.into_iter().zip(&onward.hops) {
             if let Some(leg) = leg {
+                known.extend(leg.connection.handle().map(|handle| (handle, leg.send.id())));
                 to.extend(NodeId::from_bytes(&hop.id).ok());
                 forth.push(leg.send);
                 back.push(leg.back);
@@ -112,10 +116,12 @@ impl Relay {
         };
         let count = to.len();
         place.flows(&pipe, self.config.rate);
+        let known = self.ledger.know(known, &pipe, &onward.options);
         told(RelayEvent::Started { peer, stream, to });
         let answers = self.answers(&connection, stream, send, back, &onward);
         let forward = async {
             let stats = pipe.ended().await.unwrap_or_default();
+            drop(known);
             place.ended(&pipe, stats.received, self.config.rate);
             let ends = (0..count as u32).map(|leg| pipe.leg_ended(LegIndex(leg)));
             told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
@@ -216,9 +222,9 @@ impl Relay {
 }
 
 /// A stream that is not relayed.
-struct Refused {
-    send: Option<SendHalf>,
-    recv: RecvHalf,
+pub(super) struct Refused {
+    pub(super) send: Option<SendHalf>,
+    pub(super) recv: RecvHalf,
 }
 
 impl Refused {

@@ -18,6 +18,7 @@ mod messages;
 mod mobile;
 mod packets;
 mod pipes;
+mod ranges;
 mod relay;
 mod socket;
 mod spin;

@@ -208,7 +208,7 @@ async fn a_peers_bytes_are_counted_while_they_come() {
     let (source, sink) = (endpoint(), endpoint());
     let mut config = RelayConfig::new(Allow::Everybody);
     config.max_bytes = Some(1_000_000);
-    let (node, _told) = relay(config);
+    let (node, told) = relay(config);
     let echoing = echo(&sink, b"");
     let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
     let connection = to(&source, &node).await;
@@ -218,6 +218,8 @@ async fn a_peers_bytes_are_counted_while_they_come() {
     let _taken = send.write_all(&pattern(3 << 20)).await;
     let code = soon("the end", send.stopped()).await.unwrap();
     assert_eq!(code, Some(StreamCode::Refused.app()));
+    let is_over = |event: &RelayEvent| matches!(event, RelayEvent::Ended { .. });
+    until("the relay's books", || told.lock().unwrap().iter().any(is_over)).await;
     // And from then on nothing is taken.
     let (mut send, _recv) = connection.open_bi(options).await.unwrap();
     let _taken = send.write_all(b"a word more").await;
