@@ -62,7 +62,8 @@ pub(crate) enum Command {
     /// Measure the way to whoever printed the ticket
     #[command(after_help = HELP)]
     Ping(Ping),
-    /// Send generated data from one end of this process to the other, and show how that went
+    /// Send generated data through a relay to two receivers, all in this process, and show how
+    /// that went at every hop
     #[command(after_help = HELP)]
     Demo(Demo),
 }
@@ -191,9 +192,32 @@ pub(crate) struct Ping {
 /// `aqueduct demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    /// Relays between the sender and the receivers, in a row; 0: none
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u8).range(..=16))]
+    pub(crate) hops: u8,
+    /// Receivers behind the last relay [default: 2; without a relay 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) fan_out: Option<u8>,
+    /// Lose so many of a hundred datagrams on every link, in both directions
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = loss)]
+    pub(crate) loss: Loss,
     /// How much to send, as 10MB or 1GiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     pub(crate) size: u64,
+}
+
+/// Datagrams that are lost, of a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss(pub(crate) u32);
+
+fn loss(text: &str) -> Result<Loss, String> {
+    let percent = text.trim().trim_end_matches('%');
+    match percent.parse::<f64>() {
+        Ok(percent) if (0.0..=50.0).contains(&percent) => Ok(Loss((percent * 10_000.0) as u32)),
+        Ok(_) => Err("between 0 and 50 percent".to_owned()),
+        Err(_) => Err(format!("`{text}` is no percentage; write for example 1 or 0.5%")),
+    }
 }
 
 /// Reads a ticket as people paste it: blanks around it are nobody's fault.

@@ -26,6 +26,16 @@ fn addresses_to_listen_on() {
 }
 
 #[test]
+fn losses_of_a_link() {
+    for (text, of_a_million) in [("0", 0), ("1", 10_000), ("0.5%", 5_000), ("50", 500_000)] {
+        assert_eq!(loss(text), Ok(Loss(of_a_million)), "{text}");
+    }
+    for text in ["", "-1", "51", "nan", "inf", "one"] {
+        assert!(loss(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn seconds_of_patience() {
     assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
     for text in ["0", "-1", "nan", "inf", "1e9", "x"] {

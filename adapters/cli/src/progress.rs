@@ -40,15 +40,24 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for `bytes`, or a spinner if nobody knows.
     pub(crate) fn new(label: &str, bytes: Option<u64>) -> Self {
-        let bar = if !stderr_is_terminal() {
-            ProgressBar::hidden()
-        } else {
-            BARS.add(bytes.map_or_else(ProgressBar::no_length, ProgressBar::new))
-        };
         let template = if bytes.is_some() {
             "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left"
         } else {
             "{prefix} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}"
+        };
+        Self::with(label, bytes, template)
+    }
+
+    /// A line of words.
+    pub(crate) fn words(label: &str) -> Self {
+        Self::with(label, None, "{prefix} {msg}")
+    }
+
+    fn with(label: &str, bytes: Option<u64>, template: &str) -> Self {
+        let bar = if !stderr_is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            BARS.add(bytes.map_or_else(ProgressBar::no_length, ProgressBar::new))
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
@@ -61,6 +70,16 @@ impl Progress {
     /// So many more.
     pub(crate) fn add(&self, bytes: usize) {
         self.bar.inc(bytes as u64);
+    }
+
+    /// Puts other words behind the label.
+    pub(crate) fn say(&self, words: &str) {
+        self.bar.set_message(words.to_owned());
+    }
+
+    /// Whether there is anybody who may look.
+    pub(crate) fn is_seen(&self) -> bool {
+        !self.bar.is_hidden()
     }
 
     /// Takes the bar away.

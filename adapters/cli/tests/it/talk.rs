@@ -229,24 +229,3 @@ fn logs_are_plain_where_no_colour_is_wanted() {
     assert!(ended.stderr.contains("endpoint bound"), "{}", ended.stderr);
     assert!(!ended.stderr.contains('\x1b'), "{}", ended.stderr);
 }
-
-#[test]
-fn the_demo_needs_nothing_and_says_what_it_cost() {
-    let place = Place::new();
-    let mut command = place.command(&["demo", "--json", "--size", "8MiB"]);
-    command.env_remove("HOME");
-    let demo = Running::start(command).end().expect(0);
-    let last = demo.last();
-    assert_eq!(last["digest_equal"], true);
-    assert_eq!(last["bytes"], 8 << 20);
-    for field in ["bytes_per_second", "packets_sent"] {
-        assert!(last[field].as_u64().is_some_and(|value| value > 0), "{field}: {last}");
-    }
-    for field in ["handshake_seconds", "first_byte_seconds", "seconds"] {
-        assert!(last[field].as_f64().is_some_and(|value| value > 0.0), "{field}: {last}");
-    }
-    assert!(!place.path(".config").exists());
-    place.run(&["demo", "--json", "--size", "0"]).expect(0);
-    let plain = place.run(&["demo", "--size", "1MB"]);
-    assert!(plain.lines.iter().any(|line| line.contains("equal at both ends")));
-}

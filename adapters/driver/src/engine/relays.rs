@@ -15,8 +15,8 @@ use crate::wait::lock;
 use super::Engine;
 
 impl Engine {
-    /// Whether a stream is not the application's: one with a route, a request for a range, or, while
-    /// this node relays, an answer.
+    /// Whether a stream is not the application's: one with a route, a request for a range, or,
+    /// while this node relays, an answer.
     pub(super) fn is_for_relay(&self, info: &OpenOptions) -> bool {
         match info.protocol {
             StreamProtocol::Number(ROUTE | RANGE) => true,

@@ -1,0 +1,69 @@
+//! `aqueduct demo`: sender, relays and receivers in this process, real sockets between them, and
+//! what each hop cost.
+
+mod flow;
+mod nodes;
+mod table;
+
+use serde_json::json;
+
+use crate::args::{Common, Demo};
+use crate::exit::{Cause, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::{Fields, Output};
+
+use nodes::Nodes;
+use table::Row;
+
+/// Sends generated data through the relays and shows how that went.
+///
+/// # Errors
+/// A digest differs, or something broke on the way.
+pub(super) async fn run(
+    options: &Demo,
+    _common: &Common,
+    output: &Output,
+    mut interrupt: Interrupt,
+) -> Result<Fields, Failure> {
+    let receivers = match (options.hops, options.fan_out) {
+        (0, None) => 1,
+        (0, Some(2..)) => {
+            let words = "several receivers are reached through a relay (--hops 1 or more)";
+            return Err(Failure::new(Cause::Usage, words));
+        }
+        (_, wanted) => wanted.unwrap_or(2),
+    };
+    let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0)?;
+    let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
+    let io = nodes.io_stats();
+    nodes.close().await;
+    let measured = how?;
+    let rows = measured.rows(&io);
+    if !output.is_json() {
+        show(output, &rows);
+        output.line("");
+        measured.hop_lines().iter().for_each(|line| output.line(line));
+    }
+    if !measured.is_intact() {
+        return Err(Failure::new(Cause::Integrity, "the digests differ"));
+    }
+    let mut fields = Fields::new();
+    fields.insert("command".into(), json!("demo"));
+    fields.insert("bytes".into(), json!(options.size));
+    fields.insert("relays".into(), json!(options.hops));
+    fields.insert("receivers".into(), json!(receivers));
+    fields.insert("loss_per_million".into(), json!(options.loss.0));
+    fields.insert("digest".into(), json!(measured.sent.to_hex().to_string()));
+    for row in rows {
+        fields.insert(row.key.into(), row.value);
+    }
+    fields.insert("hops".into(), measured.hops());
+    Ok(fields)
+}
+
+fn show(output: &Output, rows: &[Row]) {
+    let width = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
+    for row in rows {
+        output.line(&format!("{:width$}  {}", row.label, row.text));
+    }
+}
