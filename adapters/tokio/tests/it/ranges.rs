@@ -85,7 +85,8 @@ async fn a_receiver_that_was_too_slow_finishes_by_range() {
     let mut early = vec![0; most.len()];
     let reading = soon("what the fast one reads", fast.read_exact(&mut early));
     let (written, read) = tokio::join!(ring.sending.write_all(&most[1000..]), reading);
-    (written.unwrap(), read.unwrap());
+    written.unwrap();
+    read.unwrap();
     // The other one reads nothing for as long.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut got = Vec::new();
