@@ -43,6 +43,6 @@ pub use addrs::NodeAddr;
 pub use connection::{Connecting, Connection};
 pub use endpoint::{Endpoint, Incoming, UDP};
 pub use pipe::Pipe;
-pub use recv::RecvHalf;
+pub use recv::{RecvHalf, Verified};
 pub use send::{SEND_QUEUE, SendHalf};
 pub use stats::{IoStats, MessageStats};

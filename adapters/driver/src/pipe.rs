@@ -36,7 +36,9 @@ pub(crate) enum PipeWish {
         source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-        reply: Reply<Result<(), PipeError>>,
+        /// The application reads it as well.
+        tapped: bool,
+        reply: Reply<Result<Option<RecvHalf>, PipeError>>,
     },
     /// One leg more.
     Add {
@@ -106,13 +108,39 @@ impl Endpoint {
         legs: Vec<SendHalf>,
         options: PipeOptions,
     ) -> Result<Pipe, PipeError> {
+        Ok(self.begin(source, legs, options, false).await?.0)
+    }
+
+    /// The same, and what is forwarded can be read here as well, in order: to store while it goes
+    /// on. Bytes that were not read hold the source back, as those of any leg; who drops what is
+    /// returned reads no more, and the pipe flows on. There need be no other leg.
+    ///
+    /// # Errors
+    /// [`PipeError`]; the streams are given up.
+    pub async fn pipe_and_read(
+        &self,
+        source: RecvHalf,
+        legs: Vec<SendHalf>,
+        options: PipeOptions,
+    ) -> Result<(Pipe, RecvHalf), PipeError> {
+        let (pipe, reader) = self.begin(source, legs, options, true).await?;
+        Ok((pipe, reader.ok_or(PipeError::DriverGone)?))
+    }
+
+    async fn begin(
+        &self,
+        source: RecvHalf,
+        legs: Vec<SendHalf>,
+        options: PipeOptions,
+        tapped: bool,
+    ) -> Result<(Pipe, Option<RecvHalf>), PipeError> {
         let (id, state) = (OnceLock::new(), Mutex::default());
         let pipe = Arc::new(PipeShared { shared: self.shared().clone(), id, state });
         let (source, legs) = (source.into_source(), legs.into_iter().map(SendHalf::into_leg));
         let (legs, shared) = (legs.collect(), pipe.clone());
-        let start = |reply| PipeWish::Start { pipe, source, legs, options, reply };
-        ask(self.shared(), start).await.ok_or(PipeError::DriverGone)??;
-        Ok(Pipe { shared })
+        let start = |reply| PipeWish::Start { pipe, source, legs, options, tapped, reply };
+        let reader = ask(self.shared(), start).await.ok_or(PipeError::DriverGone)??;
+        Ok((Pipe { shared }, reader))
     }
 }
 

@@ -14,10 +14,14 @@
 //! bytes. So the driver hands over at most [`MOST_CHUNKS`] that some reader has yet to pass. What
 //! comes then stays in the core, which joins what is adjacent, until readers have passed some.
 
+mod tap;
+mod verified;
+
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 
+use aqueduct_core::endpoint::PipeId;
 use aqueduct_core::handoff::{Options, Producer, Reader, Urgency, channel};
 use aqueduct_core::stream::{self, OpenOptions, RecvStream};
 use aqueduct_core::wire::id::{AppCode, StreamId};
@@ -27,6 +31,9 @@ use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
 use crate::wait::lock;
+
+pub(crate) use tap::{Tap, tapping};
+pub use verified::Verified;
 
 /// Chunks handed over that some reader has yet to pass, at most. A reader tells of 64 it has
 /// passed, so the driver hears in time.
@@ -43,6 +50,8 @@ const LOUD: u8 = 2;
 pub(crate) struct RecvShared {
     pub(crate) connection: Arc<ConnShared>,
     pub(crate) id: StreamId,
+    /// The pipe whose local leg it is.
+    pub(crate) pipe: OnceLock<PipeId>,
     info: Option<OpenOptions>,
     /// Whether it is on the list of work: [`IDLE`], [`QUIET`] or [`LOUD`].
     marked: AtomicU8,
@@ -117,7 +126,8 @@ pub(crate) fn receiving(
 ) -> (Inlet, RecvHalf) {
     let start = info.as_ref().map_or(0, |info| info.start);
     let (marked, wishes) = (AtomicU8::new(IDLE), Mutex::default());
-    let shared = Arc::new(RecvShared { connection, id, info, marked, wishes });
+    let pipe = OnceLock::new();
+    let shared = Arc::new(RecvShared { connection, id, pipe, info, marked, wishes });
     let teller = shared.clone();
     let options =
         Options::default().with_start(start).on_release(move |urgency| teller.passed(urgency));
@@ -229,12 +239,19 @@ fn next(stream: &mut RecvStream<'_>, expected: u64) -> Result<Bytes, Option<End>
         }
         Ok(None) => return Err(Some(End::Finished)),
         Err(stream::ReadError::Blocked) => return Err(None),
-        Err(stream::ReadError::Reset { code, hop }) => StreamError::of_protocol(code, hop)
-            .map_or(ReadError::Reset { code, hop }, ReadError::Failed),
-        Err(stream::ReadError::Stuck(why)) => ReadError::Failed(StreamError::of_stuck(why)),
-        Err(_) => ReadError::Stopped,
+        Err(error) => why(error),
     };
     Err(Some(End::Failed(error)))
+}
+
+/// What an end of the core's means to readers.
+fn why(error: stream::ReadError) -> ReadError {
+    match error {
+        stream::ReadError::Reset { code, hop } => StreamError::of_protocol(code, hop)
+            .map_or(ReadError::Reset { code, hop }, ReadError::Failed),
+        stream::ReadError::Stuck(why) => ReadError::Failed(StreamError::of_stuck(why)),
+        _ => ReadError::Stopped,
+    }
 }
 
 /// A receiving half that its handle gave away to a pipe.

@@ -120,6 +120,23 @@ impl Endpoint {
         self.inner.pipe(source.into(), legs, options).await
     }
 
+    /// The same, and what is forwarded can be read here as well, in order: to store it while it
+    /// goes on. Bytes that were not read hold the source back, as those of any leg; who drops the
+    /// stream that is returned reads no more, and the pipe flows on. There need be no other leg.
+    ///
+    /// # Errors
+    /// [`PipeError`]; the streams are given up.
+    pub async fn pipe_and_read(
+        &self,
+        source: RecvStream,
+        legs: Vec<SendStream>,
+        options: PipeOptions,
+    ) -> Result<(Pipe, RecvStream), PipeError> {
+        let legs = legs.into_iter().map(Into::into).collect();
+        let (pipe, reader) = self.inner.pipe_and_read(source.into(), legs, options).await?;
+        Ok((pipe, RecvStream::new(reader)))
+    }
+
     /// Relays from now on: streams that name a way through this node are taken to their next hops,
     /// for those whom the configuration allows. Spawns a task that ends with the endpoint; `told`
     /// hears what it does. Without this call streams with a way are refused.

@@ -106,7 +106,7 @@ pub use connecting::Connecting;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Incoming};
 pub use message::{AsyncReading, MessageStream, Received};
-pub use stream::{RecvStream, SendStream};
+pub use stream::{RecvStream, SendStream, VerifiedStream};
 
 /// The examples of the project's front page, compiled and run.
 #[cfg(doctest)]

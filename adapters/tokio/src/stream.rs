@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use aqueduct_driver::error::{ConnectionError, ReadError, WriteError};
-use aqueduct_driver::{RecvHalf, SendHalf};
+use aqueduct_driver::error::{ConnectionError, ReadError, StreamError, WriteError};
+use aqueduct_driver::{RecvHalf, SendHalf, Verified};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -198,6 +198,20 @@ impl RecvStream {
         Ok(self.collect_all(limit).await?.into())
     }
 
+    /// Has the body verified while it is read: the end is only given if the BLAKE3 digest of the
+    /// whole is the one that the introduction names, whoever passed the stream on.
+    ///
+    /// # Errors
+    /// Gives the stream back if it cannot be verified: its introduction names no digest, or this
+    /// handle does not stand at the beginning of the body.
+    pub fn verified(self) -> Result<VerifiedStream, Box<Self>> {
+        let failed = self.failed;
+        match self.half.verified() {
+            Ok(inner) => Ok(VerifiedStream { inner }),
+            Err(half) => Err(Box::new(Self { half: *half, failed })),
+        }
+    }
+
     /// Asks the peer to stop sending, and throws away what came. Forks can still read what had come
     /// by then, and find [`ReadError::Stopped`] behind it.
     pub fn stop(&mut self, code: AppCode) {
@@ -229,5 +243,36 @@ impl futures_core::Stream for RecvStream {
         let next = ready!(self.half.poll_chunk(cx, usize::MAX));
         self.failed = next.is_err();
         Poll::Ready(next.transpose())
+    }
+}
+
+/// A stream whose end is only given if the whole has the digest that its introduction names. What
+/// is given before is unverified.
+#[derive(Debug)]
+pub struct VerifiedStream {
+    inner: Verified,
+}
+
+impl VerifiedStream {
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.inner.half().id()
+    }
+
+    /// How the peer introduced the stream.
+    pub fn info(&self) -> Option<&OpenOptions> {
+        self.inner.half().info()
+    }
+
+    /// The next bytes in order, at most `max` and at least one, without a copy; `None` at the end,
+    /// if the digest was right.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// [`StreamError::VerificationFailed`] in place of the end, with both digests; else how the
+    /// stream ended.
+    pub async fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, StreamError> {
+        poll_fn(|cx| self.inner.poll_chunk(cx, max)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aqueduct_core::endpoint::{
-    Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, StreamAddr,
+    Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, PipeId, StreamAddr,
 };
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegIndex, LegPolicy, PipeOptions};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::connection::ConnGuard;
 use crate::error::PipeError;
 use crate::pipe::{PipeShared, PipeWish};
-use crate::recv::Source;
+use crate::recv::{RecvHalf, Source, Tap, Wishes, tapping};
 use crate::send::Leg;
 
 use super::Engine;
@@ -22,13 +22,15 @@ use super::Engine;
 pub(super) struct Entry {
     shared: Arc<PipeShared>,
     keep: Vec<Arc<ConnGuard>>,
+    /// The leg that is read here.
+    tap: Option<(LegIndex, Tap)>,
 }
 
 impl Engine {
     pub(super) fn run_pipe(&mut self, wish: PipeWish) {
         match wish {
-            PipeWish::Start { pipe, source, legs, options, reply } => {
-                reply.send(self.start_pipe(&pipe, source, legs, options));
+            PipeWish::Start { pipe, source, legs, options, tapped, reply } => {
+                reply.send(self.start_pipe(&pipe, source, legs, options, tapped));
             }
             PipeWish::Add { pipe, leg, policy, reply } => {
                 reply.send(self.add_leg(&pipe, leg, policy));
@@ -57,7 +59,8 @@ impl Engine {
         mut source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-    ) -> Result<(), PipeError> {
+        tapped: bool,
+    ) -> Result<Option<RecvHalf>, PipeError> {
         let (recv, keep) = (source.shared.clone(), source.keep.take());
         let from = recv
             .connection
@@ -84,7 +87,8 @@ impl Engine {
                 return Err(error);
             }
         };
-        let ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
+        let mut ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
+        ways.extend(tapped.then_some(CoreLeg::Application));
         let mut given = Vec::new();
         for data in unread.into_iter().rev() {
             offset -= data.len() as u64;
@@ -95,8 +99,11 @@ impl Engine {
         match self.core.pipe_given(from, given, &ways, options) {
             Ok(id) => {
                 let _once = pipe.id.set(id);
-                self.pipes.insert(id, Entry { shared: pipe.clone(), keep: guards });
-                Ok(())
+                let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
+                let leg = LegIndex(u32::try_from(to.len()).unwrap_or(u32::MAX));
+                let tap = tap.map(|tap| (leg, tap));
+                self.pipes.insert(id, Entry { shared: pipe.clone(), keep: guards, tap });
+                Ok(reader.inspect(|reader: &RecvHalf| reader.reads(id)))
             }
             Err(error) => {
                 to.into_iter().for_each(|leg| self.give_up_leg(leg));
@@ -170,12 +177,33 @@ impl Engine {
     }
 
     pub(super) fn on_pipe_event(&mut self, event: PipeEvent) {
-        if let Some(entry) = self.pipes.get(&event.pipe) {
+        if let Some(entry) = self.pipes.get_mut(&event.pipe) {
             entry.shared.on_event(event.kind);
+            match (event.kind, &mut entry.tap) {
+                (PipeEventKind::Readable, Some((_, tap))) => {
+                    if let Some(mut pipe) = self.core.piped(event.pipe) {
+                        tap.pump(&mut pipe);
+                    }
+                }
+                (PipeEventKind::LegEnded { leg, end }, Some((tapped, tap))) if leg == *tapped => {
+                    tap.end(end);
+                }
+                _ => {}
+            }
         }
         if matches!(event.kind, PipeEventKind::Ended(_)) {
             // The guards go, and with the last of them a connection may close.
             self.pipes.remove(&event.pipe);
+        }
+    }
+
+    /// Readers of what a pipe passes on have passed something, or wish something.
+    pub(super) fn serve_tap(&mut self, id: PipeId, wishes: &Wishes) {
+        let tap = self.pipes.get_mut(&id).and_then(|entry| entry.tap.as_mut());
+        if let Some((_, tap)) = tap
+            && let Some(mut pipe) = self.core.piped(id)
+        {
+            tap.serve(wishes, &mut pipe);
         }
     }
 

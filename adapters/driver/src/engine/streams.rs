@@ -125,6 +125,9 @@ impl Engine {
     /// Gives back the credit of what readers have passed, and does what they wish.
     pub(super) fn credit(&mut self, recv: &RecvShared) {
         let wishes = recv.take();
+        if let Some(pipe) = recv.pipe.get() {
+            return self.serve_tap(*pipe, &wishes);
+        }
         let Some(&handle) = recv.connection.handle.get() else { return };
         let slot = self.slots.get_mut(handle.index()).and_then(Option::as_mut);
         let Some(slot) = slot.filter(|slot| slot.handle == handle) else { return };

@@ -22,4 +22,5 @@ mod ranges;
 mod relay;
 mod socket;
 mod spin;
+mod stores;
 mod transfer;

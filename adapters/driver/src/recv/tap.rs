@@ -1,0 +1,111 @@
+//! What a pipe passes on, read here as well: the application as a leg (store while forwarding).
+//!
+//! The pipe holds every byte until all of its legs have it, so what readers have not passed holds
+//! the source back. Readers that are gone, or do not want any more, hold nothing back.
+
+use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use aqueduct_core::endpoint::{PipeId, PipeRef};
+use aqueduct_core::handoff::{Options, Producer, channel};
+use aqueduct_core::pipe::LegEnd;
+use aqueduct_core::stream;
+use bytes::BytesMut;
+
+use crate::error::{ConnectionError, ReadError, StreamError};
+
+use super::{IDLE, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
+
+/// The driver's end of a pipe's local leg.
+pub(crate) struct Tap {
+    producer: Producer<ReadError>,
+    /// All below was taken from the pipe.
+    taken: u64,
+    /// Nobody reads: what comes is let go at once.
+    dry: bool,
+}
+
+/// A half that reads what is passed on of `source`, from `start` on. It is told apart by the pipe's
+/// id once there is one.
+pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
+    let shared = Arc::new(RecvShared {
+        connection: source.connection.clone(),
+        id: source.id,
+        pipe: OnceLock::new(),
+        info: source.info.clone(),
+        marked: AtomicU8::new(IDLE),
+        wishes: Mutex::default(),
+    });
+    let teller = shared.clone();
+    // The pipe's end waits for the last byte, so even that is worth telling at once.
+    let options = Options::default().with_start(start).with_small(1);
+    let options = options.on_release(move |urgency| teller.passed(urgency));
+    let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
+    let collected = BytesMut::new();
+    let half =
+        RecvHalf { reader: Some(reader), shared, over: false, wanted: 0, collected, keep: None };
+    (Tap { producer, taken: start, dry: false }, half)
+}
+
+impl RecvHalf {
+    /// For the driver: it reads what this pipe passes on.
+    pub(crate) fn reads(&self, pipe: PipeId) {
+        let _once = self.shared.pipe.set(pipe);
+    }
+}
+
+impl Tap {
+    /// Hands over what the pipe has, until readers hold many chunks.
+    pub(crate) fn pump(&mut self, pipe: &mut PipeRef<'_>) {
+        while self.dry || self.producer.chunks_held() < MOST_CHUNKS {
+            match pipe.read(usize::MAX) {
+                Ok(Some(chunk)) => {
+                    if chunk.offset > self.taken {
+                        // A reader in order has no use for what lies behind.
+                        self.fail(ReadError::Skipped(self.taken..chunk.offset));
+                    }
+                    self.taken = chunk.range().end;
+                    let _nobody = self.producer.push(chunk.data);
+                    if self.dry {
+                        pipe.release(self.taken);
+                    }
+                }
+                Ok(None) => {
+                    let _said = self.producer.finish(self.taken);
+                    return;
+                }
+                Err(stream::ReadError::Blocked) => return,
+                // If it was given up as a leg, the end of the leg says so.
+                Err(error) => return self.fail(why(error)),
+            }
+        }
+    }
+
+    /// Lets go of what readers have passed, and does what they wish.
+    pub(crate) fn serve(&mut self, wishes: &Wishes, pipe: &mut PipeRef<'_>) {
+        let _counted = self.producer.take_released();
+        if wishes.stop.is_some() {
+            self.fail(ReadError::Stopped);
+        }
+        self.dry |= !self.producer.has_readers();
+        pipe.release(if self.dry { self.taken } else { self.producer.released() });
+        self.pump(pipe);
+    }
+
+    /// The leg has ended.
+    pub(crate) fn end(&mut self, end: LegEnd) {
+        match end {
+            LegEnd::Delivered => _ = self.producer.finish(self.taken),
+            LegEnd::Reset { code, hop } => self.fail(why(stream::ReadError::Reset { code, hop })),
+            LegEnd::Detached { .. } => {
+                self.fail(ReadError::Failed(StreamError::Detached { hop: None }));
+            }
+            _ => self.fail(ReadError::Stopped),
+        }
+    }
+
+    fn fail(&mut self, error: ReadError) {
+        self.dry = true;
+        let _first = self.producer.fail(error);
+    }
+}
