@@ -10,6 +10,7 @@ mod doors;
 mod extremes;
 mod fan;
 mod keys;
+mod lessons;
 mod matrix;
 mod modes;
 mod paths;
