@@ -238,7 +238,8 @@ impl Connection {
         now: Instant,
     ) -> Result<bool, Violation> {
         let opens = matches!(frame, Frame::Open(open)
-            if open.protocol == Protocol::Number(protocol::MESSAGE) && self.streams.info(open.id).is_none());
+            if open.protocol == Protocol::Number(protocol::MESSAGE)
+                && self.streams.info(open.id).is_none());
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         let accepted = self.streams.on_frame(frame, &mut account)?;
         if let Frame::Open(open) = frame

@@ -154,9 +154,9 @@ impl Messages {
         Self { limits, partial: Vec::new(), whole: VecDeque::new(), evicted: 0 }
     }
 
-    /// A stream came whose protocol is [`protocol::MESSAGE`]. Returns the message that is given up for it,
-    /// if there are too many. The owner then lets the stream's credit reach the size that was
-    /// announced.
+    /// A stream came whose protocol is [`protocol::MESSAGE`]. Returns the message that is given up
+    /// for it, if there are too many. The owner then lets the stream's credit reach the size that
+    /// was announced.
     ///
     /// # Errors
     ///
