@@ -15,7 +15,7 @@ use crate::addrs::NodeAddr;
 /// use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 ///
 /// let node = |n: u8| NodeKey::from_seed(&[n; 32]).id();
-/// let there = |n: u8| NodeAddr::from((node(n), ([192, 0, 2, n], 4433).into()));
+/// let there = |n: u8| NodeAddr::new(Some(node(n)), vec![([192, 0, 2, n], 4433).into()]);
 /// let way = Way { relays: vec![there(1)], targets: vec![there(2), there(3)] };
 /// let hello = OpenOptions::new(StreamProtocol::name("hello")).with_head("to both of you");
 /// // Opened with this on a connection to a relay, the stream goes on to node 1, and from there to
