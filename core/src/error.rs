@@ -81,7 +81,8 @@ impl StreamCode {
     /// Where the protocol's own codes begin.
     pub const BASE: u64 = 1 << 61;
 
-    const ALL: [Self; 11] = [
+    /// All of them, in the order of their values.
+    pub const ALL: [Self; 11] = [
         Self::Timeout,
         Self::BufferOverflow,
         Self::InvalidRange,

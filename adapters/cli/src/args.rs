@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10")]
     #[arg(value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Serve figures for Prometheus at http://ADDR/metrics while this runs (IP:PORT, or a port of
+    /// the loopback address)
+    #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// What there is to do.
@@ -233,6 +237,13 @@ fn listen_addr(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(ip, 0));
     }
     text.parse().map_err(|_| "write an address as 192.0.2.1:4000, [::]:4000 or 4000".to_owned())
+}
+
+fn metrics_addr(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+    }
+    text.parse().map_err(|_| "write an address as 127.0.0.1:9100, [::1]:9100 or 9100".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -21,7 +21,7 @@ Exit codes:
     4  the other side refused (or this side refused it)
     5  what arrived is not what was sent
     6  a replay came out differently
-    7  this machine's files: not found, no permission, no space
+    7  this machine: files not found, no permission, no space, --metrics address taken
   130  interrupted (Ctrl-C)";
 
 /// Why the command ended without success.
@@ -37,7 +37,7 @@ pub(crate) enum Cause {
     Refused,
     /// Digest or size differ.
     Integrity,
-    /// A file of this machine.
+    /// A file of this machine, or an address for its figures.
     LocalIo,
     /// Ctrl-C or a polite kill.
     Interrupted,
@@ -78,7 +78,7 @@ impl Failure {
         Self::new(Cause::Interrupted, "interrupted")
     }
 
-    /// A call on this machine's files failed.
+    /// A call on this machine's files or addresses failed.
     pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space left: ",

@@ -9,6 +9,7 @@
 //!         \    |   /
 //!       body, offer           what a transfer says (spec 14)
 //!    names, ticket, key       what must not be believed or lost
+//!    metrics                  what a monitoring system reads (spec 20)
 //! ```
 
 mod args;
@@ -18,6 +19,7 @@ mod exit;
 mod interrupt;
 mod key;
 mod limit;
+mod metrics;
 mod names;
 mod node;
 mod offer;

@@ -6,10 +6,13 @@ use std::time::Duration;
 use aqueduct_tokio::{AppCode, Config, Connection, Endpoint, EndpointConfig, NodeKey};
 use aqueduct_tokio::{Provider, TransportConfig};
 
+use crate::args::Common;
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::key::twin;
+use crate::metrics::Page;
 use crate::offer::Code;
+use crate::output::Output;
 use crate::ticket::Ticket;
 
 /// How long a polite goodbye may take.
@@ -50,17 +53,27 @@ fn config(key: NodeKey, timeout: Duration) -> Result<Config, Failure> {
     Ok(Config::from(endpoint.with_transport(transport)))
 }
 
+/// A node that dialled another.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connection: Connection,
+    /// Its figures, from before it dialled.
+    _page: Page,
+}
+
 /// Dials the ticket's node, at `instead` if that is given.
 ///
 /// # Errors
-/// Nobody answers, or it refuses, or the user has enough.
+/// Nobody answers, or it refuses, or the user has enough; or there is no address for the figures.
 pub(crate) async fn dial(
     key: NodeKey,
     ticket: &Ticket,
     instead: &[SocketAddr],
-    timeout: Duration,
+    common: &Common,
+    output: &Output,
     interrupt: &mut Interrupt,
-) -> Result<(Endpoint, Connection), Failure> {
+) -> Result<Dialled, Failure> {
     let addrs = if instead.is_empty() { ticket.addrs() } else { instead };
     if addrs.is_empty() {
         return Err(Failure::new(Cause::Usage, "the ticket has no address; give one with --addr"));
@@ -68,7 +81,8 @@ pub(crate) async fn dial(
     let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let from = addrs.iter().all(SocketAddr::is_ipv4).then_some(v4);
     let key = if key.id() == ticket.id() { twin(&key) } else { key };
-    let endpoint = bind(key, from, timeout)?;
+    let endpoint = bind(key, from, common.timeout)?;
+    let page = Page::open(common.metrics, &endpoint, output).await?;
     let addrs = addrs.to_vec();
     let places = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let dialled = async {
@@ -77,7 +91,7 @@ pub(crate) async fn dial(
     };
     let connection = interrupt.or(dialled).await?;
     tracing::info!(peer = %connection.peer(), remote = %connection.remote(), "connected");
-    Ok((endpoint, connection))
+    Ok(Dialled { endpoint, connection, _page: page })
 }
 
 /// Ends a connection politely: what was written arrives first, then the other side learns why.

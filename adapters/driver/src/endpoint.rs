@@ -162,7 +162,7 @@ impl Endpoint {
 
     /// Counters of messages, by the way that they took.
     pub fn message_stats(&self) -> MessageStats {
-        self.shared().messages.snapshot()
+        self.shared().messages.counts.snapshot()
     }
 
     /// Accepts nobody any more and closes every connection after delivery.
@@ -177,6 +177,13 @@ impl Endpoint {
     pub async fn wait_idle(&self) {
         let look = |state: &mut EndpointState| (state.connections == 0).then_some(());
         until(&self.shared().state, |state| &mut state.idlers, look).await;
+    }
+}
+
+/// For what works with the handle of any adapter.
+impl AsRef<Endpoint> for Endpoint {
+    fn as_ref(&self) -> &Endpoint {
+        self
     }
 }
 

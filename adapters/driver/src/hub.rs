@@ -27,12 +27,13 @@ use aqueduct_core::wire::id::AppCode;
 
 use crate::clock::Clock;
 use crate::connection::{ConnShared, Connection};
+use crate::figures::CoreFigures;
 use crate::pipe::PipeWish;
 use crate::recv::{RecvHalf, RecvShared};
 use crate::send::{SendHalf, SendShared};
 use crate::socket::BufferWarning;
 use crate::station::Errands;
-use crate::stats::{IoCounters, MessageCounters};
+use crate::stats::{IoCounters, MessageTally};
 use crate::wait::{Reply, Waiters, Wakers, lock};
 
 /// Work for the driver.
@@ -110,6 +111,11 @@ impl Hub {
         let _first = self.helper.set(Arc::downgrade(helper));
     }
 
+    /// What the core says now; `None` if it has ended or is broken.
+    pub(crate) fn look(&self) -> Option<CoreFigures> {
+        self.helper.get().and_then(Weak::upgrade)?.look()
+    }
+
     /// Takes the whole list; `into` must be empty and lends its memory to the next one. Whoever
     /// takes it is awake and need not be woken.
     pub(crate) fn take(&self, into: &mut Vec<Command>) {
@@ -151,7 +157,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) state: Mutex<EndpointState>,
     pub(crate) counters: IoCounters,
-    pub(crate) messages: Arc<MessageCounters>,
+    pub(crate) messages: Arc<MessageTally>,
+    /// What the core said when it was last asked.
+    pub(crate) last_figures: Mutex<CoreFigures>,
     /// Which way large messages take here.
     pub(crate) streaming: Streaming,
     /// Largest whole message that this node takes, in bytes.

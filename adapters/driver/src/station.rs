@@ -25,6 +25,7 @@ use std::task::Waker;
 use aqueduct_core::time::Instant;
 
 use crate::engine::{Engine, Turn, Wire};
+use crate::figures::CoreFigures;
 
 /// An engine and its wire, behind a lock.
 #[derive(Debug)]
@@ -48,6 +49,9 @@ pub struct Desk<W> {
 /// Somebody who runs an errand for a driver that sleeps, or wakes it.
 pub(crate) trait Errands: Send + Sync {
     fn run(&self, sleeper: Waker);
+
+    /// Asks the core for its figures; waits while somebody works there. `None`: it is broken.
+    fn look(&self) -> Option<CoreFigures>;
 }
 
 impl<W: Wire + Send + 'static> Station<W> {
@@ -80,6 +84,10 @@ impl<W: Wire + Send> Errands for Station<W> {
         {
             call.0 = None;
         }
+    }
+
+    fn look(&self) -> Option<CoreFigures> {
+        Some(self.desk.lock().ok()?.engine.core_figures())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::latency::Latencies;
+
 macro_rules! counters {
     (
         $(#[$of:meta])* $stats:ident,
@@ -35,7 +37,7 @@ counters! {
     MessageStats,
     /// The same, being counted, by anybody.
     MessageCounters,
-    /// Messages that `send_auto` sent whole.
+    /// Messages that were sent whole.
     whole_sent,
     /// Their bytes.
     whole_bytes_sent,
@@ -55,6 +57,10 @@ counters! {
     failed,
     /// Of them: those with a wrong digest.
     verification_failures,
+    /// Of them: those with another size than was announced.
+    size_failures,
+    /// Messages that were sent as streams, in which the receiver found another digest.
+    refuted,
     /// Messages that were not the same read as a stream and put together as a whole. Only shadow
     /// mode looks.
     streaming_mismatches_total,
@@ -117,6 +123,14 @@ counters! {
     batches_split,
     /// Times the driver slept.
     sleeps,
+}
+
+/// Messages, being counted and timed.
+#[derive(Debug, Default)]
+pub(crate) struct MessageTally {
+    pub(crate) counts: MessageCounters,
+    pub(crate) first_fragment: Latencies,
+    pub(crate) complete: Latencies,
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

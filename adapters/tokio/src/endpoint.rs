@@ -12,7 +12,7 @@ use aqueduct_driver::error::{BindError, PipeError};
 use aqueduct_driver::relay::{Relay, RelayConfig, RelayEvent};
 use aqueduct_driver::seed::fresh_seed;
 use aqueduct_driver::socket::BufferWarning;
-use aqueduct_driver::{IoStats, MessageStats, NodeAddr, Pipe, environment, socket};
+use aqueduct_driver::{Figures, IoStats, MessageStats, NodeAddr, Pipe, environment, socket};
 
 use crate::config::Config;
 use crate::connecting::Connecting;
@@ -176,6 +176,12 @@ impl Endpoint {
         self.inner.message_stats()
     }
 
+    /// All figures of this endpoint as one value, of now: what the feature `metrics` exports. It
+    /// may wait for a turn of the driver, a fraction of a millisecond; meant for now and then.
+    pub fn figures(&self) -> Figures {
+        self.inner.figures()
+    }
+
     /// Accepts nobody any more, and closes every connection after what was written is delivered.
     /// [`wait_idle`](Self::wait_idle) tells when that is done.
     pub fn close(&self, code: AppCode, reason: &[u8]) {
@@ -187,6 +193,13 @@ impl Endpoint {
     /// Cancel-safe.
     pub async fn wait_idle(&self) {
         self.inner.wait_idle().await;
+    }
+}
+
+/// For what works with the handle of any adapter.
+impl AsRef<aqueduct_driver::Endpoint> for Endpoint {
+    fn as_ref(&self) -> &aqueduct_driver::Endpoint {
+        &self.inner
     }
 }
 

@@ -37,6 +37,29 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Figures
+//!
+//! [`Endpoint::figures`] gives all counters of an endpoint as one value. With the feature `metrics`
+//! a collector for the `prometheus-client` crate exports them; their names are the specification's
+//! chapter 20.
+//!
+#![cfg_attr(feature = "metrics", doc = "```")]
+#![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
+//! use aqueduct_tokio::metrics::prometheus_client::registry::Registry;
+//! use aqueduct_tokio::metrics::{EndpointCollector, Format};
+//! # use aqueduct_tokio::{Endpoint, generate_key};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint = Endpoint::bind("127.0.0.1:0".parse()?, generate_key()?)?;
+//! let mut registry = Registry::default();
+//! registry.register_collector(Box::new(EndpointCollector::new(&endpoint)));
+//! // At each scrape:
+//! let text = Format::Prometheus.write(&registry)?;
+//! assert!(text.contains("# TYPE aqueduct_packets_sent_total counter\n"));
+//! # Ok(()) }
+//! ```
+//!
 //! # Cancelling
 //!
 //! Every future may be dropped at any point: nothing that was received is lost, nothing is sent
@@ -79,7 +102,7 @@ pub use aqueduct_core::crypto::handshake::{Ciphers, Network, PairSecrets, Strang
 pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 pub use aqueduct_core::crypto::limits::KeyLimits;
 pub use aqueduct_core::crypto::provider::{Cipher, Provider};
-pub use aqueduct_core::endpoint::EndpointStats;
+pub use aqueduct_core::endpoint::{Endings, EndpointStats, Standing, Totals};
 pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
@@ -94,11 +117,14 @@ pub use aqueduct_driver::error::{
 };
 pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};
+#[cfg(feature = "metrics")]
+pub use aqueduct_driver::metrics;
 pub use aqueduct_driver::relay;
 pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
-pub use aqueduct_driver::{IoStats, MessageStats, NodeAddr, Pipe};
+pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
+pub use aqueduct_driver::{MessageStats, NodeAddr, Pipe};
 pub use bytes::Bytes;
 
 pub use config::{Config, generate_key};

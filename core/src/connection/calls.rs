@@ -91,9 +91,10 @@ impl Connection {
             datagram_size: path.packet_size().datagram_size(),
             ledger: self.ledger.stats(),
             acks: self.acks.stats(),
-            keys: keys.unwrap_or_default(),
+            keys: keys.unwrap_or(self.key_counts),
             datagrams: self.datagrams.stats(),
             streams: self.streams.count(),
+            stream_stats: *self.streams.stats(),
             credit_granted: self.credit.lease(),
             bytes_held: self.credit.held(),
         }

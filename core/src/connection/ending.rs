@@ -27,6 +27,7 @@ impl Connection {
     /// Ends without a word to the peer: there is nobody to say it to, or no keys to say it with.
     pub(super) fn end_now(&mut self, reason: CloseReason) {
         self.on_end(reason);
+        self.keep_counts();
         self.lifecycle = Lifecycle::Drained;
         self.events.push(EventKind::Drained);
     }
@@ -82,6 +83,7 @@ impl Connection {
     pub(super) fn drain(&mut self, reason: CloseReason, now: Instant) {
         let until = now + lateness(self.paths.active().pto());
         if matches!(self.lifecycle, Lifecycle::Open(_)) {
+            self.keep_counts();
             self.lifecycle = Lifecycle::Draining { until };
             self.on_end(reason);
         }
@@ -89,12 +91,23 @@ impl Connection {
 
     /// The time for late packets is over.
     pub(super) fn finish(&mut self) {
+        self.keep_counts();
         self.lifecycle = Lifecycle::Drained;
         self.events.push(EventKind::Drained);
     }
 
+    /// The keys go; what they counted stays.
+    fn keep_counts(&mut self) {
+        if let Some(session) = self.lifecycle.session() {
+            self.key_counts = session.keys.counters();
+        }
+    }
+
     fn on_end(&mut self, reason: CloseReason) {
         if self.reason.is_none() {
+            if !matches!(reason, CloseReason::Local(_) | CloseReason::Peer { .. }) {
+                self.streams.on_connection_lost();
+            }
             self.events.push(EventKind::Closed(reason.clone()));
             self.reason = Some(reason);
         }

@@ -44,6 +44,7 @@ use bytes::Bytes;
 
 use crate::config::TransportConfig;
 use crate::crypto::handshake::{Established, Initiator};
+use crate::crypto::keys::KeyCounters;
 use crate::crypto::provider::Provider;
 use crate::error::CloseReason;
 use crate::flow::{RecvCredit, SendCredit};
@@ -117,6 +118,8 @@ pub struct Connection {
     farewell: Option<Farewell>,
     /// Why it ended, once it has.
     reason: Option<CloseReason>,
+    /// What its keys counted, once they are gone.
+    key_counts: KeyCounters,
     /// Nobody is told of it: the application refused it before it began.
     quiet: bool,
     rng: Rng,
@@ -166,6 +169,7 @@ impl Connection {
             traps: Traps::new(&mut rng),
             farewell: None,
             reason: None,
+            key_counts: KeyCounters::default(),
             quiet: false,
             rng,
             settled: Settled::default(),

@@ -261,6 +261,7 @@ impl Connection {
             frames(opened.payload).any(|frame| matches!(frame, Ok(Frame::Close(_)) | Err(_)));
         if closed {
             let until = closing.until;
+            self.key_counts = session.keys.counters();
             self.lifecycle = Lifecycle::Draining { until };
         } else {
             closing.on_packet();

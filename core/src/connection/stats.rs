@@ -6,6 +6,7 @@ use crate::crypto::keys::KeyCounters;
 use crate::message::DatagramStats;
 use crate::path::PathStats;
 use crate::recovery::{AckStats, LedgerStats};
+use crate::stream::StreamStats;
 
 /// What a connection did, and how it stands. Sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct ConnectionStats {
     pub datagrams: DatagramStats,
     /// Streams that are not over.
     pub streams: usize,
+    /// Streams so far: how many, and how they ended.
+    pub stream_stats: StreamStats,
     /// What the peer can make us hold: credit granted and not released.
     pub credit_granted: u64,
     /// What it makes us hold now.

@@ -24,6 +24,21 @@ pub struct KeyCounters {
     pub updates_followed: u64,
 }
 
+impl KeyCounters {
+    /// Takes in what others counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sealed += other.sealed;
+        self.opened += other.opened;
+        self.not_data += other.not_data;
+        self.failed += other.failed;
+        self.replayed += other.replayed;
+        self.below_window += other.below_window;
+        self.old_phase += other.old_phase;
+        self.updates_started += other.updates_started;
+        self.updates_followed += other.updates_followed;
+    }
+}
+
 #[cfg(any(test, feature = "fingerprint"))]
 impl KeyCounters {
     /// Goes back to `before` in all that a discarded packet may change (spec R-EP-45).

@@ -58,6 +58,7 @@ impl Endpoint {
             }
         };
         self.admit(key, connection, source.remote);
+        self.stats.accepted += 1;
         self.note_ephemeral(key, half_open.ephemeral);
         self.keep_place(key, half_open.source.remote.ip());
         self.touch(key);

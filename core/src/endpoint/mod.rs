@@ -50,6 +50,7 @@ mod route;
 mod slab;
 mod stats;
 mod strangers;
+mod totals;
 mod turn;
 
 use alloc::boxed::Box;
@@ -79,6 +80,7 @@ pub use io::{ConnectionHandle, Datagram, Event, Output, PeerAddr};
 pub use pipe_ref::PipeRef;
 pub use pipes::{Leg, PipeError, PipeEvent, PipeEventKind, PipeId, StreamAddr};
 pub use stats::EndpointStats;
+pub use totals::{Endings, Standing, Totals};
 
 use incoming::Offered;
 use pipes::Pipes;
@@ -167,6 +169,8 @@ pub struct Endpoint {
     /// Fills stateless resets: strays draw from it, so nothing else may.
     reset_rng: Rng,
     stats: EndpointStats,
+    /// What connections did that are gone.
+    gone: Totals,
     /// The latest instant that an input brought.
     now: Instant,
 }
@@ -198,6 +202,7 @@ impl Endpoint {
             public_rng: root.fork("public"),
             reset_rng: root.fork("filler"),
             stats: EndpointStats::default(),
+            gone: Totals::default(),
             now: Instant::ZERO,
             config,
         }
@@ -214,8 +219,12 @@ impl Endpoint {
             half_open: self.strangers.half_open(),
             connections: self.budget.connections() - self.strangers.half_open(),
             budget_committed: self.budget.committed(),
+            budget_total: self.budget.limits().total(),
             pipes: u32::try_from(self.pipes.count()).unwrap_or(u32::MAX),
             pipe_bytes: self.pipes.held(),
+            pipes_begun: self.pipes.begun(),
+            piped_bytes: self.pipes.moved(),
+            pipe_bytes_max: self.pipes.most_held(),
             ..self.stats
         }
     }
@@ -256,6 +265,7 @@ impl Endpoint {
                 };
                 let connection = Connection::dial(setup, initiator, &source, now);
                 self.admit(key, connection, source.remote);
+                self.stats.dialled += 1;
                 if let Some(id) = to.id {
                     self.note_dialing(key, id);
                 }

@@ -167,6 +167,16 @@ pub(super) struct Pipes {
     due: BTreeSet<PipeId>,
     deadlines: BTreeSet<(Instant, PipeId)>,
     events: VecDeque<PipeEvent>,
+    /// What pipes did that are over.
+    gone: Gone,
+}
+
+/// Sums over pipes that are over, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+struct Gone {
+    received: u64,
+    most_held: u64,
 }
 
 impl Pipes {
@@ -240,6 +250,23 @@ impl Pipes {
     /// Bytes that all of them hold.
     pub(super) fn held(&self) -> u64 {
         self.pipes.values().map(|piped| piped.pipe.stats().held).sum()
+    }
+
+    /// How many there ever were.
+    pub(super) const fn begun(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes that all, those that are over too, took from their sources.
+    pub(super) fn moved(&self) -> u64 {
+        let now: u64 = self.pipes.values().map(|piped| piped.pipe.stats().received).sum();
+        self.gone.received + now
+    }
+
+    /// The most that one of them ever held.
+    pub(super) fn most_held(&self) -> u64 {
+        let now = self.pipes.values().map(|piped| piped.pipe.stats().most_held).max();
+        self.gone.most_held.max(now.unwrap_or(0))
     }
 
     /// The parts of pipes that are streams of this connection.
@@ -512,7 +539,10 @@ impl Endpoint {
             self.pipes.sources.remove(&(from.connection.0, from.stream));
         }
         self.budget.settle(&mut piped.loan, u64::MAX);
-        let kind = PipeEventKind::Ended(piped.pipe.stats());
+        let stats = piped.pipe.stats();
+        self.pipes.gone.received += stats.received;
+        self.pipes.gone.most_held = self.pipes.gone.most_held.max(stats.most_held);
+        let kind = PipeEventKind::Ended(stats);
         self.pipes.events.push_back(PipeEvent { pipe: id, kind });
     }
 

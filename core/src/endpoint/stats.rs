@@ -1,6 +1,8 @@
 //! Counters of what no connection counts.
 
-/// What strangers did and what the endpoint holds. Counters since the endpoint began, but for the
+use super::totals::Endings;
+
+/// What strangers did and what the endpoint holds. Counters since the endpoint began, but for
 /// those that say "now".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -32,10 +34,26 @@ pub struct EndpointStats {
     pub half_open: u32,
     /// Connections now.
     pub connections: u32,
+    /// Connections begun by this side.
+    pub dialled: u64,
+    /// Strangers that were taken in.
+    pub accepted: u64,
+    /// Connections, of both kinds, whose handshake was completed.
+    pub established: u64,
+    /// Connections that ended, by why.
+    pub ended: Endings,
     /// Bytes of the budget that connections have now.
     pub budget_committed: u64,
+    /// Bytes that the budget has in all.
+    pub budget_total: u64,
     /// Pipes now.
     pub pipes: u32,
     /// Bytes that pipes hold now; they are among those of their sources' connections.
     pub pipe_bytes: u64,
+    /// Pipes that were begun.
+    pub pipes_begun: u64,
+    /// Bytes that pipes took from their sources.
+    pub piped_bytes: u64,
+    /// The most that one pipe held at a time.
+    pub pipe_bytes_max: u64,
 }

@@ -105,8 +105,13 @@ impl Endpoint {
                 if self.pipes.take(key, &kind) {
                     continue;
                 }
-                if matches!(kind, EventKind::Closed(_)) {
-                    self.on_pipes_connection_lost(key, self.now);
+                match &kind {
+                    EventKind::Connected => self.stats.established += 1,
+                    EventKind::Closed(reason) => {
+                        self.stats.ended.count(reason);
+                        self.on_pipes_connection_lost(key, self.now);
+                    }
+                    _ => {}
                 }
                 let connection = ConnectionHandle(key);
                 if kind == EventKind::Drained {
@@ -208,6 +213,7 @@ impl Endpoint {
         if let Some(address) = place {
             self.strangers.on_ended(address);
         }
+        self.gone.add(&connection.stats());
         self.budget.close(connection.into_share());
     }
 }

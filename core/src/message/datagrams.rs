@@ -117,6 +117,20 @@ pub struct DatagramStats {
     pub recv_no_room: u64,
 }
 
+impl DatagramStats {
+    /// Takes in what others counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.acked += other.acked;
+        self.lost += other.lost;
+        self.send_dropped += other.send_dropped;
+        self.send_unsendable += other.send_unsendable;
+        self.received += other.received;
+        self.recv_dropped += other.recv_dropped;
+        self.recv_no_room += other.recv_no_room;
+    }
+}
+
 /// Datagrams of one connection, both ways.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]

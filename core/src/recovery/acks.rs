@@ -55,6 +55,16 @@ pub struct AckStats {
     pub numbers_forgotten: u64,
 }
 
+impl AckStats {
+    /// Takes in what others counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.reordered += other.reordered;
+        self.acks_written += other.acks_written;
+        self.numbers_forgotten += other.numbers_forgotten;
+    }
+}
+
 /// Remembers what arrived until the peer knows it (spec R-REC-5 to R-REC-12).
 ///
 /// It guards nothing: whether a number is a replay is decided before, by the packet keys' window. A

@@ -191,3 +191,17 @@ pub struct LedgerStats {
     /// Times that persistent congestion was seen.
     pub persistent_congestion: u64,
 }
+
+impl LedgerStats {
+    /// Takes in what others counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.packets_sent += other.packets_sent;
+        self.eliciting_sent += other.eliciting_sent;
+        self.acked += other.acked;
+        self.lost += other.lost;
+        self.spurious += other.spurious;
+        self.acks += other.acks;
+        self.probe_timeouts += other.probe_timeouts;
+        self.persistent_congestion += other.persistent_congestion;
+    }
+}

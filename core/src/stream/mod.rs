@@ -36,6 +36,7 @@ mod scheduler;
 mod send;
 mod send_buffer;
 mod state;
+mod stats;
 mod table;
 mod transmit;
 mod views;
@@ -54,6 +55,7 @@ pub use scheduler::{LOWEST_FIRST, Priority, QUANTUM};
 pub use send::WriteError;
 pub use send_buffer::{BufferError, CHUNK_OVERHEAD, Piece, SendBuffer};
 pub use state::{RecvEvent, RecvState, SendEvent, SendState};
+pub use stats::{StreamErrors, StreamStats};
 pub use views::{RecvStream, SendStream};
 pub use watch::Stuck;
 
@@ -196,6 +198,7 @@ pub struct Streams {
     expecting: usize,
     /// When to look at streams that may be stuck.
     watch: Watch,
+    stats: StreamStats,
 }
 
 impl Streams {
@@ -222,6 +225,7 @@ impl Streams {
             packet: 0,
             expecting: 0,
             watch: Watch::default(),
+            stats: StreamStats::default(),
         }
     }
 
@@ -273,6 +277,7 @@ impl Streams {
         sent.set(());
         let opening = Opening::Ours { options, sent, packet: 0 };
         self.table.insert(Slot::new(id, opening, Some(send), recv));
+        self.stats.opened += 1;
         self.file(id);
         Ok(id)
     }
@@ -354,6 +359,11 @@ impl Streams {
     /// Streams that are not over.
     pub fn count(&self) -> usize {
         self.table.len()
+    }
+
+    /// What streams did so far.
+    pub const fn stats(&self) -> &StreamStats {
+        &self.stats
     }
 
     /// Whether everything that was written to streams, finished or not, was acknowledged. Linear.

@@ -6,9 +6,9 @@ use super::send::SendHalf;
 use super::state::RecvState;
 use super::table::{Opening, STOPPED, Slot};
 use super::{RecvAccount, STREAM_RECORD, Streams};
-use crate::error::{TransportCode, Violation};
+use crate::error::{StreamCode, TransportCode, Violation};
 use crate::wire::frame::Frame;
-use crate::wire::id::{CreditTarget, Dir, StreamId};
+use crate::wire::id::{AppCode, CreditTarget, Dir, StreamId};
 use crate::wire::open::OpenFrame;
 
 /// What became of a frame.
@@ -64,6 +64,8 @@ impl Streams {
         };
         self.admit(id, role, account)?;
         let Some(slot) = self.table.get_mut(id) else { return Ok(Accepted::Yes) };
+        let given_up = |half: &RecvHalf| half.reset.is_some() || half.is_stopped();
+        let was_reset = slot.recv.as_ref().is_none_or(given_up);
         let took = match (role, &mut slot.send, &mut slot.recv) {
             (Role::Receiver, Some(half), _) => {
                 slot.news |= to_sender(half, frame);
@@ -78,6 +80,7 @@ impl Streams {
             },
             _ => Took::Yes,
         };
+        self.note(id, frame, was_reset);
         if let Frame::Reset(reset) = frame {
             self.answer_unannounced(id, reset.code);
         }
@@ -87,6 +90,32 @@ impl Streams {
         self.file(id);
         self.retire(id, account);
         Ok(if took == Took::Yes { Accepted::Yes } else { Accepted::TooFragmented })
+    }
+
+    /// Counts what a frame that was taken did to stream `id`.
+    fn note(&mut self, id: StreamId, frame: &Frame<'_>, was_reset: bool) {
+        let Some(slot) = self.table.get_mut(id) else { return };
+        let held = slot.recv.as_ref().map_or(0, RecvHalf::unreleased);
+        self.stats.most_held = self.stats.most_held.max(held);
+        let code = match frame {
+            Frame::Reset(reset) if !was_reset => reset.code,
+            // Code 0 of an application that dropped its handle: it lacks interest, nothing else.
+            Frame::Stop(stop) if slot.news & STOPPED != 0 && stop.code != AppCode(0) => stop.code,
+            _ => return,
+        };
+        if !core::mem::replace(&mut slot.failed, true) {
+            self.stats.errors.count(code);
+        }
+    }
+
+    /// The connection is lost, and every stream with it that was under way.
+    pub fn on_connection_lost(&mut self) {
+        let mut lost = 0;
+        for slot in self.table.iter_mut().filter(|slot| !slot.failed) {
+            slot.failed = true;
+            lost += 1;
+        }
+        self.stats.errors.count_many(StreamCode::ConnectionLost.app(), lost);
     }
 
     /// The one place that decides whether a frame may name stream `id` (spec R-STR-2). Afterwards
@@ -135,6 +164,7 @@ impl Streams {
         }
         slot.opening = Opening::Theirs(options);
         self.announced.push_back(frame.id);
+        self.stats.announced += 1;
         if core::mem::take(&mut self.accept_armed) {
             self.incoming = true;
         }
@@ -143,7 +173,7 @@ impl Streams {
 
     /// A stream that was reset before OPEN is over for both directions: nobody will ever answer on
     /// it.
-    fn answer_unannounced(&mut self, id: StreamId, code: crate::wire::id::AppCode) {
+    fn answer_unannounced(&mut self, id: StreamId, code: AppCode) {
         let Some(slot) = self.table.get_mut(id) else { return };
         let over = slot.recv.as_ref().is_some_and(|half| half.state == RecvState::ResetRead);
         if let (true, Opening::Unannounced, Some(send)) = (over, &slot.opening, &mut slot.send) {

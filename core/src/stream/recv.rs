@@ -76,7 +76,7 @@ pub(super) struct RecvHalf {
     /// The end that OPEN announced.
     end: Option<u64>,
     final_size: Option<u64>,
-    reset: Option<ResetFrame>,
+    pub(super) reset: Option<ResetFrame>,
     stop: Once<StopFrame>,
     /// Bytes given out and not released.
     out: u64,
@@ -470,6 +470,11 @@ impl RecvHalf {
 
     pub(super) fn final_size(&self) -> Option<u64> {
         self.final_size
+    }
+
+    /// Bytes that came and were not released, whether the application has them or not.
+    pub(super) fn unreleased(&self) -> u64 {
+        self.came.saturating_sub(self.settled)
     }
 
     fn max_ranges(&mut self, account: &mut RecvAccount<'_>) -> usize {

@@ -87,6 +87,8 @@ pub(super) struct SendHalf {
     wants_room: bool,
     /// The application wants to hear of everything that is acknowledged.
     pub(super) reports: bool,
+    /// Bytes sent again that nobody has counted yet.
+    pub(super) resent: u64,
 }
 
 impl SendHalf {
@@ -104,6 +106,7 @@ impl SendHalf {
             introduced: true,
             wants_room: false,
             reports: false,
+            resent: 0,
         }
     }
 
@@ -297,6 +300,9 @@ impl SendHalf {
         }
         let (range, fin) = (piece.range(), piece.fin);
         let bytes = (range.end - range.start) as usize;
+        if self.buffer.repeats() {
+            self.resent += bytes as u64;
+        }
         self.buffer.on_sent(range, fin);
         Some(bytes.max(1))
     }

@@ -392,6 +392,11 @@ impl SendBuffer {
         matches!(self.fin, Fin::Acked(size) if self.is_drained() && self.contiguous_end() == size)
     }
 
+    /// Whether what [`peek`](Self::peek) gives was sent before and lost.
+    pub fn repeats(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Whether bytes wait that only credit beyond `limit` would let go.
     pub fn is_blocked_at(&self, limit: u64) -> bool {
         let nothing = self.peek(1, limit).is_none() && self.peek_skip(limit).is_none();

@@ -40,6 +40,8 @@ pub(super) struct Slot {
     pub(super) expects: bool,
     /// When somebody looks whether it is stuck.
     pub(super) watched: Option<Instant>,
+    /// It is among the errors of the stats.
+    pub(super) failed: bool,
 }
 
 /// Where a stream stands to write its body.
@@ -87,8 +89,8 @@ impl Slot {
         recv: Option<RecvHalf>,
     ) -> Self {
         let (place, in_control, news, in_news) = (Place::Out, false, 0, false);
-        let (expects, watched) = (false, None);
-        Self { id, opening, send, recv, place, in_control, news, in_news, expects, watched }
+        let (expects, watched, failed) = (false, None, false);
+        Self { id, opening, send, recv, place, in_control, news, in_news, expects, watched, failed }
     }
 
     /// The next of the stream's news.

@@ -34,6 +34,7 @@ impl Streams {
                 continue;
             };
             let (bytes, then) = half.write_body(packet, credit, turn);
+            self.stats.resent += core::mem::take(&mut half.resent);
             match then {
                 Then::Again | Then::Full => self.scheduler.wrote(class, bytes),
                 Then::Idle => {

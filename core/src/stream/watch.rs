@@ -115,6 +115,10 @@ impl Streams {
                     if let Some(half) = &mut slot.recv {
                         half.end_stuck(self.config.buffer, account);
                         slot.news |= ENDED;
+                        if let (Some(why), false) = (half.stuck(), slot.failed) {
+                            slot.failed = true;
+                            self.stats.errors.count(why.code());
+                        }
                     }
                     self.file(id);
                     self.retire(id, account);

@@ -9,6 +9,7 @@ mod datagrams;
 mod doors;
 mod extremes;
 mod fan;
+mod figures;
 mod keys;
 mod lessons;
 mod matrix;

@@ -12,7 +12,7 @@ mod report;
 mod send;
 
 use crate::args::{Cli, Command};
-use crate::exit::Failure;
+use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{Fields, Output};
 
@@ -24,6 +24,9 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
     let interrupt = Interrupt::listen(output)?;
     let common = cli.common;
     match cli.command {
+        Command::Id if common.metrics.is_some() => {
+            Err(Failure::new(Cause::Usage, "`id` runs no node that --metrics could tell of"))
+        }
         Command::Id => id::run(&common, output),
         Command::Recv(options) => recv::run(options, &common, output, interrupt).await,
         Command::Send(options) => send::run(options, &common, output, interrupt).await,

@@ -27,8 +27,8 @@ pub(super) async fn run(
     let key = key::load_or_make(common.key.as_deref())?.key;
     let begun = Instant::now();
     let ticket = &options.ticket;
-    let dialled = node::dial(key, ticket, &options.addr, common.timeout, &mut interrupt).await;
-    let (endpoint, connection) = dialled?;
+    let node = node::dial(key, ticket, &options.addr, common, output, &mut interrupt).await?;
+    let (endpoint, connection) = (&node.endpoint, &node.connection);
     let handshake = begun.elapsed();
     output.line(&format!(
         "{} at {}: handshake {:.3} ms",
@@ -36,11 +36,11 @@ pub(super) async fn run(
         connection.remote(),
         millis(handshake)
     ));
-    let how = interrupt.or(exchange(options, &connection, output)).await;
+    let how = interrupt.or(exchange(options, connection, output)).await;
     match &how {
-        Ok(_) => node::say_goodbye(&endpoint, &connection, Farewell::Done).await,
+        Ok(_) => node::say_goodbye(endpoint, connection, Farewell::Done).await,
         Err(failure) => {
-            node::say_goodbye(&endpoint, &connection, Farewell::Failed(failure)).await;
+            node::say_goodbye(endpoint, connection, Farewell::Failed(failure)).await;
         }
     }
     let times = how?;

@@ -16,6 +16,7 @@ use crate::args::{Common, Recv};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::limit::Limiter;
+use crate::metrics::Page;
 use crate::offer::{Code, PING_PROTOCOL, PROTOCOL};
 use crate::output::{Fields, Output};
 use crate::store::Existing;
@@ -50,6 +51,7 @@ pub(super) async fn run(
         allow.push(key::twin(&key).id());
     }
     let endpoint = node::bind(key, options.listen, common.timeout)?;
+    let _page = Page::open(common.metrics, &endpoint, output).await?;
     announce(&endpoint, output, options.yes || !allow.is_empty());
     let (tell, mut outcomes) = mpsc::channel(1);
     let service = Arc::new(Service {

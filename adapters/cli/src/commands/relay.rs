@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::args::{Common, Relay};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
+use crate::metrics::Page;
 use crate::offer::Code;
 use crate::output::{Fields, Output};
 use crate::ticket::Ticket;
@@ -32,6 +33,7 @@ pub(super) async fn run(
 ) -> Result<Fields, Failure> {
     let key = key::load_or_make(common.key.as_deref())?.key;
     let endpoint = node::bind(key, options.listen, common.timeout)?;
+    let _page = Page::open(common.metrics, &endpoint, output).await?;
     let listed: Option<Vec<NodeId>> = (!options.everybody).then(|| options.allow.clone());
     let allow = match &listed {
         None => Allow::Everybody,

@@ -50,10 +50,10 @@ pub(super) async fn run(
     let key = key::load_or_make(common.key.as_deref())?.key;
     let first = options.via.first().or(tickets.first());
     let first = first.ok_or_else(|| usage("no ticket".to_owned()))?;
-    let dialled = node::dial(key, first, &options.addr, common.timeout, &mut interrupt).await;
-    let (endpoint, connection) = dialled?;
+    let node = node::dial(key, first, &options.addr, common, output, &mut interrupt).await?;
+    let (endpoint, connection) = (&node.endpoint, &node.connection);
     let mut sender = Sender {
-        connection: &connection,
+        connection,
         output,
         limiter: Limiter::new(options.limit),
         begun: Instant::now(),
@@ -83,7 +83,7 @@ pub(super) async fn run(
     for (report, how) in reports.iter().zip(&each) {
         output.event("transfer", report.event(how));
     }
-    node::say_goodbye(&endpoint, &connection, goodbye).await;
+    node::say_goodbye(endpoint, connection, goodbye).await;
     conclude(output, &reports, each)
 }
 

@@ -5,6 +5,8 @@ mod demo;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod rogue;

@@ -32,7 +32,7 @@ fn end(entries: u64, bytes: u64, digest: &[u8; 32]) -> Vec<u8> {
 
 /// Dials a receiver and says `head`, then `body` once it was accepted; gives what was answered.
 fn say(recv: &Running, head: Vec<u8>, body: Vec<u8>) -> Vec<u8> {
-    let event = recv.event(0);
+    let event = recv.said("listening");
     let id: NodeId = event["id"].as_str().unwrap().parse().unwrap();
     let addr: std::net::SocketAddr = recv.addrs()[0].parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -133,24 +133,37 @@ impl Running {
 
     pub(crate) fn listening(command: Command) -> Self {
         let mut running = Self::start(command);
-        let Ok(line) = running.lines.recv_timeout(DEADLINE) else {
-            panic!("it does not listen: {}", running.end().stderr);
-        };
-        running.seen.push(line);
-        assert_eq!(running.event(0)["event"], "listening");
+        running.wait_for("listening");
         running
     }
 
-    pub(crate) fn event(&self, index: usize) -> Value {
-        serde_json::from_str(&self.seen[index]).unwrap()
+    /// Waits until it says `name`, and gives what it says.
+    pub(crate) fn wait_for(&mut self, name: &str) -> Value {
+        while self.find(name).is_none() {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => panic!("no word of `{name}`, but {:?}", self.seen),
+            }
+        }
+        self.said(name)
+    }
+
+    /// What it said under this name before.
+    pub(crate) fn said(&self, name: &str) -> Value {
+        self.find(name).unwrap_or_else(|| panic!("no word of `{name}`, but {:?}", self.seen))
+    }
+
+    fn find(&self, name: &str) -> Option<Value> {
+        let mut events = self.seen.iter().map(|line| serde_json::from_str(line).unwrap());
+        events.find(|event: &Value| event["event"] == name)
     }
 
     pub(crate) fn ticket(&self) -> String {
-        self.event(0)["ticket"].as_str().unwrap().to_owned()
+        self.said("listening")["ticket"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn addrs(&self) -> Vec<String> {
-        let event = self.event(0);
+        let event = self.said("listening");
         let addrs = event["addrs"].as_array().unwrap();
         addrs.iter().map(|addr| addr.as_str().unwrap().to_owned()).collect()
     }

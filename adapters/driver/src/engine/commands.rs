@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
 use aqueduct_core::endpoint::ConnectionHandle;
@@ -209,7 +210,12 @@ impl Engine {
             let Some((message, reply)) = next else { return };
             let Some(mut connection) = self.core.connection(handle) else { return };
             match connection.send_message(message.clone()) {
-                Ok(_) => reply.send(Ok(())),
+                Ok(_) => {
+                    let counts = &self.shared.messages.counts;
+                    counts.whole_sent.fetch_add(1, Relaxed);
+                    counts.whole_bytes_sent.fetch_add(message.len() as u64, Relaxed);
+                    reply.send(Ok(()));
+                }
                 Err(MessageRefusal::Open(
                     stream::OpenError::Blocked | stream::OpenError::NoCredit,
                 )) => {

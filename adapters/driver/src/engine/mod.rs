@@ -25,8 +25,8 @@ mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -208,6 +208,7 @@ impl Engine {
             state: EndpointState::default().into(),
             counters: IoCounters::default(),
             messages: Arc::default(),
+            last_figures: Mutex::default(),
             streaming,
             max_message,
             node_id: core.node_id(),
@@ -318,6 +319,10 @@ impl Engine {
     /// Calls that have sent something, so far.
     pub(crate) fn sends(&self) -> u64 {
         self.shared.counters.sends.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn core(&self) -> &Endpoint {
+        &self.core
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -446,6 +451,9 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let left = self.shared.hub.die();
+        if !std::thread::panicking() {
+            *lock(&self.shared.last_figures) = self.core_figures();
+        }
         drop(self.shared.close());
         self.end_pipes();
         if !std::thread::panicking() {

@@ -72,8 +72,8 @@ impl ConnShared {
     /// For the driver: a message comes as a stream. Refused if that was not agreed on, or nobody is
     /// left.
     pub(crate) fn message_arrived(&self, send: Option<SendHalf>, recv: RecvHalf) {
-        let counters = self.shared.messages.clone();
-        let Some(message) = MessageStream::new(send, recv, counters) else { return };
+        let tally = self.shared.messages.clone();
+        let Some(message) = MessageStream::new(send, recv, tally) else { return };
         let wakers = {
             let mut state = lock(&self.state);
             if state.abandoned || state.mode < Mode::StreamingReassemble {
@@ -208,7 +208,7 @@ impl Next<'_> {
             match end {
                 Ok(whole) => {
                     if let Some(shadow) = assembly.shadow {
-                        shadow.compare(id, &whole, &shared.shared.messages);
+                        shadow.compare(id, &whole, &shared.shared.messages.counts);
                     }
                     return (Some(whole), true);
                 }
@@ -221,7 +221,7 @@ impl Next<'_> {
     /// A whole message is taken from its queue, in which `waited` were.
     fn count(&self, message: &Bytes, waited: usize) {
         let shared = self.connection.shared();
-        let counts = &shared.shared.messages;
+        let counts = &shared.shared.messages.counts;
         counts.whole_received.fetch_add(1, Relaxed);
         counts.whole_bytes_received.fetch_add(message.len() as u64, Relaxed);
         if waited >= MESSAGE_INBOX {

@@ -120,14 +120,19 @@ impl Connection {
             (state.mode, state.max_message)
         };
         let small = total <= shared.streaming.streaming_threshold;
-        let counts = &shared.messages;
+        let counts = &shared.messages.counts;
         if small && total <= limit || mode < Mode::StreamingReassemble {
             self.send_whole(total, limit, source).await?;
-            counts.whole_sent.fetch_add(1, Relaxed);
-            counts.whole_bytes_sent.fetch_add(total, Relaxed);
             return Ok(Sent::Whole);
         }
-        let id = self.send_streamed(total, known, source).await?;
+        let sent = self.send_streamed(total, known, source).await;
+        if let Err(SendError::Stream(StreamError::VerificationFailed {
+            expected: Some(_), ..
+        })) = sent
+        {
+            counts.refuted.fetch_add(1, Relaxed);
+        }
+        let id = sent?;
         counts.streamed_sent.fetch_add(1, Relaxed);
         counts.streamed_bytes_sent.fetch_add(total, Relaxed);
         Ok(Sent::Streamed(id))

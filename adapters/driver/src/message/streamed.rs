@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use aqueduct_core::wire::id::StreamId;
 use bytes::{Bytes, BytesMut};
@@ -11,7 +12,7 @@ use crate::connection::ConnGuard;
 use crate::error::StreamError;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
-use crate::stats::MessageCounters;
+use crate::stats::MessageTally;
 
 use super::{DIGEST, VERIFIED, WRONG};
 
@@ -26,7 +27,9 @@ pub struct MessageStream {
     hasher: blake3::Hasher,
     /// What the sender says that the digest is, as far as it is here.
     expected: BytesMut,
-    counters: Arc<MessageCounters>,
+    tally: Arc<MessageTally>,
+    /// When it was announced.
+    begun: Instant,
     end: Option<Result<(), StreamError>>,
     /// It keeps its connection open, once the application has it.
     keep: Option<Arc<ConnGuard>>,
@@ -38,7 +41,7 @@ impl MessageStream {
     pub(crate) fn new(
         send: Option<SendHalf>,
         mut recv: RecvHalf,
-        counters: Arc<MessageCounters>,
+        tally: Arc<MessageTally>,
     ) -> Option<Self> {
         let info = recv.info().filter(|info| info.start == 0 && info.end.is_none());
         let said = info.and_then(|info| Some((info.size?, info.digest)));
@@ -47,8 +50,9 @@ impl MessageStream {
             return None;
         };
         let expected = digest.as_ref().map_or_else(BytesMut::new, |digest| digest[..].into());
-        let (read, hasher, end, keep) = (0, blake3::Hasher::new(), None, None);
-        Some(Self { send, recv, total, read, hasher, expected, counters, end, keep })
+        let (begun, hasher) = (Instant::now(), blake3::Hasher::new());
+        let (read, end, keep) = (0, None, None);
+        Some(Self { send, recv, total, read, hasher, expected, tally, begun, end, keep })
     }
 
     pub(crate) fn kept_by(mut self, guard: &Arc<ConnGuard>) -> Self {
@@ -98,6 +102,9 @@ impl MessageStream {
                     continue;
                 }
             };
+            if self.read == 0 {
+                self.tally.first_fragment.note(self.begun.elapsed());
+            }
             self.read += chunk.len() as u64;
             if left > 0 {
                 self.hasher.update(&chunk);
@@ -139,13 +146,14 @@ impl MessageStream {
     fn finish(&mut self, end: Result<(), StreamError>) {
         match &end {
             Ok(()) => {
-                self.counters.streamed_received.fetch_add(1, Relaxed);
-                self.counters.streamed_bytes_received.fetch_add(self.total, Relaxed);
+                self.tally.complete.note(self.begun.elapsed());
+                self.tally.counts.streamed_received.fetch_add(1, Relaxed);
+                self.tally.counts.streamed_bytes_received.fetch_add(self.total, Relaxed);
             }
             Err(error) => {
-                self.counters.failed.fetch_add(1, Relaxed);
+                self.tally.counts.failed.fetch_add(1, Relaxed);
                 if let StreamError::VerificationFailed { .. } = error {
-                    self.counters.verification_failures.fetch_add(1, Relaxed);
+                    self.tally.counts.verification_failures.fetch_add(1, Relaxed);
                 } else {
                     self.recv.stop(StreamError::CANCELLED);
                     self.send.reset(StreamError::CANCELLED);
@@ -156,6 +164,7 @@ impl MessageStream {
     }
 
     fn wrong_size(&self) -> StreamError {
+        self.tally.counts.size_failures.fetch_add(1, Relaxed);
         let behind = self.recv.info().is_none_or(|info| info.digest.is_none());
         let given = self.read.saturating_sub(if behind { DIGEST } else { 0 });
         StreamError::WrongSize { announced: self.total, given: Some(given), hop: Some(0) }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::args::{Common, Demo};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
+use crate::metrics::Page;
 use crate::output::{Fields, Output};
 
 use nodes::Nodes;
@@ -21,7 +22,7 @@ use table::Row;
 /// A digest differs, or something broke on the way.
 pub(super) async fn run(
     options: &Demo,
-    _common: &Common,
+    common: &Common,
     output: &Output,
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
@@ -34,6 +35,7 @@ pub(super) async fn run(
         (_, wanted) => wanted.unwrap_or(2),
     };
     let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0)?;
+    let _page = Page::of(common.metrics, nodes.figures(), output).await?;
     let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
     let io = nodes.io_stats();
     nodes.close().await;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use aqueduct_tokio::metrics::EndpointCollector;
 use aqueduct_tokio::relay::{Allow, Refusal, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{AppCode, Config, Endpoint, IoStats, LossyIo, NodeAddr, NodeKey};
 use aqueduct_tokio::{OpenOptions, PipeStats, generate_key};
@@ -92,6 +93,17 @@ impl Nodes {
     pub(super) fn io_stats(&self) -> (IoStats, IoStats) {
         let receiver = self.receivers.first().map(Endpoint::io_stats);
         (self.sender.io_stats(), receiver.unwrap_or_default())
+    }
+
+    /// What everybody tells of themselves, under names that say who it is.
+    pub(super) fn figures(&self) -> EndpointCollector {
+        let mut figures = EndpointCollector::default().with("sender", &self.sender);
+        for (kind, nodes) in [("relay", &self.relays), ("receiver", &self.receivers)] {
+            for (number, node) in (1..).zip(nodes) {
+                figures = figures.with(format!("{kind}{number}"), node);
+            }
+        }
+        figures
     }
 
     /// Says goodbye everywhere.
