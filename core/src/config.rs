@@ -229,7 +229,8 @@ impl TransportConfig {
     }
 
     /// Bytes of unreliable datagrams that wait, each way, and what gives way. Zero turns datagrams
-    /// off. Default 256 KiB, the oldest.
+    /// off. Default 256 KiB, the oldest. Adapters hand datagrams over as there is room and refuse
+    /// what comes beyond that; with them the rule is for those received that nobody takes.
     pub fn with_datagrams(mut self, queue_bytes: u64, rule: DropRule) -> Self {
         (self.datagram_queue, self.datagram_rule) = (queue_bytes, rule);
         self

@@ -50,12 +50,18 @@ impl Plan {
     /// Walks the arguments; `-` is standard input, called `stdin_name`.
     ///
     /// # Errors
-    /// Something cannot be read, has a name that no receiver takes, or two have the same name.
+    /// Something cannot be read, has a name that no receiver takes, or two have the same name; or
+    /// there is a name for standard input, and that is not sent.
     pub(crate) fn walk(files: &[PathBuf], stdin_name: Option<&str>) -> Result<Self, Failure> {
+        let is_stdin = |path: &Path| path.as_os_str() == "-";
+        if stdin_name.is_some() && !files.iter().any(|path| is_stdin(path)) {
+            let what = "--name is for standard input, and `-` is not among the files";
+            return Err(Failure::new(Cause::Usage, what));
+        }
         let mut plan = Self::default();
         let mut tops = BTreeSet::new();
         for path in files {
-            let name = if path.as_os_str() == "-" {
+            let name = if is_stdin(path) {
                 let name = stdin_name.unwrap_or(STDIN_NAME).to_owned();
                 plan.file(From::Stdin, &name, None, false)?;
                 name

@@ -220,6 +220,33 @@ fn half_open_places_are_limited_in_all() {
     assert_eq!(stats.retries, 12 - 2, "cookies are demanded from a quarter of the places on");
 }
 
+/// An application that does not look has 128 offers waiting for it, and no more.
+///
+/// spec: R-EP-13
+#[test]
+fn offers_that_wait_are_limited() {
+    for known in [true, false] {
+        let mut server = server(config(9));
+        let mut later = Vec::new();
+        for number in 0..140 {
+            let (mut dialer, _, packet) =
+                dial(config(1), number.into(), &server_addr(known), START);
+            feed(&mut server, addr(number), &packet, START);
+            // Who does not know us is an offer only with its last packet.
+            for (to, answer) in if known { Vec::new() } else { drain(&mut server, START).datagrams }
+            {
+                let third = ask(&mut dialer, addr(9), &answer, START).datagrams;
+                later.extend(third.into_iter().map(|(_, bytes)| (to, bytes)));
+            }
+        }
+        for (from, bytes) in later {
+            feed(&mut server, from, &bytes, START);
+        }
+        assert_eq!(server.stats().over_limit, 12, "known: {known}");
+        assert_eq!(drain(&mut server, START).incoming.len(), 128);
+    }
+}
+
 /// spec: R-EP-14
 #[test]
 fn a_cookie_is_demanded_always_or_under_load() {

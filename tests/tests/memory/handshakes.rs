@@ -12,8 +12,11 @@ use aqueduct_tests::raw::{seal_answer, seal_first};
 use super::*;
 
 const MAX: u64 = (1 << 62) - 1;
-/// Bytes that the test's own machinery may take meanwhile: a few for each packet would be more.
-const NOISE: i64 = 32 * 1024;
+/// Bytes that the test's own machinery may take meanwhile, on a machine of many cores: 10 KiB for
+/// each thread that is about to wait for its turn. A record for each packet would be more.
+const NOISE: i64 = 128 * 1024;
+/// A connection's floor and record: far below the budget.
+const BOUND: i64 = (BUDGET / 128 + C) as i64 + NOISE;
 const SCID: ConnectionId = ConnectionId(*b"stranger");
 
 /// What became of a first packet.
@@ -129,7 +132,7 @@ impl Door {
             "{what}: {strangers} packets, {} KiB at the most, {left} bytes left",
             self.peak >> 10
         );
-        assert!(self.peak <= (BUDGET / 128 + C) as i64, "{what}: {} bytes", self.peak);
+        assert!(self.peak <= BOUND, "{what}: {} bytes", self.peak);
         assert!(left <= NOISE, "{what}: {left} bytes are left");
     }
 }
@@ -422,7 +425,7 @@ fn answers_at_their_extremes_leave_nothing() {
         }
         assert!(dialer.connection(handle).is_some(), "it still waits");
         println!("answers, known: {known}: {} KiB at the most", peak >> 10);
-        assert!(peak <= (BUDGET / 128 + C) as i64, "{peak} bytes");
+        assert!(peak <= BOUND, "{peak} bytes");
     }
 }
 
@@ -458,5 +461,5 @@ fn unlawful_parameters_leave_nothing() {
     }
     assert!(live() - at_first <= NOISE, "{} bytes are left", live() - at_first);
     println!("unlawful parameters: {} KiB at the most", most >> 10);
-    assert!(most <= (BUDGET / 128 + C) as i64, "{most} bytes");
+    assert!(most <= BOUND, "{most} bytes");
 }

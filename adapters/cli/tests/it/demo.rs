@@ -8,6 +8,8 @@ fn it_needs_nothing_and_says_what_every_hop_cost() {
     let mut command = place.command(&["demo", "--json", "--size", "8MiB"]);
     command.env_remove("HOME");
     let demo = Running::start(command).end().expect(0);
+    let transfers = demo.lines.iter().filter(|line| line.contains("\"event\":\"transfer\""));
+    assert_eq!(transfers.filter(|line| line.contains("\"ok\":true")).count(), 1);
     let last = demo.last();
     assert_eq!(last["digest_equal"], true);
     assert_eq!(last["bytes"], 8 << 20);

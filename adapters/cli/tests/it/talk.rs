@@ -50,6 +50,7 @@ fn command_lines_that_make_no_sense() {
         vec!["send", "--json", file, &broken],
         vec!["send", "--json", file, "--limit", "fast", &good],
         vec!["send", "--json", file, file, &good],
+        vec!["send", "--json", file, "--name", "other", &good],
         vec!["send", "--json", file, "--addr", "nowhere", &good],
         vec!["ping", "--json", &broken],
         vec!["ping", "--json", "--count", "0", &good],
