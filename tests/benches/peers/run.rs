@@ -30,7 +30,7 @@ pub(crate) trait Peer {
 const REQUESTS: usize = 1000;
 
 /// What the process has used so far, in user and system mode together.
-fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
@@ -88,6 +88,10 @@ pub(crate) fn main() {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().expect("nobody chose before");
     let (rounds, bytes) = (value("--rounds", 5), value("--size", 512) << 20);
+    let as_json = args.iter().any(|arg| arg == "--json");
+    if args.windows(2).any(|pair| pair[0] == "--case" && pair[1] == "relay") {
+        return super::relay::main(rounds, bytes, as_json);
+    }
     let mut all = [
         Figures { name: super::aqueduct::Aqueduct::NAME, rounds: Vec::new() },
         Figures { name: super::quinn::Quinn::NAME, rounds: Vec::new() },
@@ -100,7 +104,7 @@ pub(crate) fn main() {
         all[2].rounds.push(round::<super::tls::Tls>(bytes));
     }
     let ratios = ratios(&all);
-    if args.iter().any(|arg| arg == "--json") {
+    if as_json {
         json(&all, bytes)
     } else {
         table(&all, bytes)
