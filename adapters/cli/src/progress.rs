@@ -41,9 +41,9 @@ impl Progress {
     /// A bar for `bytes`, or a spinner if nobody knows.
     pub(crate) fn new(label: &str, bytes: Option<u64>) -> Self {
         let template = if bytes.is_some() {
-            "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left"
+            "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}"
         } else {
-            "{prefix} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}"
+            "{prefix} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}  {msg}"
         };
         Self::with(label, bytes, template)
     }

@@ -21,7 +21,7 @@ use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
 use super::ending::Farewell;
 use super::event::EventKind;
 use super::lifecycle::Lifecycle;
-use super::{Connection, ConnectionStats};
+use super::{Connection, ConnectionStats, SendLimit};
 
 /// Why a message was not sent. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -88,6 +88,7 @@ impl Connection {
             min_rtt: path.rtt().min(),
             congestion_window: path.congestion().window(),
             bytes_in_flight: self.ledger.in_flight(path.id()),
+            limited_by: self.limited_by(),
             datagram_size: path.packet_size().datagram_size(),
             ledger: self.ledger.stats(),
             acks: self.acks.stats(),
@@ -97,6 +98,15 @@ impl Connection {
             stream_stats: *self.streams.stats(),
             credit_granted: self.credit.lease(),
             bytes_held: self.credit.held(),
+        }
+    }
+
+    fn limited_by(&self) -> SendLimit {
+        match self.limit {
+            SendLimit::Application if self.streams.wait_for_credit(&self.allowed) => {
+                SendLimit::Credit
+            }
+            limit => limit,
         }
     }
 

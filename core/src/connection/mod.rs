@@ -60,7 +60,7 @@ use crate::wire::id::{ConnectionId, CreditTarget, Side, StreamId};
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
-pub use stats::ConnectionStats;
+pub use stats::{ConnectionStats, SendLimit};
 
 pub(crate) use cids::CidSource;
 pub(crate) use setup::Setup;
@@ -92,6 +92,8 @@ pub struct Connection {
     credit: RecvCredit,
     /// What the peer allows us to send, on all streams together.
     allowed: SendCredit,
+    /// Why the last packet was the last, credit aside.
+    limit: SendLimit,
     streams: Streams,
     datagrams: Datagrams,
     messages: Messages,
@@ -153,6 +155,7 @@ impl Connection {
             ledger,
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
+            limit: SendLimit::Application,
             streams: Streams::new(side, stream_config(&config)),
             datagrams: Datagrams::new(datagram_limits(&config)),
             messages: Messages::new(message_limits(&config)),

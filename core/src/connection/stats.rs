@@ -8,6 +8,23 @@ use crate::path::PathStats;
 use crate::recovery::{AckStats, LedgerStats};
 use crate::stream::StreamStats;
 
+/// What keeps a connection from sending more than it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing else to wait for")]
+pub enum SendLimit {
+    /// The application: everything that it gave was sent.
+    #[default]
+    Application,
+    /// The peer's credit for a stream, or for all of them.
+    Credit,
+    /// The congestion window; or the address is not validated, and may get no more yet.
+    Congestion,
+    /// The pacer: what the window allows is spread over time.
+    Pacing,
+    /// The carrier takes no more now.
+    Carrier,
+}
+
 /// What a connection did, and how it stands. Sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,6 +39,8 @@ pub struct ConnectionStats {
     pub congestion_window: u64,
     /// What is in flight.
     pub bytes_in_flight: u64,
+    /// What keeps it from sending more, when it was last asked for a packet.
+    pub limited_by: SendLimit,
     /// The size of datagrams that the path is known to carry.
     pub datagram_size: u16,
     /// Packets sent, and what became of them.

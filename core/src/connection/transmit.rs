@@ -16,6 +16,7 @@ use super::Connection;
 use super::carriers::{CarrierKind, Carriers, Transmit};
 use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
+use super::stats::SendLimit;
 
 /// What a packet may be and where it goes.
 #[derive(Clone, Copy)]
@@ -145,13 +146,17 @@ impl Connection {
         }
         let path = self.paths.active();
         let (id, to) = (path.id(), *path.source());
-        let carrier = carriers.get(to.carrier).filter(|carrier| !carrier.blocked)?;
+        let Some(carrier) = carriers.get(to.carrier).filter(|carrier| !carrier.blocked) else {
+            self.limit = SendLimit::Carrier;
+            return None;
+        };
         if let Some(transmit) = self.transmit_size_probe(buf, &carrier.kind, now) {
             return Some(transmit);
         }
         let need = if self.probes > 0 { Need::Probe } else { Need::Data };
         let in_flight = self.ledger.in_flight(id);
         let allowed = self.paths.budget(need, in_flight, now);
+        self.note_limit(allowed.allowance, allowed.limited_by);
         if allowed.allowance != Allowance::Everything
             && let Some(answer) = self.paths.answer_budget(now)
         {
@@ -197,9 +202,20 @@ impl Connection {
         sent
     }
 
+    /// Why no more data may go, if none may.
+    fn note_limit(&mut self, allowance: Allowance, by: LimitedBy) {
+        if allowance != Allowance::Everything {
+            self.limit = match by {
+                LimitedBy::Pacer => SendLimit::Pacing,
+                _ => SendLimit::Congestion,
+            };
+        }
+    }
+
     /// The application has nothing more to send although it might: what is measured now says little
     /// of the path. And what was asked of `close` may be fulfilled.
     fn on_nothing_left(&mut self, path: PathId, limit: LimitedBy, now: Instant) {
+        self.limit = SendLimit::Application;
         if limit == LimitedBy::Batch {
             self.ledger.on_app_limited(path);
         }

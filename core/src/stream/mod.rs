@@ -374,6 +374,13 @@ impl Streams {
         })
     }
 
+    /// Whether bytes wait for credit, their stream's or the connection's. Linear.
+    pub fn wait_for_credit(&self, connection: &SendCredit) -> bool {
+        let none_left = connection.available() == 0;
+        let mut halves = self.table.iter().filter_map(|slot| slot.send.as_ref());
+        halves.any(|half| half.is_blocked_by_credit() || (none_left && half.has_work()))
+    }
+
     /// Whether bytes are expected from the peer.
     pub fn expects_data(&self) -> bool {
         self.expecting > 0

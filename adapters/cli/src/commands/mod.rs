@@ -4,6 +4,7 @@ mod access;
 mod demo;
 mod id;
 mod intake;
+mod limits;
 mod ping;
 mod recv;
 mod relay;

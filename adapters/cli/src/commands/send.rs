@@ -7,6 +7,7 @@ use aqueduct_tokio::relay::Way;
 use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream};
 use tokio::sync::mpsc::Receiver;
 
+use super::limits::Limits;
 use super::replies::{self, Replies};
 use super::report::{Direction, Report};
 use crate::args::{Common, Send};
@@ -47,6 +48,7 @@ pub(super) async fn run(
     }
     let offer = plan.offer();
     let introduction = introduce(&offer, &options.via, &tickets)?;
+    let way = way_in_words(&options.via, &tickets);
     let key = key::load_or_make(common.key.as_deref())?.key;
     let first = options.via.first().or(tickets.first());
     let first = first.ok_or_else(|| usage("no ticket".to_owned()))?;
@@ -58,6 +60,8 @@ pub(super) async fn run(
         limiter: Limiter::new(options.limit),
         begun: Instant::now(),
         receivers: tickets.len(),
+        way,
+        limits: Limits::default(),
     };
     let how = sender.send(plan, &offer, introduction, &mut interrupt).await;
     let time = sender.begun.elapsed();
@@ -84,7 +88,17 @@ pub(super) async fn run(
         output.event("transfer", report.event(how));
     }
     node::say_goodbye(endpoint, connection, goodbye).await;
-    conclude(output, &reports, each)
+    let mut last = conclude(output, &reports, each)?;
+    last.insert("limited_by".into(), serde_json::json!(sender.limits.most()));
+    Ok(last)
+}
+
+/// Where it goes: the relays in their order, then who receives, by the beginnings of their ids.
+fn way_in_words(via: &[Ticket], to: &[Ticket]) -> String {
+    let short = |ticket: &Ticket| ticket.id().to_string().chars().take(8).collect::<String>();
+    let relays = via.iter().map(|ticket| format!("{} > ", short(ticket)));
+    let receivers: Vec<_> = to.iter().map(short).collect();
+    relays.collect::<String>() + &receivers.join(" + ")
 }
 
 /// The last word: what was sent, or the first failure.
@@ -141,6 +155,9 @@ struct Sender<'a> {
     /// When the receivers accepted: what they think over is no time of the transfer's.
     begun: Instant,
     receivers: usize,
+    /// For people.
+    way: String,
+    limits: Limits,
 }
 
 impl Sender<'_> {
@@ -154,7 +171,8 @@ impl Sender<'_> {
         let opening = async { self.connection.open_bi(introduction).await.map_err(Failure::from) };
         let (mut stream, back) = interrupt.or(opening).await?;
         if !self.output.is_json() {
-            self.output.note(&format!("connected to {}", self.connection.peer()));
+            let peer = self.connection.peer();
+            self.output.note(&format!("connected to {peer}; the way: {}", self.way));
         }
         let answers = async {
             if self.receivers == 1 {
@@ -175,7 +193,7 @@ impl Sender<'_> {
         }
         self.begun = Instant::now();
         let blocks = source::spawn(plan, self.limiter.block())?;
-        let label = format!("sending {}", printable(&offer.name));
+        let label = format!("sending {} > {}", printable(&offer.name), self.way);
         let progress = Progress::new(&label, offer.bytes);
         // Before the end of the body nobody has a verdict but those who gave up.
         let mut verdicts = pin!(replies::next_of_all(&mut replies, accepted));
@@ -188,7 +206,10 @@ impl Sender<'_> {
                 return settle(early.into_iter().map(failed).collect());
             }
             poured = self.pour(&mut stream, blocks, &progress) => poured,
+            never = self.limits.watch(self.connection, &progress) => match never {},
         };
+        // Also of what was too short to be looked at in between.
+        self.limits.look(self.connection).await;
         progress.clear();
         let summary = match poured {
             Ok(summary) => summary,

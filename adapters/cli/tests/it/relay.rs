@@ -62,6 +62,59 @@ fn a_relay_that_was_not_asked_for_refuses_and_the_sender_is_told() {
     assert!(!sink.out("letter").exists());
 }
 
+/// spec: R-ROUTE-4
+#[test]
+fn a_relay_takes_streams_of_those_on_its_list_only() {
+    let places: [Place; 4] = std::array::from_fn(|_| Place::new());
+    let [friend, stranger, between, sink] = &places;
+    let id = friend.run(&["id", "--json"]).expect(0).last()["id"].as_str().unwrap().to_owned();
+    let passing = relay(between, &["--allow", &id]);
+    let receiver = sink.recv(&["--yes", "--once"]);
+    let via = passing.ticket();
+    let file = stranger.file("letter", 1234);
+    stranger.send(&[&file], &receiver, &["--via", &via, "--timeout", "5"]).expect(4);
+    assert!(!sink.out("letter").exists());
+    let file = friend.file("letter", 1234);
+    friend.send(&[&file], &receiver, &["--via", &via]).expect(0);
+    receiver.end().expect(0);
+    assert_eq!(fs::read(sink.out("letter")).unwrap(), noise(1234));
+}
+
+/// spec: R-ROUTE-5
+#[test]
+fn a_relay_keeps_its_limits_and_the_sender_learns_what_held_it_back() {
+    let places: [Place; 3] = std::array::from_fn(|_| Place::new());
+    let [source, between, sink] = &places;
+    let passing = relay(between, &["--everybody", "--limit", "2MB", "--max-streams", "1"]);
+    let receiver = sink.recv(&["--yes", "--overwrite"]);
+    let file = source.file("film", 4_000_000);
+    let sent = source.send(&[&file], &receiver, &["--via", &passing.ticket()]).expect(0);
+    assert_eq!(sent.last()["limited_by"], "credit", "{sent:?}");
+    assert!(sent.last()["seconds"].as_f64().unwrap() > 1.0, "{sent:?}");
+    // Straight there, and no faster than its sender says.
+    let slow = source.send(&[&file], &receiver, &["--limit", "8MB"]).expect(0);
+    assert_eq!(slow.last()["limited_by"], "application", "{slow:?}");
+}
+
+#[test]
+fn wrong_words_for_a_relay_are_wrong_usage() {
+    let place = Place::new();
+    for (args, word) in [
+        (vec!["--allow", "nobody"], "--allow"),
+        (vec!["--everybody", "--limit", "fast"], "rate"),
+        (vec!["--everybody", "--max-streams", "0"], "--max-streams"),
+        (vec!["--everybody", "--max-bytes", "much"], "size"),
+        (vec!["--everybody", "--allow", "nobody"], "--allow"),
+    ] {
+        let ended = place.run(&[vec!["relay", "--json"], args].concat()).expect(2);
+        assert!(ended.message().contains(word), "{}", ended.message());
+    }
+    let help = place.run(&["relay", "--help"]);
+    for word in ["--allow", "--everybody", "--limit", "--max-streams", "--max-bytes"] {
+        assert!(help.lines.iter().any(|line| line.contains(word)), "{word}");
+    }
+}
+
 #[test]
 fn ways_that_cannot_be_are_wrong_usage() {
     let place = Place::new();

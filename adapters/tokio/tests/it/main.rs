@@ -15,6 +15,7 @@ mod figures;
 mod forks;
 mod forwarder;
 mod harness;
+mod limits;
 mod messages;
 mod mobile;
 mod packets;
