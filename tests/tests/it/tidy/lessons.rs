@@ -4,7 +4,7 @@ use super::source::{files, rust};
 
 #[test]
 fn every_lesson_has_its_test() {
-    let chapter = files("spec", "20-lessons.md").remove(0);
+    let chapter = files("spec", "21-lessons.md").remove(0);
     let rows = chapter.text.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
         let number: u32 = cells.next()?.parse().ok()?;
