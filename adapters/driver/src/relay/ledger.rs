@@ -1,6 +1,7 @@
 //! Who has how much relayed, and which legs wait for answers.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use aqueduct_core::crypto::identity::NodeId;
@@ -27,6 +28,7 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct State {
     streams: HashMap<NodeId, u32>,
+    /// Moved, or kept for what flows.
     bytes: HashMap<NodeId, u64>,
     /// What flows, by who sends it.
     pipes: HashMap<NodeId, Vec<Pipe>>,
@@ -64,6 +66,8 @@ pub(super) struct Known<'a> {
 pub(super) struct Place {
     ledger: Arc<Ledger>,
     peer: NodeId,
+    /// Bytes that are kept for it, if they are counted, and were not moved.
+    kept: Option<AtomicU64>,
 }
 
 /// Legs are being opened.
@@ -76,10 +80,12 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Ledger {
-    /// A place for one stream more of `peer`, if it may have one.
+    /// A place for one stream more of `peer`, if it may have one. Of the peer's bytes `size` is kept
+    /// for it; all that are left if it does not say its size.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: NodeId,
+        size: Option<u64>,
         config: &RelayConfig,
     ) -> Result<Place, Refusal> {
         if let Allow::Nodes(nodes) = &config.allow
@@ -87,12 +93,20 @@ impl Ledger {
         {
             return Err(Refusal::NotAllowed);
         }
-        if let Some(limit) = config.max_bytes
-            && self.left(peer, limit) == 0
-        {
+        let mut place = self.place(peer, config)?;
+        let Some(limit) = config.max_bytes else { return Ok(place) };
+        let mut state = lock(&self.state);
+        let used = state.bytes.entry(peer).or_default();
+        let left = limit.saturating_sub(*used);
+        let kept = size.unwrap_or(left);
+        if left == 0 || kept > left {
+            drop(state);
             return Err(Refusal::Bytes { limit });
         }
-        self.place(peer, config)
+        *used += kept;
+        drop(state);
+        place.kept = Some(AtomicU64::new(kept));
+        Ok(place)
     }
 
     /// A place for one stream more that `peer` sends or asked for.
@@ -107,12 +121,7 @@ impl Ledger {
             return Err(Refusal::Streams { limit: config.max_streams });
         }
         *streams += 1;
-        Ok(Place { ledger: self.clone(), peer })
-    }
-
-    /// Bytes that `peer` may still have relayed.
-    pub(super) fn left(&self, peer: NodeId, limit: u64) -> u64 {
-        limit.saturating_sub(lock(&self.state).bytes.get(&peer).copied().unwrap_or(0))
+        Ok(Place { ledger: self.clone(), peer, kept: None })
     }
 
     /// Remembers legs of a pipe.
@@ -171,6 +180,11 @@ impl Ledger {
 }
 
 impl Place {
+    /// How many bytes the stream may move, if they are counted.
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.kept.as_ref().map(|kept| kept.load(Relaxed))
+    }
+
     /// The stream flows: the peer's rate is shared anew.
     pub(super) fn flows(&self, pipe: &Pipe, rate: Option<u64>) {
         let mut state = lock(&self.ledger.state);
@@ -181,8 +195,10 @@ impl Place {
 
     /// The stream is over, and moved so many bytes.
     pub(super) fn ended(&self, pipe: &Pipe, bytes: u64, rate: Option<u64>) {
+        if let Some(kept) = &self.kept {
+            kept.store(kept.load(Relaxed).saturating_sub(bytes), Relaxed);
+        }
         let mut state = lock(&self.ledger.state);
-        *state.bytes.entry(self.peer).or_default() += bytes;
         if let Some(pipes) = state.pipes.get_mut(&self.peer) {
             pipes.retain(|other| !other.is(pipe));
             share(pipes, rate);
@@ -204,6 +220,9 @@ fn share(pipes: &[Pipe], rate: Option<u64>) {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = lock(&self.ledger.state);
+        if let (Some(kept), Some(used)) = (&self.kept, state.bytes.get_mut(&self.peer)) {
+            *used -= kept.load(Relaxed);
+        }
         if let Some(streams) = state.streams.get_mut(&self.peer) {
             *streams -= 1;
             if *streams == 0 {
@@ -245,3 +264,7 @@ impl Drop for Awaited<'_> {
         self.ledger.update(|state| _ = state.routed.remove(&self.leg));
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

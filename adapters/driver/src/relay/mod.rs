@@ -52,6 +52,7 @@ pub struct RelayConfig {
     /// Streams of one peer that are relayed at a time. Default 16.
     pub max_streams: u32,
     /// Bytes of one peer that are relayed in all, as long as the relay runs; `None`: any number.
+    /// What a stream says to be its size is kept for it; all the rest for one that says none.
     pub max_bytes: Option<u64>,
     /// Bytes a second that one peer's streams may bring, shared evenly among those that are relayed
     /// at a time; `None`: as fast as it goes.

@@ -76,7 +76,7 @@ impl Relay {
     ) -> Result<(), (Refusal, Refused)> {
         let Relayed { connection, send, recv } = arrival;
         let (peer, stream) = (connection.peer(), recv.id());
-        let admitted = self.ledger.admit(peer, &self.config);
+        let admitted = self.ledger.admit(peer, recv.info().and_then(body), &self.config);
         let onward = recv.info().ok_or(Refusal::NoRoute).and_then(onward);
         let (place, onward) = match (admitted, onward) {
             (Ok(place), Ok(onward)) => (place, onward),
@@ -106,7 +106,7 @@ impl Relay {
                 back.push(None);
             }
         }
-        let options = self.options(peer);
+        let options = PipeOptions { limit: place.limit(), ..self.config.pipes };
         let Ok(pipe) = self.endpoint.pipe(recv, forth, options).await else {
             if let Some(mut send) = send {
                 send.reset(StreamCode::Cancelled.app());
@@ -133,11 +133,6 @@ impl Relay {
         };
         join3(forward, answers, all).await;
         Ok(())
-    }
-
-    fn options(&self, peer: NodeId) -> PipeOptions {
-        let limit = self.config.max_bytes.map(|limit| self.ledger.left(peer, limit));
-        PipeOptions { limit, ..self.config.pipes }
     }
 
     /// What comes back: on the source itself with one target, else each on a stream of its own.
@@ -235,6 +230,11 @@ impl Refused {
             send.reset(code);
         }
     }
+}
+
+/// How many bytes a stream says that it will send.
+fn body(info: &OpenOptions) -> Option<u64> {
+    Some(info.end.or(info.size)?.saturating_sub(info.start))
 }
 
 /// Reads what is to go where.
