@@ -38,6 +38,8 @@ struct State {
     routed: HashMap<Leg, Routed>,
     /// Legs that are being opened: an answer may be faster than the news that they are.
     opening: usize,
+    /// Nodes that are being dialled.
+    dialled: HashSet<NodeId>,
     waiting: Waiters,
 }
 
@@ -72,6 +74,12 @@ pub(super) struct Place {
 
 /// Legs are being opened.
 pub(super) struct Opening<'a>(&'a Ledger);
+
+/// A node is being dialled.
+pub(super) struct Dialling<'a> {
+    ledger: &'a Ledger,
+    node: NodeId,
+}
 
 /// Answers of a leg are awaited.
 pub(super) struct Awaited<'a> {
@@ -139,6 +147,18 @@ impl Ledger {
     pub(super) fn opening(&self) -> Opening<'_> {
         lock(&self.state).opening += 1;
         Opening(self)
+    }
+
+    /// `node` is dialled from now on. `None`: it is dialled already.
+    pub(super) fn dialling(&self, node: NodeId) -> Option<Dialling<'_>> {
+        let first = lock(&self.state).dialled.insert(node);
+        first.then_some(Dialling { ledger: self, node })
+    }
+
+    /// Waits until `node` is not being dialled.
+    pub(super) async fn dialled(&self, node: NodeId) {
+        let look = |state: &mut State| (!state.dialled.contains(&node)).then_some(());
+        until(&self.state, |state| &mut state.waiting, look).await;
     }
 
     /// Answers that come for `leg`, of the first `targets` targets, go to `upstream` as answers of
@@ -239,6 +259,12 @@ impl Drop for Known<'_> {
         let gone: Vec<_> = self.legs.iter().filter_map(|leg| state.legs.remove(leg)).collect();
         drop(state);
         drop(gone);
+    }
+}
+
+impl Drop for Dialling<'_> {
+    fn drop(&mut self) {
+        self.ledger.update(|state| _ = state.dialled.remove(&self.node));
     }
 }
 

@@ -197,12 +197,25 @@ impl Relay {
     /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach.
     async fn open_leg(&self, hop: &Hop, dir: Dir, options: &OpenOptions) -> Option<Opened> {
         let id = NodeId::from_bytes(&hop.id).ok()?;
-        let connection = match self.endpoint.connection_to(id).await {
-            Some(connection) => connection,
-            None => self.dial(id, hop).await?,
-        };
+        let connection = self.reach(id, hop).await?;
         let (send, back) = connection.open(dir, options.clone()).await.ok()?;
         Some(Opened { connection, send, back })
+    }
+
+    /// Streams to one node that come together dial it once.
+    async fn reach(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+        if let Some(connection) = self.endpoint.connection_to(id).await {
+            return Some(connection);
+        }
+        let dialling = self.ledger.dialling(id);
+        if dialling.is_none() {
+            self.ledger.dialled(id).await;
+            if let Some(connection) = self.endpoint.connection_to(id).await {
+                return Some(connection);
+            }
+        }
+        // The other attempt was in vain; this one may know other addresses.
+        self.dial(id, hop).await
     }
 
     async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {

@@ -202,6 +202,48 @@ async fn a_hop_out_of_reach_is_told_and_the_others_go_on() {
     echoing.abort();
 }
 
+/// spec: R-ROUTE-6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_come_together_dial_their_next_hop_once() {
+    let (source, sink) = (endpoint(), endpoint());
+    let (node, _told) = relay(RelayConfig::new(Allow::Everybody));
+    let accepting = sink.clone();
+    let met = Arc::new(Mutex::new(0));
+    let counted = met.clone();
+    let echoing = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Some(incoming) = accepting.accept().await {
+            *counted.lock().unwrap() += 1;
+            let connection = incoming.accept().await.unwrap();
+            kept.push(tokio::spawn(async move {
+                while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+                    let mut read = Vec::new();
+                    AsyncReadExt::read_to_end(&mut recv, &mut read).await.unwrap();
+                    send.write_all(&read).await.unwrap();
+                    send.delivered().await.unwrap();
+                }
+            }));
+        }
+    });
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let options = way.introduce(&hello()).unwrap();
+    let connection = to(&source, &node).await;
+    let mut streams = Vec::new();
+    for n in 0..8u8 {
+        let (mut send, recv) = connection.open_bi(options.clone()).await.unwrap();
+        send.write_all(&[n]).await.unwrap();
+        send.finish().unwrap();
+        streams.push((n, recv));
+    }
+    for (n, mut recv) in streams {
+        let mut read = Vec::new();
+        soon("an echo", AsyncReadExt::read_to_end(&mut recv, &mut read)).await.unwrap();
+        assert_eq!(read, [n]);
+    }
+    assert_eq!(*met.lock().unwrap(), 1, "connections to the sink");
+    echoing.abort();
+}
+
 /// spec: R-ROUTE-5 R-PIPE-21
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peers_bytes_are_counted_while_they_come() {
