@@ -81,8 +81,16 @@ impl<E> Producer<E> {
     ///
     /// # Errors
     /// The end was said before; the bytes are dropped.
+    #[inline]
     pub fn push(&mut self, bytes: Bytes) -> Result<(), Ended> {
-        self.push_all([bytes])
+        if self.ended {
+            return Err(Ended);
+        }
+        if !bytes.is_empty() {
+            self.place(bytes);
+            self.publish();
+        }
+        Ok(())
     }
 
     /// The same for several chunks; readers are woken once.
@@ -94,7 +102,9 @@ impl<E> Producer<E> {
             return Err(Ended);
         }
         let before = self.offset;
-        chunks.into_iter().for_each(|bytes| self.place(bytes));
+        for bytes in chunks {
+            self.place(bytes);
+        }
         if self.offset > before {
             self.publish();
         }
@@ -183,6 +193,7 @@ impl<E> Producer<E> {
         !self.shared.seats().is_empty()
     }
 
+    #[inline]
     fn place(&mut self, bytes: Bytes) {
         let len = bytes.len() as u64;
         if len == 0 {
@@ -196,14 +207,19 @@ impl<E> Producer<E> {
         self.filled += len;
         let full = ((self.offset - self.start) / 8).clamp(LEAST_SEGMENT, MOST_SEGMENT);
         if self.index + 1 == SLOTS || self.filled >= full {
-            let next = Segment::new();
-            self.tail.close(self.index + 1, next.clone());
-            self.tail.put(self.index, bytes);
-            self.begin(next);
+            self.place_last(bytes);
         } else {
             self.tail.put(self.index, bytes);
             self.index += 1;
         }
+    }
+
+    /// Places the last chunk of a segment: the way on is there before it is.
+    fn place_last(&mut self, bytes: Bytes) {
+        let next = Segment::new();
+        self.tail.close(self.index + 1, next.clone());
+        self.tail.put(self.index, bytes);
+        self.begin(next);
     }
 
     fn begin(&mut self, segment: Arc<Segment>) {
@@ -220,6 +236,7 @@ impl<E> Producer<E> {
     }
 
     /// Moves the frontier, and wakes who sleeps before it.
+    #[inline]
     fn publish(&mut self) {
         let before = self.shared.state.swap(self.offset << FLAGS, Ordering::AcqRel);
         if before & WAITING != 0 {

@@ -83,8 +83,16 @@ impl<E: Clone> Reader<E> {
 
     /// The next bytes, if they are here; `Ready(None)` behind the last one of a finished stream,
     /// as often as it is asked, and so it is with the error of one that failed.
+    #[inline]
     pub fn try_next(&mut self) -> Poll<Found<E>> {
-        self.try_chunk(usize::MAX)
+        if let Some(bytes) = self.pass_whole() {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if self.in_parts() || self.shared.end.get().is_some() {
+            return self.try_chunk(usize::MAX);
+        }
+        self.tell_drained(false);
+        Poll::Pending
     }
 
     /// The same, but at most `max` bytes, though never none. A chunk that is cut is passed when its
@@ -114,8 +122,12 @@ impl<E: Clone> Reader<E> {
     }
 
     /// As [`try_next`](Self::try_next); on `Pending` the task is woken when there is more.
+    #[inline]
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Found<E>> {
-        self.poll_chunk(cx, usize::MAX)
+        match self.pass_whole() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None => self.poll_chunk(cx, usize::MAX),
+        }
     }
 
     /// As [`try_chunk`](Self::try_chunk); on `Pending` the task is woken when there is more.
@@ -274,27 +286,52 @@ impl<E: Clone> Reader<E> {
         Some(part)
     }
 
-    /// Takes the next chunk and leaves it behind.
+    /// The short way of nearly every read: the next chunk as it was pushed.
+    #[inline]
+    fn pass_whole(&mut self) -> Option<Bytes> {
+        if self.in_parts() { None } else { self.pass_chunk() }
+    }
+
+    /// Whether something else than a chunk as it was pushed is read next.
+    #[inline]
+    fn in_parts(&self) -> bool {
+        self.cut > 0 || !self.joined.is_empty()
+    }
+
+    /// Takes what is read next, be it a chunk or what was made of many, and leaves it behind.
     fn pass(&mut self) -> Option<Bytes> {
-        let chunk = if self.joined.is_empty() {
-            let chunk = self.cursor.take()?;
-            self.chunks += 1;
-            chunk
-        } else {
-            core::mem::take(&mut self.joined)
-        };
+        if self.joined.is_empty() {
+            return self.pass_chunk();
+        }
+        let joined = core::mem::take(&mut self.joined);
+        // Its chunks were counted when they were joined.
+        self.count(0, joined.len());
+        Some(joined)
+    }
+
+    #[inline]
+    fn pass_chunk(&mut self) -> Option<Bytes> {
+        let chunk = self.cursor.take()?;
+        self.count(1, chunk.len());
+        Some(chunk)
+    }
+
+    /// Counts as passed what was taken.
+    #[inline]
+    fn count(&mut self, chunks: u64, bytes: usize) {
         self.cut = 0;
-        self.passed += chunk.len() as u64;
+        self.chunks += chunks;
+        self.passed += bytes as u64;
         self.seat.seat.chunks.store(self.chunks, Ordering::Release);
         self.seat.seat.passed.store(self.passed, Ordering::Release);
         if self.passed >= self.tell_at || self.chunks >= self.tell_at_chunk {
             self.tell(Urgency::High);
         }
-        Some(chunk)
     }
 
     /// Nothing is left to read: what was passed is worth telling. A reader that looks again and
     /// again need not be `sure` that the producer hears of it at once.
+    #[inline]
     fn tell_drained(&mut self, sure: bool) {
         let fresh = self.passed - self.told;
         // The producer may have looked without having been told.
@@ -308,6 +345,8 @@ impl<E: Clone> Reader<E> {
         }
     }
 
+    // Seldom; kept out of the way of those who read.
+    #[cold]
     fn tell(&mut self, urgency: Urgency) {
         if urgency == Urgency::High {
             self.told = self.passed;

@@ -8,6 +8,7 @@ use super::sync::{Arc, OnceLock};
 pub(super) const SLOTS: usize = 16;
 
 /// A few slots, and the way on. Slots are filled from the front.
+#[derive(Default)]
 pub(super) struct Segment {
     slots: [OnceLock<Bytes>; SLOTS],
     next: OnceLock<Next>,
@@ -23,8 +24,8 @@ struct Next {
 
 impl Segment {
     pub(super) fn new() -> Arc<Self> {
-        let slots = core::array::from_fn(|_| OnceLock::new());
-        Arc::new(Self { slots, next: OnceLock::new() })
+        // Made in place, unlike what is given to `Arc::new`.
+        Arc::default()
     }
 
     /// Fills slot `index`. Only the producer does, and once for each.

@@ -164,6 +164,8 @@ impl Slots {
     }
 }
 
+// Inlined, as the reading of the plain slots is: else the call is what differs.
+#[inline]
 fn next(reader: &mut Reader<()>) -> Option<Bytes> {
     match reader.try_next() {
         Poll::Ready(found) => found.map(|bytes| bytes.expect("no failure")),

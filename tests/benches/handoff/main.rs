@@ -4,9 +4,11 @@
 //!
 //! Each round runs every case once, so that what disturbs the machine disturbs all of them. *Insert*
 //! is the inserting alone; *pass* is a whole life: the structure is made, each fragment is inserted
-//! and read as soon as it can be, and everything is freed. With the copy, the reader either drops
-//! what it reads, and the next block takes the same memory, warm; or it keeps all, and every block
-//! is fresh. In reverse there is no difference but at the end: nothing can be read before.
+//! and read as soon as it can be, and everything is freed. The plain slots are made at once, as many
+//! as are needed, the hand-over's segments as they come; both within the time. With the copy, the
+//! reader either drops what it reads, and the next block takes the same memory, warm; or it keeps
+//! all, and every block is fresh. In reverse there is no difference but at the end: nothing can be
+//! read before.
 
 mod cases;
 

@@ -43,6 +43,12 @@ impl<T> Arc<T> {
     }
 }
 
+impl<T: Default> Default for Arc<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> Deref for Arc<T> {
     type Target = T;
 
@@ -99,6 +105,12 @@ impl<T> OnceLock<T> {
         self.watched.write();
         self.set.store(0, Ordering::Relaxed);
         self.value.take()
+    }
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
