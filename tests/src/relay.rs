@@ -255,7 +255,7 @@ impl Copying {
             }
             drop(view);
             self.read(endpoint, false);
-            if self.read.is_empty() {
+            if self.read.is_empty() && !self.ended {
                 return;
             }
         }
