@@ -88,8 +88,8 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Ledger {
-    /// A place for one stream more of `peer`, if it may have one. Of the peer's bytes `size` is kept
-    /// for it; all that are left if it does not say its size.
+    /// A place for one stream more of `peer`, if it may have one. Of the peer's bytes `size` is
+    /// kept for it; all that are left if it does not say its size.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: NodeId,
