@@ -450,17 +450,21 @@ impl Endpoint {
     /// One pipe: what came goes in, what is there goes out, credit goes back.
     fn pump(&mut self, id: PipeId, now: Instant) {
         let Some(mut piped) = self.pipes.pipes.remove(&id) else { return };
-        if self.pull(&mut piped, now) {
-            piped.wake_all();
-        }
+        let mut came = self.pull(&mut piped, now);
         loop {
+            if came {
+                piped.wake_all();
+            }
             self.push_legs(&mut piped, now);
             self.settle_pipe(&mut piped, now);
-            // Each turn ends a leg at least.
-            if !piped.pipe.has_doomed() {
-                break;
+            // What was acknowledged may have made room for what nobody will tell of again.
+            came = self.pull(&mut piped, now);
+            // Each turn ends a leg at least, or takes a piece.
+            match piped.pipe.has_doomed() {
+                true => piped.wake_all(),
+                false if !came => break,
+                false => {}
             }
-            piped.wake_all();
         }
         self.tell(id, &mut piped);
         let (over, deadline) = (piped.pipe.is_over(), piped.pipe.deadline());
