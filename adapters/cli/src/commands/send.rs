@@ -1,10 +1,11 @@
 //! `aqueduct send`: files to whoever printed the ticket.
 
+use std::future::pending;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::Way;
-use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream};
+use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream, StreamError};
 use tokio::sync::mpsc::Receiver;
 
 use super::limits::Limits;
@@ -148,6 +149,17 @@ fn introduce(offer: &Offer, via: &[Ticket], to: &[Ticket]) -> Result<OpenOptions
     way.introduce(&options).map_err(|error| Failure::new(Cause::Usage, error))
 }
 
+/// Waits until a relay stops the stream, and then a little for answers that say more.
+async fn refused(stream: &mut SendStream) -> Failure {
+    let code = match stream.stopped().await {
+        Ok(Some(code)) => code,
+        Ok(None) => pending().await,
+        Err(error) => return error.into(),
+    };
+    tokio::time::sleep(LAST_WORDS).await;
+    StreamError::from_code(code).into()
+}
+
 struct Sender<'a> {
     connection: &'a Connection,
     output: &'a Output,
@@ -180,7 +192,12 @@ impl Sender<'_> {
             }
             // Held: to stop it is nobody's business.
             let _quiet = back;
-            replies::gather(self.connection, stream.id(), self.receivers).await
+            let id = stream.id();
+            tokio::select! {
+                biased;
+                found = replies::gather(self.connection, id, self.receivers) => found,
+                code = refused(&mut stream) => Err(code),
+            }
         };
         let mut replies = interrupt.or(answers).await?;
         let welcome = async {

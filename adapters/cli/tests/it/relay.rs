@@ -132,3 +132,35 @@ fn ways_that_cannot_be_are_wrong_usage() {
     assert!(none.message().contains("ticket"), "{}", none.message());
     place.run(&["relay", "--json"]).expect(2);
 }
+
+/// spec: R-ROUTE-5
+#[test]
+fn a_refusal_is_told_to_who_sends_to_several() {
+    let places: [Place; 4] = std::array::from_fn(|_| Place::new());
+    let [source, between, one, two] = &places;
+    let passing = relay(between, &["--everybody", "--max-bytes", "1000"]);
+    let receivers = [one.recv(&["--yes"]), two.recv(&["--yes"])];
+    let [to_one, to_two] = receivers.each_ref().map(Running::ticket);
+    let file = source.file("film", 50_000);
+    let mut command = source.command(&["send", "--json", "--via", &passing.ticket()]);
+    command.arg(&file).args([to_one, to_two]);
+    Running::start(command).end().expect(4);
+    assert!(!one.out("film").exists() && !two.out("film").exists());
+}
+
+/// spec: R-ROUTE-8
+#[test]
+fn who_sends_to_several_hears_of_a_second_relay_that_is_none() {
+    let places: [Place; 4] = std::array::from_fn(|_| Place::new());
+    let [source, near, other, sink] = &places;
+    let passing = relay(near, &["--everybody"]);
+    let no_relay = other.recv(&["--yes"]);
+    let receiver = sink.recv(&["--yes"]);
+    let via = format!("{},{}", passing.ticket(), no_relay.ticket());
+    let file = source.file("film", 50_000);
+    let mut command = source.command(&["send", "--json", "--via", &via]);
+    command.arg(&file).args([receiver.ticket(), no_relay.ticket()]);
+    let ended = Running::start(command).end();
+    assert!(matches!(ended.code, Some(3 | 4)), "{:?}", ended.code);
+    assert!(!sink.out("film").exists());
+}

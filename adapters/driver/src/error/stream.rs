@@ -115,6 +115,11 @@ impl StreamError {
     pub(crate) const CANCELLED: AppCode = StreamCode::Cancelled.app();
     pub(crate) const WRONG_SIZE: AppCode = StreamCode::WrongSize.app();
 
+    /// What a code in a STOP says, if it is not known how far away it began.
+    pub fn from_code(code: AppCode) -> Self {
+        Self::of_protocol(code, 0).unwrap_or(Self::Reset { code, hop: None })
+    }
+
     /// What a code in RESET or STOP says, which came from `hop` relays away.
     pub(crate) fn of(code: AppCode, hop: u64) -> Self {
         Self::of_protocol(code, hop).unwrap_or(Self::Reset { code, hop: Some(hop) })
