@@ -15,6 +15,9 @@ use crate::wait::{Waiters, lock, until};
 
 use super::{Allow, Refusal, RelayConfig};
 
+/// Nodes that a relay dials at a time: what peers can make it send to those who did not ask.
+const MOST_DIALLED: usize = 64;
+
 /// A stream of a connection.
 pub(super) type Leg = (ConnectionHandle, StreamId);
 
@@ -149,10 +152,15 @@ impl Ledger {
         Opening(self)
     }
 
-    /// `node` is dialled from now on. `None`: it is dialled already.
-    pub(super) fn dialling(&self, node: NodeId) -> Option<Dialling<'_>> {
-        let first = lock(&self.state).dialled.insert(node);
-        first.then_some(Dialling { ledger: self, node })
+    /// `node` is dialled from now on; the inner `None`: it is dialled already. `None`: so many are
+    /// being dialled that one more has to wait for another stream.
+    pub(super) fn dialling(&self, node: NodeId) -> Option<Option<Dialling<'_>>> {
+        let mut state = lock(&self.state);
+        if state.dialled.contains(&node) {
+            return Some(None);
+        }
+        let room = state.dialled.len() < MOST_DIALLED && state.dialled.insert(node);
+        room.then_some(Some(Dialling { ledger: self, node }))
     }
 
     /// Waits until `node` is not being dialled.
@@ -282,6 +290,15 @@ impl Awaited<'_> {
             (missing.unwrap_or(0) == 0).then_some(())
         };
         until(&self.ledger.state, |state| &mut state.waiting, look).await;
+    }
+
+    /// Targets whose answers did not come. They are not awaited any more.
+    pub(super) fn missing(&self) -> Vec<u8> {
+        let mut state = lock(&self.ledger.state);
+        let routed = state.routed.get_mut(&self.leg);
+        let mut missing: Vec<_> = routed.map(|r| r.missing.drain().collect()).unwrap_or_default();
+        missing.sort_unstable();
+        missing
     }
 }
 

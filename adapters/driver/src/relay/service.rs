@@ -2,21 +2,23 @@
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::StreamCode;
-use aqueduct_core::pipe::{LegIndex, PipeOptions};
+use aqueduct_core::pipe::{LegEnd, LegIndex, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{join_all, join3, select, select_ok};
+use futures_util::future::{join_all, join3, pending, select, select_ok};
 use futures_util::stream::{self, StreamExt};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::hub::Relayed;
+use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
@@ -89,7 +91,8 @@ impl Relay {
         if legs.iter().all(Option::is_none) {
             return Err((Refusal::Unreachable, Refused { send, recv }));
         }
-        let routed = legs.iter().flatten().next().filter(|_| onward.relays && onward.targets > 1);
+        let answered = send.is_some() && onward.relays && onward.targets > 1;
+        let routed = legs.iter().flatten().next().filter(|_| answered);
         let awaited = routed.and_then(|leg| Some((leg.connection.handle()?, leg.send.id())));
         let awaited = awaited
             .map(|leg| self.ledger.await_answers(leg, connection.clone(), stream, onward.targets));
@@ -127,8 +130,16 @@ impl Relay {
             told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
         };
         let all = async {
-            if let Some(awaited) = &awaited {
-                select(pin!(awaited.all()), pin!(connection.closed())).await;
+            let Some(awaited) = &awaited else { return };
+            let gone = async {
+                select(pin!(connection.closed()), pin!(lost(&pipe))).await;
+            };
+            select(pin!(awaited.all()), pin!(gone)).await;
+            // Nobody answers for these any more.
+            for target in awaited.missing() {
+                if let Some(mut way) = open_answer(&connection, stream, target, None).await {
+                    way.reset(StreamCode::Unreachable.app());
+                }
             }
         };
         join3(forward, answers, all).await;
@@ -207,7 +218,7 @@ impl Relay {
         if let Some(connection) = self.endpoint.connection_to(id).await {
             return Some(connection);
         }
-        let dialling = self.ledger.dialling(id);
+        let dialling = self.ledger.dialling(id)?;
         if dialling.is_none() {
             self.ledger.dialled(id).await;
             if let Some(connection) = self.endpoint.connection_to(id).await {
@@ -219,7 +230,8 @@ impl Relay {
     }
 
     async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
-        let reachable = hop.addrs.iter().filter(|addr| self.endpoint.reaches(**addr));
+        let lawful = hop.addrs.iter().filter(|addr| is_dialled(**addr));
+        let reachable = lawful.filter(|addr| self.endpoint.reaches(**addr));
         let dials: Vec<_> =
             reachable.filter_map(|addr| self.endpoint.connect(Some(id), *addr).ok()).collect();
         if dials.is_empty() {
@@ -242,6 +254,20 @@ impl Refused {
         if let Some(mut send) = send {
             send.reset(code);
         }
+    }
+}
+
+/// Whether a node may be at an address: one of one host, with a port.
+fn is_dialled(addr: SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    let all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    addr.port() != 0 && !all && !ip.is_unspecified() && !ip.is_multicast()
+}
+
+/// Waits until the leg to the next relay has ended otherwise than well.
+async fn lost(pipe: &Pipe) {
+    if matches!(pipe.leg_ended(LegIndex(0)).await, Some(LegEnd::Delivered)) {
+        pending().await
     }
 }
 
