@@ -5,7 +5,7 @@
 //! time what it gave is at most the burst and the rate times that time, and a taker who comes back
 //! at the named instant gets all of it.
 //!
-//! A pipe's credit is held back by one where a relay limits a peer (spec R-PIPE-20).
+//! A pipe's credit is held back by one where a relay limits a peer (spec R-PIPE-22).
 
 mod bucket;
 

@@ -1,5 +1,5 @@
 //! What a comparable system met in the field, as far as no other test tells the story: the table
-//! in spec 20 says which test stands for what.
+//! in spec 21 says which test stands for what.
 
 use std::time::Duration;
 

@@ -160,7 +160,7 @@ impl Ledger {
             return Some(None);
         }
         let room = state.dialled.len() < MOST_DIALLED && state.dialled.insert(node);
-        room.then_some(Some(Dialling { ledger: self, node }))
+        room.then(|| Some(Dialling { ledger: self, node }))
     }
 
     /// Waits until `node` is not being dialled.

@@ -55,7 +55,8 @@ pub struct RelayConfig {
     /// What a stream says to be its size is kept for it; all the rest for one that says none.
     pub max_bytes: Option<u64>,
     /// Bytes a second that one peer's streams may bring, shared evenly among those that are relayed
-    /// at a time; `None`: as fast as it goes.
+    /// at a time; `None`: as fast as it goes. It is kept by holding back credit, so what a stream's
+    /// first window covers (`pipes.stock`) comes at once; answers and ranges are not counted.
     pub rate: Option<u64>,
     /// How its pipes behave.
     pub pipes: PipeOptions,
