@@ -22,7 +22,7 @@ use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
-use super::ledger::Ledger;
+use super::ledger::{Awaited, Ledger};
 use super::{Refusal, Relay, RelayConfig, RelayEvent};
 
 /// A leg that was opened, with the way back.
@@ -130,16 +130,8 @@ impl Relay {
             told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
         };
         let all = async {
-            let Some(awaited) = &awaited else { return };
-            let gone = async {
-                select(pin!(connection.closed()), pin!(lost(&pipe))).await;
-            };
-            select(pin!(awaited.all()), pin!(gone)).await;
-            // Nobody answers for these any more.
-            for target in awaited.missing() {
-                if let Some(mut way) = open_answer(&connection, stream, target, None).await {
-                    way.reset(StreamCode::Unreachable.app());
-                }
+            if let Some(awaited) = &awaited {
+                answered_or_lost(awaited, &pipe, &connection, stream).await;
             }
         };
         join3(forward, answers, all).await;
@@ -262,6 +254,24 @@ fn is_dialled(addr: SocketAddr) -> bool {
     let ip = addr.ip().to_canonical();
     let all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     addr.port() != 0 && !all && !ip.is_unspecified() && !ip.is_multicast()
+}
+
+/// Waits for all answers, as long as somebody can give them; the others are reset.
+async fn answered_or_lost(
+    awaited: &Awaited<'_>,
+    pipe: &Pipe,
+    upstream: &Connection,
+    source: StreamId,
+) {
+    let gone = async {
+        select(pin!(upstream.closed()), pin!(lost(pipe))).await;
+    };
+    select(pin!(awaited.all()), pin!(gone)).await;
+    for target in awaited.missing() {
+        if let Some(mut way) = open_answer(upstream, source, target, None).await {
+            way.reset(StreamCode::Unreachable.app());
+        }
+    }
 }
 
 /// Waits until the leg to the next relay has ended otherwise than well.
