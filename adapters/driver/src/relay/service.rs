@@ -316,3 +316,7 @@ async fn open_answer(
     options.head = Answer { stream: source, target }.encode().into();
     upstream.open(Dir::Uni, options).await.ok().map(|(send, _)| send)
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
