@@ -74,6 +74,12 @@ impl RangeSet {
                 .is_some_and(|r| r.start <= range.start && range.end <= r.end)
     }
 
+    /// Whether nothing of `range` is in the set.
+    pub fn is_disjoint(&self, range: &Range<u64>) -> bool {
+        let above = self.ranges.get(self.reaching(range.start.saturating_add(1)));
+        range.is_empty() || above.is_none_or(|above| range.end <= above.start)
+    }
+
     /// How many ranges there would be after `insert(range)`.
     pub fn count_with(&self, range: &Range<u64>) -> usize {
         if range.is_empty() {
@@ -97,6 +103,18 @@ impl RangeSet {
             if range.start >= last.start {
                 let added = range.end.saturating_sub(last.end);
                 last.end = last.end.max(range.end);
+                return added;
+            }
+        }
+        if let Some(first) = self.ranges.front_mut().filter(|first| range.start <= first.start) {
+            if range.end < first.start {
+                let added = range.end - range.start;
+                self.ranges.push_front(range);
+                return added;
+            }
+            if range.end <= first.end {
+                let added = first.start - range.start;
+                first.start = range.start;
                 return added;
             }
         }
@@ -192,6 +210,7 @@ impl RangeSet {
         match self.ranges.back() {
             Some(last) if last.end < end => self.ranges.len(),
             Some(last) if last.start < end => self.ranges.len() - 1,
+            _ if self.ranges.front().is_none_or(|first| end <= first.end) => 0,
             _ => self.ranges.partition_point(|r| r.end < end),
         }
     }

@@ -49,6 +49,7 @@ proptest! {
             }
             for (s, e) in [(0, 5), (3, 40), (20, 21), (10, 72)] {
                 prop_assert_eq!(set.covers(&(s..e)), (s..e).all(|v| model.contains(&v)));
+                prop_assert_eq!(set.is_disjoint(&(s..e)), (s..e).all(|v| !model.contains(&v)));
                 let gaps: Vec<u64> = set.gaps(s..e).flatten().collect();
                 let absent: Vec<u64> = (s..e).filter(|v| !model.contains(v)).collect();
                 prop_assert_eq!(gaps, absent);

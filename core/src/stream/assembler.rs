@@ -169,13 +169,13 @@ impl Assembler {
     pub fn insert(&mut self, offset: u64, data: &[u8], max_ranges: usize) -> Inserted {
         let range = offset..offset.saturating_add(data.len() as u64);
         let in_order = self.received.last().map_or(0, |r| r.end) == offset;
-        if in_order {
+        if !in_order && !self.may_open(&range, max_ranges) {
+            return Inserted::TooFragmented;
+        }
+        if in_order || self.received.is_disjoint(&range) {
             self.store(offset, data);
             self.arrived(range.clone());
             return Inserted::Fresh(self.received.insert(range));
-        }
-        if !self.may_open(&range, max_ranges) {
-            return Inserted::TooFragmented;
         }
         let mut at = offset;
         loop {
@@ -394,8 +394,8 @@ impl Assembler {
     }
 
     fn may_open(&self, range: &Range<u64>, max_ranges: usize) -> bool {
-        let count = self.received.count_with(range);
-        count <= max_ranges || count <= self.received.count()
+        let now = self.received.count();
+        now < max_ranges || self.received.count_with(range) <= now.max(max_ranges)
     }
 
     /// Remembers that `range` came now.
@@ -494,6 +494,7 @@ impl Assembler {
             Some(last) if last.end() <= offset => count,
             Some(last) if last.start <= offset => return count - 1,
             None => 0,
+            _ if self.blocks.front().is_some_and(|first| offset < first.end()) => 0,
             _ => self.blocks.partition_point(|b| b.end() <= offset),
         };
         let next = self.blocks.get(index).map_or(u64::MAX, |b| b.start);
