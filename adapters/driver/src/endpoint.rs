@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
@@ -125,6 +126,14 @@ impl Endpoint {
         if self.shared().hub.push(Command::Find(id, reply)).is_err() {
             return None;
         }
+        answer.await
+    }
+
+    /// Waits for so long, by the driver's own sleep. `None`: the driver has ended. Cancel-safe.
+    pub(crate) async fn pause(&self, time: Duration) -> Option<()> {
+        let (reply, answer) = question();
+        let at = self.clock().now() + time;
+        self.shared().hub.push(Command::Alarm(at, reply)).ok()?;
         answer.await
     }
 

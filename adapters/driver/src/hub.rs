@@ -23,6 +23,7 @@ use std::task::Waker;
 use aqueduct_core::config::Streaming;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
+use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::AppCode;
 
 use crate::clock::Clock;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Pipe(Box<PipeWish>),
     Stats(Reply<EndpointStats>),
     Find(NodeId, Reply<Connection>),
+    Alarm(Instant, Reply<()>),
     Adopt(Arc<RecvShared>),
     Close(AppCode, Vec<u8>),
     Abandoned,

@@ -54,6 +54,7 @@ impl Engine {
                     reply.send(connection);
                 }
             }
+            Command::Alarm(at, reply) => self.alarms.set(at, reply),
             Command::Adopt(recv) => self.adopt(&recv),
             Command::Close(code, reason) => self.close_all(code, &reason),
             Command::Abandoned => self.abandoned = true,

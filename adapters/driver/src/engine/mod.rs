@@ -16,6 +16,7 @@
 //! s): no failure of the system can make the loop spin, and none ends a connection but the loss of
 //! the socket itself.
 
+mod alarms;
 mod commands;
 mod events;
 mod outbox;
@@ -48,6 +49,7 @@ use crate::socket::{BufferWarning, Fault, Outgoing, RecvBatch};
 use crate::stats::{IoCounters, add, raise};
 use crate::wait::lock;
 
+use alarms::Alarms;
 use outbox::Outbox;
 
 /// The socket as the engine sees it: calls that never block. An adapter puts its own readiness in
@@ -120,6 +122,7 @@ pub struct Engine {
     rest: Rest,
     /// The socket is full: when to try again if nobody says that it is not.
     retry_at: Option<Instant>,
+    alarms: Alarms,
     commands: Vec<Command>,
     outgoing: VecDeque<Bytes>,
     closing: Option<(AppCode, Vec<u8>)>,
@@ -228,6 +231,7 @@ impl Engine {
             outbox: Outbox::default(),
             rest: Rest::default(),
             retry_at: None,
+            alarms: Alarms::default(),
             commands: Vec::new(),
             outgoing: VecDeque::new(),
             closing: None,
@@ -261,6 +265,7 @@ impl Engine {
     }
 
     fn conclude(&mut self, wire: &mut impl Wire, more: bool, transmits: usize) -> Turn {
+        self.alarms.ring(self.clock.now());
         let Turn::Sleep(wait) = self.drain(wire, transmits) else { return Turn::Again };
         if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
             return Turn::Done;
@@ -268,7 +273,8 @@ impl Engine {
         if more || self.shared.hub.has_work() {
             return Turn::Again;
         }
-        let wake = [wait, self.rest.until, self.retry_at].into_iter().flatten().min();
+        let wake =
+            [wait, self.rest.until, self.retry_at, self.alarms.next()].into_iter().flatten().min();
         Turn::Sleep(wake)
     }
 

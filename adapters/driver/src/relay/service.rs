@@ -9,9 +9,8 @@ use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{join_all, join3, pending, select, select_ok};
+use futures_util::future::{FutureExt, join_all, join3, pending, select};
 use futures_util::stream::{self, StreamExt};
-use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -22,15 +21,10 @@ use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
-use super::ledger::{Awaited, Ledger};
+use super::kept::Kept;
+use super::ledger::Awaited;
+use super::reach::Opened;
 use super::{Refusal, Relay, RelayConfig, RelayEvent};
-
-/// A leg that was opened, with the way back.
-struct Opened {
-    connection: Connection,
-    send: SendHalf,
-    back: Option<RecvHalf>,
-}
 
 /// What goes to the next hops.
 struct Onward {
@@ -46,7 +40,7 @@ impl Relay {
     /// Relays from now on, once [`run`](Self::run) is driven.
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
         endpoint.divert();
-        Self { endpoint, config, ledger: Arc::new(Ledger::default()) }
+        Self { endpoint, config, ledger: Arc::default(), kept: Kept::default() }
     }
 
     /// Relays until the endpoint is closed. `told` hears what is done.
@@ -54,7 +48,10 @@ impl Relay {
         let arrivals = stream::unfold(&self, |relay| async move {
             relay.endpoint.relayed().await.map(|arrival| (arrival, relay))
         });
-        arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told)).await;
+        let serving = arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told));
+        let watching = self.kept.watch(&self.endpoint, self.config.linger);
+        let watching = watching.then(|()| pending::<()>());
+        select(pin!(serving), pin!(watching)).await;
     }
 
     async fn serve(&self, arrival: Relayed, told: &impl Fn(RelayEvent)) {
@@ -120,11 +117,12 @@ impl Relay {
         let count = to.len();
         place.flows(&pipe, self.config.rate);
         let known = self.ledger.know(known, &pipe, &onward.options);
-        told(RelayEvent::Started { peer, stream, to });
+        told(RelayEvent::Started { peer, stream, to: to.clone() });
         let answers = self.answers(&connection, stream, send, back, &onward);
         let forward = async {
             let stats = pipe.ended().await.unwrap_or_default();
             drop(known);
+            to.into_iter().for_each(|hop| self.used(hop));
             place.ended(&pipe, stats.received, self.config.rate);
             let ends = (0..count as u32).map(|leg| pipe.leg_ended(LegIndex(leg)));
             told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
@@ -196,41 +194,6 @@ impl Relay {
             pipe.ended().await;
         }
     }
-
-    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach.
-    async fn open_leg(&self, hop: &Hop, dir: Dir, options: &OpenOptions) -> Option<Opened> {
-        let id = NodeId::from_bytes(&hop.id).ok()?;
-        let connection = self.reach(id, hop).await?;
-        let (send, back) = connection.open(dir, options.clone()).await.ok()?;
-        Some(Opened { connection, send, back })
-    }
-
-    /// Streams to one node that come together dial it once.
-    async fn reach(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
-        if let Some(connection) = self.endpoint.connection_to(id).await {
-            return Some(connection);
-        }
-        let dialling = self.ledger.dialling(id)?;
-        if dialling.is_none() {
-            self.ledger.dialled(id).await;
-            if let Some(connection) = self.endpoint.connection_to(id).await {
-                return Some(connection);
-            }
-        }
-        // The other attempt was in vain; this one may know other addresses.
-        self.dial(id, hop).await
-    }
-
-    async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
-        let lawful = hop.addrs.iter().filter(|addr| is_dialled(**addr));
-        let reachable = lawful.filter(|addr| self.endpoint.reaches(**addr));
-        let dials: Vec<_> =
-            reachable.filter_map(|addr| self.endpoint.connect(Some(id), *addr).ok()).collect();
-        if dials.is_empty() {
-            return None;
-        }
-        Some(select_ok(dials).await.ok()?.0)
-    }
 }
 
 /// A stream that is not relayed.
@@ -247,13 +210,6 @@ impl Refused {
             send.reset(code);
         }
     }
-}
-
-/// Whether a node may be at an address: one of one host, with a port.
-fn is_dialled(addr: SocketAddr) -> bool {
-    let ip = addr.ip().to_canonical();
-    let all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    addr.port() != 0 && !all && !ip.is_unspecified() && !ip.is_multicast()
 }
 
 /// Waits for all answers, as long as somebody can give them; the others are reset.
@@ -316,7 +272,3 @@ async fn open_answer(
     options.head = Answer { stream: source, target }.encode().into();
     upstream.open(Dir::Uni, options).await.ok().map(|(send, _)| send)
 }
-
-#[cfg(test)]
-#[path = "service_tests.rs"]
-mod tests;

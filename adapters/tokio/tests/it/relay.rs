@@ -207,24 +207,7 @@ async fn a_hop_out_of_reach_is_told_and_the_others_go_on() {
 async fn streams_that_come_together_dial_their_next_hop_once() {
     let (source, sink) = (endpoint(), endpoint());
     let (node, _told) = relay(RelayConfig::new(Allow::Everybody));
-    let accepting = sink.clone();
-    let met = Arc::new(Mutex::new(0));
-    let counted = met.clone();
-    let echoing = tokio::spawn(async move {
-        let mut kept = Vec::new();
-        while let Some(incoming) = accepting.accept().await {
-            *counted.lock().unwrap() += 1;
-            let connection = incoming.accept().await.unwrap();
-            kept.push(tokio::spawn(async move {
-                while let Ok((mut send, mut recv)) = connection.accept_bi().await {
-                    let mut read = Vec::new();
-                    AsyncReadExt::read_to_end(&mut recv, &mut read).await.unwrap();
-                    send.write_all(&read).await.unwrap();
-                    send.delivered().await.unwrap();
-                }
-            }));
-        }
-    });
+    let met = echo_all(&sink);
     let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
     let options = way.introduce(&hello()).unwrap();
     let connection = to(&source, &node).await;
@@ -240,8 +223,94 @@ async fn streams_that_come_together_dial_their_next_hop_once() {
         soon("an echo", AsyncReadExt::read_to_end(&mut recv, &mut read)).await.unwrap();
         assert_eq!(read, [n]);
     }
-    assert_eq!(*met.lock().unwrap(), 1, "connections to the sink");
-    echoing.abort();
+    assert_eq!(met.lock().unwrap().len(), 1, "connections to the sink");
+}
+
+/// Echoes every stream of everybody, and counts who came.
+fn echo_all(endpoint: &Endpoint) -> Arc<Mutex<Vec<Connection>>> {
+    let (endpoint, met) = (endpoint.clone(), Arc::new(Mutex::new(Vec::new())));
+    let came = met.clone();
+    tokio::spawn(async move {
+        while let Some(incoming) = endpoint.accept().await {
+            let connection = incoming.accept().await.unwrap();
+            came.lock().unwrap().push(connection.clone());
+            tokio::spawn(async move {
+                while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+                    let mut read = Vec::new();
+                    AsyncReadExt::read_to_end(&mut recv, &mut read).await.unwrap();
+                    send.write_all(&read).await.unwrap();
+                    let _gone = send.delivered().await;
+                }
+            });
+        }
+    });
+    met
+}
+
+/// A stream there and back, until the relay has closed its books on it.
+async fn there_and_back(connection: &Connection, options: &OpenOptions, told: &Told) {
+    let ended = || told.lock().unwrap().iter().filter(|event| is_over(event)).count();
+    let before = ended();
+    let (mut send, mut recv) = connection.open_bi(options.clone()).await.unwrap();
+    send.write_all(b"a word").await.unwrap();
+    send.finish().unwrap();
+    let mut read = Vec::new();
+    soon("an echo", AsyncReadExt::read_to_end(&mut recv, &mut read)).await.unwrap();
+    assert_eq!(read, b"a word");
+    until("the relay's books", || ended() > before).await;
+}
+
+fn is_over(event: &RelayEvent) -> bool {
+    matches!(event, RelayEvent::Ended { .. })
+}
+
+/// spec: R-ROUTE-6 R-ROUTE-13
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_one_after_the_other_use_one_connection_to_their_next_hop() {
+    let (source, sink) = (endpoint(), endpoint());
+    let (node, told) = relay(RelayConfig::new(Allow::Everybody));
+    let met = echo_all(&sink);
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let options = way.introduce(&hello()).unwrap();
+    let connection = to(&source, &node).await;
+    for _ in 0..3 {
+        there_and_back(&connection, &options, &told).await;
+        // A connection that is not kept has closed meanwhile.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(met.lock().unwrap().len(), 1, "connections to the sink");
+}
+
+/// spec: R-ROUTE-13
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_without_streams_is_closed_whatever_keeps_it_alive() {
+    let lively = || TransportConfig::default().with_keep_alive(Some(Duration::from_millis(50)));
+    let (source, sink) = (endpoint(), endpoint_with(lively()));
+    let mut config = RelayConfig::new(Allow::Everybody);
+    config.linger = Duration::from_millis(300);
+    let (node, told) = relay(config);
+    let met = echo_all(&sink);
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let options = way.introduce(&hello()).unwrap();
+    let connection = to(&source, &node).await;
+    there_and_back(&connection, &options, &told).await;
+    let first = met.lock().unwrap()[0].clone();
+    soon("the end of what nobody uses", first.closed()).await;
+    there_and_back(&connection, &options, &told).await;
+    assert_eq!(met.lock().unwrap().len(), 2, "connections to the sink");
+}
+
+/// spec: R-ROUTE-13
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_closes_keeps_nothing() {
+    let (source, sink) = (endpoint(), endpoint());
+    let (node, told) = relay(RelayConfig::new(Allow::Everybody));
+    echo_all(&sink);
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let connection = to(&source, &node).await;
+    there_and_back(&connection, &way.introduce(&hello()).unwrap(), &told).await;
+    node.close(aqueduct_tokio::AppCode(0), b"enough");
+    soon("the last connection", node.wait_idle()).await;
 }
 
 /// spec: R-ROUTE-5 R-PIPE-21
@@ -260,7 +329,6 @@ async fn a_peers_bytes_are_counted_while_they_come() {
     let _taken = send.write_all(&pattern(3 << 20)).await;
     let code = soon("the end", send.stopped()).await.unwrap();
     assert_eq!(code, Some(StreamCode::Refused.app()));
-    let is_over = |event: &RelayEvent| matches!(event, RelayEvent::Ended { .. });
     until("the relay's books", || told.lock().unwrap().iter().any(is_over)).await;
     // And from then on nothing is taken.
     let (mut send, _recv) = connection.open_bi(options).await.unwrap();

@@ -1,0 +1,93 @@
+//! The way to a next hop: a connection that is there, or a new one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+
+use aqueduct_core::crypto::identity::NodeId;
+use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::id::Dir;
+use aqueduct_core::wire::route::Hop;
+use futures_util::future::{Either, select, select_ok};
+
+use crate::connection::Connection;
+use crate::recv::RecvHalf;
+use crate::send::SendHalf;
+
+use super::{REACH, Relay};
+
+/// A leg that was opened, with the way back.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) send: SendHalf,
+    pub(super) back: Option<RecvHalf>,
+}
+
+impl Relay {
+    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach.
+    pub(super) async fn open_leg(
+        &self,
+        hop: &Hop,
+        dir: Dir,
+        options: &OpenOptions,
+    ) -> Option<Opened> {
+        let id = NodeId::from_bytes(&hop.id).ok()?;
+        let connection = self.reach(id, hop).await?;
+        self.used(id);
+        let (send, back) = connection.open(dir, options.clone()).await.ok()?;
+        Some(Opened { connection, send, back })
+    }
+
+    /// A stream to a hop begins or ends: its connection is kept for longer.
+    pub(super) fn used(&self, hop: NodeId) {
+        self.kept.used(hop, self.endpoint.clock().now());
+    }
+
+    /// A connection to a hop, if there is one in time.
+    async fn reach(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+        let late = self.endpoint.pause(self.config.reach.min(REACH));
+        match select(pin!(self.meet(id, hop)), pin!(late)).await {
+            Either::Left((connection, _)) => connection,
+            Either::Right(_) => None,
+        }
+    }
+
+    /// Streams to one node that come together dial it once.
+    async fn meet(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+        loop {
+            if let Some(connection) = self.endpoint.connection_to(id).await {
+                return Some(connection);
+            }
+            // If another attempt was in vain: this one may know other addresses.
+            if let Some(_dialling) = self.ledger.dialling(id)? {
+                let connection = self.dial(id, hop).await?;
+                if !self.config.linger.is_zero() {
+                    self.kept.keep(&connection, self.endpoint.clock().now());
+                }
+                return Some(connection);
+            }
+            self.ledger.dialled(id).await;
+        }
+    }
+
+    async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+        let lawful = hop.addrs.iter().filter(|addr| is_dialled(**addr));
+        let reachable = lawful.filter(|addr| self.endpoint.reaches(**addr));
+        let dials: Vec<_> =
+            reachable.filter_map(|addr| self.endpoint.connect(Some(id), *addr).ok()).collect();
+        if dials.is_empty() {
+            return None;
+        }
+        Some(select_ok(dials).await.ok()?.0)
+    }
+}
+
+/// Whether a node may be at an address: one of one host, with a port.
+fn is_dialled(addr: SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    let all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    addr.port() != 0 && !all && !ip.is_unspecified() && !ip.is_multicast()
+}
+
+#[cfg(test)]
+#[path = "reach_tests.rs"]
+mod tests;
