@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aqueduct_tokio::NodeId;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use aqueduct_tokio::{LegPolicy, NodeId};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
 use crate::ticket::Ticket;
@@ -173,6 +173,36 @@ pub(crate) struct Relay {
     /// Relay at most so much for each node in all, as 10GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_bytes: Option<u64>,
+    /// What a receiver that is slower than others gets: the source waits for it, or it is given up
+    /// and asks for the rest of what is kept (see --keep)
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) policy: Policy,
+    /// Keep the last so much of every stream in memory for receivers that were given up, as 32MB
+    /// (at most 48MiB); `aqueduct recv` asks for it by itself
+    #[arg(long, value_name = "SIZE", value_parser = kept_size, default_value = "0")]
+    pub(crate) keep: u64,
+    /// End a stream of which nothing moved for so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
+    pub(crate) patience: Duration,
+}
+
+/// What becomes of a receiver that is slower than others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Policy {
+    /// The source waits for it
+    #[default]
+    Stall,
+    /// It is given up, and the others go on
+    Detach,
+}
+
+impl From<Policy> for LegPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Stall => Self::Stall,
+            Policy::Detach => Self::DETACH,
+        }
+    }
 }
 
 /// `aqueduct ping`.
@@ -244,6 +274,14 @@ fn metrics_addr(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
     }
     text.parse().map_err(|_| "write an address as 127.0.0.1:9100, [::1]:9100 or 9100".to_owned())
+}
+
+/// Less than the largest window of a stream (64 MiB): what is kept is part of it.
+fn kept_size(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        size @ 0..=0x300_0000 => Ok(size),
+        _ => Err("at most 48MiB are kept of a stream".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

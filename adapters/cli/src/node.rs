@@ -18,6 +18,9 @@ use crate::ticket::Ticket;
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Bytes that peers may make a node hold, and how many of them share these: the defaults.
+const MEMORY: (u64, u32) = (256 << 20, 4096);
+
 /// An endpoint that counts the other side as gone after `timeout` of silence and says a word itself
 /// three times as often.
 ///
@@ -28,7 +31,27 @@ pub(crate) fn bind(
     addr: Option<SocketAddr>,
     timeout: Duration,
 ) -> Result<Endpoint, Failure> {
-    let config = config(key, timeout)?;
+    bind_with(endpoint(key, timeout)?.into(), addr)
+}
+
+/// The same, with memory for `kept` bytes more.
+///
+/// # Errors
+/// The address cannot be bound.
+pub(crate) fn bind_keeping(
+    key: NodeKey,
+    addr: Option<SocketAddr>,
+    timeout: Duration,
+    kept: u64,
+) -> Result<Endpoint, Failure> {
+    let (bytes, peers) = MEMORY;
+    let endpoint = endpoint(key, timeout)?
+        .with_memory(bytes.saturating_add(kept), peers)
+        .map_err(|error| Failure::new(Cause::Usage, error))?;
+    bind_with(endpoint.into(), addr)
+}
+
+fn bind_with(config: Config, addr: Option<SocketAddr>) -> Result<Endpoint, Failure> {
     if let Some(addr) = addr {
         return Ok(config.bind(addr)?);
     }
@@ -43,14 +66,13 @@ pub(crate) fn bind(
     }
 }
 
-fn config(key: NodeKey, timeout: Duration) -> Result<Config, Failure> {
+fn endpoint(key: NodeKey, timeout: Duration) -> Result<EndpointConfig, Failure> {
     let transport = TransportConfig::default()
         .with_idle_timeout(timeout)
         .map_err(|error| Failure::new(Cause::Usage, error))?
         .with_keep_alive(Some(timeout / 3))
         .with_handshake_timeout(timeout);
-    let endpoint = EndpointConfig::new(key).with_provider(Provider::AwsLc);
-    Ok(Config::from(endpoint.with_transport(transport)))
+    Ok(EndpointConfig::new(key).with_provider(Provider::AwsLc).with_transport(transport))
 }
 
 /// A node that dialled another.

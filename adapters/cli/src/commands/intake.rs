@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::recv::Service;
 use super::report::{Direction, Report};
+use super::resuming::Resuming;
 use crate::body::{Decoder, Part};
 use crate::exit::{Cause, Failure};
 use crate::names::{self, Habits, printable};
@@ -42,7 +43,7 @@ pub(super) struct Intake<'a> {
     service: &'a Service,
     connection: &'a Connection,
     send: SendStream,
-    recv: RecvStream,
+    body: Resuming<'a>,
 }
 
 impl<'a> Intake<'a> {
@@ -53,12 +54,13 @@ impl<'a> Intake<'a> {
         send: SendStream,
         recv: RecvStream,
     ) -> Self {
-        Self { service, connection, send, recv }
+        let body = Resuming::new(connection, &service.output, recv);
+        Self { service, connection, send, body }
     }
 
     /// From the offer to the verdict.
     pub(super) async fn run(mut self) -> Outcome {
-        let offer = self.recv.info().and_then(|info| Offer::from_head(&info.head));
+        let offer = self.body.head().and_then(Offer::from_head);
         let Some(offer) = offer else {
             self.refuse(Code::Malformed, "an offer that makes no sense").await;
             return Outcome::Ignored;
@@ -126,7 +128,7 @@ impl<'a> Intake<'a> {
         let fields = json!({"peer": peer.to_string(), "message": why});
         self.service.output.event("refused", fields);
         self.say(Reply::Refuse(code, why)).await;
-        self.recv.stop(AppCode(code as u64));
+        self.body.stop(AppCode(code as u64));
     }
 
     /// The last word on this stream, and a moment for it to arrive.
@@ -174,7 +176,7 @@ impl<'a> Intake<'a> {
     ) -> Result<(), Rejection> {
         let mut decoder = Decoder::new();
         let block = self.service.limiter.block();
-        while let Some(mut bytes) = self.recv.read_chunk(block).await.map_err(told)? {
+        while let Some(mut bytes) = self.body.read_chunk(block).await.map_err(told)? {
             self.service.limiter.pass(bytes.len()).await;
             while let Some(part) = decoder.next(&mut bytes).map_err(|error| {
                 let failure = Failure::new(Cause::Failure, error);
@@ -200,7 +202,7 @@ impl<'a> Intake<'a> {
         match received {
             Ok(stored) => {
                 // The writer knows the end before the stream does; the sender says it next.
-                let rest = async { while let Ok(Some(_)) = self.recv.read_chunk(1024).await {} };
+                let rest = async { while let Ok(Some(_)) = self.body.read_chunk(1024).await {} };
                 if tokio::time::timeout(VERDICT, rest).await.is_err() {
                     tracing::debug!("the stream goes on behind the end of its body");
                 }
@@ -208,7 +210,7 @@ impl<'a> Intake<'a> {
                 Ok(stored)
             }
             Err(rejection) => {
-                self.recv.stop(AppCode(rejection.code as u64));
+                self.body.stop(AppCode(rejection.code as u64));
                 if self.connection.close_reason().is_none() {
                     let words = rejection.failure.message.clone();
                     self.say(Reply::Failed(rejection.code, words)).await;

@@ -2,6 +2,7 @@
 
 mod access;
 mod demo;
+mod door;
 mod id;
 mod intake;
 mod limits;
@@ -10,6 +11,7 @@ mod recv;
 mod relay;
 mod replies;
 mod report;
+mod resuming;
 mod send;
 
 use crate::args::{Cli, Command};

@@ -1,16 +1,17 @@
 //! `aqueduct recv`: a ticket for others, and a place for what they send.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aqueduct_tokio::{AppCode, Connection, Endpoint, Incoming, RecvStream, SendStream};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::access::Access;
+use super::door;
 use super::intake::{self, Intake};
 use crate::args::{Common, Recv};
 use crate::exit::{Cause, Failure};
@@ -20,13 +21,10 @@ use crate::metrics::Page;
 use crate::offer::{Code, PING_PROTOCOL, PROTOCOL};
 use crate::output::{Fields, Output};
 use crate::store::Existing;
-use crate::ticket::Ticket;
 use crate::{key, node, staging};
 
 /// How long transfers that are under way may take to put things in order at the end.
 const LAST_ORDERS: Duration = Duration::from_secs(3);
-/// Connections that are served at a time; more wait their turn or are turned away.
-const MAX_CONNECTIONS: usize = 256;
 
 /// Receives until the user has enough, or once.
 ///
@@ -66,18 +64,14 @@ pub(super) async fn run(
         interrupt: interrupt.clone(),
     });
     let mut guests = JoinSet::new();
-    let how = loop {
-        tokio::select! {
-            biased;
-            () = interrupt.wait() => break Err(Failure::interrupted()),
-            Some(how) = outcomes.recv() => break how,
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) => Arc::clone(&service).welcome(incoming, &mut guests),
-                None => break Err(Failure::new(Cause::Failure, "the socket is gone")),
-            },
-            Some(_) = guests.join_next(), if !guests.is_empty() => {}
+    let enough = async {
+        match outcomes.recv().await {
+            Some(how) => how,
+            None => pending().await,
         }
     };
+    let welcome = |incoming| Arc::clone(&service).welcome(incoming);
+    let how = door::keep(&endpoint, &mut interrupt, enough, &mut guests, welcome).await;
     if how.as_ref().is_err_and(|failure| failure.cause == Cause::Interrupted) {
         // Transfers under way hear it, too, and tell the other side themselves.
         let all = async { while guests.join_next().await.is_some() {} };
@@ -100,18 +94,9 @@ pub(super) async fn run(
 }
 
 fn announce(endpoint: &Endpoint, output: &Output, alone: bool) {
-    let ticket = Ticket::new(endpoint.node_id(), &endpoint.dialable_addrs());
-    let addrs: Vec<String> = ticket.addrs().iter().map(ToString::to_string).collect();
-    output.event(
-        "listening",
-        json!({"ticket": ticket.to_string(), "addrs": addrs, "id": ticket.id().to_string()}),
-    );
-    output.line(&format!(
-        "ticket: {ticket}\n\nOn the other machine:\n\n    aqueduct send FILE {ticket}\n"
-    ));
-    if !output.is_json() {
-        output.note(&format!("listening on {} (Ctrl-C ends)", addrs.join(", ")));
-    }
+    door::announce(endpoint, output, "listening", |ticket| {
+        format!("ticket: {ticket}\n\nOn the other machine:\n\n    aqueduct send FILE {ticket}\n")
+    });
     if !alone && !Access::somebody_is_there() {
         output.note("nobody is here to ask: everything is refused (see --yes and --allow ID)");
     }
@@ -147,20 +132,21 @@ impl Service {
         }
     }
 
-    fn welcome(self: Arc<Self>, incoming: Incoming, guests: &mut JoinSet<()>) {
+    /// Lets a guest in who may connect.
+    fn welcome(self: Arc<Self>, incoming: Incoming) -> Option<impl Future<Output = ()> + use<>> {
         let (peer, remote) = (incoming.peer(), incoming.remote());
-        if guests.len() >= MAX_CONNECTIONS || !self.access.may_connect(&peer) {
+        if !self.access.may_connect(&peer) {
             tracing::info!(%peer, %remote, "refused");
             self.output.note(&format!("refused {peer} at {remote}: not allowed (see --allow)"));
             incoming.refuse();
-            return;
+            return None;
         }
-        guests.spawn(async move {
+        Some(async move {
             match incoming.accept().await {
                 Ok(connection) => self.serve(connection).await,
                 Err(error) => tracing::info!(%peer, %remote, %error, "did not come about"),
             }
-        });
+        })
     }
 
     async fn serve(self: Arc<Self>, connection: Connection) {

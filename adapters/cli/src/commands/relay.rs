@@ -1,20 +1,21 @@
 //! `aqueduct relay`: streams on their way to somebody else.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aqueduct_tokio::relay::{Allow, RelayConfig, RelayEvent};
-use aqueduct_tokio::{AppCode, Endpoint, NodeId};
+use aqueduct_tokio::{AppCode, Incoming, NodeId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::door;
 use crate::args::{Common, Relay};
-use crate::exit::{Cause, Failure};
+use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::metrics::Page;
 use crate::offer::Code;
 use crate::output::{Fields, Output};
-use crate::ticket::Ticket;
 use crate::units;
 use crate::{key, node};
 
@@ -32,63 +33,54 @@ pub(super) async fn run(
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
     let key = key::load_or_make(common.key.as_deref())?.key;
-    let endpoint = node::bind(key, options.listen, common.timeout)?;
+    let kept = options.keep.saturating_mul(options.max_streams.into());
+    let endpoint = node::bind_keeping(key, options.listen, common.timeout, kept)?;
     let _page = Page::open(common.metrics, &endpoint, output).await?;
     let listed: Option<Vec<NodeId>> = (!options.everybody).then(|| options.allow.clone());
     let allow = match &listed {
         None => Allow::Everybody,
         Some(nodes) => Allow::Nodes(nodes.iter().copied().collect()),
     };
-    let mut config = RelayConfig::new(allow);
-    config.max_streams = options.max_streams;
-    config.max_bytes = options.max_bytes;
-    config.rate = options.limit;
+    let config = config(&options, allow);
     let is_stranger = |peer: NodeId| listed.as_ref().is_some_and(|listed| !listed.contains(&peer));
     let teller = Arc::clone(output);
     endpoint.relay(config, move |event| tell(&teller, &event));
-    announce(&endpoint, output);
+    door::announce(&endpoint, output, "relaying", |ticket| {
+        format!("ticket: {ticket}\n\nWho sends:\n\n    aqueduct send --via {ticket} FILE TICKET\n")
+    });
     let mut guests = JoinSet::new();
-    let how = loop {
-        tokio::select! {
-            biased;
-            () = interrupt.wait() => break Failure::interrupted(),
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) if is_stranger(incoming.peer()) => incoming.refuse(),
-                Some(incoming) => {
-                    let connecting = incoming.accept();
-                    guests.spawn(async move {
-                        // Its handle keeps it open; streams of no route find nobody.
-                        if let Ok(connection) = connecting.await {
-                            connection.closed().await;
-                        }
-                    });
-                }
-                None => break Failure::new(Cause::Failure, "the socket is gone"),
-            },
-            Some(_) = guests.join_next(), if !guests.is_empty() => {}
+    let welcome = |incoming: Incoming| {
+        if is_stranger(incoming.peer()) {
+            incoming.refuse();
+            return None;
         }
+        let connecting = incoming.accept();
+        Some(async move {
+            // Its handle keeps it open; streams of no route find nobody.
+            if let Ok(connection) = connecting.await {
+                connection.closed().await;
+            }
+        })
     };
+    let how = door::keep(&endpoint, &mut interrupt, pending(), &mut guests, welcome).await;
     endpoint.close(AppCode(Code::Done as u64), b"the relay has ended");
     guests.abort_all();
     if tokio::time::timeout(LAST_ORDERS, endpoint.wait_idle()).await.is_err() {
         tracing::debug!("the goodbye was not heard");
     }
-    Err(how)
+    how
 }
 
-fn announce(endpoint: &Endpoint, output: &Output) {
-    let ticket = Ticket::new(endpoint.node_id(), &endpoint.dialable_addrs());
-    let addrs: Vec<String> = ticket.addrs().iter().map(ToString::to_string).collect();
-    output.event(
-        "listening",
-        json!({"ticket": ticket.to_string(), "addrs": addrs, "id": ticket.id().to_string()}),
-    );
-    output.line(&format!(
-        "ticket: {ticket}\n\nWho sends:\n\n    aqueduct send --via {ticket} FILE TICKET\n"
-    ));
-    if !output.is_json() {
-        output.note(&format!("relaying on {} (Ctrl-C ends)", addrs.join(", ")));
-    }
+/// What the user wants, in the relay's own words.
+fn config(options: &Relay, allow: Allow) -> RelayConfig {
+    let mut config = RelayConfig::new(allow);
+    config.max_streams = options.max_streams;
+    config.max_bytes = options.max_bytes;
+    config.rate = options.limit;
+    config.pipes.policy = options.policy.into();
+    config.pipes.keep = options.keep;
+    config.pipes.timeout = Some(options.patience);
+    config
 }
 
 /// What the relay did, for people and for programs.

@@ -9,6 +9,8 @@ mod metrics;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod relay_limits;
+#[cfg(test)]
 mod rogue;
 #[cfg(test)]
 mod support;

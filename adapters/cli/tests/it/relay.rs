@@ -2,13 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Place, Running, hex, noise};
-
-fn relay(place: &Place, args: &[&str]) -> Running {
-    let mut command = place.command(&["relay", "--json", "--listen", "127.0.0.1"]);
-    command.args(args);
-    Running::listening(command)
-}
+use crate::support::{Place, Running, hex, noise, relay};
 
 /// spec: R-ROUTE-3 R-ROUTE-7
 #[test]
@@ -105,12 +99,16 @@ fn wrong_words_for_a_relay_are_wrong_usage() {
         (vec!["--everybody", "--max-streams", "0"], "--max-streams"),
         (vec!["--everybody", "--max-bytes", "much"], "size"),
         (vec!["--everybody", "--allow", "nobody"], "--allow"),
+        (vec!["--everybody", "--policy", "wait"], "--policy"),
+        (vec!["--everybody", "--keep", "49MiB"], "48MiB"),
+        (vec!["--everybody", "--patience", "0"], "seconds"),
     ] {
         let ended = place.run(&[vec!["relay", "--json"], args].concat()).expect(2);
         assert!(ended.message().contains(word), "{}", ended.message());
     }
     let help = place.run(&["relay", "--help"]);
-    for word in ["--allow", "--everybody", "--limit", "--max-streams", "--max-bytes"] {
+    let words = ["--allow", "--everybody", "--limit", "--max-streams", "--max-bytes"];
+    for word in words.into_iter().chain(["--policy", "--keep", "--patience"]) {
         assert!(help.lines.iter().any(|line| line.contains(word)), "{word}");
     }
 }

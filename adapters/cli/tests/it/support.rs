@@ -95,6 +95,13 @@ impl Place {
     }
 }
 
+/// `relay --json` on loopback; listens when this returns.
+pub(crate) fn relay(place: &Place, args: &[&str]) -> Running {
+    let mut command = place.command(&["relay", "--json", "--listen", "127.0.0.1"]);
+    command.args(args);
+    Running::listening(command)
+}
+
 pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);

@@ -188,8 +188,9 @@ impl Relay {
         }
     }
 
+    /// An answer may be silent for as long as its stream takes, and nobody asks for it twice.
     async fn pass_back(&self, back: RecvHalf, way: SendHalf) {
-        let options = PipeOptions { limit: None, ..self.config.pipes };
+        let options = PipeOptions { limit: None, timeout: None, keep: 0, ..self.config.pipes };
         if let Ok(pipe) = self.endpoint.pipe(back, vec![way], options).await {
             pipe.ended().await;
         }
