@@ -163,14 +163,14 @@ pub(crate) struct Relay {
     /// Relay for whoever comes
     #[arg(long, conflicts_with = "allow")]
     pub(crate) everybody: bool,
-    /// Relay at most so much a second for each node, as 10MB, 1MiB or 100Mbit
+    /// Relay at most so much a second for each node, answers included, as 10MB, 1MiB or 100Mbit
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) limit: Option<u64>,
     /// Relay at most so many streams of a node at a time
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_streams: u32,
-    /// Relay at most so much for each node in all, as 10GB
+    /// Relay at most so much for each node in all, answers included, as 10GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_bytes: Option<u64>,
     /// What a receiver that is slower than others gets: the source waits for it, or it is given up

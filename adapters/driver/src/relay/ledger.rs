@@ -1,7 +1,6 @@
-//! Who has how much relayed, and which legs wait for answers.
+//! Which legs there are, who waits for their answers, and who is being dialled.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use aqueduct_core::crypto::identity::NodeId;
@@ -13,7 +12,7 @@ use crate::connection::Connection;
 use crate::pipe::Pipe;
 use crate::wait::{Waiters, lock, until};
 
-use super::{Allow, Refusal, RelayConfig};
+use super::account::Place;
 
 /// Nodes that a relay dials at a time: what peers can make it send to those who did not ask.
 const MOST_DIALLED: usize = 64;
@@ -21,8 +20,7 @@ const MOST_DIALLED: usize = 64;
 /// A stream of a connection.
 pub(super) type Leg = (ConnectionHandle, StreamId);
 
-/// What a relay remembers. All of it goes with the streams it is about, but for the bytes that each
-/// peer has used: 40 bytes a node that was ever let in.
+/// What a relay remembers of streams that flow. All of it goes with them.
 #[derive(Default)]
 pub(super) struct Ledger {
     state: Mutex<State>,
@@ -30,11 +28,6 @@ pub(super) struct Ledger {
 
 #[derive(Default)]
 struct State {
-    streams: HashMap<NodeId, u32>,
-    /// Moved, or kept for what flows.
-    bytes: HashMap<NodeId, u64>,
-    /// What flows, by who sends it.
-    pipes: HashMap<NodeId, Vec<Pipe>>,
     /// Legs of pipes that live, ended or not.
     legs: HashMap<Leg, Way>,
     /// Legs to relays, and where their answers go.
@@ -46,10 +39,17 @@ struct State {
     waiting: Waiters,
 }
 
+/// Where answers go: as those of this stream of the connection, on the account of its place.
+#[derive(Clone)]
+pub(super) struct Upstream {
+    pub(super) connection: Connection,
+    pub(super) source: StreamId,
+    pub(super) place: Arc<Place>,
+}
+
 /// A leg that leads to another relay.
 struct Routed {
-    upstream: Connection,
-    source: StreamId,
+    upstream: Upstream,
     /// Targets whose answers have not come.
     missing: HashSet<u8>,
 }
@@ -65,14 +65,6 @@ pub(super) struct Way {
 pub(super) struct Known<'a> {
     ledger: &'a Ledger,
     legs: Vec<Leg>,
-}
-
-/// A stream's place among those of its peer.
-pub(super) struct Place {
-    ledger: Arc<Ledger>,
-    peer: NodeId,
-    /// Bytes that are kept for it, if they are counted, and were not moved.
-    kept: Option<AtomicU64>,
 }
 
 /// Legs are being opened.
@@ -91,50 +83,6 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Ledger {
-    /// A place for one stream more of `peer`, if it may have one. Of the peer's bytes `size` is
-    /// kept for it; all that are left if it does not say its size.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        peer: NodeId,
-        size: Option<u64>,
-        config: &RelayConfig,
-    ) -> Result<Place, Refusal> {
-        if let Allow::Nodes(nodes) = &config.allow
-            && !nodes.contains(&peer)
-        {
-            return Err(Refusal::NotAllowed);
-        }
-        let mut place = self.place(peer, config)?;
-        let Some(limit) = config.max_bytes else { return Ok(place) };
-        let mut state = lock(&self.state);
-        let used = state.bytes.entry(peer).or_default();
-        let left = limit.saturating_sub(*used);
-        let kept = size.unwrap_or(left);
-        if left == 0 || kept > left {
-            drop(state);
-            return Err(Refusal::Bytes { limit });
-        }
-        *used += kept;
-        drop(state);
-        place.kept = Some(AtomicU64::new(kept));
-        Ok(place)
-    }
-
-    /// A place for one stream more that `peer` sends or asked for.
-    pub(super) fn place(
-        self: &Arc<Self>,
-        peer: NodeId,
-        config: &RelayConfig,
-    ) -> Result<Place, Refusal> {
-        let mut state = lock(&self.state);
-        let streams = state.streams.entry(peer).or_default();
-        if *streams >= config.max_streams {
-            return Err(Refusal::Streams { limit: config.max_streams });
-        }
-        *streams += 1;
-        Ok(Place { ledger: self.clone(), peer, kept: None })
-    }
-
     /// Remembers legs of a pipe.
     pub(super) fn know(&self, legs: Vec<Leg>, pipe: &Pipe, options: &OpenOptions) -> Known<'_> {
         let way = Way { pipe: pipe.clone(), options: options.clone() };
@@ -169,26 +117,19 @@ impl Ledger {
         until(&self.state, |state| &mut state.waiting, look).await;
     }
 
-    /// Answers that come for `leg`, of the first `targets` targets, go to `upstream` as answers of
-    /// `source`.
-    pub(super) fn await_answers(
-        &self,
-        leg: Leg,
-        upstream: Connection,
-        source: StreamId,
-        targets: u8,
-    ) -> Awaited<'_> {
+    /// Answers that come for `leg`, of the first `targets` targets, go to `upstream`.
+    pub(super) fn await_answers(&self, leg: Leg, upstream: Upstream, targets: u8) -> Awaited<'_> {
         let missing = (0..targets).collect();
-        lock(&self.state).routed.insert(leg, Routed { upstream, source, missing });
+        lock(&self.state).routed.insert(leg, Routed { upstream, missing });
         Awaited { ledger: self, leg }
     }
 
     /// Where the answer of a target goes; once. `None`: nobody awaits it.
-    pub(super) async fn claim(&self, leg: Leg, target: u8) -> Option<(Connection, StreamId)> {
+    pub(super) async fn claim(&self, leg: Leg, target: u8) -> Option<Upstream> {
         let look = |state: &mut State| match state.routed.get_mut(&leg) {
             Some(routed) => {
                 let awaited = routed.missing.remove(&target);
-                Some(awaited.then(|| (routed.upstream.clone(), routed.source)))
+                Some(awaited.then(|| routed.upstream.clone()))
             }
             None => (state.opening == 0).then_some(None),
         };
@@ -204,59 +145,6 @@ impl Ledger {
             state.waiting.take()
         };
         wakers.wake();
-    }
-}
-
-impl Place {
-    /// How many bytes the stream may move, if they are counted.
-    pub(super) fn limit(&self) -> Option<u64> {
-        self.kept.as_ref().map(|kept| kept.load(Relaxed))
-    }
-
-    /// The stream flows: the peer's rate is shared anew.
-    pub(super) fn flows(&self, pipe: &Pipe, rate: Option<u64>) {
-        let mut state = lock(&self.ledger.state);
-        let pipes = state.pipes.entry(self.peer).or_default();
-        pipes.push(pipe.clone());
-        share(pipes, rate);
-    }
-
-    /// The stream is over, and moved so many bytes.
-    pub(super) fn ended(&self, pipe: &Pipe, bytes: u64, rate: Option<u64>) {
-        if let Some(kept) = &self.kept {
-            kept.store(kept.load(Relaxed).saturating_sub(bytes), Relaxed);
-        }
-        let mut state = lock(&self.ledger.state);
-        if let Some(pipes) = state.pipes.get_mut(&self.peer) {
-            pipes.retain(|other| !other.is(pipe));
-            share(pipes, rate);
-            if pipes.is_empty() {
-                state.pipes.remove(&self.peer);
-            }
-        }
-    }
-}
-
-/// The peer's rate, in equal parts.
-fn share(pipes: &[Pipe], rate: Option<u64>) {
-    let Some(rate) = rate else { return };
-    for pipe in pipes {
-        pipe.set_rate(Some((rate / pipes.len() as u64).max(1)));
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut state = lock(&self.ledger.state);
-        if let (Some(kept), Some(used)) = (&self.kept, state.bytes.get_mut(&self.peer)) {
-            *used -= kept.load(Relaxed);
-        }
-        if let Some(streams) = state.streams.get_mut(&self.peer) {
-            *streams -= 1;
-            if *streams == 0 {
-                state.streams.remove(&self.peer);
-            }
-        }
     }
 }
 

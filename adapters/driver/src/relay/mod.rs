@@ -13,6 +13,7 @@
 //! its work in whatever drives it; where it waits for a time, the endpoint's driver tells it. The
 //! bytes do not pass through it: once a pipe is made, the core moves them.
 
+mod account;
 mod kept;
 mod ledger;
 mod range;
@@ -34,6 +35,7 @@ use aqueduct_core::wire::id::StreamId;
 
 use crate::endpoint::Endpoint;
 
+use account::Accounts;
 use kept::Kept;
 use ledger::Ledger;
 
@@ -55,12 +57,14 @@ pub struct RelayConfig {
     pub allow: Allow,
     /// Streams of one peer that are relayed at a time. Default 16.
     pub max_streams: u32,
-    /// Bytes of one peer that are relayed in all, as long as the relay runs; `None`: any number.
-    /// What a stream says to be its size is kept for it; all the rest for one that says none.
+    /// Bytes that are relayed for one peer in all, as long as the relay runs; `None`: any number.
+    /// Its streams count, the answers to them and the ranges that it asks for. What a stream says
+    /// to be its size is kept for it; all the rest for one that says none.
     pub max_bytes: Option<u64>,
-    /// Bytes a second that one peer's streams may bring, shared evenly among those that are relayed
-    /// at a time; `None`: as fast as it goes. It is kept by holding back credit, so what a stream's
-    /// first window covers (`pipes.stock`) comes at once; answers and ranges are not counted.
+    /// Bytes a second that are relayed for one peer, all that counts taken together, and shared by
+    /// what moves; `None`: as fast as it goes. What it yields in a second (64 KiB at least) may
+    /// come at once. It is kept by holding back credit: of a stream that just begins its first
+    /// window comes at once, and nothing new begins until that is paid.
     pub rate: Option<u64>,
     /// How long a next hop may take to be reached. Default 10 s, and no longer counts.
     pub reach: Duration,
@@ -109,6 +113,12 @@ pub enum Refusal {
     Bytes {
         /// The limit.
         limit: u64,
+    },
+    /// So many peers have used something up that no more can be remembered.
+    #[error("so many have used this relay that it takes no strangers (limit: {limit} peers)")]
+    Peers {
+        /// The limit.
+        limit: usize,
     },
     /// The head is no route.
     #[error("its head is no route")]
@@ -184,8 +194,9 @@ pub enum RelayEvent {
 /// An endpoint that relays. Streams with a route come here and no longer to the application.
 pub struct Relay {
     endpoint: Endpoint,
-    config: RelayConfig,
-    ledger: Arc<Ledger>,
+    config: Arc<RelayConfig>,
+    ledger: Ledger,
+    accounts: Arc<Accounts>,
     kept: Kept,
 }
 

@@ -12,7 +12,8 @@ use crate::error::PipeError;
 use crate::hub::Relayed;
 use crate::pipe::Pipe;
 
-use super::ledger::{Place, Way};
+use super::account::Place;
+use super::ledger::Way;
 use super::service::Refused;
 use super::{Refusal, Relay};
 
@@ -20,7 +21,23 @@ use super::{Refusal, Relay};
 struct Added {
     pipe: Pipe,
     leg: LegIndex,
-    _place: Place,
+    place: Place,
+    /// Where the body begins that the pipe was given.
+    from: u64,
+    /// Where it begins, where it ends if that is known, and what the account was charged so far.
+    start: u64,
+    end: u64,
+    charged: u64,
+}
+
+impl Added {
+    /// Waits for its end. What came meanwhile is charged then.
+    async fn ended(self) {
+        self.pipe.leg_ended(self.leg).await;
+        let Some(stats) = self.pipe.stats().await else { return };
+        let moved = self.end.min(self.from + stats.received).saturating_sub(self.start);
+        self.place.moved(moved.saturating_sub(self.charged), 0);
+    }
 }
 
 impl Relay {
@@ -37,7 +54,7 @@ impl Relay {
                 if let Some(mut send) = send {
                     let _said = send.finish();
                 }
-                added.pipe.leg_ended(added.leg).await;
+                added.ended().await;
                 Ok(())
             }
             Err(why) => Err((why, Refused { send, recv })),
@@ -52,13 +69,26 @@ impl Relay {
     ) -> Result<Added, Refusal> {
         let leg = connection.handle().map(|handle| (handle, wanted.stream));
         let way = leg.and_then(|leg| self.ledger.way(leg)).ok_or(Refusal::NoLeg)?;
-        let place = self.ledger.place(connection.peer(), &self.config)?;
+        let stats = way.pipe.stats().await.ok_or(Refusal::NoLeg)?;
+        introduce(&way, request, wanted, stats.held_from)?;
+        let (start, from) = (wanted.start, way.options.start);
+        let end = wanted.end.or(way.options.end).or(way.options.size);
+        let (now, size) = (self.endpoint.clock().now(), end.map(|end| end.saturating_sub(start)));
+        let place = self.accounts.place(connection.peer(), size, &self.config, now)?;
+        // What is held goes at once; what is still to come is charged when it has come.
+        let there = from.saturating_add(stats.received);
+        let charged = end.unwrap_or(u64::MAX).min(there).saturating_sub(start);
+        let paid = place.afford(&self.endpoint, charged).await;
         let held = way.pipe.stats().await.ok_or(Refusal::NoLeg)?.held_from;
         let options = introduce(&way, request, wanted, held)?;
         let opened = connection.open(Dir::Uni, options).await;
         let (part, _none) = opened.map_err(|_| Refusal::Gone)?;
+        let end = end.unwrap_or(u64::MAX);
         match way.pipe.add_leg(part, self.config.pipes.policy).await {
-            Ok(leg) => Ok(Added { pipe: way.pipe, leg, _place: place }),
+            Ok(leg) => {
+                place.moved(charged, paid);
+                Ok(Added { pipe: way.pipe, leg, place, from, start, end, charged })
+            }
             Err(PipeError::Core(CoreError::Leg(LegError::NotHeld { held, .. }))) => {
                 Err(Refusal::Range { held })
             }

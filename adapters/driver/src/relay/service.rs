@@ -4,12 +4,12 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegEnd, LegIndex, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
-use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{FutureExt, join_all, join3, pending, select};
+use futures_util::future::{Either, FutureExt, join, join_all, join3, pending, select};
 use futures_util::stream::{self, StreamExt};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,8 +21,9 @@ use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
+use super::account::{LEAST_BURST, Place, burst};
 use super::kept::Kept;
-use super::ledger::Awaited;
+use super::ledger::{Awaited, Ledger, Upstream};
 use super::reach::Opened;
 use super::{Refusal, Relay, RelayConfig, RelayEvent};
 
@@ -40,7 +41,8 @@ impl Relay {
     /// Relays from now on, once [`run`](Self::run) is driven.
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
         endpoint.divert();
-        Self { endpoint, config, ledger: Arc::default(), kept: Kept::default() }
+        let (config, kept) = (Arc::new(config), Kept::default());
+        Self { endpoint, config, ledger: Ledger::default(), accounts: Arc::default(), kept }
     }
 
     /// Relays until the endpoint is closed. `told` hears what is done.
@@ -49,8 +51,9 @@ impl Relay {
             relay.endpoint.relayed().await.map(|arrival| (arrival, relay))
         });
         let serving = arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told));
-        let watching = self.kept.watch(&self.endpoint, self.config.linger);
-        let watching = watching.then(|()| pending::<()>());
+        let kept = self.kept.watch(&self.endpoint, self.config.linger);
+        let counted = self.accounts.watch(&self.endpoint, &self.config);
+        let watching = join(kept, counted).then(|_| pending::<()>());
         select(pin!(serving), pin!(watching)).await;
     }
 
@@ -67,6 +70,24 @@ impl Relay {
         }
     }
 
+    /// A stream's place, where it goes, and what was taken for it from its peer's rate: once that
+    /// has room for it.
+    async fn admitted(
+        &self,
+        connection: &Connection,
+        recv: &RecvHalf,
+    ) -> Result<(Place, Onward, u64), Refusal> {
+        let (size, now) = (recv.info().and_then(body), self.endpoint.clock().now());
+        let place = self.accounts.admit(connection.peer(), size, &self.config, now)?;
+        let onward = recv.info().ok_or(Refusal::NoRoute).and_then(onward)?;
+        let afforded = place.afford(&self.endpoint, size.unwrap_or(LEAST_BURST));
+        let paid = match select(pin!(afforded), pin!(connection.closed())).await {
+            Either::Left((paid, _)) => paid,
+            Either::Right(_) => return Err(Refusal::Gone),
+        };
+        Ok((place, onward, paid))
+    }
+
     /// Takes a stream to its next hops, and sees it to its end.
     async fn route(
         &self,
@@ -75,12 +96,12 @@ impl Relay {
     ) -> Result<(), (Refusal, Refused)> {
         let Relayed { connection, send, recv } = arrival;
         let (peer, stream) = (connection.peer(), recv.id());
-        let admitted = self.ledger.admit(peer, recv.info().and_then(body), &self.config);
-        let onward = recv.info().ok_or(Refusal::NoRoute).and_then(onward);
-        let (place, onward) = match (admitted, onward) {
-            (Ok(place), Ok(onward)) => (place, onward),
-            (Err(why), _) | (_, Err(why)) => return Err((why, Refused { send, recv })),
+        let (place, onward, paid) = match self.admitted(&connection, &recv).await {
+            Ok(admitted) => admitted,
+            Err(why) => return Err((why, Refused { send, recv })),
         };
+        let place = Arc::new(place);
+        let upstream = Upstream { connection, source: stream, place };
         let opening = self.ledger.opening();
         let dir = if send.is_some() { Dir::Bi } else { Dir::Uni };
         let legs = onward.hops.iter().map(|hop| self.open_leg(hop, dir, &onward.options));
@@ -91,8 +112,8 @@ impl Relay {
         let answered = send.is_some() && onward.relays && onward.targets > 1;
         let routed = legs.iter().flatten().next().filter(|_| answered);
         let awaited = routed.and_then(|leg| Some((leg.connection.handle()?, leg.send.id())));
-        let awaited = awaited
-            .map(|leg| self.ledger.await_answers(leg, connection.clone(), stream, onward.targets));
+        let awaited =
+            awaited.map(|leg| self.ledger.await_answers(leg, upstream.clone(), onward.targets));
         drop(opening);
         let (mut forth, mut back, mut to) = (Vec::new(), Vec::new(), Vec::new());
         let mut known = Vec::new();
@@ -106,7 +127,7 @@ impl Relay {
                 back.push(None);
             }
         }
-        let options = PipeOptions { limit: place.limit(), ..self.config.pipes };
+        let options = PipeOptions { limit: upstream.place.limit(), ..self.pipes() };
         let Ok(pipe) = self.endpoint.pipe(recv, forth, options).await else {
             if let Some(mut send) = send {
                 send.reset(StreamCode::Cancelled.app());
@@ -115,21 +136,21 @@ impl Relay {
             return Ok(());
         };
         let count = to.len();
-        place.flows(&pipe, self.config.rate);
+        upstream.place.flows(&pipe, true, paid);
         let known = self.ledger.know(known, &pipe, &onward.options);
         told(RelayEvent::Started { peer, stream, to: to.clone() });
-        let answers = self.answers(&connection, stream, send, back, &onward);
+        let answers = self.answers(&upstream, send, back, &onward);
         let forward = async {
             let stats = pipe.ended().await.unwrap_or_default();
             drop(known);
             to.into_iter().for_each(|hop| self.used(hop));
-            place.ended(&pipe, stats.received, self.config.rate);
+            upstream.place.ended(&pipe, stats.received);
             let ends = (0..count as u32).map(|leg| pipe.leg_ended(LegIndex(leg)));
             told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
         };
         let all = async {
             if let Some(awaited) = &awaited {
-                answered_or_lost(awaited, &pipe, &connection, stream).await;
+                answered_or_lost(awaited, &pipe, &upstream).await;
             }
         };
         join3(forward, answers, all).await;
@@ -139,8 +160,7 @@ impl Relay {
     /// What comes back: on the source itself with one target, else each on a stream of its own.
     async fn answers(
         &self,
-        upstream: &Connection,
-        source: StreamId,
+        upstream: &Upstream,
         send: Option<SendHalf>,
         back: Vec<Option<RecvHalf>>,
         onward: &Onward,
@@ -148,7 +168,7 @@ impl Relay {
         let Some(mut send) = send else { return };
         if onward.targets == 1 {
             match back.into_iter().next().flatten() {
-                Some(back) => self.pass_back(back, send).await,
+                Some(back) => self.pass_back(back, send, &upstream.place).await,
                 None => send.reset(StreamCode::Unreachable.app()),
             }
             return;
@@ -158,9 +178,9 @@ impl Relay {
             return;
         }
         let each = back.into_iter().zip(0..).map(|(back, target)| async move {
-            let Some(mut way) = open_answer(upstream, source, target, None).await else { return };
+            let Some(mut way) = open_answer(upstream, target, None).await else { return };
             match back {
-                Some(back) => self.pass_back(back, way).await,
+                Some(back) => self.pass_back(back, way, &upstream.place).await,
                 None => way.reset(StreamCode::Unreachable.app()),
             }
         });
@@ -177,10 +197,10 @@ impl Relay {
             None => None,
         };
         match (claimed, head) {
-            (Some((upstream, source)), Some(head)) => {
+            (Some(upstream), Some(head)) => {
                 let info = recv.info().and_then(OpenOptions::forwarded);
-                if let Some(way) = open_answer(&upstream, source, head.target, info).await {
-                    self.pass_back(recv, way).await;
+                if let Some(way) = open_answer(&upstream, head.target, info).await {
+                    self.pass_back(recv, way, &upstream.place).await;
                 }
             }
             // An answer to a stream that this node's application sent.
@@ -189,11 +209,20 @@ impl Relay {
     }
 
     /// An answer may be silent for as long as its stream takes, and nobody asks for it twice.
-    async fn pass_back(&self, back: RecvHalf, way: SendHalf) {
-        let options = PipeOptions { limit: None, timeout: None, keep: 0, ..self.config.pipes };
+    async fn pass_back(&self, back: RecvHalf, way: SendHalf, place: &Place) {
+        let limit = place.left();
+        let options = PipeOptions { limit, timeout: None, keep: 0, ..self.pipes() };
         if let Ok(pipe) = self.endpoint.pipe(back, vec![way], options).await {
-            pipe.ended().await;
+            place.flows(&pipe, false, 0);
+            let stats = pipe.ended().await.unwrap_or_default();
+            place.ended(&pipe, stats.received);
         }
+    }
+
+    /// How a pipe behaves: a rate leaves it no larger stock than its burst.
+    fn pipes(&self) -> PipeOptions {
+        let most = self.config.rate.map_or(u64::MAX, burst);
+        PipeOptions { stock: self.config.pipes.stock.min(most), ..self.config.pipes }
     }
 }
 
@@ -214,18 +243,13 @@ impl Refused {
 }
 
 /// Waits for all answers, as long as somebody can give them; the others are reset.
-async fn answered_or_lost(
-    awaited: &Awaited<'_>,
-    pipe: &Pipe,
-    upstream: &Connection,
-    source: StreamId,
-) {
+async fn answered_or_lost(awaited: &Awaited<'_>, pipe: &Pipe, upstream: &Upstream) {
     let gone = async {
-        select(pin!(upstream.closed()), pin!(lost(pipe))).await;
+        select(pin!(upstream.connection.closed()), pin!(lost(pipe))).await;
     };
     select(pin!(awaited.all()), pin!(gone)).await;
     for target in awaited.missing() {
-        if let Some(mut way) = open_answer(upstream, source, target, None).await {
+        if let Some(mut way) = open_answer(upstream, target, None).await {
             way.reset(StreamCode::Unreachable.app());
         }
     }
@@ -264,12 +288,11 @@ fn onward(info: &OpenOptions) -> Result<Onward, Refusal> {
 
 /// A stream for the answer of a target; `onward`: what came of it, if it is passed on.
 async fn open_answer(
-    upstream: &Connection,
-    source: StreamId,
+    upstream: &Upstream,
     target: u8,
     onward: Option<OpenOptions>,
 ) -> Option<SendHalf> {
     let mut options = onward.unwrap_or_else(|| OpenOptions::new(StreamProtocol::Number(ANSWER)));
-    options.head = Answer { stream: source, target }.encode().into();
-    upstream.open(Dir::Uni, options).await.ok().map(|(send, _)| send)
+    options.head = Answer { stream: upstream.source, target }.encode().into();
+    upstream.connection.open(Dir::Uni, options).await.ok().map(|(send, _)| send)
 }

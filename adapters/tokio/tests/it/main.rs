@@ -22,6 +22,7 @@ mod packets;
 mod pipes;
 mod ranges;
 mod relay;
+mod relay_limits;
 mod socket;
 mod spin;
 mod stores;

@@ -142,6 +142,26 @@ async fn a_part_is_what_was_asked_for_while_the_stream_flows() {
     assert_eq!(rest(stream).await.len(), 200_000);
 }
 
+/// spec: R-ROUTE-5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ranges_count_for_the_bytes_of_who_asks_for_them() {
+    let mut config = RelayConfig::new(Allow::Everybody);
+    (config.pipes.keep, config.max_bytes) = (1 << 20, Some(250_000));
+    let text = pattern(100_000);
+    let mut ring = ring(config, 1, hello(), &text).await;
+    let (connection, mut stream) = ring.sinks.pop().unwrap();
+    let mut read = vec![0; text.len()];
+    soon("what came", stream.read_exact(&mut read)).await.unwrap();
+    let ask = async |len| soon("an answer", connection.request_range(stream.id(), 0, len)).await;
+    for _ in 0..2 {
+        assert!(rest(ask(Some(100_000)).await.unwrap()).await == text);
+    }
+    let refused = StreamError::Refused { hop: Some(0) };
+    assert_eq!(ask(Some(100_000)).await.unwrap_err(), refused);
+    assert!(rest(ask(Some(50_000)).await.unwrap()).await == text[..50_000]);
+    assert_eq!(ask(Some(1)).await.unwrap_err(), refused);
+}
+
 /// spec: R-ROUTE-11
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_held_or_not_the_askers_is_refused() {

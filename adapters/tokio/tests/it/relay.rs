@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{connect, endpoint, endpoint_with, pattern, soon, until};
 
-type Told = Arc<Mutex<Vec<RelayEvent>>>;
+pub(crate) type Told = Arc<Mutex<Vec<RelayEvent>>>;
 
-fn relay(config: RelayConfig) -> (Endpoint, Told) {
+pub(crate) fn relay(config: RelayConfig) -> (Endpoint, Told) {
     // Who does not answer is given up soon.
     let patience = TransportConfig::default().with_handshake_timeout(Duration::from_secs(1));
     let endpoint = endpoint_with(patience);
@@ -32,21 +32,21 @@ fn relay(config: RelayConfig) -> (Endpoint, Told) {
     (endpoint, told)
 }
 
-fn there(endpoint: &Endpoint) -> NodeAddr {
+pub(crate) fn there(endpoint: &Endpoint) -> NodeAddr {
     NodeAddr::from((endpoint.node_id(), endpoint.local_addr()))
 }
 
-fn hello() -> OpenOptions {
+pub(crate) fn hello() -> OpenOptions {
     OpenOptions::new(StreamProtocol::name("hello")).with_head("words for the end")
 }
 
 /// Dials a relay.
-async fn to(source: &Endpoint, relay: &Endpoint) -> Connection {
+pub(crate) async fn to(source: &Endpoint, relay: &Endpoint) -> Connection {
     soon("the relay", source.connect(there(relay))).await.unwrap()
 }
 
 /// Lets one in, and echoes its first stream with a word of its own before it.
-fn echo(endpoint: &Endpoint, word: &'static [u8]) -> tokio::task::JoinHandle<Vec<u8>> {
+pub(crate) fn echo(endpoint: &Endpoint, word: &'static [u8]) -> tokio::task::JoinHandle<Vec<u8>> {
     let endpoint = endpoint.clone();
     tokio::spawn(async move {
         let connection = endpoint.accept().await.unwrap().accept().await.unwrap();
@@ -260,7 +260,7 @@ async fn there_and_back(connection: &Connection, options: &OpenOptions, told: &T
     until("the relay's books", || ended() > before).await;
 }
 
-fn is_over(event: &RelayEvent) -> bool {
+pub(crate) fn is_over(event: &RelayEvent) -> bool {
     matches!(event, RelayEvent::Ended { .. })
 }
 
@@ -311,54 +311,4 @@ async fn a_relay_that_closes_keeps_nothing() {
     there_and_back(&connection, &way.introduce(&hello()).unwrap(), &told).await;
     node.close(aqueduct_tokio::AppCode(0), b"enough");
     soon("the last connection", node.wait_idle()).await;
-}
-
-/// spec: R-ROUTE-5 R-PIPE-21
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peers_bytes_are_counted_while_they_come() {
-    let (source, sink) = (endpoint(), endpoint());
-    let mut config = RelayConfig::new(Allow::Everybody);
-    config.max_bytes = Some(1_000_000);
-    let (node, told) = relay(config);
-    let echoing = echo(&sink, b"");
-    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
-    let connection = to(&source, &node).await;
-    let options = way.introduce(&hello()).unwrap();
-    let (mut send, _recv) = connection.open_bi(options.clone()).await.unwrap();
-    // The end comes in the middle of it.
-    let _taken = send.write_all(&pattern(3 << 20)).await;
-    let code = soon("the end", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
-    until("the relay's books", || told.lock().unwrap().iter().any(is_over)).await;
-    // And from then on nothing is taken.
-    let (mut send, _recv) = connection.open_bi(options).await.unwrap();
-    let _taken = send.write_all(b"a word more").await;
-    let code = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
-    echoing.abort();
-}
-
-/// spec: R-ROUTE-5 R-PIPE-22
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peers_rate_is_kept() {
-    let (source, sink) = (endpoint(), endpoint());
-    let mut config = RelayConfig::new(Allow::Everybody);
-    config.rate = Some(2_000_000);
-    let (node, _told) = relay(config);
-    let echoing = echo(&sink, b"");
-    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
-    let connection = to(&source, &node).await;
-    let (mut send, mut recv) = connection.open_bi(way.introduce(&hello()).unwrap()).await.unwrap();
-    let text = pattern(3 << 20);
-    let began = std::time::Instant::now();
-    send.write_all(&text).await.unwrap();
-    soon("all of it", send.delivered()).await.unwrap();
-    // What the first window holds comes at once.
-    let took = began.elapsed();
-    let least = (text.len() as f64 - 1.4e6) / 2e6;
-    assert!(took.as_secs_f64() > least, "{took:?} for {} bytes", text.len());
-    let mut read = Vec::new();
-    soon("the answer", AsyncReadExt::read_to_end(&mut recv, &mut read)).await.unwrap();
-    assert!(read == text);
-    echoing.abort();
 }
