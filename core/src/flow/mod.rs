@@ -83,11 +83,13 @@ mod receiver;
 mod recv;
 mod send;
 mod stream;
+mod window;
 
 pub use budget::{Budget, BudgetError, BudgetLimits, Candidate, FLOOR, Loan, Share};
 pub use recv::{Initial, RecvCredit, RecvLimits};
 pub use send::SendCredit;
-pub use stream::{StreamCredit, Window, range_limit};
+pub use stream::{StreamCredit, range_limit};
+pub use window::Window;
 
 /// Bytes that a connection may hold beyond its share: its record, the received packet numbers, the
 /// replay window, names and addresses (the `C` of spec R-FLOW-3).

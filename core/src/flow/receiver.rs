@@ -177,7 +177,7 @@ impl Receiver {
         assert_eq!(print(self), print(&before), "a wrong peer changed something");
     }
 
-    fn on<T>(
+    pub(super) fn on<T>(
         &mut self,
         id: StreamId,
         verb: impl FnOnce(&mut StreamCredit, &mut RecvCredit, &mut Budget) -> T,

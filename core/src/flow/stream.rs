@@ -12,16 +12,7 @@ use crate::wire::packet::PacketWriter;
 use super::MAX_LIMIT;
 use super::budget::Budget;
 use super::recv::RecvCredit;
-
-/// Who decides how large a stream's window is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-pub enum Window {
-    /// It follows the rate at which data comes and goes.
-    Auto,
-    /// The owner says, in bytes (a pipe knows its legs).
-    Fixed(u64),
-}
+use super::window::Window;
 
 /// Bytes that a range beyond the free ones is charged with.
 const RANGE_COST: u64 = 32;
@@ -71,6 +62,10 @@ pub struct StreamCredit {
     abandoned: bool,
     mode: Window,
     window: u64,
+    /// What of the window found cover when that was last looked for, and what of it the owner was
+    /// told.
+    covered: u64,
+    told: u64,
     /// Least limit that the owner asked for.
     wanted: u64,
     /// Credit that is kept for this stream in the connection's share: what it lacks of a first
@@ -119,6 +114,8 @@ impl StreamCredit {
             abandoned: false,
             mode: Window::Auto,
             window: credit,
+            covered: credit,
+            told: 0,
             wanted: 0,
             owed: 0,
             ranges: 0,
@@ -251,8 +248,9 @@ impl StreamCredit {
     /// before holds raises back and takes nothing back.
     pub fn set_window(&mut self, mode: Window, connection: &mut RecvCredit, budget: &mut Budget) {
         self.mode = mode;
-        if let Window::Fixed(window) = mode {
-            self.window = window.min(connection.max_window()).max(connection.stream_credit());
+        if let Some(fixed) = mode.fixed() {
+            self.window = fixed.min(connection.max_window()).max(connection.stream_credit());
+            self.covered = self.window;
         }
         self.raise(Due::Half, connection, budget);
     }
@@ -293,6 +291,7 @@ impl StreamCredit {
         }
         self.asked = self.asked.max(self.returned + n);
         self.window = self.window.saturating_sub(n).max(connection.stream_credit());
+        self.covered = self.covered.saturating_sub(n);
         self.hungry = false;
         connection.ask_stream(self.id, self.asked);
         n
@@ -388,6 +387,18 @@ impl StreamCredit {
     /// The window that is aimed at, in bytes.
     pub const fn window(&self) -> u64 {
         self.window
+    }
+
+    /// What of the window could be had: the rest is raised once there is room for it. Who keeps
+    /// bytes lets go of those that this leaves no room for, and hears when it shrinks.
+    pub const fn covered(&mut self) -> u64 {
+        self.told = self.covered;
+        self.covered
+    }
+
+    /// Whether less of the window is covered than its owner was told.
+    pub const fn has_shrunk(&self) -> bool {
+        self.covered < self.told
     }
 
     /// Whether the end is known.
@@ -504,15 +515,20 @@ impl StreamCredit {
         let target = if due == Due::Now { by_window.max(self.wanted) } else { by_window };
         let gap = target.min(MAX_LIMIT).saturating_sub(self.limit());
         let least = match due {
-            Due::Half => self.window / 2,
-            Due::Part => self.window / 32,
+            Due::Half => self.mode.flows(self.window) / 2,
+            Due::Part => self.mode.flows(self.window) / 32,
             Due::Now => 0,
         };
+        if gap == 0 {
+            self.covered = self.window;
+        }
         if gap == 0 || gap < least {
             return;
         }
         let granted = self.grant(gap, connection, budget);
-        self.hungry = self.limit() < self.wanted;
+        self.covered = self.window.min(self.limit().saturating_sub(self.released));
+        let cut = self.mode != Window::Auto && granted < gap;
+        self.hungry = cut || self.limit() < self.wanted;
         if self.hungry {
             connection.wait(budget);
         }

@@ -400,3 +400,41 @@ fn the_limits_of_a_windows_size_hold() {
     r.fix(id, 0);
     assert_eq!(r.stream(id).window(), r.connection.initial().max_stream_data);
 }
+
+/// What a fixed window lacks is raised once the pool has it, and its owner hears when it shrinks.
+///
+/// spec: R-FLOW-11
+#[test]
+fn a_fixed_window_that_found_no_cover_is_raised_when_there_is_some() {
+    let mut r = Receiver::poor();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.fix(id, 100_000);
+    let covered = r.streams.get_mut(&id).expect("open").covered();
+    assert!(covered > 0 && covered < crate::flow::FLOOR, "{covered} of 100,000");
+    assert_eq!(covered, r.stream(id).limit());
+    assert!(r.stream(id).is_hungry() && !r.stream(id).has_shrunk());
+    r.enrich();
+    assert!(r.budget.take_freed());
+    r.connection.top_up(r.streams.values_mut(), &mut r.budget);
+    r.check();
+    let more = r.streams.get_mut(&id).expect("open").covered();
+    assert!(more > covered && r.stream(id).limit() == more, "{more}");
+    assert!(r.on(id, |s, c, _| s.ask_back(u64::MAX, c)) > 0);
+    assert!(r.stream(id).has_shrunk(), "what is asked for is not there to be held");
+}
+
+/// spec: R-FLOW-11
+#[test]
+fn what_is_kept_is_no_part_of_what_makes_a_raise_due() {
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    let window = Window::Keeping { window: 20_000, keep: 2_000_000 };
+    r.on(id, |s, c, b| s.set_window(window, c, b));
+    let limit = r.stream(id).limit();
+    r.data(id, limit).expect("inside");
+    r.settle();
+    r.release(id, 9_999);
+    assert_eq!(r.stream(id).limit(), limit);
+    r.release(id, 1);
+    assert_eq!(r.stream(id).limit(), limit + 10_000);
+}

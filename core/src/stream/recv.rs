@@ -438,7 +438,8 @@ impl RecvHalf {
             (None, Some(size)) => self.assembler.is_read_to(size),
             _ => false,
         };
-        let news = over || self.assembler.is_readable();
+        let shrunk = self.piped && self.credit.has_shrunk();
+        let news = over || shrunk || self.assembler.is_readable();
         self.armed &= !news;
         news
     }

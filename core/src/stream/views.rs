@@ -309,6 +309,13 @@ impl RecvStream<'_> {
         }
     }
 
+    /// What of a window that was set could be had, in bytes. Of a stream that is piped news says
+    /// when it shrinks.
+    pub fn covered(&mut self) -> u64 {
+        let slot = self.streams.table.get_mut(self.id);
+        slot.and_then(|slot| slot.recv.as_mut()).map_or(0, |half| half.credit.covered())
+    }
+
     /// Wants the bytes below `end`, without any of them released: for what must be collected whole.
     pub fn request(&mut self, end: u64) {
         let slot = self.streams.table.get_mut(self.id);
