@@ -24,6 +24,8 @@ use aqueduct_tests::net::UDP;
 use bytes::Bytes;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+#[path = "memory/fan.rs"]
+mod fan;
 #[path = "memory/handshakes.rs"]
 mod handshakes;
 

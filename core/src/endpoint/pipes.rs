@@ -15,7 +15,7 @@ use crate::connection::{Connection, EventKind};
 use crate::error::StreamCode;
 use crate::flow::Loan;
 use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
-use crate::stream::{Chunk, DEFAULT_HOP_LIMIT};
+use crate::stream::{Chunk, DEFAULT_HOP_LIMIT, RecvStream};
 use crate::time::Instant;
 use crate::wire::capabilities::Mode;
 use crate::wire::id::StreamId;
@@ -150,6 +150,9 @@ impl Piped {
         self.fresh.extend(self.legs.keys());
     }
 }
+
+/// How a pipe takes what came.
+type Pull = fn(&mut Pipe, &mut RecvStream<'_>, Instant) -> bool;
 
 /// A leg that may be added: which stream gets which range, or the application.
 type Wish = Option<(StreamAddr, Range<u64>)>;
@@ -450,7 +453,7 @@ impl Endpoint {
     /// One pipe: what came goes in, what is there goes out, credit goes back.
     fn pump(&mut self, id: PipeId, now: Instant) {
         let Some(mut piped) = self.pipes.pipes.remove(&id) else { return };
-        let mut came = self.pull(&mut piped, now);
+        let mut came = self.pull(&mut piped, Pipe::pull, now);
         loop {
             if came {
                 piped.wake_all();
@@ -458,7 +461,7 @@ impl Endpoint {
             self.push_legs(&mut piped, now);
             self.settle_pipe(&mut piped, now);
             // What was acknowledged may have made room for what nobody will tell of again.
-            came = self.pull(&mut piped, now);
+            came = self.pull(&mut piped, Pipe::pull, now);
             // Each turn ends a leg at least, or takes a piece.
             match piped.pipe.has_doomed() {
                 true => piped.wake_all(),
@@ -476,11 +479,11 @@ impl Endpoint {
     }
 
     /// Returns whether anything came, or the source ended.
-    fn pull(&mut self, piped: &mut Piped, now: Instant) -> bool {
+    fn pull(&mut self, piped: &mut Piped, verb: Pull, now: Instant) -> bool {
         let Some(from) = piped.source else { return false };
         let connection = connection(&mut self.slots, from.connection);
         match connection.and_then(|c| c.recv(from.stream, &mut self.budget, now)) {
-            Some(mut source) => piped.pipe.pull(&mut source, now),
+            Some(mut source) => verb(&mut piped.pipe, &mut source, now),
             // The application stopped it.
             None if piped.pipe.is_flowing() => {
                 piped.pipe.cancel(StreamCode::Cancelled.app());
@@ -556,7 +559,7 @@ impl Endpoint {
             let Some(mut piped) = self.pipes.pipes.remove(&id) else { continue };
             match part {
                 Part::Source => {
-                    self.pull(&mut piped, now);
+                    self.pull(&mut piped, Pipe::pull_rest, now);
                     self.lose_source(&mut piped);
                     piped.wake_all();
                 }

@@ -11,16 +11,19 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
-use crate::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, SendCredit};
 use crate::stream::exercise::byte;
-use crate::stream::{OpenOptions, PeerLimits, RecvAccount, StreamConfig, StreamProtocol, Streams};
+use crate::stream::{OpenOptions, StreamEvent, StreamProtocol};
 use crate::time::Instant;
-use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame, frames};
-use crate::wire::id::{AppCode, CreditTarget, Dir, Side, StreamId};
+use crate::wire::frame::{Frame, ResetFrame, StopFrame, StreamFrame, frames};
+use crate::wire::id::{AppCode, Dir, Side, StreamId};
 use crate::wire::open::{OpenFrame, Protocol};
-use crate::wire::packet::{Allowance, PacketWriter};
 
 use super::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions};
+
+mod way;
+
+pub use way::Way;
+use way::{End, Fate, contiguous};
 
 /// Bodies here are at most so long.
 pub const SIZE: u64 = 1 << 15;
@@ -54,127 +57,13 @@ pub enum PipeOp {
     Cancel,
 }
 
-/// One connection's streams and what they count against.
-struct End {
-    streams: Streams,
-    recv: RecvCredit,
-    budget: Budget,
-    send: SendCredit,
-}
-
-impl End {
-    fn new(side: Side) -> Self {
-        let limits = BudgetLimits::new(1 << 24, 1).expect("a lawful budget");
-        let mut budget = Budget::new(limits);
-        let share = budget.open().expect("room for one");
-        let recv = RecvCredit::new(share, side, RecvLimits::default());
-        let mut streams = Streams::new(side, StreamConfig::default());
-        streams.set_peer_limits(PeerLimits {
-            max_stream_data: 1000,
-            max_streams_bidi: 1,
-            max_streams_uni: 1,
-        });
-        let mut send = SendCredit::new(CreditTarget::Connection, 0);
-        send.on_max(u64::MAX >> 2);
-        Self { streams, recv, budget, send }
-    }
-
-    fn account(&mut self, now: Instant) -> (&mut Streams, RecvAccount<'_>) {
-        let Self { streams, recv, budget, .. } = self;
-        (streams, RecvAccount { credit: recv, budget, now })
-    }
-
-    fn frame(&mut self, frame: &Frame<'_>, now: Instant) {
-        let (streams, mut account) = self.account(now);
-        streams.on_frame(frame, &mut account).map(|_| ()).expect("a lawful frame");
-    }
-
-    fn packet(&mut self) -> Option<(Vec<u8>, Vec<SentFrame>)> {
-        let (mut payload, mut receipts) = (Vec::new(), Vec::new());
-        let mut writer =
-            PacketWriter::new(&mut payload, 0, 1171, &mut receipts, Allowance::Everything);
-        self.streams.write(&mut writer, &mut self.send);
-        (writer.finish().len > 0).then_some((payload, receipts))
-    }
-}
-
-/// What became of one byte of a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fate {
-    #[default]
-    Unknown,
-    Here,
-    Never,
-}
-
-/// All below has a fate.
-fn contiguous(fates: &[Fate], start: u64) -> u64 {
-    let known = fates.iter().skip(start as usize).take_while(|fate| **fate != Fate::Unknown);
-    start + known.count() as u64
-}
-
-/// A leg, and what its peer has.
-pub struct Way {
-    end: End,
-    id: StreamId,
-    /// Its number in the pipe.
-    pub index: LegIndex,
-    /// What of the body it may get.
-    pub range: Range<u64>,
-    got: Vec<Fate>,
-    /// FIN came, and said this size.
-    pub size: Option<u64>,
-    /// RESET came.
-    pub reset: Option<ResetFrame>,
-    /// How the pipe says that it ended.
-    pub ended: Option<LegEnd>,
-    /// Its connection lives.
-    alive: bool,
-    limit: u64,
-}
-
-impl Way {
-    /// The peer has all below.
-    pub fn acked(&self) -> u64 {
-        contiguous(&self.got, self.range.start)
-    }
-
-    fn hear(&mut self, payload: &[u8]) {
-        for frame in frames(payload) {
-            match frame.expect("our own frames decode") {
-                Frame::Stream(StreamFrame { offset, data, fin, .. }) => {
-                    let end = offset + data.len() as u64;
-                    assert!(end <= self.range.start + self.limit, "credit was kept");
-                    self.enter(offset..end, Fate::Here);
-                    let right = (offset..end).map(|at| byte(at, 0));
-                    assert!(right.eq(data.iter().copied()), "wrong bytes at {offset}");
-                    if fin {
-                        assert!(self.size.is_none_or(|size| size == end), "two sizes");
-                        self.size = Some(end);
-                    }
-                }
-                Frame::Skip { range, .. } => self.enter(range, Fate::Never),
-                Frame::Reset(reset) => self.reset = Some(reset),
-                _ => {}
-            }
-        }
-    }
-
-    fn enter(&mut self, range: Range<u64>, fate: Fate) {
-        assert!(self.range.start <= range.start && range.end <= self.range.end, "{range:?}");
-        for at in range {
-            let slot = self.got.get_mut(at as usize).expect("inside of the body");
-            assert_eq!(*slot, Fate::Unknown, "offset {at} comes twice");
-            *slot = fate;
-        }
-    }
-}
-
 /// A pipe, its streams, and a model of the body.
 pub struct Rig {
     /// The machine.
     pub pipe: Pipe,
     source: Option<End>,
+    /// It was not looked at yet.
+    fresh: bool,
     /// The legs in order.
     pub legs: Vec<Way>,
     /// Now.
@@ -200,8 +89,13 @@ const FROM: StreamId = StreamId::new(Side::Initiator, Dir::Uni, 0);
 impl Rig {
     /// A pipe without legs.
     pub fn new(options: PipeOptions) -> Self {
+        Self::within(1 << 24, options)
+    }
+
+    /// The same where the source's node has so many bytes for its connection.
+    pub fn within(memory: u64, options: PipeOptions) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
-        let mut source = End::new(Side::Responder);
+        let mut source = End::within(memory, Side::Responder);
         source.frame(&Frame::Open(OpenFrame::new(FROM, Protocol::Number(64))), now);
         let granted = source.streams.credits().map(|credit| credit.limit()).sum();
         let mut pipe = Pipe::new(0, options, now);
@@ -211,6 +105,7 @@ impl Rig {
         Self {
             pipe,
             source: Some(source),
+            fresh: true,
             legs: Vec::new(),
             now,
             granted,
@@ -260,34 +155,22 @@ impl Rig {
         self.check();
     }
 
-    /// The same without a look at the model.
+    /// The same without a look at the model: the source is looked at when there is news of it, and
+    /// after what was acknowledged may have made room.
     pub fn turn(&mut self) {
-        let Self { pipe, source, legs, now, .. } = self;
-        if let Some(end) = source {
-            let (streams, account) = end.account(*now);
-            match streams.recv(FROM, account) {
-                Some(mut stream) => _ = pipe.pull(&mut stream, *now),
-                None => assert!(!pipe.is_flowing(), "the source went away"),
-            }
+        if self.hears() {
+            self.pull();
         }
         loop {
-            for leg in legs.iter_mut().filter(|leg| leg.alive && leg.ended.is_none()) {
-                match leg.end.streams.send(leg.id) {
-                    Some(mut out) => {
-                        pipe.push(leg.index, &mut out, LegPath { pto: PTO, rtt: RTT }, *now);
-                    }
-                    None => pipe.on_leg_gone(leg.index),
-                }
-            }
-            let doomed = pipe.has_doomed();
-            let mut account = source.as_mut().map(|end| end.account(*now));
+            self.push();
+            let mut account = self.source.as_mut().map(|end| end.account(self.now));
             let mut stream =
                 account.take().and_then(|(streams, account)| streams.recv(FROM, account));
-            pipe.settle(stream.as_mut(), RTT, *now);
-            if !pipe.has_doomed() {
+            self.pipe.settle(stream.as_mut(), RTT, self.now);
+            drop(stream);
+            if !self.pull() && !self.pipe.has_doomed() {
                 break;
             }
-            assert!(!doomed || self.application.is_some(), "a doomed leg stays");
         }
         while let Some((index, end)) = self.pipe.next_ended() {
             match self.legs.iter_mut().find(|leg| leg.index == index) {
@@ -297,11 +180,46 @@ impl Rig {
         }
     }
 
+    /// Whether there is news of the source, or was none yet.
+    fn hears(&mut self) -> bool {
+        let Some(end) = &mut self.source else { return false };
+        let mut heard = core::mem::take(&mut self.fresh);
+        while let Some(event) = end.streams.poll_event() {
+            heard |= matches!(event, StreamEvent::Readable(id) if id == FROM);
+        }
+        heard
+    }
+
+    fn pull(&mut self) -> bool {
+        let Self { pipe, source: Some(end), now, .. } = self else { return false };
+        let (streams, account) = end.account(*now);
+        match streams.recv(FROM, account) {
+            Some(mut stream) => pipe.pull(&mut stream, *now),
+            None => {
+                assert!(!pipe.is_flowing(), "the source went away");
+                false
+            }
+        }
+    }
+
+    fn push(&mut self) {
+        let Self { pipe, legs, now, .. } = self;
+        for leg in legs.iter_mut().filter(|leg| leg.alive && leg.ended.is_none()) {
+            match leg.end.streams.send(leg.id) {
+                Some(mut out) => {
+                    pipe.push(leg.index, &mut out, LegPath { pto: PTO, rtt: RTT }, *now);
+                }
+                None => pipe.on_leg_gone(leg.index),
+            }
+        }
+    }
+
     /// What holds after every turn.
     fn check(&mut self) {
         let stats = self.pipe.stats();
         assert!(stats.held <= stats.window.max(self.granted), "{stats:?}");
-        assert_eq!(stats.waiting, 0, "{stats:?}");
+        let in_order = !self.application_left();
+        assert!(stats.waiting == 0 || in_order, "{stats:?}");
         assert!(self.pipe.deadline().is_none_or(|at| at > self.now), "a deadline that passed");
         if !self.pipe.is_flowing() {
             return;
@@ -322,6 +240,8 @@ impl Rig {
             assert_eq!(stats.acked, slowest.min(end).max(stats.acked));
         }
         assert_eq!(stats.held, count(stats.held_from..end, Fate::Here));
+        let behind_gap = count(contiguous(&self.body, 0)..end, Fate::Here);
+        assert_eq!(stats.waiting, if in_order { behind_gap } else { 0 });
         if let Some(source) = &self.source {
             let held: u64 = source.streams.credits().map(|credit| credit.held()).sum();
             let missing = count(0..end, Fate::Unknown);
@@ -379,7 +299,11 @@ impl Rig {
 
     /// The source's connection is lost.
     pub fn lose_source(&mut self, keep: bool) {
-        if self.source.take().is_some() {
+        if let Some(mut end) = self.source.take() {
+            let (streams, account) = end.account(self.now);
+            if let Some(mut stream) = streams.recv(FROM, account) {
+                self.pipe.pull_rest(&mut stream, self.now);
+            }
             self.pipe.on_source_lost(keep);
             self.pump();
         }

@@ -1,5 +1,7 @@
 //! Bytes that stay behind the slowest leg, for legs that come later (spec R-PIPE-23, R-PIPE-24).
 
+use crate::time::Instant;
+
 use super::{Pipe, Source};
 
 impl Pipe {
@@ -8,21 +10,56 @@ impl Pipe {
         self.window.window().saturating_add(self.keep)
     }
 
-    /// How much of what everybody has acknowledged stays now.
-    pub(super) fn kept(&self) -> u64 {
+    /// How much of what everybody has acknowledged stays now: what flows goes before, where the
+    /// source was lent less than was asked for.
+    fn kept(&self) -> u64 {
         let useful = match self.source {
             Source::Flowing => true,
             Source::Finished(_) => !self.legs.is_empty() || self.lingers(),
             Source::Broken { .. } => false,
         };
-        if useful && self.stop.is_none() { self.keep } else { 0 }
+        let lent = self.covered.saturating_sub(self.window.window());
+        if useful && self.stop.is_none() { self.keep.min(lent) } else { 0 }
+    }
+
+    /// Lets go of what nobody needs and what is not kept. Returns how many bytes that were.
+    pub(super) fn let_go(&mut self, now: Instant) -> u64 {
+        let freed = self.free();
+        self.missing.forget_below(self.store.floor());
+        if self.lingers() {
+            self.missing.wait(self.patience.span(), now);
+        }
+        // Nobody may be left to keep anything for.
+        freed + self.free()
+    }
+
+    fn free(&mut self) -> u64 {
+        let freed = self.store.free_below(self.acked.saturating_sub(self.kept()));
+        // Slivers that are kept are not to stand in the way of what flows.
+        freed + self.store.free_pieces(self.most_pieces() / 2, self.acked)
     }
 
     /// Whether it only waits for legs that were given up to come back (spec R-PIPE-24).
     pub(super) fn lingers(&self) -> bool {
         let all_came = matches!(self.source, Source::Finished(_)) && self.stop.is_none();
         let patient = self.patience.timeout().is_some();
-        all_came && patient && self.legs.is_empty() && self.keep > 0 && self.absent > 0
+        all_came && patient && self.legs.is_empty() && self.keep > 0 && !self.missing.is_empty()
+    }
+
+    /// When the pipe ends, or ceases to linger, if nothing happens.
+    pub(super) fn end_of_waiting(&self) -> Option<Instant> {
+        match self.lingers() {
+            true => self.missing.until(self.patience.span()),
+            false => self.patience.timeout(),
+        }
+    }
+
+    /// The size of the body, or more.
+    pub(super) fn size(&self) -> u64 {
+        match self.source {
+            Source::Finished(size) => size,
+            _ => u64::MAX,
+        }
     }
 
     /// Whether bytes are held that somebody has not acknowledged.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::pipe::exercise::{PTO, Rig};
+use crate::pipe::exercise::{PTO, Rig, SIZE};
 use crate::pipe::{LegEnd, LegError, LegPolicy, PipeOptions};
 
 const ALL: core::ops::Range<u64> = 0..u64::MAX;
@@ -81,4 +81,103 @@ fn who_does_not_come_back_is_waited_for_no_longer_than_the_time_out() {
     assert_eq!(rig.pipe.stats().held, 0);
     rig.drain();
     assert_eq!(rig.stop, None, "its source has said everything");
+}
+
+/// A node that has less for a source than its pipe would keep: the body goes through all the same,
+/// byte by byte, and as much stays as there is room for.
+///
+/// spec: R-PIPE-23
+#[test]
+fn what_the_pool_does_not_lend_is_not_kept() {
+    for (memory, keep) in [(1 << 15, 12_000), (1 << 15, 1 << 20), (1 << 16, 1 << 20)] {
+        let mut rig =
+            Rig::within(memory, PipeOptions { stock: 3000, keep, ..PipeOptions::default() });
+        rig.add_leg(ALL, LegPolicy::Stall).unwrap();
+        rig.credit(0, 1 << 20);
+        let mut kept = 0;
+        while rig.end() < SIZE {
+            let before = rig.end();
+            rig.arrive(before..before + 700, false);
+            deliver_all(&mut rig, 0);
+            assert!(rig.end() > before, "stands at {before} of {keep}: {:?}", rig.pipe.stats());
+            kept = kept.max(rig.pipe.stats().held);
+            rig.wait(PTO);
+        }
+        assert!(kept > 1000 && kept < keep, "{kept} of {keep}");
+        assert!(kept < memory - 3000, "what flows goes before");
+        rig.arrive(0..0, true);
+        rig.drain();
+        rig.check_legs();
+        assert_eq!(rig.legs[0].size, Some(SIZE));
+        assert!(rig.pipe.is_over());
+    }
+}
+
+/// Bytes that are kept in slivers are pieces like others: they go before what flows stops.
+///
+/// spec: R-PIPE-20 R-PIPE-23
+#[test]
+fn slivers_that_are_kept_do_not_stop_what_flows() {
+    let mut rig = Rig::new(PipeOptions { stock: 8192, keep: 100_000, ..PipeOptions::default() });
+    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
+    rig.credit(0, 1 << 20);
+    for at in 0..3000 {
+        rig.arrive_unseen(at..at + 1);
+        rig.turn();
+        deliver_all(&mut rig, 0);
+    }
+    assert_eq!(rig.pipe.stats().acked, 3000);
+    let held = rig.pipe.stats().held;
+    assert!((400..1000).contains(&held), "{held}");
+}
+
+/// Legs that have nothing to do with the one that was given up, before it comes back itself.
+///
+/// spec: R-PIPE-24
+#[test]
+fn only_who_goes_on_where_a_leg_ended_has_come_back() {
+    let (mut rig, at) = with_one_missing();
+    let others =
+        [(0..u64::MAX, "it has these"), (at..at + 100, "not all"), (10_000..u64::MAX, "a gap")];
+    for (range, why) in others {
+        rig.add_leg(range.clone(), LegPolicy::Stall).unwrap();
+        rig.drain();
+        rig.check_legs();
+        assert!(!rig.pipe.is_over(), "{range:?}: {why}");
+    }
+    // It was given more than it acknowledged, and may have got it.
+    rig.add_leg(at + 500..12_000, LegPolicy::Stall).unwrap();
+    assert!(!rig.pipe.is_over());
+    rig.drain();
+    rig.check_legs();
+    assert!(rig.pipe.is_over());
+}
+
+/// spec: R-PIPE-24
+#[test]
+fn others_do_not_make_a_pipe_wait_longer_for_who_is_missing() {
+    let (mut rig, _) = with_one_missing();
+    for _ in 0..3 {
+        rig.wait(Duration::from_secs(39));
+        rig.add_leg(11_000..u64::MAX, LegPolicy::Stall).unwrap();
+        rig.drain();
+        assert!(!rig.pipe.is_over());
+    }
+    rig.wait(Duration::from_secs(4));
+    assert!(rig.pipe.is_over());
+    assert_eq!(rig.pipe.stats().held, 0);
+}
+
+/// spec: R-PIPE-24
+#[test]
+fn nobody_is_waited_for_whose_bytes_are_gone() {
+    let mut rig = keeping(2000);
+    let slow = rig.add_leg(ALL, LegPolicy::Detach { allowance: 3000 }).unwrap();
+    rig.arrive(0..9000, false);
+    deliver_all(&mut rig, 0);
+    rig.wait(PTO * 2);
+    assert_eq!(rig.legs[slow].ended, Some(LegEnd::Detached { at: 0 }));
+    rig.arrive(9000..20_000, true);
+    rig.drain();
+    assert!(rig.pipe.is_over(), "what follows 9,000 is not held any more");
 }

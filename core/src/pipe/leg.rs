@@ -7,6 +7,7 @@ use crate::stream::{SendStream, WriteError};
 use crate::time::Instant;
 
 use super::Item;
+use super::late::Start;
 use super::options::{LegEnd, LegIndex, LegPath, LegPolicy};
 
 /// Those that have not ended, by number.
@@ -31,6 +32,7 @@ pub(super) struct Leg {
     pub(super) path: LegPath,
     /// Since when it has been further behind than it may.
     pub(super) behind_since: Option<Instant>,
+    pub(super) start: Start,
     /// It is to be given up.
     pub(super) doomed: bool,
     /// Its end was passed on: so it ends once that is acknowledged.

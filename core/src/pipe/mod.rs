@@ -24,9 +24,13 @@
 
 mod application;
 mod keep;
+mod late;
 mod leg;
+mod missing;
 mod options;
 mod patience;
+mod settle;
+mod spans;
 mod store;
 mod toll;
 mod window;
@@ -39,15 +43,14 @@ pub use options::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, PipeOptions, P
 use alloc::collections::VecDeque;
 use core::mem;
 use core::ops::Range;
-use core::time::Duration;
 
 use crate::error::StreamCode;
-use crate::flow::Window;
 use crate::stream::{Arrival, Chunk, ReadError, RecvStream, SendState, SendStream, WriteError};
 use crate::time::{Instant, earliest};
 use crate::wire::id::AppCode;
 
 use leg::{Leg, Legs};
+use missing::Missing;
 use options::{LOST, further};
 use patience::Patience;
 use store::Store;
@@ -126,12 +129,12 @@ pub struct Pipe {
     /// Legs that there ever were.
     added: u32,
     detached: u32,
-    /// Of those that were given up, how many have not come back.
-    absent: u32,
+    missing: Missing,
     /// All below was acknowledged by everybody.
     acked: u64,
-    /// Bytes below that stay.
+    /// Bytes below that are to stay, and what the source was lent to hold.
     keep: u64,
+    covered: u64,
     /// Legs that ended, until somebody asks.
     ended: VecDeque<(LegIndex, LegEnd)>,
     /// How the last leg ended that did.
@@ -159,9 +162,10 @@ impl Pipe {
             legs: Legs::new(),
             added: 0,
             detached: 0,
-            absent: 0,
+            missing: Missing::default(),
             acked: start,
             keep: options.keep,
+            covered: 0,
             ended: VecDeque::new(),
             last_end: None,
             stop: None,
@@ -174,7 +178,7 @@ impl Pipe {
 
     /// Sets the source's first window. To be called once, when the pipe begins.
     pub fn begin(&mut self, source: &mut RecvStream<'_>) {
-        source.set_window(Window::Fixed(self.granted()));
+        self.set_window(source);
     }
 
     /// Adds a leg that gets the bytes in `range`: everything of it that is held goes to it with
@@ -208,7 +212,7 @@ impl Pipe {
         }
         let index = LegIndex(self.added);
         self.added = self.added.checked_add(1).ok_or(LegError::Over)?;
-        self.absent = self.absent.saturating_sub(1);
+        self.missing.on_leg(&leg, self.size());
         self.legs.insert(index, leg);
         Ok(index)
     }
@@ -226,8 +230,18 @@ impl Pipe {
 
     /// Takes what came. Returns whether anything did, or the source ended.
     pub fn pull(&mut self, source: &mut RecvStream<'_>, now: Instant) -> bool {
+        self.take(source, self.most_pieces(), now)
+    }
+
+    /// The same before the source's memory goes: however many pieces that makes, which is few,
+    /// because the source holds in one what lies in a row.
+    pub fn pull_rest(&mut self, source: &mut RecvStream<'_>, now: Instant) -> bool {
+        self.take(source, usize::MAX, now)
+    }
+
+    fn take(&mut self, source: &mut RecvStream<'_>, pieces: usize, now: Instant) -> bool {
         let mut came = false;
-        while self.is_flowing() && self.store.pieces() < self.most_pieces() {
+        while self.is_flowing() && self.has_place(source, pieces) {
             match source.take_arrival(usize::MAX) {
                 Ok(Some(Arrival::Bytes(chunk))) => self.enter(Item::Bytes(chunk), now),
                 Ok(Some(Arrival::Skipped(range))) => self.enter(Item::Skip(range), now),
@@ -253,11 +267,13 @@ impl Pipe {
         came
     }
 
-    /// How many pieces are held at most: so many more bytes stay in the source's own memory, which
-    /// its credit covers however small they are cut (spec R-PIPE-20).
-    fn most_pieces(&self) -> usize {
-        let in_window = self.granted() / LEAST_PIECE;
-        usize::try_from(in_window).unwrap_or(usize::MAX).max(LEAST_PIECES)
+    /// Whether one piece more may be held: of so many, and of as many again while what would fill
+    /// the lowest gap waits behind them.
+    fn has_place(&self, source: &RecvStream<'_>, pieces: usize) -> bool {
+        let held = self.store.pieces();
+        let lowest = self.store.contiguous_end();
+        let fills = self.store.highest() > lowest && source.contiguous_end() > lowest;
+        held < pieces || fills && held / 2 < pieces
     }
 
     fn enter(&mut self, item: Item, now: Instant) {
@@ -292,6 +308,9 @@ impl Pipe {
     pub fn push(&mut self, index: LegIndex, out: &mut SendStream<'_>, path: LegPath, now: Instant) {
         let Some(slot) = self.legs.get_mut(&index) else { return };
         let mut leg = mem::take(slot);
+        if leg.next.is_none() {
+            self.patience.on_progress(now);
+        }
         let acked = leg.acked.max(out.acked_end());
         if mem::replace(&mut leg.acked, acked) < acked {
             self.patience.on_progress(now);
@@ -382,73 +401,6 @@ impl Pipe {
         self.log.drain(..surplus);
     }
 
-    /// Returns credit to the source by what everybody acknowledged, judges its window, and stops it
-    /// if nobody is left. `source` is `None` once its stream is gone; `rtt` is its round trip.
-    /// Returns how many bytes were let go.
-    pub fn settle(
-        &mut self,
-        source: Option<&mut RecvStream<'_>>,
-        rtt: Duration,
-        now: Instant,
-    ) -> u64 {
-        self.end_application();
-        self.most_waiting = self.most_waiting.max(self.waiting());
-        let through = self.through();
-        if mem::replace(&mut self.acked, through) < through {
-            self.patience.on_moved(now);
-        }
-        let freed = self.store.free_below(through.saturating_sub(self.kept()));
-        self.judge_legs(now);
-        if self.is_unwanted() {
-            self.stop = Some(self.last_words());
-        }
-        let Some(source) = source else { return freed };
-        let flowing = self.is_flowing();
-        source.release(self.toll.pay(freed, flowing, now));
-        if let Some((code, hop)) = self.stop {
-            source.stop_after(code, hop);
-            return freed;
-        }
-        let blocked = self.legs.values().any(|leg| leg.blocked);
-        let longest = self.legs.values().map(|leg| leg.path.rtt).max().unwrap_or_default();
-        if self.window.judge(self.acked, rtt + longest, blocked, now).is_some() {
-            source.set_window(Window::Fixed(self.granted()));
-        }
-        freed
-    }
-
-    /// A source that has ended waits for nobody, so nobody is too slow for it.
-    fn judge_legs(&mut self, now: Instant) {
-        if self.is_flowing() {
-            let (window, waits) = (self.window.window(), self.bytes_wait());
-            self.patience.judge(&mut self.legs, window, waits, now);
-        }
-    }
-
-    /// All below is nothing to any leg. A pipe that had no leg yet waits.
-    fn through(&self) -> u64 {
-        if self.added == 0 && !self.is_given_up() {
-            return self.acked;
-        }
-        let slowest = self.legs.values().map(Leg::through).min();
-        let slowest = slowest.filter(|_| !self.is_given_up()).unwrap_or(u64::MAX);
-        slowest.min(self.store.highest())
-    }
-
-    /// Whether there were legs, none is left, and the source still sends.
-    fn is_unwanted(&self) -> bool {
-        self.added > 0 && self.legs.is_empty() && self.is_flowing()
-    }
-
-    /// What the source is told when its last leg has ended.
-    fn last_words(&self) -> (AppCode, u64) {
-        match self.last_end {
-            Some(LegEnd::Stopped { code, hop }) => (code, further(hop)),
-            Some(LegEnd::Lost) => LOST,
-            _ => (StreamCode::Cancelled.app(), 0),
-        }
-    }
-
     /// The source's connection is gone, after everything that came was pulled. `keep`: whether
     /// there is room to hold what came until the legs have it; else they end where they are.
     pub fn on_source_lost(&mut self, keep: bool) {
@@ -476,9 +428,11 @@ impl Pipe {
     }
 
     fn end_leg(&mut self, index: LegIndex, end: LegEnd) {
-        if self.legs.remove(&index).is_some() {
-            let given_up = u32::from(matches!(end, LegEnd::Detached { .. }));
-            (self.detached, self.absent) = (self.detached + given_up, self.absent + given_up);
+        if let Some(leg) = self.legs.remove(&index) {
+            if let LegEnd::Detached { .. } = end {
+                self.detached += 1;
+                self.missing.add(&leg, self.store.contiguous_end());
+            }
             self.last_end = Some(end);
             self.ended.push_back((index, end));
             self.trim_log();
@@ -502,16 +456,16 @@ impl Pipe {
             return None;
         }
         let flowing = self.is_flowing();
-        let legs = flowing.then(|| self.patience.leg_deadline(&self.legs, self.bytes_wait()));
+        let legs = flowing.then(|| self.patience.leg_deadline(&self.legs));
         let toll = flowing.then(|| self.toll.deadline()).flatten();
-        earliest([self.patience.timeout(), legs.flatten(), toll])
+        earliest([self.end_of_waiting(), legs.flatten(), toll])
     }
 
     /// Gives up what is due; then every leg is to be pushed and the pipe settled.
     pub fn on_deadline(&mut self, now: Instant) {
-        if self.patience.timeout().is_some_and(|at| at <= now) && !self.is_over() {
+        if self.end_of_waiting().is_some_and(|at| at <= now) && !self.is_over() {
             match self.lingers() {
-                true => self.absent = 0,
+                true => self.missing.forget(),
                 false => self.cancel(StreamCode::Timeout.app()),
             }
         }
@@ -537,11 +491,6 @@ impl Pipe {
     /// Where what is held begins: the lowest offset at which a leg may be added.
     pub fn held_from(&self) -> u64 {
         self.store.floor()
-    }
-
-    /// Bytes that some leg was not given yet.
-    fn waiting(&self) -> u64 {
-        self.log.iter().map(Item::bytes).sum()
     }
 
     /// Counters, and what is now.

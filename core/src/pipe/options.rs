@@ -46,7 +46,7 @@ pub struct PipeOptions {
     /// R-PIPE-21). `None`: any number.
     pub limit: Option<u64>,
     /// Bytes that stay though every leg has acknowledged them, for legs that come later; the source
-    /// is granted as many more (spec R-PIPE-23).
+    /// is granted as many more. Of what the pool has no room to lend less stays (spec R-PIPE-23).
     pub keep: u64,
     /// Time without a byte in or out after which the pipe ends (spec R-PIPE-17); `None`: never.
     pub timeout: Option<Duration>,
@@ -151,9 +151,12 @@ pub struct PipeStats {
     pub held: u64,
     /// The most that was ever held.
     pub most_held: u64,
-    /// Taken and not yet passed on to every leg, whatever lies below: nothing, between two calls.
+    /// Taken and held back from a leg that wants it: from one that is a stream all that it was not
+    /// given, whatever lies below (nothing, between two calls); from the application, which reads
+    /// in order, what lies above a gap.
     pub waiting: u64,
-    /// The most that ever waited so at the end of a turn: what reordering held back. Nothing.
+    /// The most that was held back so at the end of a turn: what reordering costs. Without the
+    /// application as a leg nothing is.
     pub most_waiting: u64,
     /// When the first byte was taken from the source; `None`: none came.
     pub first_byte: Option<Instant>,

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::time::{Instant, earliest};
 
+use super::late::Look;
 use super::leg::{Leg, Legs};
 use super::options::LegIndex;
 
@@ -17,13 +18,13 @@ pub(super) struct Patience {
     timeout: Option<Duration>,
     /// The last byte in, or acknowledged by a leg.
     progress: Instant,
-    /// When the slowest leg moved last.
-    moved: Instant,
+    /// The leg that alone holds back the source, how far it is, and since when it is there.
+    alone: Option<(LegIndex, u64, Instant)>,
 }
 
 impl Patience {
     pub(super) fn new(timeout: Option<Duration>, now: Instant) -> Self {
-        Self { timeout, progress: now, moved: now }
+        Self { timeout, progress: now, alone: None }
     }
 
     /// A byte came, or was acknowledged.
@@ -31,9 +32,9 @@ impl Patience {
         self.progress = now;
     }
 
-    /// The slowest leg is further than it was.
-    pub(super) fn on_moved(&mut self, now: Instant) {
-        self.moved = now;
+    /// How long it waits.
+    pub(super) fn span(&self) -> Option<Duration> {
+        self.timeout
     }
 
     /// When the pipe ends for want of any progress.
@@ -45,36 +46,52 @@ impl Patience {
     pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, waits: bool, now: Instant) {
         // Where a leg begins says nothing of how fast it is, and what is read here says nothing
         // of any way.
-        let moved = legs.values().filter(|leg| leg.acked > leg.range.start);
-        let moved = moved.filter(|leg| !leg.is_application());
+        let ways = || legs.values().filter(|leg| !leg.is_application());
+        let moved = ways().filter(|leg| leg.acked > leg.range.start);
         let furthest = moved.map(|leg| leg.acked).max().unwrap_or(0);
-        let alone = alone(legs, waits);
+        let highest = ways().map(|leg| leg.acked).max().unwrap_or(0);
+        self.look_who_is_alone(legs, waits, now);
         for (index, leg) in legs.iter_mut() {
             let Some(allowance) = leg.allowance(window) else { continue };
-            let behind = leg.through() < furthest && furthest - leg.acked > allowance;
-            leg.behind_since = behind.then(|| leg.behind_since.unwrap_or(now));
+            let wait = wait(leg);
+            let behind = furthest.saturating_sub(leg.through());
+            let below = highest.saturating_sub(leg.through());
+            let look = Look { acked: leg.acked, behind, below, allowance, wait };
+            let late = leg.start.judge(&look, now);
+            let lags = behind > allowance.saturating_add(leg.start.grace());
+            leg.behind_since = lags.then(|| leg.behind_since.unwrap_or(now));
             let lagged = leg.behind_since.is_some_and(|since| since + leg.path.pto <= now);
-            let blocks = alone == Some(*index) && self.moved + wait(leg) <= now;
-            leg.doomed |= lagged || blocks;
+            let alone = self.alone.filter(|(alone, ..)| alone == index);
+            let blocks = alone.is_some_and(|(.., since)| since + wait <= now);
+            leg.doomed |= late || lagged || blocks;
         }
     }
 
+    fn look_who_is_alone(&mut self, legs: &Legs, waits: bool, now: Instant) {
+        let before = self.alone;
+        self.alone = alone(legs, waits).map(|(index, at)| match before {
+            Some(same) if (same.0, same.1) == (index, at) => same,
+            _ => (index, at, now),
+        });
+    }
+
     /// When a leg is to be judged again.
-    pub(super) fn leg_deadline(&self, legs: &Legs, waits: bool) -> Option<Instant> {
-        let open = || legs.values().filter(|leg| !leg.doomed);
+    pub(super) fn leg_deadline(&self, legs: &Legs) -> Option<Instant> {
+        let open = || legs.values().filter(|leg| !leg.doomed && leg.allowance(0).is_some());
         let behind = open().filter_map(|leg| leg.behind_since.map(|since| since + leg.path.pto));
-        let alone = alone(legs, waits).and_then(|index| legs.get(&index));
-        let alone = alone.filter(|leg| leg.allowance(0).is_some() && !leg.doomed);
-        earliest([behind.min(), alone.map(|leg| self.moved + wait(leg))])
+        let late = open().filter_map(|leg| leg.start.deadline(wait(leg)));
+        let alone = self.alone.and_then(|(index, _, since)| legs.get(&index).zip(Some(since)));
+        let alone = alone.filter(|(leg, _)| leg.allowance(0).is_some() && !leg.doomed);
+        earliest([behind.min(), late.min(), alone.map(|(leg, since)| since + wait(leg))])
     }
 }
 
-/// The one leg that all others are beyond, while bytes wait for it.
-fn alone(legs: &Legs, waits: bool) -> Option<LegIndex> {
+/// The one leg that all others are beyond, while bytes wait for it, and how far it is.
+fn alone(legs: &Legs, waits: bool) -> Option<(LegIndex, u64)> {
     let (index, slowest) = legs.iter().min_by_key(|(_, leg)| leg.through())?;
     let mut others = legs.iter().filter(|(other, _)| *other != index);
     let beyond = others.all(|(_, leg)| leg.through() > slowest.through());
-    (waits && legs.len() > 1 && beyond).then_some(*index)
+    (waits && legs.len() > 1 && beyond).then_some((*index, slowest.through()))
 }
 
 /// How long a leg may hold back the source alone.

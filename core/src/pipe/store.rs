@@ -1,23 +1,33 @@
 //! The bytes that a pipe holds: what came and was not acknowledged by everybody.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 
-use crate::range_set::RangeSet;
+use bytes::Bytes;
+
 use crate::stream::Chunk;
 
 use super::Item;
+use super::spans::Spans;
 
 /// Bytes by offset, by reference, with what will never come. Everything below
 /// [`floor`](Self::floor) is gone.
+///
+/// A peer says in which order pieces come and how large they are. None is ever moved for another:
+/// to take one costs a search, whatever the order, and each is passed once by what follows the
+/// contiguous end, and once when it is let go.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Store {
-    /// Sorted by offset, disjoint.
-    chunks: VecDeque<Chunk>,
-    skipped: RangeSet,
+    /// By offset, disjoint.
+    pieces: BTreeMap<u64, Bytes>,
+    skipped: Spans,
     /// Came or was skipped, from the body's start.
-    known: RangeSet,
+    known: Spans,
+    /// All below came, or never will.
+    contiguous: u64,
+    /// Bytes held above that.
+    above: u64,
     floor: u64,
     bytes: u64,
     most: u64,
@@ -26,46 +36,73 @@ pub(super) struct Store {
 impl Store {
     /// Nothing yet, of a body that begins at `start`.
     pub(super) fn new(start: u64) -> Self {
-        let mut known = RangeSet::new();
+        let mut known = Spans::default();
         known.insert(0..start);
-        Self { known, floor: start, ..Self::default() }
+        Self { known, contiguous: start, floor: start, ..Self::default() }
     }
 
-    pub(super) fn insert(&mut self, chunk: &Chunk) {
-        self.known.insert(chunk.range());
-        self.bytes += chunk.data.len() as u64;
+    /// Takes a piece. Returns how many others were looked at for it.
+    pub(super) fn insert(&mut self, chunk: &Chunk) -> usize {
+        let len = chunk.data.len() as u64;
+        self.bytes += len;
+        self.above += len;
         self.most = self.most.max(self.bytes);
-        let last = self.chunks.back().map_or(0, |last| last.range().end);
-        if last <= chunk.offset {
-            self.chunks.push_back(chunk.clone());
-        } else {
-            let at = self.chunks.partition_point(|c| c.offset < chunk.offset);
-            self.chunks.insert(at, chunk.clone());
-        }
+        self.pieces.insert(chunk.offset, chunk.data.clone());
+        self.learn(chunk.range())
     }
 
+    /// The bytes of `range` will never come.
     pub(super) fn skip(&mut self, range: Range<u64>) {
-        self.known.insert(range.clone());
-        self.skipped.insert(range);
+        self.skipped.insert(range.clone());
+        self.learn(range);
+    }
+
+    fn learn(&mut self, range: Range<u64>) -> usize {
+        let joined = self.known.insert(range);
+        let from = self.contiguous;
+        self.contiguous = self.known.end_of(from).unwrap_or(from);
+        let mut passed = 0;
+        for data in self.pieces.range(from..self.contiguous).map(|(_, data)| data) {
+            self.above -= data.len() as u64;
+            passed += 1;
+        }
+        joined + passed
     }
 
     /// Lets go of everything below `offset`. Returns how many bytes that were: skipped ones do not
     /// count.
     pub(super) fn free_below(&mut self, offset: u64) -> u64 {
         let before = self.bytes;
-        while let Some(front) = self.chunks.front_mut().filter(|c| c.offset < offset) {
-            let gone = front.range().end.min(offset) - front.offset;
-            self.bytes -= gone;
-            if front.range().end <= offset {
-                self.chunks.pop_front();
-            } else {
-                front.data = front.data.slice(gone as usize..);
-                front.offset = offset;
+        while let Some(front) = self.pieces.first_entry().filter(|front| *front.key() < offset) {
+            let (start, data) = front.remove_entry();
+            let gone = data.len().min(usize::try_from(offset - start).unwrap_or(usize::MAX));
+            self.bytes -= gone as u64;
+            // Who ends everything lets go of what lies above a gap too.
+            if start >= self.contiguous {
+                self.above -= gone as u64;
+            }
+            if gone < data.len() {
+                self.pieces.insert(offset, data.slice(gone..));
             }
         }
-        self.skipped.remove(0..offset);
+        self.skipped.remove_below(offset);
         self.floor = self.floor.max(offset);
         before - self.bytes
+    }
+
+    /// Lets go of pieces that lie below `through` until there are at most `most`. Returns how many
+    /// bytes that were.
+    pub(super) fn free_pieces(&mut self, most: usize, through: u64) -> u64 {
+        let mut freed = 0;
+        while self.pieces.len() > most {
+            let first = self.pieces.first_key_value();
+            let end = first.map_or(u64::MAX, |(start, data)| start + data.len() as u64);
+            if end > through {
+                break;
+            }
+            freed += self.free_below(end);
+        }
+        freed
     }
 
     /// Where what is held begins.
@@ -75,17 +112,23 @@ impl Store {
 
     /// All below came, or never will.
     pub(super) fn contiguous_end(&self) -> u64 {
-        self.known.first().filter(|r| r.start == 0).map_or(self.floor, |r| r.end)
+        self.contiguous
+    }
+
+    /// Bytes held above that.
+    pub(super) fn above_gap(&self) -> u64 {
+        self.above
     }
 
     /// One more than the highest offset that came, or never will.
     pub(super) fn highest(&self) -> u64 {
-        self.known.last().map_or(self.floor, |r| r.end)
+        self.known.end().max(self.floor)
     }
 
     /// Where the last of the bytes end.
     pub(super) fn bytes_end(&self) -> u64 {
-        self.chunks.back().map_or(self.floor, |chunk| chunk.range().end)
+        let last = self.pieces.last_key_value();
+        last.map_or(self.floor, |(start, data)| start + data.len() as u64)
     }
 
     /// Bytes held.
@@ -95,7 +138,7 @@ impl Store {
 
     /// In how many pieces.
     pub(super) fn pieces(&self) -> usize {
-        self.chunks.len()
+        self.pieces.len()
     }
 
     /// The most that was ever held.
@@ -105,24 +148,27 @@ impl Store {
 
     /// Everything that is held, bytes by offset and then what will never come.
     pub(super) fn items(&self) -> impl Iterator<Item = Item> + '_ {
-        let bytes = self.chunks.iter().cloned().map(Item::Bytes);
+        let chunk = |(offset, data): (&u64, &Bytes)| Chunk { offset: *offset, data: data.clone() };
+        let bytes = self.pieces.iter().map(move |piece| Item::Bytes(chunk(piece)));
         bytes.chain(self.skipped.iter().map(Item::Skip))
     }
 
     /// `offset`, or the end of the range around it that will never come.
     pub(super) fn skipped_to(&self, offset: u64) -> u64 {
-        let skip = self.skipped.next_in(&(offset..u64::MAX)).filter(|skip| skip.start == offset);
-        skip.map_or(offset, |skip| skip.end)
+        self.skipped.end_of(offset).unwrap_or(offset)
     }
 
     /// The next bytes from `offset` on, at most `max`, behind what will never come. `None` if they
     /// are not here.
     pub(super) fn from(&self, offset: u64, max: usize) -> Option<Chunk> {
         let offset = self.skipped_to(offset);
-        let index = self.chunks.partition_point(|c| c.range().end <= offset);
-        let chunk = self.chunks.get(index).filter(|c| c.offset <= offset)?;
-        let from = (offset - chunk.offset) as usize;
-        let to = chunk.data.len().min(from.saturating_add(max));
-        Some(Chunk { offset, data: chunk.data.slice(from..to) })
+        let (start, data) = self.pieces.range(..=offset).next_back()?;
+        let from = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let to = data.len().min(from.saturating_add(max));
+        (from < data.len()).then(|| Chunk { offset, data: data.slice(from..to) })
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -442,6 +442,80 @@ fn slivers_stay_in_the_memory_of_the_source() {
     assert_eq!(rig.legs[0].acked(), 5000);
 }
 
+/// The byte that is missing below comes behind more slivers than are held.
+///
+/// spec: R-PIPE-20
+#[test]
+fn slivers_above_a_gap_do_not_keep_out_what_fills_it() {
+    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
+    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
+    for at in (1..5000).chain([0]) {
+        rig.arrive_unseen(at..at + 1);
+        rig.turn();
+    }
+    rig.drain();
+    rig.check_legs();
+    assert_eq!(rig.legs[0].acked(), 5000);
+}
+
+/// All that came in a row counts, in however many pieces, and wherever it lay.
+///
+/// spec: R-PIPE-14
+#[test]
+fn slivers_in_the_memory_of_a_source_that_is_lost_go_on() {
+    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
+    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
+    for at in 0..5000 {
+        rig.arrive_unseen(at..at + 1);
+        rig.turn();
+    }
+    assert_eq!(rig.pipe.stats().held, 1000);
+    rig.lose_source(true);
+    assert_eq!(rig.pipe.stats().held, 5000);
+    rig.drain();
+    rig.check_legs();
+    assert_eq!(rig.legs[0].reset.unwrap().reliable_size, 5000);
+    assert_eq!(rig.legs[0].acked(), 5000);
+}
+
+/// What is read in order is reassembled, and that is said.
+///
+/// spec: R-PIPE-1
+#[test]
+fn an_application_waits_for_what_a_leg_does_not_wait_for() {
+    let mut rig = with_legs(1);
+    rig.arrive(500..600, false);
+    rig.arrive(700..900, false);
+    assert_eq!((rig.pipe.stats().waiting, rig.pipe.stats().most_waiting), (0, 0));
+    rig.add_application(LegPolicy::Stall).unwrap();
+    assert_eq!(rig.pipe.stats().waiting, 300, "above two gaps");
+    rig.arrive(0..500, false);
+    assert_eq!(rig.pipe.stats().waiting, 200);
+    rig.arrive(600..700, true);
+    assert_eq!((rig.pipe.stats().waiting, rig.pipe.stats().most_waiting), (0, 300));
+    rig.drain();
+    rig.check_legs();
+    assert_eq!(rig.read, 900);
+}
+
+/// spec: R-PIPE-10
+#[test]
+fn a_pause_of_the_source_is_held_against_nobody() {
+    let mut rig = with_legs(1);
+    let last = rig.add_leg(ALL, LegPolicy::DETACH).unwrap();
+    rig.credit(last, 1 << 20);
+    rig.arrive(0..100, false);
+    deliver_all(&mut rig, 0);
+    deliver_all(&mut rig, last);
+    rig.wait(Duration::from_secs(10));
+    rig.arrive(100..200, false);
+    deliver_all(&mut rig, 0);
+    rig.wait(Duration::from_millis(900));
+    assert_eq!(rig.legs[last].ended, None);
+    rig.wait(Duration::from_millis(200));
+    assert_eq!(rig.legs[last].ended, Some(LegEnd::Detached { at: 100 }));
+}
+
 /// spec: R-PIPE-11
 #[test]
 fn what_is_cancelled_is_let_go_at_once() {

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::connection::EventKind;
-use aqueduct_core::endpoint::{Leg, PipeError, PipeEventKind, StreamAddr};
+use aqueduct_core::endpoint::{Leg, PipeError, PipeEventKind, PipeId, StreamAddr};
 use aqueduct_core::error::StreamCode;
-use aqueduct_core::pipe::LegEnd;
+use aqueduct_core::pipe::{LegEnd, PipeOptions};
+use aqueduct_core::stream::ReadError;
 use aqueduct_core::wire::id::{AppCode, Dir};
-use aqueduct_tests::app::{Reading, introduction};
+use aqueduct_tests::app::{Reading, byte, introduction};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::race::{Race, hop};
 use aqueduct_tests::relay::{Chain, Forwarding};
+use bytes::Bytes;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -274,4 +277,97 @@ fn a_pipe_back_over_its_own_connection_ends_with_it() {
     chain.run(SECOND * 60, |_| false);
     let stats = chain.net.host(host).endpoint.stats();
     assert_eq!((stats.pipes, stats.connections, stats.budget_committed), (0, 0, 0));
+}
+
+/// A relay whose application is the only leg of a pipe, and a source that sends a byte at a time,
+/// more of them than a pipe holds pieces.
+fn slivers(count: u64) -> (Chain, PipeId) {
+    let mut chain = clean(2);
+    let relay = chain.relays.pop().unwrap();
+    let stream = chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 0);
+    chain.run(SECOND, |_| false);
+    let host = chain.net.host(relay.host);
+    let available = |e: &&aqueduct_core::endpoint::Event| e.kind == EventKind::StreamAvailable;
+    let connection = host.events.iter().find(available).unwrap().connection;
+    let stream_here = host.endpoint.connection(connection).unwrap().accept().unwrap();
+    let from = StreamAddr { connection, stream: stream_here };
+    let options = PipeOptions { stock: 1 << 16, ..PipeOptions::default() };
+    let pipe = host.endpoint.pipe(from, &[Leg::Application], options).unwrap();
+    for at in 0..count {
+        let mut view = chain.net.host(chain.source.host).endpoint.connection(chain.out).unwrap();
+        let sliver = Bytes::copy_from_slice(&[byte(1, at)]);
+        assert_eq!(view.send(stream).unwrap().write(sliver), Ok(1));
+        drop(view);
+        chain.run(SECOND / 1000, |_| false);
+    }
+    chain.run(SECOND, |_| false);
+    let stats = chain.net.host(relay.host).endpoint.piped(pipe).unwrap().stats();
+    assert_eq!(stats.held, 1000, "so many pieces");
+    chain.relays.push(relay);
+    (chain, pipe)
+}
+
+/// Reads all that is here, and how it went on behind it.
+fn read_all(chain: &mut Chain, pipe: PipeId, read: &mut u64) -> ReadError {
+    let endpoint = &mut chain.net.host(chain.relays[0].host).endpoint;
+    let mut pipe = endpoint.piped(pipe).unwrap();
+    loop {
+        match pipe.read(usize::MAX) {
+            Ok(Some(chunk)) => {
+                assert_eq!(chunk.offset, *read);
+                assert!(chunk.data.iter().zip(*read..).all(|(is, at)| *is == byte(1, at)));
+                *read = chunk.range().end;
+            }
+            Ok(None) => panic!("no end was said"),
+            Err(error) => return error,
+        }
+    }
+}
+
+/// All pieces are let go in one turn, and of the rest nobody tells: it has come long ago.
+///
+/// spec: R-PIPE-20
+#[test]
+fn slivers_behind_the_limit_are_taken_when_there_is_room() {
+    let (mut chain, pipe) = slivers(1500);
+    let mut read = 0;
+    assert_eq!(read_all(&mut chain, pipe, &mut read), ReadError::Blocked);
+    assert_eq!(read, 1000);
+    chain.net.host(chain.relays[0].host).endpoint.piped(pipe).unwrap().release(1000);
+    chain.run(SECOND, |_| false);
+    assert_eq!(read_all(&mut chain, pipe, &mut read), ReadError::Blocked);
+    assert_eq!(read, 1500);
+}
+
+/// spec: R-PIPE-14 R-PIPE-20
+#[test]
+fn slivers_behind_the_limit_survive_their_connection() {
+    let (mut chain, pipe) = slivers(1500);
+    let source = &mut chain.net.host(chain.source.host).endpoint;
+    source.connection(chain.out).unwrap().close(AppCode(1), b"gone");
+    chain.run(SECOND, |_| false);
+    let mut read = 0;
+    let lost = ReadError::Reset { code: StreamCode::ConnectionLost.app(), hop: 0 };
+    assert_eq!(read_all(&mut chain, pipe, &mut read), lost);
+    assert_eq!(read, 1500);
+}
+
+/// A relay that is to keep more than its node has, and more than the body's part that its pool
+/// lends: the body goes through, byte by byte, and what there is room for is kept.
+///
+/// spec: R-PIPE-23
+#[test]
+fn a_relay_keeps_no_more_than_its_node_can_lend() {
+    const MEMORY: u64 = 2 << 20;
+    for keep in [3 << 19, 64 << 20] {
+        let small = |config: EndpointConfig| config.with_memory(MEMORY, 8).expect("lawful");
+        let mut chain = Chain::with(1, 2, hop(0), Forwarding::CutThrough, small);
+        let stock = 256 * 1024;
+        chain.relays[0].options = PipeOptions { stock, keep, ..PipeOptions::default() };
+        let passage = chain.pass(1, 6 << 20, SECOND * 60);
+        assert!(passage.whole.is_some(), "keep {keep}: {passage:?}");
+        println!("keep {keep}: {passage:?}, {} held at the most", chain.relays[0].most_held);
+        assert!(chain.relays[0].most_held > stock, "nothing was kept");
+        assert!(chain.relays[0].most_held < MEMORY);
+    }
 }
