@@ -20,6 +20,10 @@ struct Chain {
     _source: (Connection, Connection),
 }
 
+/// What must outlive the pipe: a sink that goes as soon as it has read the end takes with it the
+/// acknowledgement by which its relay would learn that it has.
+type Kept = (Vec<Endpoint>, Vec<Connection>);
+
 async fn chain(options: OpenOptions, first: &[u8]) -> Chain {
     let (source, relay, sink) = (endpoint(), endpoint(), endpoint());
     let (out, inn) = connect(&source, &relay).await;
@@ -32,15 +36,17 @@ async fn chain(options: OpenOptions, first: &[u8]) -> Chain {
 
 impl Chain {
     /// Pipes it to the sink and reads along.
-    async fn store(self) -> (Pipe, RecvStream, RecvStream, SendStream, Vec<Endpoint>) {
+    async fn store(self) -> (Pipe, RecvStream, RecvStream, SendStream, Kept) {
         let onward = self.coming.info().unwrap().forwarded().unwrap();
         let leg = self.on.open_uni(onward).await.unwrap();
         let options = PipeOptions::default();
         let piped = self.relay.pipe_and_read(self.coming, vec![leg], options).await;
         let (pipe, local) = piped.unwrap();
         let arriving = soon("the leg", self.at_sink.accept_uni()).await.unwrap();
+        let (out, inn) = self._source;
         let [source, sink] = self._nodes;
-        (pipe, local, arriving, self.sending, vec![source, sink, self.relay])
+        let kept = (vec![source, sink, self.relay], vec![out, inn, self.on, self.at_sink]);
+        (pipe, local, arriving, self.sending, kept)
     }
 }
 
