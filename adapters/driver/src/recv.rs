@@ -30,6 +30,7 @@ use bytes::{Bytes, BytesMut};
 use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
+use crate::message::{self, Witness};
 use crate::wait::lock;
 
 pub(crate) use tap::{Tap, tapping};
@@ -53,6 +54,8 @@ pub(crate) struct RecvShared {
     /// The pipe whose local leg it is.
     pub(crate) pipe: OnceLock<PipeId>,
     info: Option<OpenOptions>,
+    /// In shadow mode.
+    witness: Option<Arc<Witness>>,
     /// Whether it is on the list of work: [`IDLE`], [`QUIET`] or [`LOUD`].
     marked: AtomicU8,
     wishes: Mutex<Wishes>,
@@ -112,6 +115,7 @@ impl RecvShared {
 /// [`ConnectionError::DriverGone`].
 pub(crate) struct Inlet {
     producer: Producer<ReadError>,
+    witness: Option<Arc<Witness>>,
     /// Bytes were left in the core, because readers hold too many chunks.
     full: bool,
     /// Nothing is handed over yet: a relay may give the stream to a pipe as it is.
@@ -127,7 +131,11 @@ pub(crate) fn receiving(
     let start = info.as_ref().map_or(0, |info| info.start);
     let (marked, wishes) = (AtomicU8::new(IDLE), Mutex::default());
     let pipe = OnceLock::new();
-    let shared = Arc::new(RecvShared { connection, id, pipe, info, marked, wishes });
+    let node = &connection.shared;
+    let watched = |info| message::witness(info, &node.streaming, node.max_message);
+    let witness = info.as_ref().and_then(watched);
+    let inlet = witness.clone();
+    let shared = Arc::new(RecvShared { connection, id, pipe, info, witness, marked, wishes });
     let teller = shared.clone();
     let options =
         Options::default().with_start(start).on_release(move |urgency| teller.passed(urgency));
@@ -140,7 +148,7 @@ pub(crate) fn receiving(
         collected: BytesMut::new(),
         keep: None,
     };
-    (Inlet { producer, full: false, withheld: false }, half)
+    (Inlet { producer, witness: inlet, full: false, withheld: false }, half)
 }
 
 impl Inlet {
@@ -155,6 +163,9 @@ impl Inlet {
             room = room.checked_sub(1)?;
             match next(stream, expected) {
                 Ok(bytes) => {
+                    if let Some(witness) = &self.witness {
+                        witness.saw(expected, &bytes);
+                    }
                     expected += bytes.len() as u64;
                     Some(bytes)
                 }
@@ -297,6 +308,11 @@ impl RecvHalf {
     /// The stream's id.
     pub fn id(&self) -> StreamId {
         self.shared.id
+    }
+
+    /// In shadow mode: what came, beside the hand-over.
+    pub(crate) fn witness(&self) -> Option<&Arc<Witness>> {
+        self.shared.witness.as_ref()
     }
 
     /// How the peer introduced the stream; `None` if this side opened it.

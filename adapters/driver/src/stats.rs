@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::latency::Latencies;
+use crate::message::Room;
 
 macro_rules! counters {
     (
@@ -61,6 +62,10 @@ counters! {
     size_failures,
     /// Messages that were sent as streams, in which the receiver found another digest.
     refuted,
+    /// Messages that came as streams and had to wait for room to be put together.
+    assemblies_delayed,
+    /// The most bytes that were taken at a time for messages that are put together from streams.
+    assembly_most,
     /// Messages that were not the same read as a stream and put together as a whole. Only shadow
     /// mode looks.
     streaming_mismatches_total,
@@ -131,6 +136,7 @@ pub(crate) struct MessageTally {
     pub(crate) counts: MessageCounters,
     pub(crate) first_fragment: Latencies,
     pub(crate) complete: Latencies,
+    pub(crate) room: Room,
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

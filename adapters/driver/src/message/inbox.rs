@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use aqueduct_core::message::Message;
 use aqueduct_core::wire::capabilities::Mode;
 use bytes::Bytes;
 
@@ -18,9 +19,11 @@ use crate::connection::{ConnShared, ConnState, Connection, MESSAGE_INBOX};
 use crate::error::{ConnectionError, StreamError};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
+use crate::stats::MessageCounters;
 use crate::wait::{Wakers, lock};
 
-use super::shadow::{Shadow, join};
+use super::room::Place;
+use super::shadow::compare;
 use super::streamed::MessageStream;
 
 /// Messages that are put together at once.
@@ -43,6 +46,8 @@ pub(crate) struct Arrivals {
     streamed: VecDeque<(u64, MessageStream)>,
     arrived: u64,
     assemblies: Vec<Assembly>,
+    /// The one that was last found to have no room.
+    delayed: Option<u64>,
 }
 
 impl Arrivals {
@@ -91,23 +96,33 @@ impl ConnShared {
 struct Assembly {
     stream: MessageStream,
     pieces: Vec<Bytes>,
-    shadow: Option<Shadow>,
+    /// For all of it.
+    _place: Place,
 }
 
 impl Assembly {
     /// All of it. Errors are the message's own: nobody else's.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, StreamError>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        counts: &MessageCounters,
+    ) -> Poll<Result<Bytes, StreamError>> {
         loop {
             match std::task::ready!(self.stream.poll_chunk(cx, usize::MAX))? {
-                Some(piece) => {
-                    if let Some(shadow) = &mut self.shadow {
-                        shadow.read(&piece);
-                    }
-                    self.pieces.push(piece);
-                }
-                None => return Poll::Ready(Ok(join(self.stream.id(), self.pieces.split_off(0)))),
+                Some(piece) => self.pieces.push(piece),
+                None => return Poll::Ready(Ok(self.whole(counts))),
             }
         }
+    }
+
+    /// What its reader found, joined as the core joins; in shadow mode compared with what came, and
+    /// that is given.
+    fn whole(&mut self, counts: &MessageCounters) -> Bytes {
+        let (id, pieces) = (self.stream.id(), self.pieces.split_off(0));
+        let Some(witness) = self.stream.witness() else { return Message::join(id, pieces).data };
+        let whole = witness.take();
+        compare(id, &pieces, &whole, counts);
+        whole
     }
 }
 
@@ -160,35 +175,54 @@ struct Next<'a> {
 enum Found {
     /// One that the application reads itself.
     Stream(MessageStream),
-    /// These are under way, and those are too large.
-    Underway(Vec<Assembly>, Vec<MessageStream>),
+    Assembled(Underway),
+}
+
+/// What is put together.
+struct Underway {
+    assemblies: Vec<Assembly>,
+    /// These are too large.
+    refused: Vec<MessageStream>,
+    /// There is no room for the next one.
+    waits: bool,
 }
 
 impl Next<'_> {
-    fn look(&self, state: &mut ConnState) -> Found {
+    fn look(&self, state: &mut ConnState, waker: &Waker) -> Found {
         let shared = &self.connection.shared().shared;
-        let (streaming, limit) = (shared.streaming, shared.max_message);
+        let (limit, tally) = (shared.max_message, &shared.messages);
+        let copies = if shared.streaming.streaming_shadow { 2 } else { 1 };
         let arrivals = &mut state.inbox.messages;
-        let mut refused = Vec::new();
+        let (mut refused, mut waits) = (Vec::new(), false);
         while arrivals.stream_is_next() {
-            let size = arrivals.streamed.front().map_or(0, |(_, stream)| stream.size());
-            let watched = streaming.streaming_shadow && size > streaming.streaming_threshold;
-            let join = self.whole || watched && size <= limit;
-            if join && size <= limit && arrivals.assemblies.len() >= ASSEMBLIES {
-                break;
+            let Some((order, stream)) = arrivals.streamed.front() else { break };
+            let (order, size) = (*order, stream.size());
+            let join = self.whole || stream.witness().is_some();
+            let mut place = None;
+            if join && size <= limit {
+                if arrivals.assemblies.len() >= ASSEMBLIES {
+                    break;
+                }
+                place = Place::take(tally, size, copies, limit, waker);
+                if place.is_none() {
+                    waits = true;
+                    if arrivals.delayed.replace(order) != Some(order) {
+                        tally.counts.assemblies_delayed.fetch_add(1, Relaxed);
+                    }
+                    break;
+                }
             }
             let Some((_, stream)) = arrivals.streamed.pop_front() else { break };
-            if !join {
-                return Found::Stream(stream);
+            match place {
+                Some(_place) => {
+                    arrivals.assemblies.push(Assembly { stream, pieces: Vec::new(), _place });
+                }
+                None if join => refused.push(stream),
+                None => return Found::Stream(stream),
             }
-            if size > limit {
-                refused.push(stream);
-                continue;
-            }
-            let shadow = watched.then(Shadow::default);
-            arrivals.assemblies.push(Assembly { stream, pieces: Vec::new(), shadow });
         }
-        Found::Underway(std::mem::take(&mut arrivals.assemblies), refused)
+        let assemblies = std::mem::take(&mut arrivals.assemblies);
+        Found::Assembled(Underway { assemblies, refused, waits })
     }
 
     /// Reads on in what is put together, and takes out what is over: the first whole one is given.
@@ -199,20 +233,17 @@ impl Next<'_> {
         let mut cx = Context::from_waker(&bell);
         let (mut at, before) = (0, assemblies.len());
         while let Some(assembly) = assemblies.get_mut(at) {
-            let Poll::Ready(end) = assembly.poll(&mut cx) else {
+            let Poll::Ready(end) = assembly.poll(&mut cx, &shared.shared.messages.counts) else {
                 at += 1;
                 continue;
             };
             let assembly = assemblies.remove(at);
-            let id = assembly.stream.id();
             match end {
-                Ok(whole) => {
-                    if let Some(shadow) = assembly.shadow {
-                        shadow.compare(id, &whole, &shared.shared.messages.counts);
-                    }
-                    return (Some(whole), true);
+                Ok(whole) => return (Some(whole), true),
+                Err(error) => {
+                    let id = assembly.stream.id();
+                    tracing::debug!(stream = id.0, %error, "a message did not arrive");
                 }
-                Err(error) => tracing::debug!(stream = id.0, %error, "a message did not arrive"),
             }
         }
         (None, assemblies.len() < before)
@@ -241,20 +272,20 @@ impl Future for Next<'_> {
                 let mut state = lock(this.connection.state());
                 // Before anything is read: what comes meanwhile wakes us.
                 state.waiting.messages.wait(&mut this.token, cx.waker());
-                (this.look(&mut state), state.error())
+                (this.look(&mut state, cx.waker()), state.error())
             };
-            let (mut assemblies, refused) = match found {
+            let Underway { mut assemblies, refused, waits } = match found {
                 Found::Stream(stream) => {
                     let stream = stream.kept_by(this.connection.guard());
                     return Poll::Ready(Ok(Received::Stream(stream)));
                 }
-                Found::Underway(assemblies, refused) => (assemblies, refused),
+                Found::Assembled(underway) => underway,
             };
             // Outside of the lock: streams that are read or refused give work to the driver.
             let again = !refused.is_empty();
             refused.into_iter().for_each(MessageStream::refuse);
             let (whole, ended) = this.assemble(&mut assemblies);
-            let idle = assemblies.is_empty();
+            let idle = assemblies.is_empty() && !waits;
             let (taken, others) = {
                 let mut state = lock(this.connection.state());
                 let arrivals = &mut state.inbox.messages;

@@ -14,7 +14,7 @@ use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::stats::MessageTally;
 
-use super::{DIGEST, VERIFIED, WRONG};
+use super::{DIGEST, VERIFIED, WRONG, Witness};
 
 /// A message that comes as a stream. Reading it to its end verifies it and tells the sender the
 /// verdict; dropped before, the sender learns that nobody wants the rest.
@@ -63,6 +63,11 @@ impl MessageStream {
     /// The stream's id.
     pub fn id(&self) -> StreamId {
         self.recv.id()
+    }
+
+    /// In shadow mode: what came, beside what is read here.
+    pub(super) fn witness(&self) -> Option<&Arc<Witness>> {
+        self.recv.witness()
     }
 
     /// The message's size in bytes, as the sender announced it. Nothing is allocated by it; a

@@ -105,6 +105,18 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
         samples: |f| vec![(&[], Number(f.messages.streaming_mismatches_total))],
     },
     Family {
+        name: "aqueduct_assemblies_delayed",
+        help: "Streamed messages that had to wait for room to be put together.",
+        kind: Counter,
+        samples: |f| vec![(&[], Number(f.messages.assemblies_delayed))],
+    },
+    Family {
+        name: "aqueduct_assembly_bytes_max",
+        help: "The most bytes that messages being put together took at a time.",
+        kind: Gauge,
+        samples: |f| vec![(&[], Number(f.messages.assembly_most))],
+    },
+    Family {
         name: "aqueduct_piped_streams",
         help: "Pipes that were begun.",
         kind: Counter,

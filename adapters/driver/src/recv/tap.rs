@@ -33,6 +33,7 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
         id: source.id,
         pipe: OnceLock::new(),
         info: source.info.clone(),
+        witness: None,
         marked: AtomicU8::new(IDLE),
         wishes: Mutex::default(),
     });

@@ -23,6 +23,7 @@ mod pipes;
 mod ranges;
 mod relay;
 mod relay_limits;
+mod rooms;
 mod socket;
 mod spin;
 mod stores;
