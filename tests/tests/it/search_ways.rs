@@ -1,6 +1,6 @@
 //! Random worlds with relays: what `search` does to a pair is done to a chain with a branch.
 
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use aqueduct_core::pipe::LegPolicy;
 use aqueduct_core::rng::{Rng, Seed};
@@ -8,7 +8,7 @@ use aqueduct_tests::app::Reading;
 use aqueduct_tests::net::HostId;
 use aqueduct_tests::ways::Ways;
 
-use crate::search::{link, node, number};
+use crate::search::{link, node, seeds};
 
 /// Ways, and what decides what happens to them.
 struct Storm {
@@ -109,20 +109,6 @@ fn run(seed: u64, tally: &mut Tally) -> [u8; 32] {
 /// spec: R-PIPE-13 R-PIPE-14 R-PIPE-15 R-PIPE-16 R-PIPE-17
 #[test]
 fn whatever_happens_on_the_way_every_stream_comes_to_its_end() {
-    let first = number("AQUEDUCT_SEED").unwrap_or(0);
-    let seconds = number("AQUEDUCT_SECONDS");
-    let seeds = number("AQUEDUCT_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX } else { 30 });
-    let (began, mut done, mut tally) = (Clock::now(), 0_u64, Tally::default());
-    while done < seeds && seconds.is_none_or(|most| began.elapsed().as_secs() < most) {
-        let seed = first + done;
-        println!("ways, seed {seed}; repeat with AQUEDUCT_SEED={seed} AQUEDUCT_SEEDS=1");
-        let print = run(seed, &mut tally);
-        if seed.is_multiple_of(10) {
-            let again = run(seed, &mut Tally::default());
-            assert_eq!(again, print, "seed {seed}: two runs differ");
-        }
-        done += 1;
-    }
-    println!("{done} seeds in {:?}: {tally:?}", began.elapsed());
+    let (done, tally) = seeds("ways", 30, run);
     assert!(tally.pipes as u64 > done && tally.unbroken * 10 >= done * 3, "too little to look at");
 }
