@@ -1,5 +1,6 @@
 //! A connection, between its handles and the driver.
 
+mod answers;
 mod connecting;
 mod range;
 
@@ -61,6 +62,7 @@ pub(crate) struct ConnState {
     pub(crate) wishes: Wishes,
     pub(crate) inbox: Inbox,
     parts: range::Parts,
+    answers: answers::Answers,
     pub(crate) waiting: Waiting,
 }
 
@@ -132,6 +134,7 @@ impl ConnShared {
             wishes: Wishes::default(),
             inbox: Inbox::default(),
             parts: range::Parts::default(),
+            answers: answers::Answers::default(),
             waiting: Waiting::default(),
         };
         let (handle, guard) = (OnceLock::new(), OnceLock::new());

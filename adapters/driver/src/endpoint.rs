@@ -1,5 +1,6 @@
 //! The endpoint's handles.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,6 +141,11 @@ impl Endpoint {
     /// From now on streams for relays wait for [`relayed`](Self::relayed).
     pub(crate) fn divert(&self) {
         lock(&self.shared().state).relayed.get_or_insert_default();
+    }
+
+    /// Streams for relays are refused from now on. Gives those that wait.
+    pub(crate) fn divert_no_more(&self) -> VecDeque<Relayed> {
+        lock(&self.shared().state).relayed.take().unwrap_or_default()
     }
 
     /// The next stream for a relay; `None` once the endpoint is closed. Cancel-safe.

@@ -1,5 +1,6 @@
 //! Pipes as their handles see them: what the driver forwards while nobody looks.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aqueduct_core::endpoint::{PipeEventKind, PipeId};
@@ -21,8 +22,8 @@ pub(crate) struct PipeShared {
 
 #[derive(Default)]
 struct PipeState {
-    /// By leg.
-    ends: Vec<Option<LegEnd>>,
+    /// By leg, but for those of parts that were told of.
+    ends: BTreeMap<LegIndex, LegEnd>,
     /// What it had done when it was over.
     over: Option<Option<PipeStats>>,
     waiting: Waiters,
@@ -45,10 +46,14 @@ pub(crate) enum PipeWish {
         pipe: Arc<PipeShared>,
         leg: Leg,
         policy: LegPolicy,
+        /// Its connection is not held when it has ended.
+        part: bool,
         reply: Reply<Result<LegIndex, PipeError>>,
     },
     /// Where it stands.
     Stats { pipe: Arc<PipeShared>, reply: Reply<PipeStats> },
+    /// The application reads no more of it.
+    Leave { pipe: Arc<PipeShared> },
     /// Another rate.
     Rate { pipe: Arc<PipeShared>, rate: Option<u64> },
     /// Give it up.
@@ -59,13 +64,9 @@ impl PipeShared {
     /// For the driver: news from the core.
     pub(crate) fn on_event(&self, kind: PipeEventKind) {
         match kind {
-            PipeEventKind::LegEnded { leg, end } => self.update(|state| {
-                let at = leg.0 as usize;
-                state.ends.resize(state.ends.len().max(at + 1), None);
-                if let Some(slot) = state.ends.get_mut(at) {
-                    *slot = Some(end);
-                }
-            }),
+            PipeEventKind::LegEnded { leg, end } => {
+                self.update(|state| _ = state.ends.insert(leg, end));
+            }
             PipeEventKind::Ended(stats) => self.end(Some(stats)),
             _ => {}
         }
@@ -155,8 +156,25 @@ impl Pipe {
         policy: LegPolicy,
     ) -> Result<LegIndex, PipeError> {
         let (pipe, leg) = (self.shared.clone(), leg.into().into_leg());
-        let add = |reply| PipeWish::Add { pipe, leg, policy, reply };
+        let add = |reply| PipeWish::Add { pipe, leg, policy, part: false, reply };
         ask(&self.shared.shared, add).await.ok_or(PipeError::DriverGone)?
+    }
+
+    /// The same for a part of the body: nothing of it stays when it has ended.
+    pub(crate) async fn add_part(
+        &self,
+        leg: SendHalf,
+        policy: LegPolicy,
+    ) -> Result<LegIndex, PipeError> {
+        let (pipe, leg) = (self.shared.clone(), leg.into_leg());
+        let add = |reply| PipeWish::Add { pipe, leg, policy, part: true, reply };
+        ask(&self.shared.shared, add).await.ok_or(PipeError::DriverGone)?
+    }
+
+    /// Waits for the end of a part, and forgets it.
+    pub(crate) async fn part_ended(&self, leg: LegIndex) {
+        self.leg_ended(leg).await;
+        lock(&self.shared.state).ends.remove(&leg);
     }
 
     /// Where it stands. After the end, what it had done. `None` if the driver has ended first.
@@ -170,9 +188,9 @@ impl Pipe {
 
     /// Waits for the end of a leg. `None` if the driver ended first. Cancel-safe.
     pub async fn leg_ended(&self, leg: LegIndex) -> Option<LegEnd> {
-        let look = |state: &mut PipeState| match state.ends.get(leg.0 as usize) {
-            Some(Some(end)) => Some(Some(*end)),
-            _ => state.over.map(|_| None),
+        let look = |state: &mut PipeState| match state.ends.get(&leg) {
+            Some(end) => Some(Some(*end)),
+            None => state.over.map(|_| None),
         };
         until(&self.shared.state, |state| &mut state.waiting, look).await
     }
@@ -192,6 +210,11 @@ impl Pipe {
     /// Another rate for the source from now on, in bytes a second; `None`: as fast as it goes.
     pub fn set_rate(&self, rate: Option<u64>) {
         self.tell(PipeWish::Rate { pipe: self.shared.clone(), rate });
+    }
+
+    /// What is read here is a leg no more: it holds nothing back, and no source up.
+    pub(crate) fn leave(&self) {
+        self.tell(PipeWish::Leave { pipe: self.shared.clone() });
     }
 
     /// Gives the pipe up: its legs are reset and its source is stopped with `code`.

@@ -45,6 +45,14 @@ impl<'a> PipeRef<'a> {
         }
     }
 
+    /// The application is a leg no more; what it alone held is let go.
+    pub fn leave(&mut self) {
+        if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
+            piped.pipe.leave();
+            self.endpoint.pipes.touch(self.id);
+        }
+    }
+
     /// Adds a leg: it gets what is still held from its OPEN's `start` on, and all that comes.
     ///
     /// # Errors

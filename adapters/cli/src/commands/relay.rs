@@ -1,11 +1,11 @@
 //! `aqueduct relay`: streams on their way to somebody else.
 
 use std::future::pending;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::{Allow, RelayConfig, RelayEvent};
-use aqueduct_tokio::{AppCode, Incoming, NodeId};
+use aqueduct_tokio::{AppCode, Connection, Incoming, NodeId, StreamCode};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -44,7 +44,8 @@ pub(super) async fn run(
     let config = config(&options, allow);
     let is_stranger = |peer: NodeId| listed.as_ref().is_some_and(|listed| !listed.contains(&peer));
     let teller = Arc::clone(output);
-    endpoint.relay(config, move |event| tell(&teller, &event));
+    let refusals = Refusals::default();
+    endpoint.relay(config, move |event| tell(&teller, &refusals, &event));
     door::announce(&endpoint, output, "relaying", |ticket| {
         format!("ticket: {ticket}\n\nWho sends:\n\n    aqueduct send --via {ticket} FILE TICKET\n")
     });
@@ -56,9 +57,8 @@ pub(super) async fn run(
         }
         let connecting = incoming.accept();
         Some(async move {
-            // Its handle keeps it open; streams of no route find nobody.
             if let Ok(connection) = connecting.await {
-                connection.closed().await;
+                turn_away(&connection).await;
             }
         })
     };
@@ -83,8 +83,41 @@ fn config(options: &Relay, allow: Allow) -> RelayConfig {
     config
 }
 
+/// Refuses streams that do not go on from here, until the connection is over.
+async fn turn_away(connection: &Connection) {
+    let code = StreamCode::Refused.app();
+    loop {
+        tokio::select! {
+            Ok((mut send, mut recv)) = connection.accept_bi() => {
+                send.reset(code);
+                recv.stop(code);
+            }
+            Ok(mut recv) = connection.accept_uni() => recv.stop(code),
+            else => return,
+        }
+    }
+}
+
+/// Refusals are told to people once a second at most, whatever comes.
+#[derive(Debug, Default)]
+struct Refusals(Mutex<(Option<Instant>, u64)>);
+
+impl Refusals {
+    /// Whether to tell of one now, and how many were passed over since the last.
+    fn say(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, unsaid) = &mut *state;
+        if last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
+            *unsaid += 1;
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(unsaid))
+    }
+}
+
 /// What the relay did, for people and for programs.
-fn tell(output: &Output, event: &RelayEvent) {
+fn tell(output: &Output, refusals: &Refusals, event: &RelayEvent) {
     match event {
         RelayEvent::Started { peer, stream, to } => {
             let names: Vec<_> = to.iter().map(ToString::to_string).collect();
@@ -96,7 +129,13 @@ fn tell(output: &Output, event: &RelayEvent) {
             let fields =
                 json!({"peer": peer.to_string(), "stream": stream.0, "message": why.to_string()});
             output.event("refused", fields);
-            note(output, &format!("refused a stream of {peer}: {why}"));
+            if let Some(unsaid) = refusals.say(Instant::now()) {
+                let more = match unsaid {
+                    0 => String::new(),
+                    more => format!(" ({more} more since the last that was told)"),
+                };
+                note(output, &format!("refused a stream of {peer}: {why}{more}"));
+            }
         }
         RelayEvent::Ended { peer, stream, stats, legs } => {
             let ends: Vec<_> = legs
@@ -123,3 +162,7 @@ fn note(output: &Output, text: &str) {
         output.note(text);
     }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

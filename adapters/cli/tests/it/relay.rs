@@ -56,6 +56,16 @@ fn a_relay_that_was_not_asked_for_refuses_and_the_sender_is_told() {
     assert!(!sink.out("letter").exists());
 }
 
+/// A relay has no use for a file of its own, and says so.
+#[test]
+fn a_relay_refuses_what_does_not_go_on() {
+    let places: [Place; 2] = std::array::from_fn(|_| Place::new());
+    let [source, between] = &places;
+    let passing = relay(between, &["--everybody"]);
+    let file = source.file("letter", 1234);
+    source.send(&[&file], &passing, &[]).expect(4);
+}
+
 /// spec: R-ROUTE-4
 #[test]
 fn a_relay_takes_streams_of_those_on_its_list_only() {

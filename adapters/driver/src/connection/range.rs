@@ -1,6 +1,6 @@
 //! Bytes that are asked for once more (spec R-ROUTE-9 to R-ROUTE-12).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 
@@ -20,9 +20,11 @@ use super::{ConnShared, ConnState, Connection};
 /// Requests that wait for their answers, and answers that came.
 #[derive(Default)]
 pub(crate) struct Parts {
-    /// How many requests wait.
-    asked: usize,
-    /// At most as many.
+    /// Requests that are on their way, of which it is not known here which streams they are.
+    unnamed: usize,
+    /// Requests that wait.
+    asked: BTreeSet<StreamId>,
+    /// One for each of them at most.
     came: VecDeque<(StreamId, RecvHalf)>,
     waiting: Waiters,
 }
@@ -32,27 +34,67 @@ impl Parts {
     pub(super) fn wake(&mut self) -> Wakers {
         self.waiting.take()
     }
+
+    /// Whether somebody waits for a part, or may turn out to.
+    fn is_wanted(&self, request: StreamId) -> bool {
+        let mut came = self.came.iter().map(|(of, _)| *of);
+        if came.clone().any(|of| of == request) {
+            return false;
+        }
+        let unknown = came.by_ref().filter(|of| !self.asked.contains(of)).count();
+        self.asked.contains(&request) || unknown < self.unnamed
+    }
+
+    /// What came for nobody.
+    fn unwanted(&mut self) -> VecDeque<(StreamId, RecvHalf)> {
+        if self.unnamed > 0 {
+            return VecDeque::new();
+        }
+        let came = std::mem::take(&mut self.came);
+        let (wanted, unwanted) = came.into_iter().partition(|(of, _)| self.asked.contains(of));
+        self.came = wanted;
+        unwanted
+    }
 }
 
-/// A request that waits. Dropped with the last of the others, it drops what came for nobody.
-struct Asking<'a>(&'a Connection);
+/// A request that waits. Dropped, it drops what came for it.
+struct Asking<'a> {
+    connection: &'a Connection,
+    request: Option<StreamId>,
+}
 
 impl<'a> Asking<'a> {
     fn new(connection: &'a Connection) -> Self {
-        lock(connection.state()).parts.asked += 1;
-        Self(connection)
+        lock(connection.state()).parts.unnamed += 1;
+        Self { connection, request: None }
+    }
+
+    /// It is known which stream it is.
+    fn is(&mut self, request: StreamId) {
+        self.request = Some(request);
+        self.change(|parts| {
+            parts.unnamed -= 1;
+            parts.asked.insert(request);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Parts)) {
+        let unwanted = {
+            let parts = &mut lock(self.connection.state()).parts;
+            change(parts);
+            parts.unwanted()
+        };
+        // Outside of the lock.
+        unwanted.into_iter().for_each(|(_, part)| refuse(part));
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        let unwanted = {
-            let parts = &mut lock(self.0.state()).parts;
-            parts.asked -= 1;
-            if parts.asked == 0 { std::mem::take(&mut parts.came) } else { VecDeque::new() }
-        };
-        // Outside of the lock.
-        unwanted.into_iter().for_each(|(_, part)| refuse(part));
+        self.change(|parts| match self.request {
+            Some(request) => _ = parts.asked.remove(&request),
+            None => parts.unnamed -= 1,
+        });
     }
 }
 
@@ -72,7 +114,7 @@ impl ConnShared {
         let (refused, wakers) = {
             let parts = &mut lock(&self.state).parts;
             match request {
-                Some(Part { request }) if parts.came.len() < parts.asked => {
+                Some(Part { request }) if parts.is_wanted(request) => {
                     parts.came.push_back((request, recv));
                     (None, parts.waiting.take())
                 }
@@ -99,12 +141,13 @@ impl Connection {
         start: u64,
         end: Option<u64>,
     ) -> Result<RecvHalf, StreamError> {
-        let _asking = Asking::new(self);
+        let mut asking = Asking::new(self);
         let mut options = OpenOptions::new(StreamProtocol::Number(RANGE));
         options.head = Wanted { stream, start, end }.encode().into();
         let opened = self.open(Dir::Bi, options).await;
         let (mut send, back) = opened.map_err(|_| StreamError::from(self.over()))?;
         let (request, mut back) = (send.id(), back.ok_or_else(|| self.over())?);
+        asking.is(request);
         let _said = send.finish();
         let look = |state: &mut ConnState| {
             let at = state.parts.came.iter().position(|(of, _)| *of == request);
@@ -129,3 +172,7 @@ async fn refusal(back: &mut RecvHalf) -> ReadError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "range_tests.rs"]
+mod tests;

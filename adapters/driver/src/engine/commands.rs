@@ -167,7 +167,10 @@ impl Engine {
         let (options, reply) = lock(&slot.shared.state).wishes.opens.get_mut(at)?.next()?;
         let mut connection = self.core.connection(handle)?;
         match connection.open(dir, options.clone()) {
-            Ok(id) => reply.send(Ok(slot.halves_of_ours(id))),
+            Ok(id) => {
+                lock(&slot.shared.state).expect_answers(id, &options);
+                reply.send(Ok(slot.halves_of_ours(id)));
+            }
             Err(stream::OpenError::Blocked | stream::OpenError::NoCredit) => {
                 *slot.open_blocked.get_mut(at)? = true;
                 let mut state = lock(&slot.shared.state);

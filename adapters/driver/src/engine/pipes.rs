@@ -1,5 +1,6 @@
 //! Pipes: what handles wish of them, and what the core says of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aqueduct_core::endpoint::{
@@ -22,6 +23,8 @@ use super::Engine;
 pub(super) struct Entry {
     shared: Arc<PipeShared>,
     keep: Vec<Arc<ConnGuard>>,
+    /// And those that it holds until a leg has ended.
+    parts: HashMap<LegIndex, Arc<ConnGuard>>,
     /// The leg that is read here.
     tap: Option<(LegIndex, Tap)>,
 }
@@ -32,8 +35,8 @@ impl Engine {
             PipeWish::Start { pipe, source, legs, options, tapped, reply } => {
                 reply.send(self.start_pipe(&pipe, source, legs, options, tapped));
             }
-            PipeWish::Add { pipe, leg, policy, reply } => {
-                reply.send(self.add_leg(&pipe, leg, policy));
+            PipeWish::Add { pipe, leg, policy, part, reply } => {
+                reply.send(self.add_leg(&pipe, leg, policy, part));
             }
             PipeWish::Stats { pipe, reply } => {
                 if let Some(found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
@@ -43,6 +46,11 @@ impl Engine {
             PipeWish::Rate { pipe, rate } => {
                 if let Some(mut found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
                     found.set_rate(rate);
+                }
+            }
+            PipeWish::Leave { pipe } => {
+                if let Some(mut found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
+                    found.leave();
                 }
             }
             PipeWish::Cancel { pipe, code } => {
@@ -102,7 +110,9 @@ impl Engine {
                 let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
                 let leg = LegIndex(u32::try_from(to.len()).unwrap_or(u32::MAX));
                 let tap = tap.map(|tap| (leg, tap));
-                self.pipes.insert(id, Entry { shared: pipe.clone(), keep: guards, tap });
+                let (shared, parts) = (pipe.clone(), HashMap::new());
+                let entry = Entry { shared, keep: guards, parts, tap };
+                self.pipes.insert(id, entry);
                 Ok(reader.inspect(|reader: &RecvHalf| reader.reads(id)))
             }
             Err(error) => {
@@ -162,6 +172,7 @@ impl Engine {
         pipe: &Arc<PipeShared>,
         leg: Leg,
         policy: LegPolicy,
+        part: bool,
     ) -> Result<LegIndex, PipeError> {
         let (addr, keep) = self.claim(leg)?;
         let id = *pipe.id.get().ok_or(PipeError::DriverGone)?;
@@ -170,6 +181,7 @@ impl Engine {
             None => Err(aqueduct_core::pipe::LegError::Over.into()),
         };
         match (&added, self.pipes.get_mut(&id)) {
+            (Ok(leg), Some(entry)) if part => entry.parts.extend(keep.map(|keep| (*leg, keep))),
             (Ok(_), Some(entry)) => entry.keep.extend(keep),
             _ => self.give_up_leg(addr),
         }
@@ -179,6 +191,9 @@ impl Engine {
     pub(super) fn on_pipe_event(&mut self, event: PipeEvent) {
         if let Some(entry) = self.pipes.get_mut(&event.pipe) {
             entry.shared.on_event(event.kind);
+            if let PipeEventKind::LegEnded { leg, .. } = event.kind {
+                entry.parts.remove(&leg);
+            }
             match (event.kind, &mut entry.tap) {
                 (PipeEventKind::Readable, Some((_, tap))) => {
                     if let Some(mut pipe) = self.core.piped(event.pipe) {

@@ -1,5 +1,6 @@
 //! Which legs there are, who waits for their answers, and who is being dialled.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
@@ -32,8 +33,9 @@ struct State {
     legs: HashMap<Leg, Way>,
     /// Legs to relays, and where their answers go.
     routed: HashMap<Leg, Routed>,
-    /// Legs that are being opened: an answer may be faster than the news that they are.
-    opening: usize,
+    /// Relays to which legs are being opened, with how many: an answer may be faster than the news
+    /// that they are.
+    opening: HashMap<NodeId, usize>,
     /// Nodes that are being dialled.
     dialled: HashSet<NodeId>,
     waiting: Waiters,
@@ -61,14 +63,17 @@ pub(super) struct Way {
     pub(super) options: OpenOptions,
 }
 
-/// Legs whose pipe lives.
+/// A leg whose pipe lives.
 pub(super) struct Known<'a> {
     ledger: &'a Ledger,
-    legs: Vec<Leg>,
+    leg: Leg,
 }
 
-/// Legs are being opened.
-pub(super) struct Opening<'a>(&'a Ledger);
+/// A leg to another relay is being opened.
+pub(super) struct Opening<'a> {
+    ledger: &'a Ledger,
+    node: NodeId,
+}
 
 /// A node is being dialled.
 pub(super) struct Dialling<'a> {
@@ -83,11 +88,11 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Ledger {
-    /// Remembers legs of a pipe.
-    pub(super) fn know(&self, legs: Vec<Leg>, pipe: &Pipe, options: &OpenOptions) -> Known<'_> {
+    /// Remembers a leg of a pipe.
+    pub(super) fn know(&self, leg: Leg, pipe: &Pipe, options: &OpenOptions) -> Known<'_> {
         let way = Way { pipe: pipe.clone(), options: options.clone() };
-        lock(&self.state).legs.extend(legs.iter().map(|leg| (*leg, way.clone())));
-        Known { ledger: self, legs }
+        lock(&self.state).legs.insert(leg, way);
+        Known { ledger: self, leg }
     }
 
     /// The pipe of a leg, while it lives.
@@ -95,9 +100,9 @@ impl Ledger {
         lock(&self.state).legs.get(&leg).cloned()
     }
 
-    pub(super) fn opening(&self) -> Opening<'_> {
-        lock(&self.state).opening += 1;
-        Opening(self)
+    pub(super) fn opening(&self, node: NodeId) -> Opening<'_> {
+        *lock(&self.state).opening.entry(node).or_default() += 1;
+        Opening { ledger: self, node }
     }
 
     /// `node` is dialled from now on; the inner `None`: it is dialled already. `None`: so many are
@@ -124,14 +129,14 @@ impl Ledger {
         Awaited { ledger: self, leg }
     }
 
-    /// Where the answer of a target goes; once. `None`: nobody awaits it.
-    pub(super) async fn claim(&self, leg: Leg, target: u8) -> Option<Upstream> {
+    /// Where the answer of a target goes, which came from `peer`; once. `None`: nobody awaits it.
+    pub(super) async fn claim(&self, leg: Leg, peer: NodeId, target: u8) -> Option<Upstream> {
         let look = |state: &mut State| match state.routed.get_mut(&leg) {
             Some(routed) => {
                 let awaited = routed.missing.remove(&target);
                 Some(awaited.then(|| routed.upstream.clone()))
             }
-            None => (state.opening == 0).then_some(None),
+            None => (!state.opening.contains_key(&peer)).then_some(None),
         };
         let claimed = until(&self.state, |state| &mut state.waiting, look).await;
         self.update(|_| ());
@@ -150,10 +155,8 @@ impl Ledger {
 
 impl Drop for Known<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.ledger.state);
-        // Outside of the lock they are dropped.
-        let gone: Vec<_> = self.legs.iter().filter_map(|leg| state.legs.remove(leg)).collect();
-        drop(state);
+        // Outside of the lock it is dropped.
+        let gone = lock(&self.ledger.state).legs.remove(&self.leg);
         drop(gone);
     }
 }
@@ -166,7 +169,14 @@ impl Drop for Dialling<'_> {
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        self.0.update(|state| state.opening -= 1);
+        self.ledger.update(|state| {
+            if let Entry::Occupied(mut legs) = state.opening.entry(self.node) {
+                *legs.get_mut() -= 1;
+                if *legs.get() == 0 {
+                    legs.remove();
+                }
+            }
+        });
     }
 }
 

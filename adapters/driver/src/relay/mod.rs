@@ -14,6 +14,7 @@
 //! bytes do not pass through it: once a pipe is made, the core moves them.
 
 mod account;
+mod fan;
 mod kept;
 mod ledger;
 mod range;
@@ -160,7 +161,7 @@ impl Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayEvent {
-    /// A stream flows.
+    /// A stream flows, and it is known of each of its next hops whether it was reached.
     Started {
         /// Who sends it.
         peer: NodeId,

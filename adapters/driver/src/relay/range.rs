@@ -33,7 +33,7 @@ struct Added {
 impl Added {
     /// Waits for its end. What came meanwhile is charged then.
     async fn ended(self) {
-        self.pipe.leg_ended(self.leg).await;
+        self.pipe.part_ended(self.leg).await;
         let Some(stats) = self.pipe.stats().await else { return };
         let moved = self.end.min(self.from + stats.received).saturating_sub(self.start);
         self.place.moved(moved.saturating_sub(self.charged), 0);
@@ -84,7 +84,7 @@ impl Relay {
         let opened = connection.open(Dir::Uni, options).await;
         let (part, _none) = opened.map_err(|_| Refusal::Gone)?;
         let end = end.unwrap_or(u64::MAX);
-        match way.pipe.add_leg(part, self.config.pipes.policy).await {
+        match way.pipe.add_part(part, self.config.pipes.policy).await {
             Ok(leg) => {
                 place.moved(charged, paid);
                 Ok(Added { pipe: way.pipe, leg, place, from, start, end, charged })

@@ -34,6 +34,8 @@ impl Relay {
         let connection = self.reach(id, hop).await?;
         self.used(id);
         let (send, back) = connection.open(dir, options.clone()).await.ok()?;
+        // It is not the application's.
+        connection.forget_answers(send.id());
         Some(Opened { connection, send, back })
     }
 

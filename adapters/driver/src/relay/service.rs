@@ -1,6 +1,5 @@
 //! One stream after another, all at once.
 
-use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegEnd, LegIndex, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
@@ -9,7 +8,7 @@ use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{Either, FutureExt, join, join_all, join3, pending, select};
+use futures_util::future::{Either, FutureExt, join, pending, select};
 use futures_util::stream::{self, StreamExt};
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,19 +21,19 @@ use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
 use super::account::{LEAST_BURST, Place, burst};
+use super::fan::Fan;
 use super::kept::Kept;
 use super::ledger::{Awaited, Ledger, Upstream};
-use super::reach::Opened;
 use super::{Refusal, Relay, RelayConfig, RelayEvent};
 
 /// What goes to the next hops.
-struct Onward {
-    hops: Vec<Hop>,
-    options: OpenOptions,
+pub(super) struct Onward {
+    pub(super) hops: Vec<Hop>,
+    pub(super) options: OpenOptions,
     /// Relays come next, and not the targets.
-    relays: bool,
+    pub(super) relays: bool,
     /// How many receive in the end.
-    targets: u8,
+    pub(super) targets: u8,
 }
 
 impl Relay {
@@ -95,96 +94,17 @@ impl Relay {
         told: &impl Fn(RelayEvent),
     ) -> Result<(), (Refusal, Refused)> {
         let Relayed { connection, send, recv } = arrival;
-        let (peer, stream) = (connection.peer(), recv.id());
+        let stream = recv.id();
         let (place, onward, paid) = match self.admitted(&connection, &recv).await {
             Ok(admitted) => admitted,
             Err(why) => return Err((why, Refused { send, recv })),
         };
         let place = Arc::new(place);
         let upstream = Upstream { connection, source: stream, place };
-        let opening = self.ledger.opening();
         let dir = if send.is_some() { Dir::Bi } else { Dir::Uni };
-        let legs = onward.hops.iter().map(|hop| self.open_leg(hop, dir, &onward.options));
-        let legs: Vec<Option<Opened>> = join_all(legs).await;
-        if legs.iter().all(Option::is_none) {
-            return Err((Refusal::Unreachable, Refused { send, recv }));
-        }
-        let answered = send.is_some() && onward.relays && onward.targets > 1;
-        let routed = legs.iter().flatten().next().filter(|_| answered);
-        let awaited = routed.and_then(|leg| Some((leg.connection.handle()?, leg.send.id())));
-        let awaited =
-            awaited.map(|leg| self.ledger.await_answers(leg, upstream.clone(), onward.targets));
-        drop(opening);
-        let (mut forth, mut back, mut to) = (Vec::new(), Vec::new(), Vec::new());
-        let mut known = Vec::new();
-        for (leg, hop) in legs.into_iter().zip(&onward.hops) {
-            if let Some(leg) = leg {
-                known.extend(leg.connection.handle().map(|handle| (handle, leg.send.id())));
-                to.extend(NodeId::from_bytes(&hop.id).ok());
-                forth.push(leg.send);
-                back.push(leg.back);
-            } else {
-                back.push(None);
-            }
-        }
-        let options = PipeOptions { limit: upstream.place.limit(), ..self.pipes() };
-        let Ok(pipe) = self.endpoint.pipe(recv, forth, options).await else {
-            if let Some(mut send) = send {
-                send.reset(StreamCode::Cancelled.app());
-            }
-            told(RelayEvent::Refused { peer, stream, why: Refusal::Gone });
-            return Ok(());
-        };
-        let count = to.len();
-        upstream.place.flows(&pipe, true, paid);
-        let known = self.ledger.know(known, &pipe, &onward.options);
-        told(RelayEvent::Started { peer, stream, to: to.clone() });
-        let answers = self.answers(&upstream, send, back, &onward);
-        let forward = async {
-            let stats = pipe.ended().await.unwrap_or_default();
-            drop(known);
-            to.into_iter().for_each(|hop| self.used(hop));
-            upstream.place.ended(&pipe, stats.received);
-            let ends = (0..count as u32).map(|leg| pipe.leg_ended(LegIndex(leg)));
-            told(RelayEvent::Ended { peer, stream, stats, legs: join_all(ends).await });
-        };
-        let all = async {
-            if let Some(awaited) = &awaited {
-                answered_or_lost(awaited, &pipe, &upstream).await;
-            }
-        };
-        join3(forward, answers, all).await;
+        let fan = Fan::new(self, &upstream, &onward, dir);
+        fan.run(Refused { send, recv }, paid, told).await;
         Ok(())
-    }
-
-    /// What comes back: on the source itself with one target, else each on a stream of its own.
-    async fn answers(
-        &self,
-        upstream: &Upstream,
-        send: Option<SendHalf>,
-        back: Vec<Option<RecvHalf>>,
-        onward: &Onward,
-    ) {
-        let Some(mut send) = send else { return };
-        if onward.targets == 1 {
-            match back.into_iter().next().flatten() {
-                Some(back) => self.pass_back(back, send, &upstream.place).await,
-                None => send.reset(StreamCode::Unreachable.app()),
-            }
-            return;
-        }
-        let _said = send.finish();
-        if onward.relays {
-            return;
-        }
-        let each = back.into_iter().zip(0..).map(|(back, target)| async move {
-            let Some(mut way) = open_answer(upstream, target, None).await else { return };
-            match back {
-                Some(back) => self.pass_back(back, way, &upstream.place).await,
-                None => way.reset(StreamCode::Unreachable.app()),
-            }
-        });
-        join_all(each).await;
     }
 
     /// An answer on its way through: to the connection that its source came by.
@@ -193,7 +113,10 @@ impl Relay {
         let head = recv.info().and_then(|info| Answer::decode(&info.head).ok());
         let leg = head.zip(connection.handle());
         let claimed = match leg {
-            Some((head, handle)) => self.ledger.claim((handle, head.stream), head.target).await,
+            Some((head, handle)) => {
+                let leg = (handle, head.stream);
+                self.ledger.claim(leg, connection.peer(), head.target).await
+            }
             None => None,
         };
         match (claimed, head) {
@@ -204,12 +127,15 @@ impl Relay {
                 }
             }
             // An answer to a stream that this node's application sent.
-            _ => connection.hand_over(send, recv),
+            (None, Some(head)) if connection.awaits_answer(head) => {
+                connection.hand_over(send, recv);
+            }
+            _ => Refused { send, recv }.refuse(StreamCode::Refused.app()),
         }
     }
 
     /// An answer may be silent for as long as its stream takes, and nobody asks for it twice.
-    async fn pass_back(&self, back: RecvHalf, way: SendHalf, place: &Place) {
+    pub(super) async fn pass_back(&self, back: RecvHalf, way: SendHalf, place: &Place) {
         let limit = place.left();
         let options = PipeOptions { limit, timeout: None, keep: 0, ..self.pipes() };
         if let Ok(pipe) = self.endpoint.pipe(back, vec![way], options).await {
@@ -220,9 +146,20 @@ impl Relay {
     }
 
     /// How a pipe behaves: a rate leaves it no larger stock than its burst.
-    fn pipes(&self) -> PipeOptions {
+    pub(super) fn pipes(&self) -> PipeOptions {
         let most = self.config.rate.map_or(u64::MAX, burst);
         PipeOptions { stock: self.config.pipes.stock.min(most), ..self.config.pipes }
+    }
+}
+
+/// Nobody relays any more: what comes from now on is refused, and so is what waits.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let waiting = self.endpoint.divert_no_more();
+        let code = StreamCode::Refused.app();
+        waiting
+            .into_iter()
+            .for_each(|Relayed { send, recv, .. }| Refused { send, recv }.refuse(code));
     }
 }
 
@@ -233,7 +170,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn refuse(self, code: AppCode) {
+    pub(super) fn refuse(self, code: AppCode) {
         let Self { send, mut recv } = self;
         recv.stop(code);
         if let Some(mut send) = send {
@@ -243,7 +180,7 @@ impl Refused {
 }
 
 /// Waits for all answers, as long as somebody can give them; the others are reset.
-async fn answered_or_lost(awaited: &Awaited<'_>, pipe: &Pipe, upstream: &Upstream) {
+pub(super) async fn answered_or_lost(awaited: &Awaited<'_>, pipe: &Pipe, upstream: &Upstream) {
     let gone = async {
         select(pin!(upstream.connection.closed()), pin!(lost(pipe))).await;
     };
@@ -287,7 +224,7 @@ fn onward(info: &OpenOptions) -> Result<Onward, Refusal> {
 }
 
 /// A stream for the answer of a target; `onward`: what came of it, if it is passed on.
-async fn open_answer(
+pub(super) async fn open_answer(
     upstream: &Upstream,
     target: u8,
     onward: Option<OpenOptions>,

@@ -11,6 +11,7 @@
 mod cancel;
 mod echo;
 mod ends;
+mod fan;
 mod figures;
 mod forks;
 mod forwarder;

@@ -48,7 +48,6 @@ async fn ring(config: RelayConfig, sinks: usize, options: OpenOptions, text: &[u
     let connection = soon("the relay", source.connect(there(&relay))).await.unwrap();
     let mut sending = connection.open_uni(way.introduce(&options).unwrap()).await.unwrap();
     sending.write_all(text).await.unwrap();
-    // All at once: the relay opens no leg before it has tried every hop.
     let accepting: Vec<_> = ends.iter().cloned().map(|end| tokio::spawn(accept(end))).collect();
     let mut came = Vec::new();
     for accepted in accepting {
@@ -226,6 +225,25 @@ async fn who_does_not_relay_holds_nothing_for_anybody() {
         asked.unwrap_err(),
         StreamError::ConnectionLost { .. } | StreamError::Refused { .. }
     ));
+}
+
+/// spec: R-ROUTE-5 R-ROUTE-11
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_peer_sends_and_what_it_asks_for_count_together() {
+    let mut config = RelayConfig::new(Allow::Everybody);
+    (config.pipes.keep, config.max_streams) = (1 << 20, 2);
+    let mut ring = ring(config, 1, hello(), &pattern(10_000)).await;
+    let (connection, stream) = ring.sinks.pop().unwrap();
+    let other = endpoint();
+    let accepting = tokio::spawn(accept(other.clone()));
+    let way = Way { relays: Vec::new(), targets: vec![there(&other)] };
+    let mut own = connection.open_uni(way.introduce(&hello()).unwrap()).await.unwrap();
+    own.write_all(b"mine").await.unwrap();
+    let _flows = accepting.await.unwrap();
+    let ask = async || soon("an answer", connection.request_range(stream.id(), 10_000, None)).await;
+    let part = ask().await.unwrap();
+    assert_eq!(ask().await.unwrap_err(), StreamError::Refused { hop: Some(0) });
+    drop(part);
 }
 
 /// spec: R-ROUTE-12

@@ -17,7 +17,11 @@ pub(crate) type Told = Arc<Mutex<Vec<RelayEvent>>>;
 pub(crate) fn relay(config: RelayConfig) -> (Endpoint, Told) {
     // Who does not answer is given up soon.
     let patience = TransportConfig::default().with_handshake_timeout(Duration::from_secs(1));
-    let endpoint = endpoint_with(patience);
+    relay_on(endpoint_with(patience), config)
+}
+
+/// Relays, and lets everybody in.
+pub(crate) fn relay_on(endpoint: Endpoint, config: RelayConfig) -> (Endpoint, Told) {
     let told = Told::default();
     let sink = told.clone();
     endpoint.relay(config, move |event| sink.lock().unwrap().push(event));
