@@ -1,5 +1,7 @@
 //! Configuration: plain values, right by construction. `Default` is what we would run ourselves.
 
+mod taped;
+
 use alloc::sync::Arc;
 use core::time::Duration;
 

@@ -28,5 +28,7 @@ pub mod rng;
 pub mod script;
 pub mod shaping;
 pub mod stream;
+pub mod tape;
 pub mod time;
+pub mod trace;
 pub mod wire;

@@ -36,6 +36,11 @@ impl Seed {
         Self(bytes)
     }
 
+    /// The bytes: whoever has them has everything.
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// A seed that anybody can guess, for tests and simulations only.
     pub fn from_u64(number: u64) -> Self {
         let mut hash = Sha256::new();

@@ -15,6 +15,7 @@ pub mod path;
 pub mod pipe;
 pub mod recovery;
 pub mod stream;
+pub mod tape;
 pub mod wire;
 
 use aqueduct_core::script;
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "recovery", run: recovery::recovery },
     Target { name: "replay", run: crypto::replay },
     Target { name: "send_buffer", run: stream::send_buffer },
+    Target { name: "tape", run: tape::tape },
     Target { name: "writer", run: wire::writer },
 ];
 

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aqueduct_core::trace::Trace;
+
 use super::{TARGETS, Target};
 
 fn root() -> PathBuf {
@@ -95,6 +97,22 @@ fn seed_the_corpus() {
     let all = |from: &[(String, Vec<u8>)]| -> Vec<u8> {
         from.iter().filter(|(n, _)| !n.contains("last")).flat_map(|(_, b)| b.clone()).collect()
     };
+    for entry in fs::read_dir(root().join("../spec/traces")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_stem().filter(|_| path.extension().is_some_and(|e| e == "tape"))
+        else {
+            continue;
+        };
+        let bytes = fs::read(&path).unwrap();
+        let name = name.to_string_lossy();
+        if bytes.len() < 20_000 {
+            add("tape", &name, &bytes);
+        }
+        for (at, segment) in Trace::open(&bytes).unwrap().segments().enumerate() {
+            let records = segment.records.get(..2_000).unwrap_or(segment.records);
+            add("tape", &format!("{name}-{at}"), &[&[0], records].concat());
+        }
+    }
     for (at, part) in frames.chunks(12).enumerate() {
         add("frame", &format!("many-{at}"), &all(part));
         add("writer", &format!("many-{at}"), &all(part));

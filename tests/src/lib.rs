@@ -15,6 +15,7 @@ pub mod race;
 pub mod raw;
 pub mod relay;
 pub mod sealer;
+pub mod tapes;
 pub mod transfer;
 pub mod ways;
 pub mod world;

@@ -16,6 +16,7 @@ use aqueduct_core::wire::id::{CarrierId, Ecn};
 
 use crate::guard::Guard;
 use crate::link::{Link, LinkConfig};
+use crate::tapes::Tapes;
 
 /// The first UDP socket of a simulated host.
 pub const UDP: CarrierId = CarrierId(0);
@@ -105,6 +106,8 @@ pub struct Net {
     pub tap: Option<Tap>,
     /// Watches that nobody is flooded.
     pub guard: Guard,
+    /// Tapes of hosts, replayed when the network goes.
+    pub tapes: Tapes,
     links: BTreeMap<(SocketAddr, SocketAddr), Link>,
     default_link: LinkConfig,
     flying: BinaryHeap<Flying>,
@@ -123,6 +126,7 @@ impl Net {
             recording: None,
             tap: None,
             guard: Guard::default(),
+            tapes: Tapes::asked_for(),
             links: BTreeMap::new(),
             default_link: link,
             flying: BinaryHeap::new(),
@@ -137,7 +141,7 @@ impl Net {
     pub fn add(&mut self, config: EndpointConfig, seed: u64) -> HostId {
         let number = self.hosts.len();
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8 + 1));
-        let mut endpoint = Endpoint::new(config, Seed::from_u64(seed));
+        let mut endpoint = self.tapes.endpoint(config, Seed::from_u64(seed));
         let kind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
         endpoint.carrier_opened(UDP, kind, self.now);
         self.hosts.push(Host {
@@ -248,8 +252,11 @@ impl Net {
     pub fn restart(&mut self, id: HostId, config: EndpointConfig, seed: u64) {
         let now = self.now;
         let kind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
-        let host = self.host(id);
-        host.endpoint = Endpoint::new(config, Seed::from_u64(seed));
+        let endpoint = self.tapes.endpoint(config, Seed::from_u64(seed));
+        let host = self.hosts.get_mut(id.0).expect("a host of this network");
+        host.dirty = true;
+        let old = std::mem::replace(&mut host.endpoint, endpoint);
+        self.tapes.finish(old);
         host.endpoint.carrier_opened(UDP, kind, now);
         host.events.clear();
         host.pipe_events.clear();
@@ -436,5 +443,16 @@ impl Host {
     fn carrier_at(&self, addr: SocketAddr) -> Option<CarrierId> {
         let other = || self.sockets.iter().find(|(_, at)| **at == addr).map(|(id, _)| *id);
         if self.addr == addr { Some(UDP) } else { other() }
+    }
+}
+
+/// What was recorded is replayed, and must be as it was.
+impl Drop for Net {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for host in self.hosts.drain(..) {
+                self.tapes.finish(host.endpoint);
+            }
+        }
     }
 }

@@ -91,6 +91,12 @@ impl KeyLimits {
         self.failed_opens
     }
 
+    /// All four: soft packets, soft age, hard packets, failed opens.
+    pub(crate) const fn parts(&self) -> (u64, Duration, u64, u64) {
+        let Self { soft_packets, soft_age, hard_packets, failed_opens } = *self;
+        (soft_packets, soft_age, hard_packets, failed_opens)
+    }
+
     const MAX: Self = Self {
         soft_packets: 1 << 22,
         soft_age: HOUR,

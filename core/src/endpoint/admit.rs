@@ -9,6 +9,7 @@ use crate::crypto::handshake::{
 };
 use crate::error::{CloseReason, Refusal};
 use crate::path::Source;
+use crate::tape::Op;
 use crate::time::Instant;
 use crate::wire::id::{CarrierId, ConnectionId};
 
@@ -27,6 +28,7 @@ impl Endpoint {
     /// An offer that waited longer than the handshake time-out, or whose carrier was closed, gives
     /// a connection that is over.
     pub fn accept(&mut self, incoming: Incoming, now: Instant) -> ConnectionHandle {
+        self.tape.note(|tape| tape.answer(Op::Accept, incoming.parts(), now));
         self.advance(now);
         let Offered { key, source, offer, .. } = incoming.0;
         let handle = ConnectionHandle(key);
@@ -67,6 +69,7 @@ impl Endpoint {
 
     /// Turns a stranger away, and tells it so.
     pub fn refuse(&mut self, incoming: Incoming, now: Instant) {
+        self.tape.note(|tape| tape.answer(Op::Refuse, incoming.parts(), now));
         self.advance(now);
         let Offered { key, source, offer, .. } = incoming.0;
         let Some(half_open) = self.take_half_open(key) else { return };

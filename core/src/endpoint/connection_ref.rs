@@ -1,15 +1,19 @@
 //! A connection as the application holds it for a moment.
 
-use bytes::Bytes;
+use alloc::vec::Vec;
 use core::ops::Deref;
+
+use bytes::Bytes;
 
 use crate::connection::{Connection, MessageError};
 use crate::flow::Budget;
 use crate::message::{Queued, SendDatagramError};
 use crate::stream::{OpenError, OpenOptions, RecvStream, SendStream};
+use crate::tape::{Deck, Op, Outcome, Taped};
 use crate::time::Instant;
 use crate::wire::id::{AppCode, Dir, StreamId};
 
+use super::taped::{posted, queued};
 use super::{ConnectionHandle, Member, ReadyQueue};
 
 /// The endpoint's queues, for when the application is done.
@@ -26,6 +30,7 @@ pub struct ConnectionRef<'a> {
     member: &'a mut Member,
     budget: &'a mut Budget,
     queues: Queues<'a>,
+    tape: &'a mut Deck,
     now: Instant,
 }
 
@@ -35,9 +40,11 @@ impl<'a> ConnectionRef<'a> {
         member: &'a mut Member,
         budget: &'a mut Budget,
         queues: Queues<'a>,
+        tape: &'a mut Deck,
         now: Instant,
     ) -> Self {
-        Self { handle, member, budget, queues, now }
+        tape.note(|tape| tape.look(handle.parts()));
+        Self { handle, member, budget, queues, tape, now }
     }
 
     /// Opens a stream. OPEN goes out in one packet with what is written before the next `poll`.
@@ -45,22 +52,38 @@ impl<'a> ConnectionRef<'a> {
     /// # Errors
     /// The peer's limit, a lack of memory, or the connection's end; nothing was changed.
     pub fn open(&mut self, dir: Dir, options: OpenOptions) -> Result<StreamId, OpenError> {
-        self.member.connection.open(dir, options, self.budget, self.now)
+        let said = self.tape.is_on().then(|| options.clone());
+        let made = self.member.connection.open(dir, options, self.budget, self.now);
+        if let Some(said) = said {
+            let came = made.map_or_else(
+                |error| Outcome::Refused(error.number()),
+                |stream| Outcome::Done(stream.0),
+            );
+            let args = |out: &mut Vec<u8>| {
+                dir.put(out);
+                said.put(out);
+            };
+            self.tape.note(|tape| tape.open_stream(args, said.words(), came));
+        }
+        made
     }
 
     /// The next stream that the peer opened, in the order of their announcements.
     pub fn accept(&mut self) -> Option<StreamId> {
-        self.member.connection.accept()
+        let stream = self.member.connection.accept();
+        self.tape.note(|tape| tape.call(Op::AcceptStream, |out| stream.put(out)));
+        stream
     }
 
     /// The sending half of a stream; `None` if there is none, or all of it is over.
     pub fn send(&mut self, id: StreamId) -> Option<SendStream<'_>> {
-        self.member.connection.send(id)
+        Some(self.member.connection.send(id)?.recorded(self.tape.pen()))
     }
 
     /// The receiving half of a stream; `None` if there is none, or all of it is over.
     pub fn recv(&mut self, id: StreamId) -> Option<RecvStream<'_>> {
-        self.member.connection.recv(id, self.budget, self.now)
+        let view = self.member.connection.recv(id, self.budget, self.now)?;
+        Some(view.recorded(self.tape.pen()))
     }
 
     /// Queues an unreliable datagram: sent once or never.
@@ -68,18 +91,27 @@ impl<'a> ConnectionRef<'a> {
     /// # Errors
     /// Too large for the path or the peer, or the peer takes none; nothing was changed.
     pub fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
-        self.member.connection.send_datagram(data)
+        let kept = self.tape.is_on().then(|| data.clone());
+        let came = self.member.connection.send_datagram(data);
+        if let Some(data) = kept {
+            self.tape.note(|tape| tape.give(Op::SendDatagram, &data, queued(&came)));
+        }
+        came
     }
 
     /// Whether a datagram of `len` bytes can be queued now without any that must give way. If not,
     /// `DatagramsWritable` follows when there is room.
     pub fn has_datagram_room(&mut self, len: usize) -> bool {
-        self.member.connection.has_datagram_room(len)
+        let room = self.member.connection.has_datagram_room(len);
+        self.tape.note(|tape| tape.call(Op::DatagramRoom, |out| (len, room).put(out)));
+        room
     }
 
     /// The oldest datagram that came.
     pub fn recv_datagram(&mut self) -> Option<Bytes> {
-        self.member.connection.recv_datagram()
+        let came = self.member.connection.recv_datagram();
+        self.note_received(Op::RecvDatagram, came.as_ref());
+        came
     }
 
     /// Sends a whole message reliably. The id names it in `Delivered`.
@@ -87,22 +119,35 @@ impl<'a> ConnectionRef<'a> {
     /// # Errors
     /// Larger than the peer takes, or no stream can be opened now; nothing was changed.
     pub fn send_message(&mut self, data: Bytes) -> Result<StreamId, MessageError> {
-        self.member.connection.send_message(data, self.budget, self.now)
+        let kept = self.tape.is_on().then(|| data.clone());
+        let came = self.member.connection.send_message(data, self.budget, self.now);
+        if let Some(data) = kept {
+            self.tape.note(|tape| tape.give(Op::SendMessage, &data, posted(&came)));
+        }
+        came
     }
 
     /// The next whole message.
     pub fn recv_message(&mut self) -> Option<Bytes> {
-        self.member.connection.recv_message(self.budget, self.now)
+        let came = self.member.connection.recv_message(self.budget, self.now);
+        self.note_received(Op::RecvMessage, came.as_ref());
+        came
+    }
+
+    fn note_received(&mut self, op: Op, came: Option<&Bytes>) {
+        self.tape.note(|tape| tape.call(op, |out| came.map(Bytes::len).put(out)));
     }
 
     /// Ends the connection when everything that was written is delivered. Streams cannot be opened
     /// any more; those that were not finished are cut off behind what was written.
     pub fn close(&mut self, code: AppCode, reason: &[u8]) {
+        self.tape.note(|tape| tape.farewell(Op::Close, code.0, reason, None));
         self.member.connection.close(code, reason, self.now);
     }
 
     /// Ends the connection at once. What is not acknowledged may be lost.
     pub fn abort(&mut self, code: AppCode, reason: &[u8], now: Instant) {
+        self.tape.note(|tape| tape.farewell(Op::Abort, code.0, reason, Some(now)));
         self.member.connection.abort(code, reason, now);
     }
 }
@@ -119,5 +164,6 @@ impl Drop for ConnectionRef<'_> {
     fn drop(&mut self) {
         self.queues.ready.push(self.handle.0, &mut self.member.ready);
         self.queues.news.push(self.handle.0, &mut self.member.news);
+        self.tape.note(|tape| tape.look_away());
     }
 }

@@ -43,6 +43,7 @@ mod connection_ref;
 mod discards;
 mod incoming;
 mod io;
+mod pipe_doors;
 mod pipe_ref;
 mod pipes;
 mod ready;
@@ -50,6 +51,7 @@ mod route;
 mod slab;
 mod stats;
 mod strangers;
+mod taped;
 mod totals;
 mod turn;
 
@@ -70,6 +72,7 @@ use crate::crypto::reset::ResetKey;
 use crate::flow::{Budget, Share};
 use crate::path::Source;
 use crate::rng::{Rng, Seed};
+use crate::tape::{Deck, Op};
 use crate::time::Instant;
 use crate::wire::id::CarrierId;
 
@@ -173,6 +176,8 @@ pub struct Endpoint {
     gone: Totals,
     /// The latest instant that an input brought.
     now: Instant,
+    /// What is recorded of all this.
+    tape: Deck,
 }
 
 impl Endpoint {
@@ -204,6 +209,7 @@ impl Endpoint {
             stats: EndpointStats::default(),
             gone: Totals::default(),
             now: Instant::ZERO,
+            tape: Deck::default(),
             config,
         }
     }
@@ -239,6 +245,12 @@ impl Endpoint {
         to: PeerAddr,
         now: Instant,
     ) -> Result<ConnectionHandle, ConnectError> {
+        let made = self.dial(&to, now);
+        self.note_connect(&to, &made, now);
+        made
+    }
+
+    fn dial(&mut self, to: &PeerAddr, now: Instant) -> Result<ConnectionHandle, ConnectError> {
         self.advance(now);
         let Some(carrier) = self.carriers.get(to.carrier).copied() else {
             return Err(ConnectError::NoCarrier(to.carrier));
@@ -284,7 +296,8 @@ impl Endpoint {
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<ConnectionRef<'_>> {
         let Some(Entry::Connection(member)) = self.slots.get_mut(handle.0) else { return None };
         let queues = connection_ref::Queues { ready: &mut self.ready, news: &mut self.news };
-        Some(ConnectionRef::new(handle, member, &mut self.budget, queues, self.now))
+        let (budget, tape) = (&mut self.budget, &mut self.tape);
+        Some(ConnectionRef::new(handle, member, budget, queues, tape, self.now))
     }
 
     /// A pipe that is not over yet; `None` for ever after.
@@ -294,6 +307,7 @@ impl Endpoint {
 
     /// A carrier is there, or is another kind from now on. It takes bytes.
     pub fn carrier_opened(&mut self, carrier: CarrierId, kind: CarrierKind, now: Instant) {
+        self.tape.note(|tape| tape.carrier_opened(carrier, &kind, now));
         self.advance(now);
         self.carriers.open(carrier, kind);
         // One of that name may have been blocked.
@@ -302,6 +316,7 @@ impl Endpoint {
 
     /// A carrier is gone, with everything that was in it. Connections that have no other way end.
     pub fn carrier_closed(&mut self, carrier: CarrierId, now: Instant) {
+        self.tape.note(|tape| tape.carrier(Op::CarrierClosed, carrier, now));
         self.advance(now);
         self.carriers.close(carrier);
         self.strangers.on_carrier_closed(carrier);
@@ -314,6 +329,7 @@ impl Endpoint {
     /// A carrier takes no bytes for now. Nothing is sent through it, and nothing on it is counted
     /// as lost, until it is writable (spec R-EP-41).
     pub fn carrier_blocked(&mut self, carrier: CarrierId, now: Instant) {
+        self.tape.note(|tape| tape.carrier(Op::CarrierBlocked, carrier, now));
         self.advance(now);
         self.carriers.set_blocked(carrier, true);
         self.tell_members(|connection, _| connection.on_carrier_blocked(carrier));
@@ -321,6 +337,7 @@ impl Endpoint {
 
     /// A blocked carrier takes bytes again.
     pub fn carrier_writable(&mut self, carrier: CarrierId, now: Instant) {
+        self.tape.note(|tape| tape.carrier(Op::CarrierWritable, carrier, now));
         self.advance(now);
         self.carriers.set_blocked(carrier, false);
         self.tell_members(|connection, _| connection.on_carrier_writable(carrier, now));

@@ -1,11 +1,13 @@
 //! A pipe as the application holds it for a moment.
 
 use crate::pipe::{LegIndex, LegPolicy, PipeStats};
-use crate::stream::{Chunk, ReadError};
+use crate::stream::{self, Chunk, ReadError};
+use crate::tape::{Op, Taped};
 use crate::wire::id::AppCode;
 
 use super::Endpoint;
 use super::pipes::{Leg, PipeError, PipeId};
+use super::taped::leg_added;
 
 /// A pipe, for as long as it is looked at. What was done to it is seen to by the next
 /// [`Endpoint::poll`].
@@ -17,6 +19,7 @@ pub struct PipeRef<'a> {
 impl<'a> PipeRef<'a> {
     pub(super) fn new(endpoint: &'a mut Endpoint, id: PipeId) -> Option<Self> {
         endpoint.pipes.get_mut(id)?;
+        endpoint.tape.note(|tape| tape.piped(id.number()));
         Some(Self { endpoint, id })
     }
 
@@ -34,11 +37,13 @@ impl<'a> PipeRef<'a> {
         if read == Err(ReadError::Blocked) && max > 0 {
             piped.armed = true;
         }
+        self.note(Op::PipeRead, &max, &stream::read(&read));
         read
     }
 
     /// The application needs nothing below `offset` any more, of what it was given.
     pub fn release(&mut self, offset: u64) {
+        self.note(Op::PipeRelease, &offset, &());
         let now = self.endpoint.now;
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
             piped.pipe.release(offset, now);
@@ -58,7 +63,19 @@ impl<'a> PipeRef<'a> {
     /// # Errors
     /// [`PipeError`]; nothing was changed.
     pub fn add_leg(&mut self, leg: Leg, policy: LegPolicy) -> Result<LegIndex, PipeError> {
-        self.endpoint.add_leg(self.id, leg, policy)
+        let added = self.endpoint.add_leg(self.id, leg, policy);
+        self.note(Op::AddLeg, &(leg, policy), &leg_added(added));
+        added
+    }
+
+    /// A call, for the tape.
+    fn note(&mut self, op: Op, args: &impl Taped, came: &impl Taped) {
+        self.endpoint.tape.note(|tape| {
+            tape.pipe_call(self.id.number(), op, |out| {
+                args.put(out);
+                came.put(out);
+            });
+        });
     }
 
     /// The lowest offset at which a leg may begin now: what lies below is no longer held.
@@ -74,6 +91,7 @@ impl<'a> PipeRef<'a> {
 
     /// Another rate for the source from now on, in bytes a second; `None`: as fast as it goes.
     pub fn set_rate(&mut self, rate: Option<u64>) {
+        self.note(Op::PipeRate, &rate, &());
         let now = self.endpoint.now;
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
             piped.pipe.set_rate(rate, now);
@@ -82,6 +100,7 @@ impl<'a> PipeRef<'a> {
 
     /// Gives the pipe up: its legs are reset, its source is stopped, with `code`.
     pub fn cancel(&mut self, code: AppCode) {
+        self.note(Op::PipeCancel, &code, &());
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
             piped.pipe.cancel(code);
             piped.wake_all();

@@ -25,7 +25,7 @@ use super::{ConnectionHandle, Endpoint, Entry};
 
 /// A pipe of one endpoint. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PipeId(u64);
+pub struct PipeId(pub(super) u64);
 
 /// One half of a stream of one of the endpoint's connections: of a source the half that receives,
 /// of a leg the half that sends.
@@ -299,27 +299,8 @@ fn connection(slots: &mut Slab<Entry>, handle: ConnectionHandle) -> Option<&mut 
 }
 
 impl Endpoint {
-    /// Forwards what comes on stream `from` to every leg, while it comes (spec 17). The pipe is an
-    /// application to its streams: their news are its own from now on, and to end them is up to
-    /// [`PipeRef::cancel`](super::PipeRef::cancel).
-    ///
-    /// # Errors
-    /// [`PipeError`]; nothing was changed.
-    pub fn pipe(
-        &mut self,
-        from: StreamAddr,
-        to: &[Leg],
-        options: PipeOptions,
-    ) -> Result<PipeId, PipeError> {
-        self.pipe_given(from, Vec::new(), to, options)
-    }
-
-    /// The same, where the application was given bytes already and has released none of these:
-    /// `given`, without a gap up to where it would read on. They go first.
-    ///
-    /// # Errors
-    /// [`PipeError`]; nothing was changed.
-    pub fn pipe_given(
+    /// Makes a pipe, as `pipe_given` says.
+    pub(super) fn make_pipe(
         &mut self,
         from: StreamAddr,
         given: Vec<Chunk>,

@@ -18,6 +18,7 @@ impl Endpoint {
     /// Takes in what a socket received. The bytes are opened in place; afterwards they are
     /// scrambled. Nothing that a stranger sends is an error.
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
+        self.note_datagram(&datagram, now);
         self.advance(now);
         let Datagram { carrier, remote, local, ecn, segment, bytes } = datagram;
         let Some(kind) = self.carriers.get(carrier).map(|carrier| carrier.kind.carriage()) else {

@@ -13,6 +13,13 @@ impl Endpoint {
     /// Fires what is due at `now`, then gives the next thing to do. Call it until it says
     /// [`Output::Wait`]. `buf` is cleared; after [`Output::Transmit`] it holds the bytes to send.
     pub fn poll(&mut self, buf: &mut Vec<u8>, now: Instant) -> Output {
+        self.tape.note(|tape| tape.polls(now));
+        let output = self.next_output(buf, now);
+        self.note_output(&output, buf, now);
+        output
+    }
+
+    fn next_output(&mut self, buf: &mut Vec<u8>, now: Instant) -> Output {
         self.advance(now);
         buf.clear();
         self.fire(now);

@@ -38,6 +38,7 @@ mod send_buffer;
 mod state;
 mod stats;
 mod table;
+mod taped;
 mod transmit;
 mod views;
 mod watch;
@@ -59,11 +60,14 @@ pub use stats::{StreamErrors, StreamStats};
 pub use views::{RecvStream, SendStream};
 pub use watch::Stuck;
 
+pub(crate) use taped::read;
+
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use crate::flow::{Budget, RecvCredit, SendCredit, StreamCredit};
 use crate::recovery::Once;
+use crate::tape::Pen;
 use crate::time::Instant;
 use crate::wire::id::{AppCode, CreditTarget, Dir, Side, StreamId};
 
@@ -335,7 +339,7 @@ impl Streams {
     /// The half of stream `id` that sends, if there is one and it is not over.
     pub fn send(&mut self, id: StreamId) -> Option<SendStream<'_>> {
         self.table.get(id).and_then(|slot| slot.send.as_ref())?;
-        Some(SendStream { streams: self, id })
+        Some(SendStream { streams: self, id, pen: Pen::default() })
     }
 
     /// The half of stream `id` that receives, if there is one and it is not over.
@@ -348,7 +352,7 @@ impl Streams {
         if half.state == RecvState::Unannounced {
             return None;
         }
-        Some(RecvStream { streams: self, id, account })
+        Some(RecvStream { streams: self, id, account, pen: Pen::default() })
     }
 
     /// What the opener of stream `id` said of it.

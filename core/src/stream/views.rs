@@ -11,8 +11,10 @@ use super::scheduler::Priority;
 use super::send::{SendHalf, WriteError};
 use super::state::{RecvState, SendState};
 use super::table::{Place, READABLE};
+use super::taped::{self, Taken};
 use super::{RecvAccount, Streams};
 use crate::flow::Window;
+use crate::tape::{Op, Pen, Taped};
 use crate::wire::id::{AppCode, StreamId};
 
 /// The half of a stream that sends, for as long as it is looked at.
@@ -20,9 +22,15 @@ use crate::wire::id::{AppCode, StreamId};
 pub struct SendStream<'a> {
     pub(super) streams: &'a mut Streams,
     pub(super) id: StreamId,
+    pub(super) pen: Pen<'a>,
 }
 
-impl SendStream<'_> {
+impl<'a> SendStream<'a> {
+    /// The same view for an application that is recorded.
+    pub(crate) fn recorded(self, pen: Pen<'a>) -> Self {
+        Self { pen, ..self }
+    }
+
     /// The stream.
     pub fn id(&self) -> StreamId {
         self.id
@@ -58,7 +66,24 @@ impl SendStream<'_> {
 
     fn put(&mut self, offset: Option<u64>, data: Bytes) -> Result<usize, WriteError> {
         let max = self.streams.config.send_buffer;
-        self.act(|half| half.write(offset, data, max))
+        let op = if offset.is_some() { Op::WriteAt } else { Op::Write };
+        self.put_within(op, offset, data, max)
+    }
+
+    fn put_within(
+        &mut self,
+        op: Op,
+        offset: Option<u64>,
+        data: Bytes,
+        max: u64,
+    ) -> Result<usize, WriteError> {
+        let kept = self.pen.keep(&data);
+        let came = self.act(|half| half.write(offset, data, max));
+        if let Some(data) = kept {
+            let came = came.map_err(WriteError::number);
+            self.pen.note(|tape| tape.write(self.id, op, offset, &data, came));
+        }
+        came
     }
 
     /// Adds all of `data` at `offset`, whatever room the send buffer has: for who bounds what it
@@ -67,7 +92,7 @@ impl SendStream<'_> {
     /// # Errors
     /// As [`write_at`](Self::write_at), but never [`WriteError::Blocked`].
     pub fn forward(&mut self, offset: u64, data: Bytes) -> Result<(), WriteError> {
-        self.act(|half| half.write(Some(offset), data, u64::MAX)).map(|_| ())
+        self.put_within(Op::Forward, Some(offset), data, u64::MAX).map(|_| ())
     }
 
     /// From now on news says whenever more was acknowledged ([`StreamEvent::Acked`]).
@@ -78,6 +103,7 @@ impl SendStream<'_> {
         if let Some(half) = slot.and_then(|slot| slot.send.as_mut()) {
             half.reports = true;
         }
+        self.pen.note(|tape| tape.send_call(self.id, Op::ReportAcked, |_| {}));
     }
 
     /// Declares that the bytes of `range` will never come. Bytes written there before stay.
@@ -85,7 +111,9 @@ impl SendStream<'_> {
     /// # Errors
     /// [`WriteError`]; nothing was changed.
     pub fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
-        self.act(|half| half.skip(range))
+        let came = self.act(|half| half.skip(range.clone()));
+        self.note(Op::Skip, &range, &came);
+        came
     }
 
     /// Ends the body behind everything that was written or skipped.
@@ -93,7 +121,9 @@ impl SendStream<'_> {
     /// # Errors
     /// [`WriteError`]; nothing was changed.
     pub fn finish(&mut self) -> Result<(), WriteError> {
-        self.act(|half| half.finish(None))
+        let came = self.act(|half| half.finish(None));
+        self.note(Op::Finish, &(), &came);
+        came
     }
 
     /// Ends the body at `size`; gaps below may still be filled.
@@ -101,7 +131,9 @@ impl SendStream<'_> {
     /// # Errors
     /// [`WriteError`]; nothing was changed.
     pub fn finish_at(&mut self, size: u64) -> Result<(), WriteError> {
-        self.act(|half| half.finish(Some(size)))
+        let came = self.act(|half| half.finish(Some(size)));
+        self.note(Op::FinishAt, &size, &came);
+        came
     }
 
     /// Gives up, as the origin of the failure: nothing more is delivered. Means nothing if the peer
@@ -114,14 +146,16 @@ impl SendStream<'_> {
     /// were written without a gap. Given up before, it may still promise less, as long as the peer
     /// cannot have heard of the promise. `hop`: relays between here and where the failure began.
     pub fn reset_after(&mut self, code: AppCode, hop: u64, reliable: u64) {
-        _ = self.act(|half| {
+        let came = self.act(|half| {
             half.reset(code, hop, reliable);
             Ok(())
         });
+        self.note(Op::Reset, &(code, (hop, reliable)), &came);
     }
 
     /// Moves the stream into another class.
     pub fn set_priority(&mut self, priority: Priority) {
+        self.note(Op::Priority, &priority, &Ok(()));
         let Some(slot) = self.streams.table.get_mut(self.id) else { return };
         let Some(half) = &mut slot.send else { return };
         half.priority = priority;
@@ -169,6 +203,16 @@ impl SendStream<'_> {
         self.half().and_then(SendHalf::stop_frame).map(|stop| (stop.code, stop.hop))
     }
 
+    /// A call that gives nothing, for the tape.
+    fn note(&mut self, op: Op, args: &impl Taped, came: &Result<(), WriteError>) {
+        self.pen.note(|tape| {
+            tape.send_call(self.id, op, |out| {
+                args.put(out);
+                taped::done(came).put(out);
+            });
+        });
+    }
+
     fn half(&self) -> Option<&SendHalf> {
         self.streams.table.get(self.id).and_then(|slot| slot.send.as_ref())
     }
@@ -191,9 +235,17 @@ pub struct RecvStream<'a> {
     pub(super) streams: &'a mut Streams,
     pub(super) id: StreamId,
     pub(super) account: RecvAccount<'a>,
+    pub(super) pen: Pen<'a>,
 }
 
-impl RecvStream<'_> {
+impl<'a> RecvStream<'a> {
+    /// The same view for an application that is recorded.
+    pub(crate) fn recorded(mut self, pen: Pen<'a>) -> Self {
+        self.pen = pen;
+        self.pen.note(|tape| tape.recv(self.id));
+        self
+    }
+
     /// The stream.
     pub fn id(&self) -> StreamId {
         self.id
@@ -255,14 +307,25 @@ impl RecvStream<'_> {
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
     pub fn take_arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
-        self.look(max, |half| half.arrival(max))
+        self.look(max, 2, |half| half.arrival(max))
     }
 
     fn take(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {
-        self.look(max, |half| half.read(max, way))
+        self.look(max, way as u8, |half| half.read(max, way))
     }
 
-    fn look<T>(
+    fn look<T: Taken>(
+        &mut self,
+        max: usize,
+        way: u8,
+        verb: impl FnOnce(&mut RecvHalf) -> Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let came = self.look_at(max, verb);
+        self.pen.note(|tape| tape.taken(way, max, taped::read(&came)));
+        came
+    }
+
+    fn look_at<T>(
         &mut self,
         max: usize,
         verb: impl FnOnce(&mut RecvHalf) -> Result<Option<T>, ReadError>,
@@ -281,6 +344,7 @@ impl RecvStream<'_> {
 
     /// Says that `bytes` of what was given out are no longer held: the peer may send as many more.
     pub fn release(&mut self, bytes: u64) {
+        self.pen.note(|tape| tape.released(bytes));
         let slot = self.streams.table.get_mut(self.id);
         if let Some(half) = slot.and_then(|slot| slot.recv.as_mut()) {
             half.release(bytes, &mut self.account);
@@ -295,6 +359,7 @@ impl RecvStream<'_> {
 
     /// Like [`stop`](Self::stop), with the number of relays between here and where the wish began.
     pub fn stop_after(&mut self, code: AppCode, hop: u64) {
+        self.pen.note(|tape| tape.recv_call(Op::Stop, |out| (code, hop).put(out)));
         let slot = self.streams.table.get_mut(self.id);
         if let Some(half) = slot.and_then(|slot| slot.recv.as_mut()) {
             half.stop(code, hop, &mut self.account);
@@ -303,6 +368,7 @@ impl RecvStream<'_> {
 
     /// Says who decides how large the stream's window is.
     pub fn set_window(&mut self, window: Window) {
+        self.pen.note(|tape| tape.recv_call(Op::Window, |out| window.put(out)));
         let slot = self.streams.table.get_mut(self.id);
         if let Some(half) = slot.and_then(|slot| slot.recv.as_mut()) {
             half.credit.set_window(window, self.account.credit, self.account.budget);
@@ -318,6 +384,7 @@ impl RecvStream<'_> {
 
     /// Wants the bytes below `end`, without any of them released: for what must be collected whole.
     pub fn request(&mut self, end: u64) {
+        self.pen.note(|tape| tape.recv_call(Op::Request, |out| end.put(out)));
         let slot = self.streams.table.get_mut(self.id);
         if let Some(half) = slot.and_then(|slot| slot.recv.as_mut()) {
             half.request(end, &mut self.account);

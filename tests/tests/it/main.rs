@@ -23,6 +23,7 @@ mod slow;
 mod strangers;
 mod streams;
 mod tamper;
+mod tapes;
 mod tidy;
 mod transfer;
 mod unfinished;

@@ -194,7 +194,7 @@ impl fmt::Debug for Network {
 #[derive(Clone, Default)]
 pub struct PairSecrets {
     /// By Montgomery form, sorted: in `XX` the secret is needed before the sign bit is known.
-    by_key: Vec<([u8; 32], Zeroizing<[u8; 32]>)>,
+    pub(super) by_key: Vec<([u8; 32], Zeroizing<[u8; 32]>)>,
 }
 
 impl PairSecrets {

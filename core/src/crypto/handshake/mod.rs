@@ -71,6 +71,7 @@ mod mac;
 mod payload;
 mod responder;
 mod session;
+mod taped;
 
 use core::fmt;
 

@@ -12,10 +12,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("range_set", &[]),
     ("fingerprint", &[]),
     ("script", &[]),
-    ("config", &["crypto", "flow", "congestion", "message", "stream", "wire", "path"]),
+    ("config", &["crypto", "flow", "congestion", "message", "stream", "wire", "path", "tape"]),
     ("error", &["wire"]),
     ("wire", &["range_set", "rng"]),
-    ("crypto", &["wire", "rng"]),
+    ("tape", &["wire"]),
+    ("crypto", &["wire", "rng", "tape"]),
     ("recovery", &["wire", "range_set"]),
     ("congestion", &["rng", "recovery::Rtt", "recovery::RateSample"]),
     ("path", &["wire", "rng", "range_set", "crypto", "recovery", "congestion"]),
@@ -23,7 +24,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("flow", &["wire", "recovery::delivery", "recovery::Once", "recovery::Latest"]),
     (
         "stream",
-        &["wire", "flow", "range_set", "recovery::delivery", "recovery::Once", "recovery::Latest"],
+        &[
+            "wire",
+            "flow",
+            "range_set",
+            "recovery::delivery",
+            "recovery::Once",
+            "recovery::Latest",
+            "tape",
+        ],
     ),
     ("message", &["wire", "flow", "stream"]),
     ("pipe", &["wire", "flow", "stream", "range_set", "shaping"]),
@@ -58,8 +67,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "range_set",
             "connection",
             "pipe",
+            "tape",
         ],
     ),
+    ("trace", &["wire", "flow", "stream", "rng", "connection", "pipe", "endpoint", "tape"]),
 ];
 
 /// spec: R-LIM-1

@@ -1,0 +1,132 @@
+//! Tapes of simulated hosts: what was recorded runs again, and must be as it was.
+
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::endpoint::Endpoint;
+use aqueduct_core::rng::Seed;
+use aqueduct_core::tape::{Check, HEAD, Payload, SEGMENT_HEAD, TapeOptions};
+use aqueduct_core::trace::{self, Summary};
+
+use crate::app::Pair;
+use crate::link::LinkConfig;
+use crate::net::Net;
+use crate::world::World;
+
+/// Makes endpoints that are recorded, if that is wanted, and replays their tapes in the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tapes {
+    /// Whether new endpoints are recorded, and what of the payload.
+    pub payload: Option<Payload>,
+    /// Tapes that ran again and were as they had been.
+    pub replayed: u64,
+}
+
+impl Tapes {
+    /// Every endpoint is recorded if the environment says `AQUEDUCT_TAPES`: any scenario is then a
+    /// test of the tape, too.
+    pub fn asked_for() -> Self {
+        let asked = std::env::var_os("AQUEDUCT_TAPES").is_some();
+        Self { payload: asked.then_some(Payload::Full), replayed: 0 }
+    }
+
+    /// An endpoint.
+    pub fn endpoint(&self, config: EndpointConfig, seed: Seed) -> Endpoint {
+        match self.payload {
+            // No disk stands behind it that could be too slow.
+            Some(payload) => {
+                let options = TapeOptions { payload, buffer: usize::MAX, ..<_>::default() };
+                Endpoint::recorded(config, seed, &options)
+            }
+            None => Endpoint::new(config, seed),
+        }
+    }
+
+    /// An endpoint is over: its tape, if it has a whole one, runs again.
+    ///
+    /// # Panics
+    /// If it does something else.
+    pub fn finish(&mut self, mut endpoint: Endpoint) {
+        // Who ended it has looked at it.
+        let runs = endpoint.tape().is_some_and(|status| status.ended.is_none());
+        if runs && self.payload == Some(Payload::Full) {
+            let tape = end(&mut endpoint);
+            let summary = again(&tape);
+            assert!(summary.is_whole(), "{summary:?}");
+            self.replayed += 1;
+        }
+    }
+}
+
+/// Ends an endpoint's tape and gives what was not taken yet.
+pub fn end(endpoint: &mut Endpoint) -> Vec<u8> {
+    let mut tape = Vec::new();
+    endpoint.end_tape();
+    endpoint.take_tape(&mut tape);
+    tape
+}
+
+/// Runs a tape again.
+///
+/// # Panics
+/// If it is not as it was.
+pub fn again(tape: &[u8]) -> Summary {
+    trace::replay(tape).unwrap_or_else(|divergence| panic!("{divergence}"))
+}
+
+/// A small run of two hosts, one of them recorded, with something of most things in it: streams
+/// both ways, one given up and one stopped, a message, a datagram, a move, a polite end. Gives the
+/// tapes of both.
+pub fn small(payload: Payload) -> [Vec<u8>; 2] {
+    use aqueduct_core::crypto::identity::NodeKey;
+    use aqueduct_core::wire::id::{AppCode, Dir};
+    use std::time::Duration;
+
+    let mut net = Net::new(5, LinkConfig { loss: 20, ..LinkConfig::default() });
+    net.tapes.payload = Some(payload);
+    let config = |key| EndpointConfig::new(NodeKey::from_seed(&[key; 32]));
+    let (a, b) = (net.add(config(1), 51), net.add(config(2), 52));
+    let mut world = World::of(Pair::connect(net, a, b));
+    for (host, dir, len) in [(a, Dir::Bi, 300), (b, Dir::Uni, 700), (a, Dir::Uni, 3_000)] {
+        world.open(host, dir, len);
+    }
+    world.answer();
+    world.pair.pass(Duration::from_millis(100));
+    world.message(b, 200);
+    world.datagram(a, 90);
+    world.reset(a, 1);
+    world.stop(a, 0);
+    world.rebind(a);
+    world.pair.pass(Duration::from_millis(1_500));
+    world.answer();
+    let at = world.handle(a);
+    let host = world.pair.net.host(a);
+    host.endpoint.connection(at).expect("it lives").close(AppCode(4), b"enough");
+    world.pair.pass(Duration::from_secs(3));
+    [a, b].map(|host| end(&mut world.pair.net.host(host).endpoint))
+}
+
+/// A tape's segments with a right check, whatever was done to them: what a reader meets when a
+/// writer was wrong, and not a disk.
+pub fn mended(tape: &[u8]) -> Vec<u8> {
+    let word = |bytes: &[u8], at: usize| {
+        let four = bytes.get(at..at + 4).and_then(|four| four.try_into().ok());
+        four.map_or(0, u32::from_be_bytes) as usize
+    };
+    let mut out = tape.to_vec();
+    let mut end = (HEAD + word(tape, 20)).min(out.len());
+    let mut check = Check::default();
+    check.bytes(&out[..end]);
+    let mut from = end;
+    loop {
+        match out.get_mut(end..end + 8) {
+            Some(place) => place.copy_from_slice(&check.value().to_be_bytes()),
+            None => return out,
+        }
+        from = from.max(end + 8);
+        let before = check.value();
+        end = from + SEGMENT_HEAD + word(&out, from + 20) + 8;
+        let Some(body) = out.get(from..end) else { return out };
+        check = Check::default();
+        check.word(before);
+        check.bytes(body);
+    }
+}
