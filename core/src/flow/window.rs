@@ -9,7 +9,7 @@ pub enum Window {
     /// The owner says, in bytes (a pipe knows its legs).
     Fixed(u64),
     /// The same, and he holds `keep` bytes more, as far as they are covered
-    /// ([`StreamCredit::covered`]).
+    /// ([`StreamCredit::covered`](super::StreamCredit::covered)).
     Keeping {
         /// What flows.
         window: u64,

@@ -216,6 +216,16 @@ impl AckTracker {
         true
     }
 
+    /// Writes what is known now into a packet that says farewell, so that `room` bytes are left
+    /// (spec R-CLOSE-11). Nothing is owed afterwards, and nothing is asked for.
+    pub fn write_last(&mut self, packet: &mut PacketWriter<'_>, room: usize, now: Instant) {
+        let left = packet.room().saturating_sub(room + HEAD_LEN);
+        let Some((_, at)) = self.largest.filter(|_| left > 0) else { return };
+        let delay_us = nanos(now.saturating_since(at)) / 1_000;
+        let wrote = packet.write_ack(&self.received, delay_us, self.ecn, 1 + left / RANGE_LEN);
+        self.stats.acks_written += u64::from(wrote);
+    }
+
     /// Whether an ACK should go out even if nothing else does.
     pub fn is_due(&self, now: Instant) -> bool {
         self.immediate
