@@ -14,6 +14,9 @@ use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
 use crate::flow::{BudgetError, BudgetLimits};
 use crate::message::DropRule;
+#[cfg(feature = "planted")]
+use crate::planted::Fault;
+use crate::planted::Planted;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
 
@@ -130,6 +133,7 @@ pub struct TransportConfig {
     pub(crate) streaming: Streaming,
     pub(crate) stream_buffer: u64,
     pub(crate) stream_timeout: Option<Duration>,
+    pub(crate) planted: Planted,
 }
 
 impl Default for TransportConfig {
@@ -151,6 +155,7 @@ impl Default for TransportConfig {
             streaming: Streaming::default(),
             stream_buffer: 10 * 1024 * 1024,
             stream_timeout: None,
+            planted: Planted::default(),
         }
     }
 }
@@ -267,6 +272,13 @@ impl TransportConfig {
     /// Which way large messages take. See [`Streaming`].
     pub fn with_streaming(mut self, streaming: Streaming) -> Self {
         self.streaming = streaming;
+        self
+    }
+
+    /// A bug, for tests that must find it.
+    #[cfg(feature = "planted")]
+    pub fn with_fault(mut self, fault: Fault) -> Self {
+        self.planted = Planted { fault: Some(fault) };
         self
     }
 

@@ -21,6 +21,10 @@ pub mod handoff;
 pub mod message;
 pub mod path;
 pub mod pipe;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod range_set;
 pub mod recovery;
 pub mod rng;

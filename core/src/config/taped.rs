@@ -133,6 +133,8 @@ impl TransportConfig {
             streaming,
             stream_buffer,
             stream_timeout,
+            // Nobody who records has one.
+            planted: _,
         } = self;
         set(1, idle_timeout, out);
         set(2, keep_alive, out);

@@ -10,6 +10,7 @@ use crate::crypto::handshake::{Established, HandshakeError, IkOffer, Initiator, 
 use crate::crypto::keys::PacketKeys;
 use crate::error::CloseReason;
 use crate::path::Source;
+use crate::planted::Fault;
 use crate::recovery::{INITIAL_RTT, RttSample};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -40,7 +41,11 @@ impl Connection {
     ) -> Self {
         let until = now + setup.config.handshake_timeout;
         let confirmation = Confirmation::Awaiting { answer, sent: Some(now), until };
-        Self::with_keys(setup, established, confirmation, source, now)
+        let mut connection = Self::with_keys(setup, established, confirmation, source, now);
+        if connection.config.planted.has(Fault::HastyConfirmation) {
+            connection.on_confirmed(Address::Proven);
+        }
+        connection
     }
 
     /// The peer began by `XXpsk0+psk3` and completed it; `round_trip` is how long it took to

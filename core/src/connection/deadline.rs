@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::error::CloseReason;
 use crate::flow::Budget;
 use crate::path::PathEvent;
+use crate::planted::Fault;
 use crate::recovery::Fired;
 use crate::stream::RecvAccount;
 use crate::time::{Instant, earliest};
@@ -68,7 +69,10 @@ impl Connection {
             Lifecycle::Connecting(connecting) => connecting.on_deadline(now),
             Lifecycle::Open(_) => self.on_open_deadline(budget, now),
             Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
-            Lifecycle::Closing(_, closing) => closing.on_deadline(now),
+            Lifecycle::Closing(_, closing) => {
+                closing.on_deadline(now);
+                closing.due &= !self.config.planted.has(Fault::SingleClose);
+            }
             Lifecycle::Draining { until } if *until <= now => self.finish(),
             _ => {}
         }

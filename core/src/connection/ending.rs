@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::error::{CloseReason, TransportCode, Violation};
+use crate::planted::Fault;
 use crate::time::Instant;
 use crate::wire::frame::{CloseCode, CloseFrame, MAX_REASON};
 use crate::wire::id::AppCode;
@@ -117,7 +118,7 @@ impl Connection {
     /// CLOSE may follow what was delivered (spec R-CLOSE-5).
     pub(super) fn close_if_delivered(&mut self, now: Instant) {
         let delivered = self.farewell.is_some()
-            && self.streams.is_flushed()
+            && (self.streams.is_flushed() || self.config.planted.has(Fault::HastyClose))
             && self.outbox.is_empty()
             && !self.datagrams.is_pending();
         if let Some(farewell) = self.farewell.take_if(|_| delivered) {

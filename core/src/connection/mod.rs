@@ -33,6 +33,8 @@ mod settle;
 mod setup;
 mod stats;
 mod transmit;
+#[cfg(any(test, feature = "fingerprint"))]
+mod witness;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -61,6 +63,8 @@ pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
 pub use stats::{ConnectionStats, SendLimit};
+#[cfg(any(test, feature = "fingerprint"))]
+pub use witness::{Granted, Spent, Witness};
 
 pub(crate) use cids::CidSource;
 pub(crate) use setup::Setup;

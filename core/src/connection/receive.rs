@@ -182,7 +182,7 @@ impl Connection {
                 self.ledger.on_ack(ack, &mut self.settled, now)?;
                 self.settle(budget, now);
             }
-            Frame::MaxData { limit } => _ = self.allowed.on_max(*limit),
+            Frame::MaxData { limit } => _ = self.allowed.on_max(self.config.planted.over(*limit)),
             Frame::CreditRecall { target: CreditTarget::Connection, total } => {
                 self.allowed.on_recall(*total);
             }

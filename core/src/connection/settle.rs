@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::flow::Budget;
 use crate::path::SizeChange;
+use crate::planted::Fault;
 use crate::recovery::Settled;
 use crate::stream::RecvAccount;
 use crate::time::Instant;
@@ -86,8 +87,13 @@ impl Connection {
         match frame {
             // The next ACK says it again.
             SentFrame::Ack { .. } => {}
+            SentFrame::Stream { id, range, fin } => {
+                let fin = *fin && !self.config.planted.has(Fault::ForgottenEnd);
+                self.streams.on_lost(&SentFrame::Stream { id: *id, range: range.clone(), fin });
+            }
+            SentFrame::Reset(_) if self.config.planted.has(Fault::ForgottenReset) => {}
+            SentFrame::MaxStreamData(..) if self.config.planted.has(Fault::ForgottenCredit) => {}
             SentFrame::Open(_)
-            | SentFrame::Stream { .. }
             | SentFrame::Skip { .. }
             | SentFrame::Reset(_)
             | SentFrame::Stop(_)

@@ -130,6 +130,10 @@ impl Connection {
         let dcid = session.cids.of_path(id)?;
         buf.extend_from_slice(&[0; TAG_LEN]);
         address(buf, &dcid.0);
+        #[cfg(feature = "planted")]
+        if self.config.planted.has(crate::planted::Fault::RepeatedNumber) {
+            session.keys.repeat_number();
+        }
         session.keys.seal_close(buf, now).ok()?;
         let len = u16::try_from(buf.len()).unwrap_or(u16::MAX);
         self.paths.active_mut().on_sent(len);

@@ -285,6 +285,12 @@ impl PacketKeys {
         PacketNumber(skipped)
     }
 
+    /// What no sender may do, for a test that must find it.
+    #[cfg(feature = "planted")]
+    pub(crate) const fn repeat_number(&mut self) {
+        self.send.next = self.send.next.saturating_sub(1);
+    }
+
     /// The number that the next sealed packet will have.
     pub const fn next_number(&self) -> PacketNumber {
         PacketNumber(self.send.next)

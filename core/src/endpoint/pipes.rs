@@ -15,6 +15,7 @@ use crate::connection::{Connection, EventKind};
 use crate::error::StreamCode;
 use crate::flow::Loan;
 use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
+use crate::planted::Fault;
 use crate::stream::{Chunk, DEFAULT_HOP_LIMIT, RecvStream};
 use crate::time::Instant;
 use crate::wire::capabilities::Mode;
@@ -539,6 +540,7 @@ impl Endpoint {
         for (id, part) in self.pipes.parts_of(key) {
             let Some(mut piped) = self.pipes.pipes.remove(&id) else { continue };
             match part {
+                Part::Source if self.config.transport.planted.has(Fault::DeafPipe) => {}
                 Part::Source => {
                     self.pull(&mut piped, Pipe::pull_rest, now);
                     self.lose_source(&mut piped);

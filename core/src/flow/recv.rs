@@ -357,6 +357,12 @@ impl RecvCredit {
         self.used - self.released + self.other
     }
 
+    /// The sum of all streams' highest offsets.
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub const fn arrived(&self) -> u64 {
+        self.used
+    }
+
     /// Where the sum of all streams' highest offsets may go.
     pub const fn limit(&self) -> u64 {
         self.limit - self.returned

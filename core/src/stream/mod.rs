@@ -401,6 +401,12 @@ impl Streams {
         self.table.iter().filter_map(|slot| slot.recv.as_ref()).map(|half| &half.credit)
     }
 
+    /// What the peer allows all sending halves.
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub fn allowances(&self) -> impl Iterator<Item = (StreamId, &SendCredit)> {
+        self.table.iter().filter_map(|slot| Some((slot.id, &slot.send.as_ref()?.credit)))
+    }
+
     /// Tries again what the budget had no credit for.
     pub fn top_up(&mut self, account: &mut RecvAccount<'_>) {
         let halves = self.table.iter_mut().filter_map(|slot| slot.recv.as_mut());

@@ -3,7 +3,7 @@
 use super::source::{Source, files};
 
 /// Plain values, usable from any room.
-const ANYWHERE: &[&str] = &["config", "error", "fingerprint", "script", "time"];
+const ANYWHERE: &[&str] = &["config", "error", "fingerprint", "planted", "script", "time"];
 
 /// Room, and what it may use beside [`ANYWHERE`]. `room::item` allows that item only.
 const TABLE: &[(&str, &[&str])] = &[
@@ -11,6 +11,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("range_set", &[]),
     ("fingerprint", &[]),
+    ("planted", &[]),
     ("script", &[]),
     ("config", &["crypto", "flow", "congestion", "message", "stream", "wire", "path", "tape"]),
     ("error", &["wire"]),

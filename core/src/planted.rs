@@ -1,0 +1,59 @@
+//! Bugs on purpose: a checker that does not find these finds nothing.
+//!
+//! Only with the feature `planted`, which no build but that of the tests has, can a configuration
+//! name one ([`TransportConfig::with_fault`](crate::config::TransportConfig)). Without it
+//! [`Planted::has`] is constantly `false`, and nothing of them is in the program.
+
+/// A bug that a node may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+#[cfg_attr(feature = "planted", expect(clippy::exhaustive_enums, reason = "for tests only"))]
+#[cfg_attr(not(feature = "planted"), expect(unreachable_pub, reason = "public with the feature"))]
+pub enum Fault {
+    /// A responder takes the peer for connected when it has answered, before any proof.
+    HastyConfirmation,
+    /// A polite close does not wait for what was written.
+    HastyClose,
+    /// CLOSE is said once.
+    SingleClose,
+    /// What is sent again of a stream lacks its end.
+    ForgottenEnd,
+    /// RESET is not sent again.
+    ForgottenReset,
+    /// MAX_DATA is believed to say one byte more than it does.
+    GenerousCredit,
+    /// MAX_STREAM_DATA is not sent again.
+    ForgottenCredit,
+    /// CLOSE has the number of the packet before it.
+    #[cfg(feature = "planted")]
+    RepeatedNumber,
+    /// A pipe is not told that its source's connection is gone.
+    DeafPipe,
+}
+
+/// The bug that a node has, if any.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub(crate) struct Planted {
+    #[cfg(feature = "planted")]
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Planted {
+    /// Whether it is this one.
+    #[cfg(feature = "planted")]
+    pub(crate) fn has(self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// A limit as [`Fault::GenerousCredit`] reads it, or as it is.
+    pub(crate) fn over(self, limit: u64) -> u64 {
+        limit.saturating_add(u64::from(self.has(Fault::GenerousCredit)))
+    }
+
+    /// Never.
+    #[cfg(not(feature = "planted"))]
+    pub(crate) const fn has(self, _: Fault) -> bool {
+        false
+    }
+}

@@ -1,0 +1,109 @@
+//! How piped streams end: source, relay and sinks.
+
+use aqueduct_core::config::TransportConfig;
+use aqueduct_core::error::StreamCode;
+
+use crate::app::{Do, End, Met};
+use crate::nodes::{relayed, transport};
+use crate::search::Scenario;
+use crate::world::World;
+
+const TEXT: Do = Do::Open { on: 0, salt: 1, len: 1_500 };
+const SETTLED: Do = Do::Until(Met::Settled(1));
+const CLOSE: Do = Do::Close(0, 7);
+/// What a sink hears whose source's connection is gone.
+const BROKE_OFF: End = End::Reset(StreamCode::ConnectionLost.app().0);
+
+fn finished(
+    name: &'static str,
+    sinks: &[&[Do]],
+    agree: fn(&World) -> Result<(), String>,
+) -> Scenario {
+    let source = [TEXT, Do::Finish(1), SETTLED, CLOSE];
+    Scenario::new(name, relayed(&transport(), &source, sinks), agree)
+}
+
+/// A source that goes without a word more.
+pub(crate) fn source_lost(transport: &TransportConfig) -> Scenario {
+    let source = [TEXT, Do::Abort(0, 7)];
+    let agree = |world: &World| {
+        // Its first packet may be lost, and then nobody there heard of it.
+        if world.app(2).received(1).is_some() {
+            world.check_end_of(2, 1, &[BROKE_OFF])?;
+        }
+        world.check_stories()
+    };
+    let start = relayed(transport, &source, &[&[]]);
+    Scenario::new("pipes, source lost", start, agree)
+}
+
+#[test]
+fn an_end_goes_through() {
+    let agree = |world: &World| {
+        world.check_whole(2, 1)?;
+        world.check_stories()
+    };
+    finished("pipes, FIN", &[&[]], agree).holds(1);
+}
+
+#[test]
+fn an_end_goes_through_to_two() {
+    let agree = |world: &World| {
+        world.check_whole(2, 1)?;
+        world.check_whole(3, 1)?;
+        world.check_stories()
+    };
+    finished("pipes, FIN to two", &[&[], &[]], agree).holds(1);
+}
+
+#[test]
+fn one_of_two_may_stop() {
+    let agree = |world: &World| {
+        world.check_whole(2, 1)?;
+        world.check_end_of(3, 1, &[End::Stopped, End::Finished])?;
+        world.check_stories()
+    };
+    let stops = [Do::Until(Met::Came(1, 1)), Do::Stop(1, 6)];
+    finished("pipes, one of two stops", &[&[], &stops], agree).holds(1);
+}
+
+#[test]
+fn a_reset_goes_through() {
+    let source = [TEXT, Do::Reset(1, 5), CLOSE];
+    let agree = |world: &World| {
+        if world.app(2).received(1).is_some() {
+            world.check_end_of(2, 1, &[End::Reset(5)])?;
+        }
+        world.check_stories()
+    };
+    let start = relayed(&transport(), &source, &[&[]]);
+    Scenario::new("pipes, RESET", start, agree).holds(1);
+}
+
+#[test]
+fn a_stop_goes_through() {
+    let sink = [Do::Until(Met::Came(1, 1)), Do::Stop(1, 6)];
+    let agree = |world: &World| {
+        world.check_settled(1)?;
+        world.check_end_of(2, 1, &[End::Stopped])?;
+        world.check_stories()
+    };
+    let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
+    Scenario::new("pipes, STOP", start, agree).holds(1);
+}
+
+#[test]
+fn a_lost_source_is_reported() {
+    source_lost(&transport()).holds(1);
+}
+
+#[test]
+fn a_lost_sink_is_reported() {
+    let sink = [Do::Until(Met::Came(1, 1)), Do::Abort(0, 8)];
+    let agree = |world: &World| {
+        world.check_settled(1)?;
+        world.check_stories()
+    };
+    let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
+    Scenario::new("pipes, sink lost", start, agree).holds(1);
+}

@@ -1,0 +1,107 @@
+//! Bugs that are planted must be found, and can be in no release.
+
+use aqueduct_core::config::{RetryPolicy, TransportConfig};
+use aqueduct_core::planted::Fault;
+
+use crate::rules::Rule;
+use crate::search::Scenario;
+use crate::{close, credit, handshake, keys, nodes, pipes, streams};
+
+fn faulty(fault: Fault) -> TransportConfig {
+    nodes::transport().with_fault(fault)
+}
+
+/// The search finds something, by one of these rules.
+fn finds(fault: Fault, scenario: &Scenario, moves: u8, rules: &[Rule]) {
+    let found = scenario.find(moves).unwrap_or_else(|| panic!("{fault:?} is not found"));
+    let story = found.story(scenario.name);
+    println!("{fault:?} found: {}", story.lines().next().unwrap_or_default());
+    assert!(rules.contains(&found.broken.rule), "{fault:?}: {story}");
+}
+
+#[test]
+fn a_responder_that_does_not_wait_for_proof() {
+    let fault = Fault::HastyConfirmation;
+    let name = "planted, handshake";
+    let scenario = handshake::dial(name, &faulty(fault), true, RetryPolicy::Auto);
+    finds(fault, &scenario, 1, &[Rule::Agree]);
+}
+
+#[test]
+fn a_polite_close_that_does_not_wait() {
+    finds(Fault::HastyClose, &close::polite(&faulty(Fault::HastyClose)), 2, &[Rule::Agree]);
+}
+
+#[test]
+fn a_close_that_is_said_once() {
+    finds(Fault::SingleClose, &close::polite(&faulty(Fault::SingleClose)), 2, &[Rule::Agree]);
+}
+
+#[test]
+fn an_end_that_is_not_sent_again() {
+    finds(
+        Fault::ForgottenEnd,
+        &streams::finished(&faulty(Fault::ForgottenEnd)),
+        2,
+        &[Rule::Agree, Rule::Ends],
+    );
+}
+
+#[test]
+fn a_reset_that_is_not_sent_again() {
+    let fault = Fault::ForgottenReset;
+    let scenario = streams::reset("planted, RESET", &faulty(fault), 1_500);
+    finds(fault, &scenario, 2, &[Rule::Agree, Rule::Ends]);
+}
+
+#[test]
+fn credit_that_was_not_granted() {
+    finds(
+        Fault::GenerousCredit,
+        &credit::tight(&faulty(Fault::GenerousCredit)),
+        1,
+        &[Rule::Credit],
+    );
+}
+
+#[test]
+fn credit_that_is_not_granted_again() {
+    finds(
+        Fault::ForgottenCredit,
+        &credit::tight(&faulty(Fault::ForgottenCredit)),
+        2,
+        &[Rule::Agree, Rule::Ends],
+    );
+}
+
+#[test]
+fn a_number_that_is_used_twice() {
+    let fault = Fault::RepeatedNumber;
+    let scenario = keys::talk("planted, keys", faulty(fault), 3);
+    finds(fault, &scenario, 1, &[Rule::Nonce]);
+}
+
+#[test]
+fn a_pipe_that_is_not_told() {
+    finds(
+        Fault::DeafPipe,
+        &pipes::source_lost(&faulty(Fault::DeafPipe)),
+        1,
+        &[Rule::Agree, Rule::Ends],
+    );
+}
+
+/// Only this crate's tests can name a fault: no other manifest asks for the feature, and it is none
+/// of the defaults.
+#[test]
+fn no_release_can_have_one() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let places = ["core", "adapters/driver", "adapters/tokio", "adapters/cli", "fuzz"];
+    for place in places {
+        let text = std::fs::read_to_string(format!("{root}/{place}/Cargo.toml"));
+        let text = text.expect("a manifest");
+        let asks = text.lines().filter(|line| line.contains("planted")).collect::<Vec<_>>();
+        let wanted: &[&str] = if place == "core" { &["planted = []"] } else { &[] };
+        assert_eq!(asks, wanted, "{place}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Reads packet numbers off the wire, with the keys that their sender logs.
+
+use std::hash::{Hash, Hasher};
+
+use aqueduct_core::crypto::provider::{Cipher, Provider};
+use aqueduct_core::endpoint::Endpoint;
+use aqueduct_core::wire::header::{Class, classify};
+use aqueduct_core::wire::id::Side;
+
+use crate::app::Link;
+
+/// Where a packet's payload begins.
+const BODY: usize = 13;
+const TAG: usize = 16;
+
+/// One sender's keys of one connection.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    phase: u64,
+    cipher: Cipher,
+    key: [u8; 32],
+    iv: [u8; 12],
+    header: [u8; 32],
+}
+
+/// One connection.
+#[derive(Clone, Default)]
+struct Sent {
+    key: Option<Key>,
+    /// Phase and number of the last packet.
+    last: Option<(u64, u64)>,
+}
+
+/// What a node sent.
+#[derive(Clone, Default)]
+pub(crate) struct Wiretap {
+    sent: Vec<Sent>,
+    /// Packets of no connection: stateless resets.
+    strange: u64,
+}
+
+/// All that follows from nothing else in a world.
+impl Hash for Wiretap {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.sent.iter().for_each(|sent| sent.last.hash(state));
+    }
+}
+
+impl Wiretap {
+    /// A node sends a datagram. No two packets of a connection may have one number: so no nonce is
+    /// used twice, under whatever key.
+    pub(crate) fn on_sent(
+        &mut self,
+        bytes: &[u8],
+        links: &[Link],
+        endpoint: &mut Endpoint,
+    ) -> Result<(), String> {
+        if !matches!(classify(bytes), Class::Short { .. }) {
+            return Ok(());
+        }
+        self.sent.resize_with(links.len(), Sent::default);
+        for (link, sent) in links.iter().zip(&mut self.sent) {
+            let known = sent.key.clone();
+            let opened = known.as_ref().and_then(|key| key.number(bytes));
+            let opened = opened.map(|number| (known, number)).or_else(|| {
+                let key = Key::logged(link, endpoint)?;
+                let number = key.number(bytes)?;
+                Some((Some(key), number))
+            });
+            let Some((key, number)) = opened else { continue };
+            let phase = key.as_ref().map_or(0, |key| key.phase);
+            let last = sent.last.replace((phase, number));
+            sent.key = key;
+            let grows = last.is_none_or(|(before, last)| before <= phase && last < number);
+            return match grows {
+                true => Ok(()),
+                false => Err(format!("{last:?} is followed by {:?}", (phase, number))),
+            };
+        }
+        self.strange += 1;
+        match self.strange <= endpoint.stats().resets {
+            true => Ok(()),
+            false => Err("a packet that nobody has the keys of".to_owned()),
+        }
+    }
+}
+
+impl Key {
+    /// What the connection's sending keys are now.
+    fn logged(link: &Link, endpoint: &mut Endpoint) -> Option<Self> {
+        let view = endpoint.connection(link.handle)?;
+        let mut log = String::new();
+        view.write_key_log(&mut log).ok()?;
+        let way = if view.side() == Side::Initiator { "i2r" } else { "r2i" };
+        let line = log.lines().find(|line| line.split(' ').nth(3) == Some(way))?;
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, _, _, _, phase, cipher, key, iv, header] = fields[..] else { return None };
+        let cipher = match cipher {
+            "aes-256-gcm" => Cipher::Aes256Gcm,
+            _ => Cipher::ChaCha20Poly1305,
+        };
+        let phase = phase.parse().ok()?;
+        Some(Self { phase, cipher, key: hex(key)?, iv: hex(iv)?, header: hex(header)? })
+    }
+
+    /// The number of a packet under this key; `None` if it is under another.
+    fn number(&self, packet: &[u8]) -> Option<u64> {
+        let sample = packet.get(BODY..BODY + 16)?.try_into().ok()?;
+        let provider = Provider::AwsLc;
+        let mask = provider.header_key(self.cipher, &self.header).mask(sample);
+        let mut header: [u8; BODY] = packet.get(..BODY)?.try_into().ok()?;
+        header[0] ^= mask[0] & 0x3f;
+        header[9..].iter_mut().zip(&mask[1..]).for_each(|(byte, mask)| *byte ^= mask);
+        let number = u64::from(u32::from_be_bytes(header[9..].try_into().ok()?));
+        let mut nonce = self.iv;
+        nonce.iter_mut().skip(4).zip(number.to_be_bytes()).for_each(|(to, from)| *to ^= from);
+        let mut body = packet.get(BODY..packet.len() - TAG)?.to_vec();
+        let tag = packet.get(packet.len() - TAG..)?.try_into().ok()?;
+        let aead = provider.aead(self.cipher, &self.key);
+        aead.open(&nonce, &header, &mut body, tag).is_ok().then_some(number)
+    }
+}
+
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
