@@ -2,7 +2,7 @@
 //!
 //! Only with the feature `planted`, which no build but that of the tests has, can a configuration
 //! name one ([`TransportConfig::with_fault`](crate::config::TransportConfig)). Without it
-//! [`Planted::has`] is constantly `false`, and nothing of them is in the program.
+//! `Planted::has` is constantly `false`, and nothing of them is in the program.
 
 /// A bug that a node may be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

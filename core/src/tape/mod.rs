@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The endpoint's public doors write here, and only they: what a pipe does with the same views
-//! follows from what the doors were given. A [`Pen`] is how a door may write without knowing
+//! follows from what the doors were given. A `Pen` is how a door may write without knowing
 //! whether anybody records. Records are as short as they can be: what is as in the record before
 //! is not said again ([`Context`]).
 //!
