@@ -25,7 +25,7 @@ const LAST_ORDERS: Duration = Duration::from_secs(3);
 /// Relays until the user has enough.
 ///
 /// # Errors
-/// See [`Cause`].
+/// See [`Failure`].
 pub(super) async fn run(
     options: Relay,
     common: &Common,
