@@ -13,6 +13,8 @@ pub struct Witness {
     pub spent: Vec<Spent>,
     /// As a receiver.
     pub granted: Vec<Granted>,
+    /// Bytes that the peer gave back of what it was granted.
+    pub returned: u64,
     /// Key updates of this end's packets, and of the peer's as far as they came; `None` without
     /// keys.
     pub phases: Option<(u64, u64)>,
@@ -62,6 +64,6 @@ impl Connection {
         }));
         let keys = self.lifecycle.session().map(|session| &session.keys);
         let phases = keys.map(|keys| (keys.send_phase().0, keys.receive_phase().0));
-        Witness { spent, granted, phases }
+        Witness { spent, granted, returned: all.given_back(), phases }
     }
 }

@@ -357,6 +357,12 @@ impl RecvCredit {
         self.used - self.released + self.other
     }
 
+    /// What the peer gave back of the whole.
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub const fn given_back(&self) -> u64 {
+        self.returned
+    }
+
     /// The sum of all streams' highest offsets.
     #[cfg(any(test, feature = "fingerprint"))]
     pub const fn arrived(&self) -> u64 {

@@ -26,6 +26,22 @@ fn a_polite_end_comes_after_everything() {
     polite(&transport()).holds(2);
 }
 
+/// What was written goes out, though nobody said that it was all.
+#[test]
+fn a_polite_end_cuts_off_what_is_not_finished() {
+    let script = [Do::Open { on: 0, salt: 1, len: 1_500 }, Do::Close(0, 7)];
+    let agree = |world: &World| {
+        world.check_stories()?;
+        let read = world.app(1).received(1).map(|text| (text.read, text.end));
+        match read {
+            Some((1_500, None | Some(End::Reset(_)))) => Ok(()),
+            _ => Err(format!("{read:?}")),
+        }
+    };
+    let start = pair(&transport(), [&script, &[]]);
+    Scenario::new("close, polite, unfinished", start, agree).holds(2);
+}
+
 /// spec: R-CLOSE-6
 #[test]
 fn an_abort_is_heard() {

@@ -30,39 +30,27 @@ pub(crate) fn tight(transport: &TransportConfig) -> Scenario {
         world.check_stories()
     };
     Scenario::new("credit, tiny windows", World::new(nodes).begun(), agree)
+        .made_for(|world| world.starved)
 }
 
-/// Two senders at one reader that has not enough for both: what the first does not use is asked
-/// back for the second.
+/// Senders at one reader that has not enough for all: what the first were lent and do not use any
+/// more is asked back for the last.
 fn recalled() -> Scenario {
-    let script = |salt: u8, first: Option<u8>| {
-        let mut script = vec![
-            Do::Dial { to: 1, known: true },
-            Do::Until(Met::Connected(0)),
-            Do::Open { on: 0, salt, len: 9_000 },
-            Do::Gate,
-        ];
-        script.extend(first.map(|first| Do::Until(Met::Came(first, 1))));
-        script.extend([
-            Do::Write { salt, len: 4_000 },
-            Do::Finish(salt),
-            Do::Until(Met::Settled(salt)),
-            Do::Close(0, salt.into()),
-        ]);
-        script
-    };
-    let reader = node(2, transport()).with_memory(4 * FLOOR, 2).expect("floors");
-    let nodes = vec![
-        (node(1, transport()), App::new(&script(1, None))),
-        (reader, App::new(&[Do::Gate])),
-        (node(3, transport()), App::new(&script(2, None))),
-    ];
-    let agree = |world: &World| {
-        world.check_end_of(1, 1, &[End::Finished])?;
-        world.check_end_of(1, 2, &[End::Finished])?;
-        world.check_stories()
-    };
-    Scenario::new("credit, two at one budget", World::new(nodes).begun(), agree)
+    const IDLE: u8 = 3;
+    let dial = [Do::Dial { to: 0, known: true }, Do::Until(Met::Connected(0))];
+    let reader = node(1, transport()).with_memory(8 * FLOOR, 4).expect("floors");
+    let mut waits = vec![Do::Gate, Do::Until(Met::Ended(9))];
+    waits.extend((0..=IDLE).map(|on| Do::Abort(on.into(), 1)));
+    let mut nodes = vec![(reader, App::new(&waits))];
+    for salt in 1..=IDLE {
+        let open = [Do::Open { on: 0, salt, len: 60_000 }, Do::Gate, Do::Until(Met::Closed(0))];
+        nodes.push((node(1 + salt, transport()), App::new(&[&dial[..], &open].concat())));
+    }
+    let last = [Do::Gate, Do::Open { on: 0, salt: 9, len: 16_000 }, Do::Finish(9)];
+    nodes.push((node(9, transport()), App::new(&[&dial[..], &last].concat())));
+    let agree = |world: &World| world.check_end_of(0, 9, &[End::Finished]);
+    Scenario::new("credit, asked back", World::new(nodes).begun(), agree)
+        .made_for(|world| world.returned)
 }
 
 /// spec: R-FLOW-1, R-FLOW-2
@@ -73,6 +61,6 @@ fn a_text_crosses_tiny_windows() {
 
 /// spec: R-FLOW-9
 #[test]
-fn two_share_what_is_not_enough() {
+fn what_is_not_used_is_asked_back() {
     recalled().holds(1);
 }

@@ -83,5 +83,17 @@ fn two_that_dial_at_once_get_one_connection() {
         world.check_end_of(1, 1, &[End::Finished])?;
         world.check_end_of(0, 2, &[End::Finished])
     };
-    Scenario::new("handshake, both at once", World::new(nodes), agree).holds(2);
+    let rare = |world: &World| [0, 1].iter().all(|node| !world.app(*node).was_dialled());
+    let start = World::new(nodes);
+    Scenario::new("handshake, both at once", start, agree).made_for(rare).holds(2);
+}
+
+/// Who gives up while it dials is forgotten, whoever heard of it.
+#[test]
+fn an_attempt_may_be_given_up() {
+    let script = [Do::Dial { to: 1, known: true }, Do::Abort(0, 7)];
+    let nodes =
+        vec![(node(1, transport()), App::new(&script)), (node(2, transport()), App::new(&[]))];
+    let start = World::new(nodes);
+    Scenario::new("handshake, given up", start, World::check_stories).holds(2);
 }

@@ -1,6 +1,6 @@
 //! What must hold in every state, and at every end.
 
-use aqueduct_core::connection::{Spent, Witness};
+use aqueduct_core::connection::{SendLimit, Spent, Witness};
 use aqueduct_core::error::{CloseReason, StreamCode};
 use aqueduct_core::wire::id::Side;
 
@@ -60,6 +60,7 @@ impl World {
     /// Looks at this state.
     pub(crate) fn look(&mut self) {
         let accounts = self.accounts();
+        self.returned |= accounts.iter().any(|(.., witness)| witness.returned > 0);
         let checks = [
             self.check_apps(),
             self.check_accounts(&accounts),
@@ -80,6 +81,7 @@ impl World {
                 let Some(hash) = view.handshake_hash() else { continue };
                 link.hash = Some(hash);
                 link.answers = view.side() == Side::Responder;
+                self.starved |= view.stats().limited_by == SendLimit::Credit;
                 accounts.push((hash, node, view.witness()));
             }
         }
@@ -237,10 +239,10 @@ impl World {
         }
     }
 
-    /// Key updates that a node began or followed.
-    pub(crate) fn updates(&self, node: usize) -> u64 {
+    /// Key updates that a node began, and that it followed.
+    pub(crate) fn updates(&self, node: usize) -> (u64, u64) {
         let keys = self.hosts.get(node).expect("a node").endpoint.totals().keys;
-        keys.updates_started + keys.updates_followed
+        (keys.updates_started, keys.updates_followed)
     }
 
     /// A node's application.

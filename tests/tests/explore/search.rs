@@ -11,12 +11,26 @@ use crate::world::{Step, World};
 /// What must be at the end of a world, beside what holds for all.
 pub(crate) type Agree = fn(&World) -> Result<(), String>;
 
+/// The property that something comes about.
+const RARE: &str = "comes about";
+
+/// What became of a search.
+struct Searched {
+    found: Option<Found>,
+    /// All of it was done.
+    whole: bool,
+    /// What the scenario is made for came about.
+    rare: bool,
+}
+
 /// A world to be explored.
 #[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) start: World,
     pub(crate) agree: Agree,
+    /// What the scenario is made for: it must come about at some end.
+    rare: fn(&World) -> bool,
     /// When it is enough.
     pub(crate) until: Option<Instant>,
 }
@@ -79,8 +93,8 @@ impl Model for Scenario {
                 Rule::Ends => Property::always("ends", |_, w| keeps(w, Rule::Ends)),
                 Rule::Traces => Property::always("traces", |_, w| keeps(w, Rule::Traces)),
             })
-            .chain([Property::<Self>::sometimes("an end", |_, w: &World| {
-                w.broken.is_none() && w.is_over()
+            .chain([Property::<Self>::sometimes(RARE, |scenario: &Self, w: &World| {
+                w.broken.is_none() && w.is_over() && (scenario.rare)(w)
             })])
             .collect()
     }
@@ -89,12 +103,16 @@ impl Model for Scenario {
 impl Scenario {
     /// Explores `start`; at its ends `agree` must say so.
     pub(crate) fn new(name: &'static str, start: World, agree: Agree) -> Self {
-        Self { name, start, agree, until: None }
+        Self { name, start, agree, rare: |_| true, until: None }
+    }
+
+    /// It shows nothing if this does not come about.
+    pub(crate) fn made_for(self, rare: fn(&World) -> bool) -> Self {
+        Self { rare, ..self }
     }
 
     /// Explores everything that an adversary with so many moves can do, at most for a time.
-    /// Returns what broke, and whether it was everything.
-    fn search(mut self, moves: u8, limit: Option<Duration>) -> (Option<Found>, bool) {
+    fn search(mut self, moves: u8, limit: Option<Duration>) -> Searched {
         self.start.left = moves;
         let begun = Instant::now();
         let name = self.name;
@@ -111,20 +129,19 @@ impl Scenario {
             if whole { "" } else { " (not all of it)" },
         );
         let mut discoveries = checker.discoveries();
-        let end = discoveries.remove("an end");
+        let rare = discoveries.remove(RARE).is_some();
         let Some(path) = discoveries.into_values().next() else {
-            assert!(end.is_some() || !whole, "{name}: no world ends");
-            return (None, whole);
+            return Searched { found: None, whole, rare };
         };
         let broken = path.last_state().broken.clone().expect("that is why");
         let steps = path.into_actions();
         let moves = moves_of(&steps);
-        (Some(Found { broken, steps, moves }), whole)
+        Searched { found: Some(Found { broken, steps, moves }), whole, rare }
     }
 
     /// Move by move deeper until something breaks, at most `moves`.
     pub(crate) fn find(&self, moves: u8) -> Option<Found> {
-        (0..=moves).find_map(|moves| self.clone().search(moves, None).0)
+        (0..=moves).find_map(|moves| self.clone().search(moves, None).found)
     }
 
     /// Nothing breaks, whatever an adversary with so many moves does; or as many as the environment
@@ -138,13 +155,14 @@ impl Scenario {
         let least = if budget.is_some() { moves.min(most) } else { most };
         for moves in least..=most {
             let left = budget.map(|budget| budget.saturating_sub(begun.elapsed()));
-            let (found, whole) = self.clone().search(moves, left);
+            let Searched { found, whole, rare } = self.clone().search(moves, left);
             if let Some(found) = found {
                 panic!("{}", found.story(self.name));
             }
             if !whole {
                 break;
             }
+            assert!(rare, "{}: what it is made for does not come about", self.name);
         }
     }
 }

@@ -58,7 +58,8 @@ fn stopped(name: &'static str, finish: bool) -> Scenario {
         world.check_end_of(1, 1, &[End::Stopped, End::Finished])?;
         world.check_stories()
     };
-    Scenario::new(name, pair(&transport(), [&script, &reader]), agree)
+    let rare = |world: &World| world.app(0).sent(1).is_some_and(|out| out.stopped);
+    Scenario::new(name, pair(&transport(), [&script, &reader]), agree).made_for(rare)
 }
 
 #[test]

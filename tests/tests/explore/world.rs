@@ -86,6 +86,10 @@ pub(crate) struct World {
     pub(crate) left: u8,
     /// Datagrams that it took away.
     pub(crate) dropped: u8,
+    /// Credit was given back.
+    pub(crate) returned: bool,
+    /// Streams waited for credit.
+    pub(crate) starved: bool,
     /// The first rule that did not hold.
     pub(crate) broken: Option<Broken>,
 }
@@ -105,7 +109,8 @@ impl World {
             hosts.push(Host { endpoint, app, addr, wait: None, wiretap });
         }
         let (flying, left, dropped, broken) = (Vec::new(), 0, 0, None);
-        Self { now, hosts, flying, left, dropped, broken }
+        let (returned, starved) = (false, false);
+        Self { now, hosts, flying, left, dropped, returned, starved, broken }
     }
 
     /// What happens next if nobody interferes; `None` at the end.
@@ -177,6 +182,7 @@ impl World {
             Step::Drop { .. } => {
                 self.flying.remove(0);
                 self.dropped += 1;
+                self.release();
             }
             Step::Twice => self.resend(Duration::ZERO),
             Step::Echo => self.resend(LATE),
@@ -184,6 +190,7 @@ impl World {
                 let mut flying = self.flying.remove(0);
                 flying.at = flying.at + LATE;
                 self.launch(flying);
+                self.release();
             }
             Step::Behind => {
                 let mut flying = self.flying.remove(0);
@@ -300,18 +307,22 @@ impl World {
         self.broken.get_or_insert_with(|| Broken { rule, what: what() });
     }
 
-    /// Goes on undisturbed until every node rests; from there on it is explored.
+    /// Goes on undisturbed until every node rests for [`QUIET`]; from there on it is explored.
     pub(crate) fn begun(mut self) -> Self {
         self.settle();
-        let until = self.now + QUIET;
+        let mut until = self.now + QUIET;
         while let Some(step) = self.next() {
             let tick = self.hosts.iter().filter_map(|host| host.wait).min();
             if step == Step::Tick && tick.is_some_and(|at| at > until) {
                 break;
             }
+            if step != Step::Tick {
+                until = self.now + QUIET;
+            }
             self.step(step);
             assert_eq!(self.broken, None);
         }
+        self.now = until;
         for host in &mut self.hosts {
             assert_eq!(host.app.at(), Some(Do::Gate).filter(|_| !host.app.is_done()));
             host.app.begun = true;
