@@ -37,8 +37,8 @@ pub(crate) enum PipeWish {
         source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-        /// The application reads it as well.
-        tapped: bool,
+        /// What the application does with it.
+        local: Local,
         reply: Reply<Result<Option<RecvHalf>, PipeError>>,
     },
     /// One leg more.
@@ -58,6 +58,17 @@ pub(crate) enum PipeWish {
     Rate { pipe: Arc<PipeShared>, rate: Option<u64> },
     /// Give it up.
     Cancel { pipe: Arc<PipeShared>, code: AppCode },
+}
+
+/// The application as a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Local {
+    /// It is none.
+    No,
+    /// It reads.
+    Reads,
+    /// It reads nothing, and so holds all that comes until it leaves.
+    Holds,
 }
 
 impl PipeShared {
@@ -109,7 +120,7 @@ impl Endpoint {
         legs: Vec<SendHalf>,
         options: PipeOptions,
     ) -> Result<Pipe, PipeError> {
-        Ok(self.begin(source, legs, options, false).await?.0)
+        Ok(self.begin(source, legs, options, Local::No).await?.0)
     }
 
     /// The same, and what is forwarded can be read here as well, in order: to store while it goes
@@ -124,8 +135,18 @@ impl Endpoint {
         legs: Vec<SendHalf>,
         options: PipeOptions,
     ) -> Result<(Pipe, RecvHalf), PipeError> {
-        let (pipe, reader) = self.begin(source, legs, options, true).await?;
+        let (pipe, reader) = self.begin(source, legs, options, Local::Reads).await?;
         Ok((pipe, reader.ok_or(PipeError::DriverGone)?))
+    }
+
+    /// A pipe without a leg yet: what comes is held, and be it only the end, for those that are
+    /// added until somebody [leaves](Pipe::leave).
+    pub(crate) async fn pipe_held(
+        &self,
+        source: RecvHalf,
+        options: PipeOptions,
+    ) -> Result<Pipe, PipeError> {
+        Ok(self.begin(source, Vec::new(), options, Local::Holds).await?.0)
     }
 
     async fn begin(
@@ -133,13 +154,13 @@ impl Endpoint {
         source: RecvHalf,
         legs: Vec<SendHalf>,
         options: PipeOptions,
-        tapped: bool,
+        local: Local,
     ) -> Result<(Pipe, Option<RecvHalf>), PipeError> {
         let (id, state) = (OnceLock::new(), Mutex::default());
         let pipe = Arc::new(PipeShared { shared: self.shared().clone(), id, state });
         let (source, legs) = (source.into_source(), legs.into_iter().map(SendHalf::into_leg));
         let (legs, shared) = (legs.collect(), pipe.clone());
-        let start = |reply| PipeWish::Start { pipe, source, legs, options, tapped, reply };
+        let start = |reply| PipeWish::Start { pipe, source, legs, options, local, reply };
         let reader = ask(self.shared(), start).await.ok_or(PipeError::DriverGone)??;
         Ok((Pipe { shared }, reader))
     }

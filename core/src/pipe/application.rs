@@ -26,7 +26,10 @@ impl Pipe {
                 leg.read = chunk.range().end;
                 Ok(Some(chunk))
             }
-            (Source::Finished(size), None) if self.store.skipped_to(leg.read) >= size => Ok(None),
+            (Source::Finished(size), None) if self.store.skipped_to(leg.read) >= size => {
+                leg.read_end = true;
+                Ok(None)
+            }
             _ => Err(ReadError::Blocked),
         }
     }
@@ -52,7 +55,8 @@ impl Pipe {
         }
     }
 
-    /// The application's leg ends like the others: with all of it, or where it was given up.
+    /// The application's leg ends like the others: with all of it, the end included, or where it
+    /// was given up.
     pub(super) fn end_application(&mut self) {
         let Some((index, leg)) = self.legs.iter().find(|(_, leg)| leg.is_application()) else {
             return;
@@ -65,9 +69,10 @@ impl Pipe {
             }
         };
         let (index, at) = (*index, leg.acked);
+        let unread = matches!(self.source, Source::Finished(_)) && !leg.read_end;
         if leg.doomed {
             self.end_leg(index, LegEnd::Detached { at });
-        } else if at >= size {
+        } else if at >= size && !unread {
             self.end_leg(index, end);
         }
     }

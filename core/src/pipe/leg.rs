@@ -26,6 +26,8 @@ pub(super) struct Leg {
     pub(super) acked: u64,
     /// Where the application reads, if this is its leg.
     pub(super) read: u64,
+    /// It has read the end of the body, too.
+    pub(super) read_end: bool,
     application: bool,
     /// Bytes wait for its credit.
     pub(super) blocked: bool,

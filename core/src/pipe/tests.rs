@@ -123,6 +123,24 @@ fn credit_goes_back_by_what_the_slowest_acknowledged() {
     assert_eq!(rig.add_application(LegPolicy::Stall), Err(LegError::Twice));
 }
 
+/// Of an empty body there is nothing to release.
+///
+/// spec: R-PIPE-6
+#[test]
+fn the_application_is_a_leg_until_it_has_read_the_end() {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.add_application(LegPolicy::Stall).unwrap();
+    rig.arrive(0..0, true);
+    rig.wait(Duration::from_secs(1));
+    assert_eq!(rig.application_ended, None);
+    let late = rig.add_leg(ALL, LegPolicy::Stall).expect("a pipe that lives");
+    deliver_all(&mut rig, late);
+    assert_eq!(rig.legs[late].ended, Some(LegEnd::Delivered));
+    assert_eq!(rig.pipe.read(1), Ok(None));
+    rig.pump();
+    assert_eq!(rig.application_ended, Some(LegEnd::Delivered));
+}
+
 /// spec: R-PIPE-7, R-PIPE-8
 #[test]
 fn the_window_grows_while_no_leg_lacks_credit() {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::connection::ConnGuard;
 use crate::error::PipeError;
-use crate::pipe::{PipeShared, PipeWish};
+use crate::pipe::{Local, PipeShared, PipeWish};
 use crate::recv::{RecvHalf, Source, Tap, Wishes, tapping};
 use crate::send::Leg;
 
@@ -32,8 +32,8 @@ pub(super) struct Entry {
 impl Engine {
     pub(super) fn run_pipe(&mut self, wish: PipeWish) {
         match wish {
-            PipeWish::Start { pipe, source, legs, options, tapped, reply } => {
-                reply.send(self.start_pipe(&pipe, source, legs, options, tapped));
+            PipeWish::Start { pipe, source, legs, options, local, reply } => {
+                reply.send(self.start_pipe(&pipe, source, legs, options, local));
             }
             PipeWish::Add { pipe, leg, policy, part, reply } => {
                 reply.send(self.add_leg(&pipe, leg, policy, part));
@@ -67,7 +67,7 @@ impl Engine {
         mut source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-        tapped: bool,
+        local: Local,
     ) -> Result<Option<RecvHalf>, PipeError> {
         let (recv, keep) = (source.shared.clone(), source.keep.take());
         let from = recv
@@ -96,7 +96,7 @@ impl Engine {
             }
         };
         let mut ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
-        ways.extend(tapped.then_some(CoreLeg::Application));
+        ways.extend((local != Local::No).then_some(CoreLeg::Application));
         let mut given = Vec::new();
         for data in unread.into_iter().rev() {
             offset -= data.len() as u64;
@@ -107,6 +107,7 @@ impl Engine {
         match self.core.pipe_given(from, given, &ways, options) {
             Ok(id) => {
                 let _once = pipe.id.set(id);
+                let tapped = local == Local::Reads;
                 let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
                 let leg = LegIndex(u32::try_from(to.len()).unwrap_or(u32::MAX));
                 let tap = tap.map(|tap| (leg, tap));

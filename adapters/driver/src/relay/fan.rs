@@ -1,8 +1,8 @@
 //! One stream to its next hops, each from when it is reached (spec R-ROUTE-6).
 //!
-//! The first hop that is reached begins the pipe. While others are being dialled a reader that
-//! reads nothing is a leg, too: it holds what comes, from the start on, as far as the source's
-//! credit goes. Once it is known of each hop whether it is reached, the reader is let go.
+//! The first hop that is reached begins the pipe. While others are being dialled this node is a
+//! leg, too, one that reads nothing: it holds what comes, from the start on, as far as the source's
+//! credit goes. Once it is known of each hop whether it is reached, it leaves.
 
 use std::sync::Mutex;
 
@@ -44,11 +44,11 @@ struct Joined<'a> {
     _known: Option<Known<'a>>,
 }
 
-/// A pipe with its first leg, and who holds what comes until all hops are known.
+/// A pipe with its first leg, and whether what comes is held until all hops are known.
 struct Begun {
     pipe: Pipe,
     back: Back,
-    hold: Option<RecvHalf>,
+    holds: bool,
 }
 
 /// What comes back from a hop; `None`: nothing will.
@@ -98,7 +98,7 @@ impl<'a> Fan<'a> {
             }
             return told(RelayEvent::Refused { peer, stream, why: Refusal::Gone });
         };
-        let Begun { pipe, back, hold } = begun;
+        let Begun { pipe, back, holds } = begun;
         self.upstream.place.flows(&pipe, true, paid);
         self.leave_way_back(send);
         let (decided, all_decided) = question::<()>();
@@ -112,10 +112,9 @@ impl<'a> Fan<'a> {
                 answers.push(self.answer(target, back));
             }
             // Nobody else will come: what is held is let go.
-            if hold.is_some() {
+            if holds {
                 pipe.leave();
             }
-            drop(hold);
             told(RelayEvent::Started { peer, stream, to: self.to() });
             drop(decided);
             while answers.next().await.is_some() {}
@@ -177,11 +176,11 @@ impl<'a> Fan<'a> {
         if alone {
             let pipe = endpoint.pipe(recv, vec![send], options).await?;
             self.joined(&pipe, target, &connection, stream, LegIndex(0));
-            return Ok(Begun { pipe, back, hold: None });
+            return Ok(Begun { pipe, back, holds: false });
         }
         // Nobody is too slow while he is being dialled.
         let patient = PipeOptions { policy: LegPolicy::Stall, ..options };
-        let (pipe, hold) = endpoint.pipe_and_read(recv, Vec::new(), patient).await?;
+        let pipe = endpoint.pipe_held(recv, patient).await?;
         let leg = match pipe.add_leg(send, options.policy).await {
             Ok(leg) => leg,
             Err(error) => {
@@ -190,7 +189,7 @@ impl<'a> Fan<'a> {
             }
         };
         self.joined(&pipe, target, &connection, stream, leg);
-        Ok(Begun { pipe, back, hold: Some(hold) })
+        Ok(Begun { pipe, back, holds: true })
     }
 
     /// A hop that was reached later, or was not.

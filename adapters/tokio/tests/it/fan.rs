@@ -107,6 +107,26 @@ async fn who_is_reached_at_once_has_all_of_it_long_before_the_others_are_given_u
     }
 }
 
+/// spec: R-ROUTE-6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_body_waits_for_the_last_hop_as_any_other() {
+    let (source, sinks) = (endpoint(), [endpoint(), endpoint()]);
+    let (node, _told) = relay_on(endpoint(), RelayConfig::new(Allow::Everybody));
+    let reads = [Duration::ZERO, Duration::from_millis(400)]
+        .into_iter()
+        .zip(&sinks)
+        .map(|(after, sink)| reading(sink, after))
+        .collect::<Vec<_>>();
+    let connection = to(&source, &node).await;
+    let (mut empty, _recv) = connection.open_bi(way(&sinks.each_ref().map(there))).await.unwrap();
+    empty.finish().unwrap();
+    let thanks = Ok(b"thanks".to_vec());
+    assert_eq!(answers(&connection, 2).await, [thanks.clone(), thanks]);
+    for read in reads {
+        assert_eq!(soon("a body", read).await.unwrap().0, b"");
+    }
+}
+
 /// spec: R-PIPE-15 R-ROUTE-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_held_the_bytes_for_others_does_not_keep_the_source_going() {
