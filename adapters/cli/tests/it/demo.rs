@@ -92,7 +92,9 @@ fn it_ends_when_the_user_has_enough() {
     let place = Place::new();
     let command = place.command(&["demo", "--json", "--size", "1TB"]);
     let running = Running::start(command);
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    running.until_it_listens_to_ctrl_c();
+    // Somewhere in the middle of it, wherever a machine is by then.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     running.signal(rustix::process::Signal::INT);
     running.end().expect(130);
 }

@@ -116,7 +116,7 @@ fn ctrl_c_at_the_sender() {
         let sent = send.end().expect(130);
         assert_eq!(sent.transfers()[0]["code"], 130);
         let received = recv.end().expect(1);
-        assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
+        assert!(pressed.elapsed() < SOON, "{:?}", pressed.elapsed());
         assert!(received.message().contains("interrupted"), "{}", received.message());
         assert!(place.received().is_empty(), "{:?}", place.received());
     }
@@ -133,7 +133,7 @@ fn ctrl_c_at_the_receiver() {
     let received = recv.end().expect(130);
     assert_eq!(received.transfers()[0]["code"], 130);
     let sent = send.end().expect(1);
-    assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
+    assert!(pressed.elapsed() < SOON, "{:?}", pressed.elapsed());
     assert!(sent.message().contains("interrupted"), "{}", sent.message());
     assert!(place.received().is_empty(), "{:?}", place.received());
 }
@@ -147,11 +147,12 @@ fn ctrl_c_twice() {
     // The other side hangs: a goodbye would have to wait for it.
     send.signal(rustix::process::Signal::STOP);
     recv.signal(rustix::process::Signal::INT);
-    thread::sleep(Duration::from_millis(100));
-    recv.signal(rustix::process::Signal::INT);
+    // Another one: of two that are alike the system may make one.
+    recv.signal(rustix::process::Signal::TERM);
     let pressed = Instant::now();
     recv.end().expect(130);
-    assert!(pressed.elapsed() < Duration::from_secs(1), "{:?}", pressed.elapsed());
+    // The goodbye alone would wait for as long.
+    assert!(pressed.elapsed() < Duration::from_secs(3), "{:?}", pressed.elapsed());
 }
 
 #[cfg(unix)]
@@ -172,10 +173,12 @@ fn ctrl_c_while_nothing_happens() {
     for mut command in [dialling, hanging] {
         command.stdin(Stdio::piped());
         let send = Running::start(command);
-        thread::sleep(Duration::from_millis(800));
+        send.until_it_listens_to_ctrl_c();
+        // Somewhere in the middle of it, wherever a machine is by then.
+        thread::sleep(Duration::from_millis(500));
         send.signal(rustix::process::Signal::INT);
         let ended = send.end().expect(130);
-        assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+        assert!(ended.took < SOON, "{:?}", ended.took);
     }
 }
 

@@ -102,6 +102,16 @@ pub(crate) fn relay(place: &Place, args: &[&str]) -> Running {
     Running::listening(command)
 }
 
+/// Waits until `done` says so; for things that nobody tells.
+#[track_caller]
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
+    let waiting = Instant::now();
+    while !done() {
+        assert!(waiting.elapsed() < DEADLINE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);
@@ -186,6 +196,23 @@ impl Running {
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it handles Ctrl-C itself: before that the system ends it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn until_it_listens_to_ctrl_c(&self) {
+        let path = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
+        let listens = || {
+            let status = fs::read_to_string(&path).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0
+        };
+        until("somebody who listens", listens);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn until_it_listens_to_ctrl_c(&self) {
+        thread::sleep(Duration::from_secs(1));
     }
 
     /// Waits for its end.

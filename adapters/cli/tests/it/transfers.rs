@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{Place, Running, hex, noise};
+use crate::support::{Place, Running, hex, noise, until};
 
 /// spec: R-FILE-12
 #[test]
@@ -150,10 +150,14 @@ fn two_at_once_and_only_one_with_once() {
     drop(recv);
 
     let once = place.recv(&["--yes", "--once", "--overwrite"]);
-    let first = place.start_send(&[&a], &once, &["--limit", "3MB"]);
-    thread::sleep(std::time::Duration::from_millis(400));
+    let mut command = place.command(&["send", "--json", "--name", "a", "-"]);
+    command.arg(once.ticket()).stdin(Stdio::piped());
+    // Its standard input says nothing until the second was refused.
+    let mut first = Running::start(command);
+    until("the first", || place.received().iter().any(|name| name.starts_with(".aqueduct-")));
     let second = place.send(&[&b], &once, &[]).expect(4);
     assert!(second.message().contains("another transfer"), "{}", second.message());
+    first.feed(b"at last");
     first.end().expect(0);
     once.end().expect(0);
 }
