@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
 use crate::hub::{Command, EndpointState, Relayed, Shared};
+use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
 use crate::wait::{lock, question, until};
@@ -79,6 +80,12 @@ impl Endpoint {
     pub fn reaches(&self, remote: SocketAddr) -> bool {
         let shared = self.shared();
         if remote.is_ipv4() { shared.takes_v4 } else { shared.local.is_ipv6() }
+    }
+
+    /// The recording of this endpoint, if there is one.
+    pub fn recording(&self) -> Option<Recorded> {
+        let progress = self.shared().tape.clone()?;
+        Some(Recorded::new(self.shared().clone(), progress))
     }
 
     /// Begins a connection to one address.

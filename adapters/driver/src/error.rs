@@ -31,6 +31,14 @@ pub enum BindError {
     /// The runtime did not take the socket.
     #[error("the runtime did not take the socket: {0}")]
     Runtime(#[source] io::Error),
+    /// The file of the recording could not be made.
+    #[error("no file for the recording at {}: {source}", path.display())]
+    Recording {
+        /// Where it was to be.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A variable of the environment says what cannot be.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),

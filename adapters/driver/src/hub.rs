@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::connection::{ConnShared, Connection};
 use crate::figures::CoreFigures;
 use crate::pipe::PipeWish;
+use crate::recording::Progress;
 use crate::recv::{RecvHalf, RecvShared};
 use crate::send::{SendHalf, SendShared};
 use crate::socket::BufferWarning;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Alarm(Instant, Reply<()>),
     Adopt(Arc<RecvShared>),
     Close(AppCode, Vec<u8>),
+    EndTape,
     Abandoned,
 }
 
@@ -170,6 +172,8 @@ pub(crate) struct Shared {
     pub(crate) local: SocketAddr,
     pub(crate) takes_v4: bool,
     pub(crate) warnings: Vec<BufferWarning>,
+    /// How far the tape is, if there is one.
+    pub(crate) tape: Option<Arc<Progress>>,
 }
 
 /// The endpoint as its handles see it.

@@ -34,6 +34,7 @@ pub mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod pipe;
+mod recording;
 mod recv;
 pub mod relay;
 pub mod seed;
@@ -49,6 +50,7 @@ pub use endpoint::{Endpoint, Incoming, UDP};
 pub use figures::Figures;
 pub use latency::{LATENCY_BOUNDS, LatencyStats};
 pub use pipe::Pipe;
+pub use recording::{Recorded, Recording};
 pub use recv::{RecvHalf, Verified};
 pub use send::{SEND_QUEUE, SendHalf};
 pub use stats::{IoStats, MessageStats};

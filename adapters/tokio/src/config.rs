@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::provider::Provider;
+use aqueduct_driver::Recording;
 use aqueduct_driver::error::BindError;
 use aqueduct_driver::socket::{SocketConfig, SocketIo, UdpIo};
 
@@ -30,6 +31,7 @@ pub struct Config {
     pub(crate) socket: SocketConfig,
     pub(crate) wrap: Arc<Wrap>,
     pub(crate) environment: bool,
+    pub(crate) recording: Option<Recording>,
 }
 
 impl Config {
@@ -62,6 +64,17 @@ impl Config {
         self
     }
 
+    /// Records everything that this endpoint is given and says into a file, from the beginning, for
+    /// [`trace::replay`]. **The file holds the node's key and all keys of its connections.** The
+    /// disk never holds the endpoint up: if it does not follow, the tape ends and says so.
+    ///
+    /// [`trace::replay`]: aqueduct_core::trace::replay
+    #[must_use]
+    pub fn with_recording(mut self, recording: Recording) -> Self {
+        self.recording = Some(recording);
+        self
+    }
+
     /// Puts something in front of the system's calls, for tests: a socket that fails.
     #[must_use]
     pub fn with_socket_io<T: SocketIo + 'static>(
@@ -84,7 +97,8 @@ impl Config {
 impl From<EndpointConfig> for Config {
     fn from(endpoint: EndpointConfig) -> Self {
         let (socket, environment) = (SocketConfig::default(), true);
-        Self { endpoint, socket, wrap: Arc::new(|io| Box::new(io)), environment }
+        let wrap: Arc<Wrap> = Arc::new(|io| Box::new(io));
+        Self { endpoint, socket, wrap, environment, recording: None }
     }
 }
 

@@ -12,7 +12,8 @@ use aqueduct_driver::error::{BindError, PipeError};
 use aqueduct_driver::relay::{Relay, RelayConfig, RelayEvent};
 use aqueduct_driver::seed::fresh_seed;
 use aqueduct_driver::socket::BufferWarning;
-use aqueduct_driver::{Figures, IoStats, MessageStats, NodeAddr, Pipe, environment, socket};
+use aqueduct_driver::{Figures, IoStats, MessageStats, NodeAddr, Pipe, Recorded};
+use aqueduct_driver::{environment, socket};
 
 use crate::config::Config;
 use crate::connecting::Connecting;
@@ -52,7 +53,14 @@ impl Endpoint {
             warnings: bound.warnings,
         };
         let seed = fresh_seed().map_err(BindError::Randomness)?;
-        let (engine, inner) = Engine::new(endpoint, seed, parts);
+        let (engine, inner) = match &config.recording {
+            None => Engine::new(endpoint, seed, parts),
+            Some(recording) => {
+                Engine::recorded(endpoint, seed, parts, recording).map_err(|source| {
+                    BindError::Recording { path: recording.path().to_path_buf(), source }
+                })?
+            }
+        };
         let socket = tokio::net::UdpSocket::from_std(bound.socket).map_err(BindError::Runtime)?;
         tokio::spawn(Driver::new(engine, socket, io));
         tracing::info!(node = ?inner.node_id(), local = %inner.local_addr(), "endpoint bound");
@@ -180,6 +188,11 @@ impl Endpoint {
     /// may wait for a turn of the driver, a fraction of a millisecond; meant for now and then.
     pub fn figures(&self) -> Figures {
         self.inner.figures()
+    }
+
+    /// The recording of this endpoint, if there is one: to end it, and to know how far it is.
+    pub fn recording(&self) -> Option<Recorded> {
+        self.inner.recording()
     }
 
     /// Accepts nobody any more, and closes every connection after what was written is delivered.

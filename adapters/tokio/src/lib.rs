@@ -107,6 +107,9 @@ pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+pub use aqueduct_core::tape::{Ending, Payload};
+pub use aqueduct_core::time::Instant;
+pub use aqueduct_core::trace;
 pub use aqueduct_core::wire::capabilities::Mode;
 pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 pub use aqueduct_driver::clock::Clock;
@@ -124,7 +127,7 @@ pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
-pub use aqueduct_driver::{MessageStats, NodeAddr, Pipe};
+pub use aqueduct_driver::{MessageStats, NodeAddr, Pipe, Recorded, Recording};
 pub use bytes::Bytes;
 
 pub use config::{Config, generate_key};

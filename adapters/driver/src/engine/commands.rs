@@ -56,6 +56,7 @@ impl Engine {
             }
             Command::Alarm(at, reply) => self.alarms.set(at, reply),
             Command::Adopt(recv) => self.adopt(&recv),
+            Command::EndTape => self.end_tape(),
             Command::Close(code, reason) => self.close_all(code, &reason),
             Command::Abandoned => self.abandoned = true,
         }

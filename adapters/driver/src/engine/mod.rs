@@ -23,6 +23,7 @@ mod outbox;
 mod pipes;
 mod relays;
 mod streams;
+mod tape;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -31,7 +32,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::config::{EndpointConfig, Streaming};
 use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output, PipeId};
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
@@ -43,6 +44,7 @@ use crate::connection::{CloseWhen, ConnShared};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError};
 use crate::hub::{Command, EndpointState, Hub, Shared};
+use crate::recording::Recorder;
 use crate::recv::Inlet;
 use crate::send::SendShared;
 use crate::socket::{BufferWarning, Fault, Outgoing, RecvBatch};
@@ -130,6 +132,7 @@ pub struct Engine {
     carrier: Carrier,
     /// The kernel has taken every batch so far.
     batches: bool,
+    recorder: Option<Recorder>,
 }
 
 /// What the core may do with the socket.
@@ -200,10 +203,19 @@ impl Engine {
         seed: Seed,
         parts: Parts,
     ) -> (Self, crate::endpoint::Endpoint) {
-        let clock = Clock::start();
         let transport = config.transport();
-        let (streaming, max_message) = (transport.streaming(), transport.max_message_size());
-        let mut core = Endpoint::new(config, seed);
+        let messages = (transport.streaming(), transport.max_message_size());
+        Self::of(Endpoint::new(config, seed), messages, parts, None)
+    }
+
+    /// Of a core that has seen nothing yet.
+    fn of(
+        mut core: Endpoint,
+        (streaming, max_message): (Streaming, u64),
+        parts: Parts,
+        recorder: Option<Recorder>,
+    ) -> (Self, crate::endpoint::Endpoint) {
+        let clock = Clock::start();
         core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
         let shared = Arc::new(Shared {
             hub: Hub::default(),
@@ -218,6 +230,7 @@ impl Engine {
             local: parts.local,
             takes_v4: parts.takes_v4,
             warnings: parts.warnings,
+            tape: recorder.as_ref().map(Recorder::progress),
         });
         let engine = Self {
             core,
@@ -238,6 +251,7 @@ impl Engine {
             abandoned: false,
             carrier: Carrier::Open,
             batches: true,
+            recorder,
         };
         (engine, crate::endpoint::Endpoint::new(shared))
     }
@@ -266,15 +280,19 @@ impl Engine {
 
     fn conclude(&mut self, wire: &mut impl Wire, more: bool, transmits: usize) -> Turn {
         self.alarms.ring(self.clock.now());
-        let Turn::Sleep(wait) = self.drain(wire, transmits) else { return Turn::Again };
+        let drained = self.drain(wire, transmits);
+        let tape = self.turn_tape();
+        let Turn::Sleep(wait) = drained else { return Turn::Again };
         if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
             return Turn::Done;
         }
         if more || self.shared.hub.has_work() {
             return Turn::Again;
         }
-        let wake =
-            [wait, self.rest.until, self.retry_at, self.alarms.next()].into_iter().flatten().min();
+        let wake = [wait, self.rest.until, self.retry_at, self.alarms.next(), tape]
+            .into_iter()
+            .flatten()
+            .min();
         Turn::Sleep(wake)
     }
 
@@ -461,6 +479,7 @@ impl Drop for Engine {
             *lock(&self.shared.last_figures) = self.core_figures();
         }
         drop(self.shared.close());
+        self.last_of_tape();
         self.end_pipes();
         if !std::thread::panicking() {
             let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();

@@ -22,6 +22,7 @@ mod mobile;
 mod packets;
 mod pipes;
 mod ranges;
+mod recorded;
 mod relay;
 mod relay_limits;
 mod rooms;

@@ -1,0 +1,276 @@
+//! Recording an endpoint on a tape, into a file.
+//!
+//! The core records into memory. The engine moves that on when it is much or old, at the end of a
+//! turn, to a thread that writes the file: the loop never waits for the disk. If the disk is too
+//! slow, first a few MiB wait for the thread, then the core's own buffer fills, and then the tape
+//! says that it ends, and ends; nothing else does.
+//!
+//! ```text
+//!   core ── 64 KiB, or a second ──► queue (at most 4 MiB) ──► thread ──► file (mode 0600)
+//!     └─ more than its buffer waits: End(Overrun), and a warning in the log
+//! ```
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aqueduct_core::endpoint::Endpoint as Core;
+use aqueduct_core::tape::{Ending, Payload, TapeOptions};
+use aqueduct_core::time::Instant;
+
+use crate::hub::{Command, Shared};
+use crate::wait::{Waiters, lock, until};
+
+/// What is recorded is written when it is so much, or so old.
+const MUCH: usize = 64 * 1024;
+const OLD: Duration = Duration::from_secs(1);
+/// Bytes that wait for the thread; beyond that they wait in the core.
+const QUEUE: usize = 4 << 20;
+
+/// How an endpoint is recorded. **The file holds the node's key and every key of every
+/// connection**, unless the payload is elided: it is made for its owner alone (mode 0600), and is
+/// to be kept as the key is.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    path: PathBuf,
+    options: TapeOptions,
+}
+
+impl Recording {
+    /// Into this file, in place of what it held. All of the payload; 16 MiB may wait in memory.
+    pub fn to(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), options: TapeOptions::default() }
+    }
+
+    /// With less of the payload; see [`Payload`].
+    #[must_use]
+    pub fn with_payload(mut self, payload: Payload) -> Self {
+        self.options.payload = payload;
+        self
+    }
+
+    /// With so many bytes in memory that the disk is behind, before the tape ends.
+    #[must_use]
+    pub fn with_buffer(mut self, bytes: usize) -> Self {
+        self.options.buffer = bytes;
+        self
+    }
+
+    /// With words for whoever finds the file.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.options.label = label.into();
+        self
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn options(&self) -> &TapeOptions {
+        &self.options
+    }
+
+    /// Makes the file, readable for its owner alone, and the thread that writes it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn start(&self) -> io::Result<Recorder> {
+        let file = create(&self.path)?;
+        let progress = Arc::new(Progress::default());
+        let (queue, work) = channel();
+        let (path, there) = (self.path.clone(), progress.clone());
+        let thread = std::thread::Builder::new().name("aqueduct-tape".into());
+        thread.spawn(move || write(file, &work, &there))?;
+        tracing::info!(
+            path = %path.display(),
+            "recording: the file holds this node's key and all keys of its connections"
+        );
+        Ok(Recorder { path, queue: Some(queue), progress, since: None, told: false })
+    }
+}
+
+#[cfg(unix)]
+fn create(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // One that was there keeps its mode.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn create(path: &Path) -> io::Result<File> {
+    File::create(path)
+}
+
+/// How far the thread is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Bytes that wait for it.
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    written: u64,
+    failed: Option<io::ErrorKind>,
+    ended: Option<Ending>,
+    done: bool,
+    waiters: Waiters,
+}
+
+/// The thread: writes until the engine lets go, or the disk fails.
+fn write(mut file: File, work: &Receiver<Vec<u8>>, progress: &Progress) {
+    while let Ok(bytes) = work.recv() {
+        let wrote = file.write_all(&bytes);
+        progress.waiting.fetch_sub(bytes.len(), Ordering::Release);
+        let mut state = lock(&progress.state);
+        match wrote {
+            Ok(()) => state.written += bytes.len() as u64,
+            Err(error) => {
+                tracing::warn!(%error, "the tape cannot be written: it ends here");
+                state.failed = Some(error.kind());
+                break;
+            }
+        }
+    }
+    let wakers = {
+        let mut state = lock(&progress.state);
+        state.done = true;
+        state.waiters.take()
+    };
+    wakers.wake();
+}
+
+/// The engine's end.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    path: PathBuf,
+    /// Gone once the tape has ended.
+    queue: Option<Sender<Vec<u8>>>,
+    progress: Arc<Progress>,
+    /// Since when something waits in the core.
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl Recorder {
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// Moves on what was recorded, if it is much or old. Gives when to come again.
+    pub(crate) fn turn(&mut self, core: &mut Core, now: Instant) -> Option<Instant> {
+        let status = core.tape()?;
+        self.queue.as_ref()?;
+        if let Some(why) = status.ended {
+            self.finish(core, why);
+            return None;
+        }
+        if status.waiting == 0 {
+            return None;
+        }
+        let since = *self.since.get_or_insert(now);
+        let full = self.progress.waiting.load(Ordering::Acquire) > QUEUE;
+        if status.waiting < MUCH && now < since + OLD {
+            return Some(since + OLD);
+        }
+        if full {
+            // The core's buffer has a bound of its own.
+            return Some(now + OLD / 10);
+        }
+        self.take(core);
+        None
+    }
+
+    fn take(&mut self, core: &mut Core) {
+        self.since = None;
+        let mut bytes = Vec::new();
+        core.take_tape(&mut bytes);
+        let Some(queue) = &self.queue else { return };
+        self.progress.waiting.fetch_add(bytes.len(), Ordering::AcqRel);
+        if queue.send(bytes).is_err() {
+            core.end_tape();
+            self.queue = None;
+        }
+    }
+
+    /// The tape ends: the rest is written, and the file is whole.
+    pub(crate) fn end(&mut self, core: &mut Core) {
+        core.end_tape();
+        if let Some(why) = core.tape().and_then(|status| status.ended) {
+            self.finish(core, why);
+        }
+    }
+
+    fn finish(&mut self, core: &mut Core, why: Ending) {
+        if self.queue.is_none() {
+            return;
+        }
+        if why != Ending::Finished && !std::mem::replace(&mut self.told, true) {
+            let path = self.path.display();
+            tracing::warn!(%path, ?why, "the tape has ended: the disk did not follow");
+        }
+        lock(&self.progress.state).ended = Some(why);
+        self.take(core);
+        self.queue = None;
+    }
+
+    /// What was recorded is written as far as it goes: a turn has panicked, and no more follows.
+    pub(crate) fn rescue(&mut self, core: &mut Core) {
+        self.take(core);
+        self.queue = None;
+    }
+}
+
+/// A recording, for whoever wants to know or to end it. Keeps nothing alive.
+#[derive(Clone)]
+pub struct Recorded {
+    shared: Arc<Shared>,
+    progress: Arc<Progress>,
+}
+
+impl std::fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.progress.fmt(f)
+    }
+}
+
+impl Recorded {
+    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
+        Self { shared, progress }
+    }
+
+    /// Bytes that are in the file.
+    pub fn written(&self) -> u64 {
+        lock(&self.progress.state).written
+    }
+
+    /// Why the tape has ended, if it has.
+    pub fn ended(&self) -> Option<Ending> {
+        lock(&self.progress.state).ended
+    }
+
+    /// Ends the recording, if it has not, and waits until the file is whole. The endpoint lives on.
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The disk's, if it failed.
+    pub async fn end(&self) -> io::Result<u64> {
+        // A driver that has ended has ended its tape.
+        let _gone = self.shared.hub.push(Command::EndTape);
+        let look = |state: &mut State| state.done.then_some((state.written, state.failed));
+        let done = until(&self.progress.state, |state| &mut state.waiters, look).await;
+        match done {
+            (written, None) => Ok(written),
+            (_, Some(kind)) => Err(kind.into()),
+        }
+    }
+}
