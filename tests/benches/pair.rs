@@ -1,9 +1,12 @@
 //! Two endpoints in one thread, no socket: what a datagram costs both ends together.
 //!
-//! `cargo bench -p aqueduct-tests --bench pair -- [MIB] [rust]`
+//! `cargo bench -p aqueduct-tests --bench pair -- [MIB] [rust] [tape]`
+//!
+//! With `tape`: what recording adds, each kind in turn with plain runs, five rounds, the least of
+//! each. Sender and receiver are timed apart.
 
 use std::net::SocketAddr;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::crypto::identity::NodeKey;
@@ -13,6 +16,7 @@ use aqueduct_core::endpoint::{
 };
 use aqueduct_core::rng::Seed;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
+use aqueduct_core::tape::{Payload, TapeOptions};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{CarrierId, Dir, StreamId};
 use bytes::Bytes;
@@ -24,9 +28,15 @@ struct Node {
     addr: SocketAddr,
 }
 
-fn node(number: u8, provider: Provider, now: Instant) -> Node {
+fn node(number: u8, provider: Provider, tape: Option<Payload>, now: Instant) -> Node {
     let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(provider);
-    let mut endpoint = Endpoint::new(config, Seed::from_u64(number.into()));
+    let seed = Seed::from_u64(number.into());
+    let mut endpoint = match tape {
+        None => Endpoint::new(config, seed),
+        Some(payload) => {
+            Endpoint::recorded(config, seed, &TapeOptions { payload, ..TapeOptions::default() })
+        }
+    };
     let kind = CarrierKind::Udp { max_segments: 44, max_datagram: 65_507 };
     endpoint.carrier_opened(UDP, kind, now);
     Node { endpoint, addr: SocketAddr::from(([10, 0, 0, number], 4433)) }
@@ -42,9 +52,54 @@ struct Run {
     received: u64,
     done: bool,
     datagrams: u64,
+    /// Time of the sender, and of the receiver.
+    spent: [Duration; 2],
+    /// Bytes of both tapes.
+    taped: u64,
 }
 
 impl Run {
+    fn new(mib: u64, provider: Provider, tapes: [Option<Payload>; 2]) -> Self {
+        let now = Instant::from_nanos(1);
+        Self {
+            sender: node(1, provider, tapes[0], now),
+            receiver: node(2, provider, tapes[1], now),
+            now,
+            block: Bytes::from(vec![7; 1 << 18]),
+            left: mib << 20,
+            stream: None,
+            received: 0,
+            done: false,
+            datagrams: 0,
+            spent: [Duration::ZERO; 2],
+            taped: 0,
+        }
+    }
+
+    /// All of it. Returns how many turns that took.
+    fn whole(&mut self) -> u64 {
+        let peer = PeerAddr::new(self.receiver.endpoint.node_id(), self.receiver.addr);
+        self.sender.endpoint.connect(peer, self.now).expect("room");
+        let (mut buf, mut tape) = (Vec::new(), Vec::new());
+        let mut turns = 0_u64;
+        while !self.done {
+            let wake = self.turn(&mut buf);
+            turns += 1;
+            // Half a round trip of 20 us passes between turns, or as much as the pacer wants.
+            let next = self.now + Duration::from_micros(10);
+            self.now = wake.map_or(next, |wake| if wake > next { next } else { wake });
+            for (at, node) in [&mut self.sender, &mut self.receiver].into_iter().enumerate() {
+                if node.endpoint.tape().is_some_and(|status| status.waiting > 1 << 16) {
+                    let begun = Clock::now();
+                    tape.clear();
+                    node.endpoint.take_tape(&mut tape);
+                    self.taped += tape.len() as u64;
+                    self.spent[at] += begun.elapsed();
+                }
+            }
+        }
+        turns
+    }
     fn write(&mut self) {
         let Some((handle, id)) = self.stream else { return };
         let Some(mut view) = self.sender.endpoint.connection(handle) else { return };
@@ -81,6 +136,7 @@ impl Run {
     fn turn(&mut self, buf: &mut Vec<u8>) -> Option<Instant> {
         let mut wake: Option<Instant> = None;
         for sending in [true, false] {
+            let (begun, mut across) = (Clock::now(), Duration::ZERO);
             loop {
                 let (here, there) = if sending {
                     (&mut self.sender, &mut self.receiver)
@@ -100,7 +156,9 @@ impl Run {
                             segment,
                             bytes,
                         };
+                        let begun = Clock::now();
                         there.endpoint.handle_datagram(datagram, self.now);
+                        across += begun.elapsed();
                     }
                     Output::Pipe(_) => {}
                     Output::Incoming(incoming) => _ = here.endpoint.accept(incoming, self.now),
@@ -123,9 +181,50 @@ impl Run {
                     }
                 }
             }
+            self.spent[usize::from(!sending)] += begun.elapsed() - across;
+            self.spent[usize::from(sending)] += across;
         }
         wake
     }
+}
+
+/// What recording adds.
+fn tapes(mib: u64, provider: Provider) {
+    let kinds = [
+        ("plain", [None, None]),
+        ("sender by reference", [Some(Payload::Referenced), None]),
+        ("sender full", [Some(Payload::Full), None]),
+        ("receiver full", [None, Some(Payload::Full)]),
+    ];
+    let mut least = [[Duration::MAX; 2]; 4];
+    let mut taped = [0; 4];
+    for _ in 0..5 {
+        for (at, (_, tapes)) in kinds.iter().enumerate() {
+            let mut run = Run::new(mib, provider, *tapes);
+            run.whole();
+            for (least, spent) in least[at].iter_mut().zip(run.spent) {
+                *least = (*least).min(spent);
+            }
+            taped[at] = run.taped;
+        }
+    }
+    let bytes = (mib << 20) as f64;
+    for (at, (name, _)) in kinds.iter().enumerate() {
+        let each = least[at].map(|spent| spent.as_nanos() as f64 / bytes);
+        let more = [0, 1].map(|side| 100.0 * (each[side] * bytes / plain(&least, side) - 1.0));
+        println!(
+            "{name:20} sender {:.4} ns a byte ({:+.1} %), receiver {:.4} ({:+.1} %), tape {:.4} x",
+            each[0],
+            more[0],
+            each[1],
+            more[1],
+            taped[at] as f64 / bytes
+        );
+    }
+}
+
+fn plain(least: &[[Duration; 2]; 4], side: usize) -> f64 {
+    least[0][side].as_nanos() as f64
 }
 
 fn main() {
@@ -133,29 +232,12 @@ fn main() {
     let mib: u64 = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(512);
     let rust = args.iter().any(|arg| arg == "rust");
     let provider = if rust { Provider::Rust } else { Provider::AwsLc };
-    let now = Instant::from_nanos(1);
-    let mut run = Run {
-        sender: node(1, provider, now),
-        receiver: node(2, provider, now),
-        now,
-        block: Bytes::from(vec![7; 1 << 18]),
-        left: mib << 20,
-        stream: None,
-        received: 0,
-        done: false,
-        datagrams: 0,
-    };
-    let peer = PeerAddr::new(run.receiver.endpoint.node_id(), run.receiver.addr);
-    run.sender.endpoint.connect(peer, now).expect("room");
-    let (started, mut buf) = (Clock::now(), Vec::new());
-    let mut turns = 0_u64;
-    while !run.done {
-        let wake = run.turn(&mut buf);
-        turns += 1;
-        // Half a round trip of 20 us passes between turns, or as much as the pacer wants.
-        let next = run.now + std::time::Duration::from_micros(10);
-        run.now = wake.map_or(next, |wake| if wake > next { next } else { wake });
+    if args.iter().any(|arg| arg == "tape") {
+        return tapes(mib, provider);
     }
+    let mut run = Run::new(mib, provider, [None, None]);
+    let started = Clock::now();
+    let turns = run.whole();
     let took = started.elapsed();
     let mb = run.received as f64 / 1e6;
     println!(

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aqueduct_tokio::trace;
 use aqueduct_tokio::{LegPolicy, NodeId};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -44,6 +45,10 @@ pub(crate) struct Common {
     /// the loopback address)
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
     pub(crate) metrics: Option<SocketAddr>,
+    /// Record all that this node is given and says into FILE, for `aqueduct trace`; the file holds
+    /// this node's key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// What there is to do.
@@ -70,6 +75,73 @@ pub(crate) enum Command {
     /// that went at every hop
     #[command(after_help = HELP)]
     Demo(Demo),
+    /// Run again, show or redact what was recorded with --trace
+    #[command(subcommand)]
+    Trace(Trace),
+}
+
+/// `aqueduct trace`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trace {
+    /// Run what was recorded again, and tell where it first comes out differently (exit code 6)
+    #[command(after_help = HELP)]
+    Replay(Replay),
+    /// Show what was recorded, a line a record: number, seconds, what it was
+    #[command(after_help = HELP)]
+    Show(Show),
+    /// Write the same without keys and payload: it can be shown and given away, not replayed
+    #[command(after_help = HELP)]
+    Redact(Redact),
+}
+
+/// `aqueduct trace replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// What --trace wrote
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `aqueduct trace show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// What --trace wrote, or what was redacted
+    pub(crate) file: PathBuf,
+    /// Only these: carrier, received, sent, event, call, wait
+    #[arg(long, value_name = "TOPIC", value_delimiter = ',', value_parser = topic)]
+    pub(crate) topic: Vec<Topic>,
+    /// Only of the connection with this number (what stands before the dot)
+    #[arg(long, value_name = "N")]
+    pub(crate) connection: Option<u32>,
+    /// Only of the stream with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) stream: Option<u64>,
+    /// Only from this second on
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) from: Option<f64>,
+    /// Only up to this second
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) until: Option<f64>,
+}
+
+/// `aqueduct trace redact`.
+#[derive(Debug, Args)]
+pub(crate) struct Redact {
+    /// What --trace wrote
+    pub(crate) file: PathBuf,
+    /// Where the redacted one goes; nothing is overwritten
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) out: PathBuf,
+}
+
+/// What kind of records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Topic(pub(crate) trace::Topic);
+
+fn topic(text: &str) -> Result<Topic, String> {
+    let known = trace::Topic::ALL.iter().find(|(name, _)| *name == text);
+    let names = || trace::Topic::ALL.map(|(name, _)| name).join(", ");
+    known.map(|(_, topic)| Topic(*topic)).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// `aqueduct recv`.

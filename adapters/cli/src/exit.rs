@@ -37,6 +37,8 @@ pub(crate) enum Cause {
     Refused,
     /// Digest or size differ.
     Integrity,
+    /// A replay came out differently.
+    Diverged,
     /// A file of this machine, or an address for its figures.
     LocalIo,
     /// Ctrl-C or a polite kill.
@@ -52,6 +54,7 @@ impl Cause {
             Self::Unreachable => 3,
             Self::Refused => 4,
             Self::Integrity => 5,
+            Self::Diverged => 6,
             Self::LocalIo => 7,
             Self::Interrupted => 130,
         }
@@ -136,6 +139,7 @@ impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         let cause = match &error {
             BindError::Environment(_) => Cause::Usage,
+            BindError::Recording { .. } => Cause::LocalIo,
             _ => Cause::Failure,
         };
         Self::new(cause, error)

@@ -9,7 +9,7 @@
 //!         \    |   /
 //!       body, offer           what a transfer says (spec 14)
 //!    names, ticket, key       what must not be believed or lost
-//!    metrics                  what a monitoring system reads (spec 20)
+//!    metrics, tapes           what a monitoring system reads (spec 20), what is recorded (spec 22)
 //! ```
 
 mod args;
@@ -28,6 +28,7 @@ mod progress;
 mod source;
 mod staging;
 mod store;
+mod tapes;
 mod ticket;
 mod units;
 
@@ -64,7 +65,11 @@ fn run(cli: Cli, output: &Arc<Output>) -> Result<Fields, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::local("no runtime", &error))?;
-    let how = runtime.block_on(commands::run(cli, output));
+    let how = runtime.block_on(async {
+        let how = commands::run(cli, output).await;
+        tapes::end(output).await;
+        how
+    });
     // A thread that hangs in a read of standard input must not hold the end up.
     runtime.shutdown_background();
     how

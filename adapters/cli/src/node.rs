@@ -13,6 +13,7 @@ use crate::key::twin;
 use crate::metrics::Page;
 use crate::offer::Code;
 use crate::output::Output;
+use crate::tapes;
 use crate::ticket::Ticket;
 
 /// How long a polite goodbye may take.
@@ -53,15 +54,16 @@ pub(crate) fn bind_keeping(
 
 fn bind_with(config: Config, addr: Option<SocketAddr>) -> Result<Endpoint, Failure> {
     if let Some(addr) = addr {
-        return Ok(config.bind(addr)?);
+        return Ok(tapes::record(config, None, |config| config.bind(addr))?);
     }
     // Every address of both families; where there is no IPv6, those of IPv4.
     let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-    match config.clone().bind(any) {
+    match tapes::record(config.clone(), None, |config| config.bind(any)) {
         Ok(endpoint) => Ok(endpoint),
         Err(error) => {
             tracing::debug!(%error, "no socket for both families");
-            Ok(config.bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))?)
+            let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            Ok(tapes::record(config, None, |config| config.bind(v4))?)
         }
     }
 }

@@ -91,7 +91,7 @@ impl Code {
             Cause::Integrity => Self::Integrity,
             Cause::LocalIo => Self::LocalIo,
             Cause::Interrupted => Self::Interrupted,
-            Cause::Failure | Cause::Usage | Cause::Unreachable => Self::Failed,
+            Cause::Failure | Cause::Usage | Cause::Unreachable | Cause::Diverged => Self::Failed,
         }
     }
 }

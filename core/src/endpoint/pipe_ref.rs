@@ -52,6 +52,7 @@ impl<'a> PipeRef<'a> {
 
     /// The application is a leg no more; what it alone held is let go.
     pub fn leave(&mut self) {
+        self.note(Op::PipeLeave, &(), &());
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
             piped.pipe.leave();
             self.endpoint.pipes.touch(self.id);

@@ -379,7 +379,10 @@ impl<'a> RecvStream<'a> {
     /// when it shrinks.
     pub fn covered(&mut self) -> u64 {
         let slot = self.streams.table.get_mut(self.id);
-        slot.and_then(|slot| slot.recv.as_mut()).map_or(0, |half| half.credit.covered())
+        let half = slot.and_then(|slot| slot.recv.as_mut());
+        let covered = half.map_or(0, |half| half.credit.covered());
+        self.pen.note(|tape| tape.recv_call(Op::Covered, |out| covered.put(out)));
+        covered
     }
 
     /// Wants the bytes below `end`, without any of them released: for what must be collected whole.

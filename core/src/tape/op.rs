@@ -127,6 +127,8 @@ ops! {
     Window = 0x47,
     /// `request`.
     Request = 0x48,
+    /// `covered`.
+    Covered = 0x49,
     /// `pipe` and `pipe_given`.
     Pipe = 0x50,
     /// A pipe was looked at; the calls that follow are its.
@@ -141,12 +143,14 @@ ops! {
     PipeRate = 0x55,
     /// `PipeRef::cancel`.
     PipeCancel = 0x56,
+    /// `PipeRef::leave`.
+    PipeLeave = 0x57,
 }
 
 impl Op {
     /// Whether it belongs to the receiving half that was looked at last.
     pub fn is_of_recv(self) -> bool {
-        (Self::Take..=Self::Request).contains(&self)
+        (Self::Take..=Self::Covered).contains(&self)
     }
 
     /// Whether it says what `poll` gave.

@@ -306,7 +306,7 @@ impl<'a> Player<'a> {
         if let Some(id) = record.pipe
             && let Some(mut pipe) = self.endpoint.piped(PipeId::of(id))
         {
-            calls.iter().for_each(|call| on_pipe(&mut pipe, &call.what));
+            calls.iter().for_each(|call| on_pipe(&mut pipe, call));
         }
         Ok(())
     }
@@ -338,17 +338,19 @@ fn receive(half: &mut RecvStream<'_>, what: &What<'_>) {
         What::Stop(code, hop) => half.stop_after(*code, *hop),
         What::Window(window) => half.set_window(*window),
         What::Request(end) => half.request(*end),
+        What::Covered(_) => _ = half.covered(),
         _ => {}
     }
 }
 
-fn on_pipe(pipe: &mut PipeRef<'_>, what: &What<'_>) {
-    match what {
+fn on_pipe(pipe: &mut PipeRef<'_>, call: &Record<'_>) {
+    match &call.what {
         What::PipeRead(max, _) => _ = pipe.read(*max),
         What::PipeRelease(offset) => pipe.release(*offset),
         What::AddLeg(leg, policy, _) => _ = pipe.add_leg(*leg, *policy),
         What::PipeRate(rate) => pipe.set_rate(*rate),
         What::PipeCancel(code) => pipe.cancel(*code),
+        What::Plain if call.op == Op::PipeLeave => pipe.leave(),
         _ => {}
     }
 }

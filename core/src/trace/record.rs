@@ -73,6 +73,8 @@ pub enum What<'a> {
     AddLeg(Leg, LegPolicy, Outcome),
     PipeRate(Option<u64>),
     PipeCancel(AppCode),
+    /// How many bytes.
+    Covered(u64),
 }
 
 /// One record.
@@ -364,6 +366,7 @@ impl<'a> Decoder<'a> {
             }
             Op::Window => What::Window(self.get()?),
             Op::Request => What::Request(self.get()?),
+            Op::Covered => What::Covered(self.get()?),
             _ => What::Plain,
         })
     }

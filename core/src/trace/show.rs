@@ -183,7 +183,10 @@ fn call(what: &What<'_>) -> String {
         }
         What::PipeRead(max, outcome) => format!("at most {max}, {}", came(outcome)),
         What::AddLeg(leg, policy, outcome) => format!("{leg:?}, {policy:?}, {}", came(outcome)),
-        What::Release(amount) | What::Request(amount) | What::PipeRelease(amount) => {
+        What::Release(amount)
+        | What::Request(amount)
+        | What::Covered(amount)
+        | What::PipeRelease(amount) => {
             format!("{amount}")
         }
         other => format!("{other:?}"),

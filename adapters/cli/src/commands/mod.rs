@@ -13,11 +13,13 @@ mod replies;
 mod report;
 mod resuming;
 mod send;
+mod trace;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{Fields, Output};
+use crate::tapes;
 
 /// Does what the user wants; what is returned is the last word.
 ///
@@ -26,10 +28,19 @@ use crate::output::{Fields, Output};
 pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fields, Failure> {
     let interrupt = Interrupt::listen(output)?;
     let common = cli.common;
+    let runs_node = !matches!(cli.command, Command::Id | Command::Trace(_));
+    tapes::want(common.trace.as_deref().filter(|_| runs_node), output);
     match cli.command {
         Command::Id if common.metrics.is_some() => {
             Err(Failure::new(Cause::Usage, "`id` runs no node that --metrics could tell of"))
         }
+        Command::Id | Command::Trace(_) if common.trace.is_some() => {
+            Err(Failure::new(Cause::Usage, "this runs no node that --trace could record"))
+        }
+        Command::Trace(_) if common.metrics.is_some() => {
+            Err(Failure::new(Cause::Usage, "`trace` runs no node that --metrics could tell of"))
+        }
+        Command::Trace(command) => trace::run(&command, output),
         Command::Id => id::run(&common, output),
         Command::Recv(options) => recv::run(options, &common, output, interrupt).await,
         Command::Send(options) => send::run(options, &common, output, interrupt).await,

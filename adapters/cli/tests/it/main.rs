@@ -17,4 +17,6 @@ mod support;
 #[cfg(test)]
 mod talk;
 #[cfg(test)]
+mod trace;
+#[cfg(test)]
 mod transfers;

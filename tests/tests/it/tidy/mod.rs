@@ -1,6 +1,7 @@
 //! The house rules as tests: arrows between rooms, sizes of files and functions, requirement ids.
 
 mod arrows;
+mod doors;
 mod lessons;
 mod requirements;
 mod sizes;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::exit::{Cause, Failure};
 use crate::progress::Progress;
+use crate::tapes;
 use crate::units;
 
 /// How long the goodbye may take.
@@ -59,10 +60,15 @@ impl Nodes {
     /// There are no sockets, or no randomness.
     pub(super) fn bind(relays: usize, receivers: usize, loss: u32) -> Result<Self, Failure> {
         let mut seeds = 0..;
-        let mut node = || bind(loss, seeds.next().unwrap_or(0));
-        let sender = node()?;
-        let relays = (0..relays).map(|_| node()).collect::<Result<Vec<_>, _>>()?;
-        let receivers = (0..receivers).map(|_| node()).collect::<Result<_, _>>()?;
+        let mut node =
+            |name: Option<String>| bind(loss, seeds.next().unwrap_or(0), name.as_deref());
+        let sender = node(None)?;
+        let relays = (1..=relays)
+            .map(|number| node(Some(format!("relay-{number}"))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let receivers = (1..=receivers)
+            .map(|number| node(Some(format!("receiver-{number}"))))
+            .collect::<Result<_, _>>()?;
         let (tell, told) = unbounded_channel();
         let mut tasks = JoinSet::new();
         for (number, relay) in relays.iter().enumerate() {
@@ -159,14 +165,15 @@ fn refused(relay: usize, why: &Refusal) -> Failure {
     Failure::new(Cause::Refused, format_args!("relay {}: {why}", relay + 1))
 }
 
-fn bind(loss: u32, seed: u64) -> Result<Endpoint, Failure> {
+fn bind(loss: u32, seed: u64, name: Option<&str>) -> Result<Endpoint, Failure> {
     let key: NodeKey = generate_key()
         .map_err(|error| Failure::new(Cause::Failure, format_args!("no randomness: {error}")))?;
     let mut config = Config::new(key);
     if loss > 0 {
         config = config.with_socket_io(move |io| LossyIo::new(io, loss, seed));
     }
-    Ok(config.bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?)
+    let addr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    Ok(tapes::record(config, name, |config| config.bind(addr))?)
 }
 
 fn there(node: &Endpoint) -> NodeAddr {

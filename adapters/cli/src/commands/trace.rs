@@ -1,0 +1,120 @@
+//! `aqueduct trace`: what was recorded with `--trace` runs again, is shown, or is made fit to give
+//! away.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use aqueduct_tokio::trace::{self, Filter, Summary, Tail};
+use aqueduct_tokio::{Instant, StreamId};
+use serde_json::json;
+
+use crate::args::{Redact, Replay, Show, Trace};
+use crate::exit::{Cause, Failure};
+use crate::output::{Fields, Output};
+
+/// Does what is wanted with a tape.
+///
+/// # Errors
+/// The file cannot be read, is no tape, or its replay comes out differently.
+pub(super) fn run(command: &Trace, output: &Output) -> Result<Fields, Failure> {
+    let mut fields = match command {
+        Trace::Replay(options) => replay(options, output),
+        Trace::Show(options) => show(options, output),
+        Trace::Redact(options) => redact(options, output),
+    }?;
+    fields.insert("command".into(), json!("trace"));
+    Ok(fields)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file).map_err(|error| Failure::local(file.display(), &error))
+}
+
+fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
+    let mut all = Vec::new();
+    for file in &options.files {
+        let tape = read(file)?;
+        let summary = trace::replay(&tape).map_err(|why| {
+            let cause = match why {
+                trace::Divergence::Differs(_) => Cause::Diverged,
+                _ => Cause::Failure,
+            };
+            // The two records stand below each other.
+            let words = why.to_string().replace('\n', " ");
+            Failure::new(cause, words).context(file.display())
+        })?;
+        output.line(&format!("{}: {}", file.display(), sentence(&summary)));
+        all.push(json!({
+            "file": file.to_string_lossy(),
+            "divergences": 0,
+            "records": summary.records,
+            "received_bytes": summary.received.1,
+            "sent_bytes": summary.sent.1,
+            "events": summary.events,
+            "chain": format!("{:016x}", summary.chain),
+            "whole": summary.is_whole(),
+        }));
+    }
+    Ok(Fields::from_iter([("replays".to_owned(), all.into())]))
+}
+
+fn sentence(summary: &Summary) -> String {
+    let span = summary.until.saturating_since(summary.from);
+    let tail = match summary.tail {
+        Tail::Ended(aqueduct_tokio::Ending::Finished) => String::new(),
+        Tail::Ended(why) => format!("; the recording ended early ({why:?})"),
+        Tail::Open => "; the recording was cut off".to_owned(),
+        Tail::Torn { at } => format!("; the file is torn or damaged from byte {at} on"),
+        _ => "; it ends in a way that this does not know".to_owned(),
+    };
+    format!(
+        "no divergence in {} records over {:.3} s ({} bytes in, {} out, {} events){tail}",
+        summary.records,
+        span.as_secs_f64(),
+        summary.received.1,
+        summary.sent.1,
+        summary.events
+    )
+}
+
+fn show(options: &Show, output: &Output) -> Result<Fields, Failure> {
+    let tape = read(&options.file)?;
+    let instant = |seconds: f64| Instant::from_nanos((seconds * 1e9) as u64);
+    let filter = Filter {
+        topics: options.topic.iter().map(|topic| topic.0).collect(),
+        slot: options.connection,
+        stream: options.stream.map(StreamId),
+        from: options.from.map(instant),
+        until: options.until.map(instant),
+    };
+    let failed = |why| Failure::new(Cause::Failure, why).context(options.file.display());
+    let mut shown = 0_u64;
+    for record in trace::records(&tape).map_err(failed)? {
+        let record = record.map_err(failed)?;
+        if filter.takes(&record) {
+            shown += 1;
+            output.line(&record.to_string());
+            let time = record.time.as_nanos();
+            let words = record.to_string();
+            output.event("record", json!({"step": record.step, "ns": time, "text": words}));
+        }
+    }
+    Ok(Fields::from_iter([("records".to_owned(), shown.into())]))
+}
+
+fn redact(options: &Redact, output: &Output) -> Result<Fields, Failure> {
+    let tape = read(&options.file)?;
+    let redacted = trace::redact(&tape)
+        .map_err(|why| Failure::new(Cause::Failure, why).context(options.file.display()))?;
+    let out: &PathBuf = &options.out;
+    let failed = |error| Failure::local(out.display(), &error);
+    let mut file = fs::File::options().write(true).create_new(true).open(out).map_err(failed)?;
+    file.write_all(&redacted).map_err(failed)?;
+    output.line(&format!(
+        "{}: {} bytes without keys and payload; ids, addresses, sizes and times are in it",
+        out.display(),
+        redacted.len()
+    ));
+    Ok(Fields::from_iter([("bytes".to_owned(), redacted.len().into())]))
+}

@@ -1,0 +1,66 @@
+//! Recording with `--trace`, and what is done with the files.
+
+use std::fs;
+
+use crate::support::{Ended, Place};
+
+/// Ended with this code, and said so for people.
+#[track_caller]
+fn plain(ended: Ended, code: i32) -> Ended {
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    ended
+}
+
+/// spec: R-TAPE-11 R-TAPE-13 R-TAPE-18
+#[test]
+fn a_demonstration_runs_again_is_shown_and_redacted() {
+    let place = Place::new();
+    let args = ["demo", "--json", "--size", "2MiB", "--loss", "1", "--trace", "t"];
+    let demo = place.run(&args).expect(0);
+    assert_eq!(demo.last()["digest_equal"], true);
+    let files = ["t", "t.relay-1", "t.receiver-1", "t.receiver-2"];
+    let replayed = place.run(&[&["trace", "replay", "--json"], &files[..]].concat()).expect(0);
+    let last = replayed.last();
+    let replays = last["replays"].as_array().unwrap();
+    assert_eq!(replays.len(), 4);
+    for replay in replays {
+        assert_eq!((&replay["divergences"], &replay["whole"]), (&0.into(), &true.into()));
+        assert!(replay["received_bytes"].as_u64() > Some(10_000), "{replay}");
+    }
+    let show = ["trace", "show", "--topic", "event,call", "--stream"];
+    let shown = plain(place.run(&[&show[..], &["2", "t"]].concat()), 0);
+    assert!(shown.lines.iter().any(|line| line.contains(" Open ")), "{:?}", shown.lines);
+    assert!(shown.lines.iter().all(|line| !line.contains("Datagram")));
+    plain(place.run(&["trace", "redact", "t", "-o", "given-away"]), 0);
+    plain(place.run(&["trace", "redact", "t", "-o", "given-away"]), 7);
+    let redacted = plain(place.run(&["trace", "show", "given-away"]), 0);
+    assert_eq!(redacted.lines.len() as u64, replays[0]["records"]);
+    let refused = plain(place.run(&["trace", "replay", "given-away"]), 1);
+    assert!(refused.stderr.contains("for looking at"), "{}", refused.stderr);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(place.path("t")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+/// spec: R-TAPE-6
+#[test]
+fn a_torn_file_is_told_and_its_whole_part_runs() {
+    let place = Place::new();
+    let args = ["demo", "--size", "1MiB", "--hops", "0", "--trace", "t"];
+    let demo = plain(place.run(&args), 0);
+    assert!(demo.stderr.contains("has this node's key"), "{}", demo.stderr);
+    let tape = fs::read(place.path("t")).unwrap();
+    fs::write(place.path("torn"), &tape[..tape.len() - 1_000]).unwrap();
+    let replayed = plain(place.run(&["trace", "replay", "torn"]), 0);
+    assert!(replayed.lines[0].contains("torn or damaged"), "{:?}", replayed.lines);
+    fs::write(place.path("other"), b"no tape").unwrap();
+    plain(place.run(&["trace", "replay", "other"]), 1);
+    plain(place.run(&["trace", "replay", "nowhere"]), 7);
+    plain(place.run(&["trace", "show", "t", "--topic", "nonsense"]), 2);
+    plain(place.run(&["id", "--trace", "x"]), 2);
+    assert!(!place.path("x").exists());
+}
