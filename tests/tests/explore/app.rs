@@ -111,6 +111,8 @@ pub(crate) struct App {
     pub(crate) begun: bool,
     /// Its next act waits until something happens.
     pub(crate) held: bool,
+    /// Wants nobody.
+    pub(crate) refuses: bool,
     /// Passes what comes on to all the connections that it dialled.
     relays: bool,
     pub(crate) links: Vec<Link>,
@@ -125,6 +127,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(script: &[Do]) -> Self {
         Self { script: script.into(), ..Self::default() }
+    }
+
+    /// One that wants nobody.
+    pub(crate) fn refusing() -> Self {
+        Self { refuses: true, ..Self::default() }
     }
 
     /// One that passes on what comes.

@@ -91,17 +91,30 @@ fn a_pipe_that_is_not_told() {
     );
 }
 
-/// Only this crate's tests can name a fault: no other manifest asks for the feature, and it is none
-/// of the defaults.
+/// Only this crate's tests can name a fault: no other manifest of the workspace asks for the
+/// feature, this one for its tests alone, and it is none of the core's defaults.
 #[test]
 fn no_release_can_have_one() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let places = ["core", "adapters/driver", "adapters/tokio", "adapters/cli", "fuzz"];
-    for place in places {
-        let text = std::fs::read_to_string(format!("{root}/{place}/Cargo.toml"));
-        let text = text.expect("a manifest");
-        let asks = text.lines().filter(|line| line.contains("planted")).collect::<Vec<_>>();
-        let wanted: &[&str] = if place == "core" { &["planted = []"] } else { &[] };
-        assert_eq!(asks, wanted, "{place}");
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(format!("{root}/{path}Cargo.toml"));
+        text.unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let workspace = read("");
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = "));
+    let members: Vec<&str> = members.expect("members").split('"').skip(1).step_by(2).collect();
+    assert!(members.contains(&"core") && members.contains(&"adapters/cli"), "{members:?}");
+    assert!(!workspace.contains("planted"), "a dependency of all");
+    for member in members {
+        let text = read(&format!("{member}/"));
+        let asks: Vec<_> = text.lines().filter(|line| line.contains("planted")).collect();
+        match member {
+            "core" => assert_eq!(asks, ["planted = []"]),
+            "tests" => {
+                let (shipped, _) = text.split_once("[dev-dependencies]").expect("some");
+                assert!(!shipped.contains("planted"), "the library asks for it");
+            }
+            _ => assert!(asks.is_empty(), "{member}: {asks:?}"),
+        }
     }
 }

@@ -64,7 +64,7 @@ fn stopped(name: &'static str, finish: bool) -> Scenario {
 
 #[test]
 fn texts_arrive_whole() {
-    finished(&transport()).holds(2);
+    finished(&transport()).holds(1);
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub(crate) enum Step {
     Echo,
     /// The adversary: it arrives behind all others that are on their way now.
     Behind,
+    /// The adversary: the last of those on their way to the same node arrives first.
+    Ahead,
     /// The adversary: it arrives long after.
     Late,
     /// The adversary: the application acts only after something else has happened.
@@ -146,9 +148,10 @@ impl World {
             Step::Deliver { to, len } => {
                 steps.extend([Step::Drop { to, len }, Step::Twice, Step::Echo, Step::Late]);
                 let same = |flying: &&Flying| Some(flying.to) == self.flying.first().map(|f| f.to);
-                if self.flying.iter().filter(same).count() > 1 {
-                    steps.push(Step::Behind);
-                }
+                let beside = self.flying.iter().filter(same).count();
+                steps.extend((beside > 1).then_some(Step::Behind));
+                // Of two it is the same.
+                steps.extend((beside > 2).then_some(Step::Ahead));
             }
             Step::Act(at, _) if !self.flying.is_empty() => {
                 steps.push(Step::Hold(at));
@@ -197,6 +200,15 @@ impl World {
                 let last = self.flying.iter().rfind(|other| other.to == flying.to);
                 flying.at = last.map_or(flying.at, |last| last.at);
                 self.launch(flying);
+            }
+            Step::Ahead => {
+                let first = self.flying.first().map(|flying| (flying.at, flying.to));
+                let (at, to) = first.expect("a datagram");
+                let last = self.flying.iter().rposition(|flying| flying.to == to);
+                let mut flying = self.flying.remove(last.expect("the first at least"));
+                flying.at = at;
+                self.flying.insert(0, flying);
+                self.deliver();
             }
             Step::Hold(at) => {
                 self.hosts.get_mut(at).into_iter().for_each(|host| host.app.held = true);
@@ -274,6 +286,9 @@ impl World {
             match host.endpoint.poll(&mut buf, now) {
                 Output::Event(event) => host.app.on_event(event, &mut host.endpoint),
                 Output::Pipe(_) => {}
+                Output::Incoming(incoming) if host.app.refuses => {
+                    host.endpoint.refuse(incoming, now);
+                }
                 Output::Incoming(incoming) => {
                     let handle = host.endpoint.accept(incoming, now);
                     host.app.on_link(handle);
@@ -294,8 +309,10 @@ impl World {
     fn transmit(&mut self, index: usize, to: Transmit, bytes: &[u8]) {
         let host = self.hosts.get_mut(index).expect("a node");
         let from = host.addr;
-        let wrong = host.wiretap.on_sent(bytes, &host.app.links, &mut host.endpoint).err();
-        if let Some(wrong) = wrong {
+        // Who wants nobody has no handle of whom it tells so, and so no keys to read along with.
+        let taps = !host.app.refuses;
+        let seen = taps.then(|| host.wiretap.on_sent(bytes, &host.app.links, &mut host.endpoint));
+        if let Some(Err(wrong)) = seen {
             self.object(Rule::Nonce, || wrong);
         }
         let at = self.now + DELAY;
