@@ -250,8 +250,9 @@ pub(crate) struct Relay {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) policy: Policy,
     /// Keep the last so much of every stream in memory for receivers that were given up, as 32MB
-    /// (at most 48MiB); `aqueduct recv` asks for it by itself
-    #[arg(long, value_name = "SIZE", value_parser = kept_size, default_value = "0")]
+    /// and as far as the 64MiB of a stream's window have room beside what flows; `aqueduct recv`
+    /// asks for it by itself
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "0")]
     pub(crate) keep: u64,
     /// End a stream of which nothing moved for so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
@@ -346,14 +347,6 @@ fn metrics_addr(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
     }
     text.parse().map_err(|_| "write an address as 127.0.0.1:9100, [::1]:9100 or 9100".to_owned())
-}
-
-/// Less than the largest window of a stream (64 MiB): what is kept is part of it.
-fn kept_size(text: &str) -> Result<u64, String> {
-    match parse_size(text)? {
-        size @ 0..=0x300_0000 => Ok(size),
-        _ => Err("at most 48MiB are kept of a stream".to_owned()),
-    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

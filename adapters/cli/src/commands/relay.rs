@@ -22,6 +22,9 @@ use crate::{key, node};
 /// How long streams that flow may take to hear of the end.
 const LAST_ORDERS: Duration = Duration::from_secs(3);
 
+/// What is kept of a stream is part of its window, which is no larger.
+const LARGEST_WINDOW: u64 = 64 << 20;
+
 /// Relays until the user has enough.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ pub(super) async fn run(
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
     let key = key::load_or_make(common.key.as_deref())?.key;
-    let kept = options.keep.saturating_mul(options.max_streams.into());
+    let kept = options.keep.min(LARGEST_WINDOW).saturating_mul(options.max_streams.into());
     let endpoint = node::bind_keeping(key, options.listen, common.timeout, kept)?;
     let _page = Page::open(common.metrics, &endpoint, output).await?;
     let listed: Option<Vec<NodeId>> = (!options.everybody).then(|| options.allow.clone());

@@ -24,13 +24,13 @@ fn ask(addr: &str, request: &str) -> (String, String) {
 }
 
 /// One scrape.
-struct Scrape {
+pub(crate) struct Scrape {
     text: String,
     samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    fn of(node: &mut Running) -> Self {
+    pub(crate) fn of(node: &mut Running) -> Self {
         let addr = node.wait_for("metrics")["addr"].as_str().unwrap().to_owned();
         let (head, text) = ask(&addr, "GET /metrics");
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -45,7 +45,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn get(&self, sample: &str) -> u64 {
+    pub(crate) fn get(&self, sample: &str) -> u64 {
         let name = format!("aqueduct_{sample}");
         let value = self.samples.get(&name);
         *value.unwrap_or_else(|| panic!("no {name} in {}", self.text)) as u64

@@ -111,7 +111,7 @@ fn wrong_words_for_a_relay_are_wrong_usage() {
         (vec!["--everybody", "--max-bytes", "much"], "size"),
         (vec!["--everybody", "--allow", "nobody"], "--allow"),
         (vec!["--everybody", "--policy", "wait"], "--policy"),
-        (vec!["--everybody", "--keep", "49MiB"], "48MiB"),
+        (vec!["--everybody", "--keep", "much"], "size"),
         (vec!["--everybody", "--patience", "0"], "seconds"),
     ] {
         let ended = place.run(&[vec!["relay", "--json"], args].concat()).expect(2);

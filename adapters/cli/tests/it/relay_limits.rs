@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::metrics::Scrape;
 use crate::support::{Ended, Place, Running, hex, noise, relay};
 
 /// Who sends, who relays, who receives.
@@ -119,6 +120,27 @@ fn a_receiver_that_was_given_up_asks_for_the_rest_and_finishes() {
     for place in &places[2..] {
         assert!(fs::read(place.out("film")).unwrap() == noise(12_000_000));
     }
+}
+
+/// More than a window holds is kept as far as it goes, and stops nothing. Who stays slow falls back
+/// by his allowance each time, half of the stock at least, before he has to ask again.
+///
+/// spec: R-PIPE-23 R-PIPE-26
+#[test]
+fn a_receiver_that_stays_slow_asks_a_few_times_for_what_is_kept() {
+    let [source, between, near, far]: [Place; 4] = std::array::from_fn(|_| Place::new());
+    let passing = relay(&between, &["--everybody", "--policy", "detach", "--keep", "10GB"]);
+    let fast = near.recv(&["--yes", "--once"]);
+    let mut slow = far.recv(&["--yes", "--limit", "2MB", "--metrics", "0"]);
+    let film = source.file("film", 12_000_000);
+    let mut command = source.command(&["send", "--json", "--limit", "6MB", "--via"]);
+    command.arg(passing.ticket()).arg(film).args([fast.ticket(), slow.ticket()]);
+    Running::start(command).end().expect(0);
+    fast.end().expect(0);
+    assert!(fs::read(far.out("film")).unwrap() == noise(12_000_000));
+    let asked = Scrape::of(&mut slow).get("streams_opened_total{by=\"this_side\"}");
+    println!("asked {asked} times");
+    assert!(asked <= 12_000_000 / (512 << 10), "asked {asked} times");
 }
 
 /// spec: R-ROUTE-11
