@@ -62,9 +62,9 @@ impl Pipe {
         }
     }
 
-    /// Whether bytes are held that somebody has not acknowledged.
+    /// Whether bytes are held that somebody has not acknowledged, and could: none above a gap.
     pub(super) fn bytes_wait(&self) -> bool {
-        self.store.bytes_end() > self.acked
+        self.store.bytes_end().min(self.store.contiguous_end()) > self.acked
     }
 }
 

@@ -43,13 +43,21 @@ impl Patience {
     }
 
     /// Looks which legs are further behind than they may, and dooms those that were for too long.
-    pub(super) fn judge(&mut self, legs: &mut Legs, window: u64, waits: bool, now: Instant) {
+    /// All below `there` came: what others have above a gap, nobody is behind by.
+    pub(super) fn judge(
+        &mut self,
+        legs: &mut Legs,
+        window: u64,
+        there: u64,
+        waits: bool,
+        now: Instant,
+    ) {
         // Where a leg begins says nothing of how fast it is, and what is read here says nothing
         // of any way.
         let ways = || legs.values().filter(|leg| !leg.is_application());
         let moved = ways().filter(|leg| leg.acked > leg.range.start);
-        let furthest = moved.map(|leg| leg.acked).max().unwrap_or(0);
-        let highest = ways().map(|leg| leg.acked).max().unwrap_or(0);
+        let furthest = moved.map(|leg| leg.acked.min(there)).max().unwrap_or(0);
+        let highest = ways().map(|leg| leg.acked.min(there)).max().unwrap_or(0);
         self.look_who_is_alone(legs, waits, now);
         for (index, leg) in legs.iter_mut() {
             let Some(allowance) = leg.allowance(window) else { continue };
@@ -98,3 +106,7 @@ fn alone(legs: &Legs, waits: bool) -> Option<(LegIndex, u64)> {
 fn wait(leg: &Leg) -> Duration {
     (leg.path.pto * 3).max(LEAST_WAIT)
 }
+
+#[cfg(test)]
+#[path = "patience_tests.rs"]
+mod tests;

@@ -70,7 +70,8 @@ impl Pipe {
     pub(super) fn judge_legs(&mut self, now: Instant) {
         if self.is_flowing() {
             let (window, waits) = (self.window.window(), self.bytes_wait());
-            self.patience.judge(&mut self.legs, window, waits, now);
+            let there = self.store.contiguous_end();
+            self.patience.judge(&mut self.legs, window, there, waits, now);
         }
     }
 
