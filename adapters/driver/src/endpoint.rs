@@ -13,7 +13,7 @@ use crate::addrs::dialable_addrs;
 use crate::clock::Clock;
 use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
-use crate::hub::{Command, EndpointState, Relayed, Shared};
+use crate::hub::{Command, Diverted, EndpointState, Relayed, Shared};
 use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
@@ -145,25 +145,38 @@ impl Endpoint {
         answer.await
     }
 
-    /// From now on streams for relays wait for [`relayed`](Self::relayed).
-    pub(crate) fn divert(&self) {
-        lock(&self.shared().state).relayed.get_or_insert_default();
+    /// From now on streams for relays wait for [`relayed`](Self::relayed): for the relay of this
+    /// number, and for none that was before it.
+    pub(crate) fn divert(&self) -> u64 {
+        let (relay, wakers) = {
+            let mut state = lock(&self.shared().state);
+            state.diversions += 1;
+            let relay = state.diversions;
+            let waiting = state.relayed.take().map(|before| before.waiting).unwrap_or_default();
+            state.relayed = Some(Diverted { relay, waiting });
+            (relay, state.relays.take())
+        };
+        wakers.wake();
+        relay
     }
 
-    /// Streams for relays are refused from now on. Gives those that wait.
-    pub(crate) fn divert_no_more(&self) -> VecDeque<Relayed> {
-        lock(&self.shared().state).relayed.take().unwrap_or_default()
+    /// Streams for relays are refused from now on, unless another relay has taken over. Gives those
+    /// that wait.
+    pub(crate) fn divert_no_more(&self, relay: u64) -> VecDeque<Relayed> {
+        let taken = lock(&self.shared().state).relayed.take_if(|now| now.relay == relay);
+        taken.map(|diverted| diverted.waiting).unwrap_or_default()
     }
 
-    /// The next stream for a relay; `None` once the endpoint is closed. Cancel-safe.
-    pub(crate) async fn relayed(&self) -> Option<Relayed> {
-        let look = |state: &mut EndpointState| match state
-            .relayed
-            .as_mut()
-            .and_then(|waiting| waiting.pop_front())
-        {
-            Some(found) => Some(Some(found)),
-            None => state.closed.then_some(None),
+    /// The next stream for a relay; `None` once the endpoint is closed or another relay has taken
+    /// over. Cancel-safe.
+    pub(crate) async fn relayed(&self, relay: u64) -> Option<Relayed> {
+        let look = |state: &mut EndpointState| {
+            let own = state.relayed.as_mut().filter(|now| now.relay == relay);
+            let Some(own) = own else { return Some(None) };
+            match own.waiting.pop_front() {
+                Some(found) => Some(Some(found)),
+                None => state.closed.then_some(None),
+            }
         };
         until(&self.shared().state, |state| &mut state.relays, look).await
     }

@@ -187,9 +187,17 @@ pub(crate) struct EndpointState {
     pub(crate) connections: usize,
     pub(crate) arrivals: Waiters,
     /// Streams with a route, and answers to them, once somebody relays.
-    pub(crate) relayed: Option<VecDeque<Relayed>>,
+    pub(crate) relayed: Option<Diverted>,
+    /// Relays that there ever were.
+    pub(crate) diversions: u64,
     pub(crate) relays: Waiters,
     pub(crate) idlers: Waiters,
+}
+
+/// What waits for the relay that came last.
+pub(crate) struct Diverted {
+    pub(crate) relay: u64,
+    pub(crate) waiting: VecDeque<Relayed>,
 }
 
 /// A stream for whoever relays.

@@ -37,8 +37,10 @@ pub(crate) enum PipeWish {
         source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-        /// What the application does with it.
-        local: Local,
+        /// The application reads it as well.
+        tapped: bool,
+        /// More legs are to come.
+        gathers: bool,
         reply: Reply<Result<Option<RecvHalf>, PipeError>>,
     },
     /// One leg more.
@@ -52,23 +54,12 @@ pub(crate) enum PipeWish {
     },
     /// Where it stands.
     Stats { pipe: Arc<PipeShared>, reply: Reply<PipeStats> },
-    /// The application reads no more of it.
-    Leave { pipe: Arc<PipeShared> },
+    /// All its first legs are there.
+    Joined { pipe: Arc<PipeShared> },
     /// Another rate.
     Rate { pipe: Arc<PipeShared>, rate: Option<u64> },
     /// Give it up.
     Cancel { pipe: Arc<PipeShared>, code: AppCode },
-}
-
-/// The application as a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Local {
-    /// It is none.
-    No,
-    /// It reads.
-    Reads,
-    /// It reads nothing, and so holds all that comes until it leaves.
-    Holds,
 }
 
 impl PipeShared {
@@ -120,7 +111,18 @@ impl Endpoint {
         legs: Vec<SendHalf>,
         options: PipeOptions,
     ) -> Result<Pipe, PipeError> {
-        Ok(self.begin(source, legs, options, Local::No).await?.0)
+        Ok(self.begin(source, legs, options, [false, false]).await?.0)
+    }
+
+    /// The same where more legs are to come: until [`Pipe::all_joined`] all that comes is held for
+    /// them.
+    pub(crate) async fn pipe_gathering(
+        &self,
+        source: RecvHalf,
+        legs: Vec<SendHalf>,
+        options: PipeOptions,
+    ) -> Result<Pipe, PipeError> {
+        Ok(self.begin(source, legs, options, [false, true]).await?.0)
     }
 
     /// The same, and what is forwarded can be read here as well, in order: to store while it goes
@@ -135,18 +137,8 @@ impl Endpoint {
         legs: Vec<SendHalf>,
         options: PipeOptions,
     ) -> Result<(Pipe, RecvHalf), PipeError> {
-        let (pipe, reader) = self.begin(source, legs, options, Local::Reads).await?;
+        let (pipe, reader) = self.begin(source, legs, options, [true, false]).await?;
         Ok((pipe, reader.ok_or(PipeError::DriverGone)?))
-    }
-
-    /// A pipe without a leg yet: what comes is held, and be it only the end, for those that are
-    /// added until somebody [leaves](Pipe::leave).
-    pub(crate) async fn pipe_held(
-        &self,
-        source: RecvHalf,
-        options: PipeOptions,
-    ) -> Result<Pipe, PipeError> {
-        Ok(self.begin(source, Vec::new(), options, Local::Holds).await?.0)
     }
 
     async fn begin(
@@ -154,13 +146,13 @@ impl Endpoint {
         source: RecvHalf,
         legs: Vec<SendHalf>,
         options: PipeOptions,
-        local: Local,
+        [tapped, gathers]: [bool; 2],
     ) -> Result<(Pipe, Option<RecvHalf>), PipeError> {
         let (id, state) = (OnceLock::new(), Mutex::default());
         let pipe = Arc::new(PipeShared { shared: self.shared().clone(), id, state });
         let (source, legs) = (source.into_source(), legs.into_iter().map(SendHalf::into_leg));
         let (legs, shared) = (legs.collect(), pipe.clone());
-        let start = |reply| PipeWish::Start { pipe, source, legs, options, local, reply };
+        let start = |reply| PipeWish::Start { pipe, source, legs, options, tapped, gathers, reply };
         let reader = ask(self.shared(), start).await.ok_or(PipeError::DriverGone)??;
         Ok((Pipe { shared }, reader))
     }
@@ -233,9 +225,9 @@ impl Pipe {
         self.tell(PipeWish::Rate { pipe: self.shared.clone(), rate });
     }
 
-    /// What is read here is a leg no more: it holds nothing back, and no source up.
-    pub(crate) fn leave(&self) {
-        self.tell(PipeWish::Leave { pipe: self.shared.clone() });
+    /// All legs are there that [`Endpoint::pipe_gathering`] waits for.
+    pub(crate) fn all_joined(&self) {
+        self.tell(PipeWish::Joined { pipe: self.shared.clone() });
     }
 
     /// Gives the pipe up: its legs are reset and its source is stopped with `code`.

@@ -147,7 +147,8 @@ impl Endpoint {
 
     /// Relays from now on: streams that name a way through this node are taken to their next hops,
     /// for those whom the configuration allows. Spawns a task that ends with the endpoint; `told`
-    /// hears what it does. Without this call streams with a way are refused.
+    /// hears what it does. Without this call streams with a way are refused. Called again, what
+    /// comes from then on is relayed as the last call says.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

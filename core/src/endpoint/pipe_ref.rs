@@ -50,12 +50,13 @@ impl<'a> PipeRef<'a> {
         }
     }
 
-    /// The application is a leg no more; what it alone held is let go.
-    pub fn leave(&mut self) {
-        self.note(Op::PipeLeave, &(), &());
+    /// Whether first legs are still to come: while they are, all that comes is held for them, as
+    /// far as the source's credit goes. To be said before the next [`Endpoint::poll`].
+    pub fn gather(&mut self, more: bool) {
+        self.note(Op::PipeGather, &more, &());
+        let now = self.endpoint.now;
         if let Some(piped) = self.endpoint.pipes.get_mut(self.id) {
-            piped.pipe.leave();
-            self.endpoint.pipes.touch(self.id);
+            piped.pipe.gather(more, now);
         }
     }
 

@@ -4,7 +4,7 @@ use crate::stream::{Chunk, ReadError};
 use crate::time::Instant;
 
 use super::options::LegEnd;
-use super::{Pipe, Source, TAKEN_AWAY};
+use super::{Pipe, Source};
 
 impl Pipe {
     /// The next bytes for the application, in order, at most `max`; skipped ranges are passed over,
@@ -42,16 +42,6 @@ impl Pipe {
         if leg.acked < acked {
             leg.acked = acked;
             self.patience.on_progress(now);
-        }
-    }
-
-    /// The application is a leg no more. How others ended is what the source is told in the end.
-    pub fn leave(&mut self) {
-        let found = self.legs.iter().find(|(_, leg)| leg.is_application());
-        if let Some(index) = found.map(|(index, _)| *index) {
-            let last = self.last_end;
-            self.end_leg(index, TAKEN_AWAY);
-            self.last_end = last;
         }
     }
 

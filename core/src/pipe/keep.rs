@@ -1,4 +1,5 @@
-//! Bytes that stay behind the slowest leg, for legs that come later (spec R-PIPE-23, R-PIPE-24).
+//! Bytes that stay behind the slowest leg, for legs that come later (spec R-PIPE-23, R-PIPE-24,
+//! R-PIPE-27).
 
 use crate::time::Instant;
 
@@ -46,9 +47,24 @@ impl Pipe {
         all_came && patient && self.legs.is_empty() && self.keep > 0 && !self.missing.is_empty()
     }
 
+    /// Whether first legs are still to come: while they are, all that comes is held for them, as
+    /// far as the source's credit goes (spec R-PIPE-27).
+    pub fn gather(&mut self, more: bool, now: Instant) {
+        if self.gathers != more {
+            self.gathers = more;
+            self.patience.on_progress(now);
+        }
+    }
+
+    /// Whether legs are still to come (spec R-PIPE-27). To a source that broke off none does.
+    pub(super) fn gathers(&self) -> bool {
+        self.gathers && self.stop.is_none() && !matches!(self.source, Source::Broken { .. })
+    }
+
     /// When the pipe ends, or ceases to linger, if nothing happens.
     pub(super) fn end_of_waiting(&self) -> Option<Instant> {
         match self.lingers() {
+            _ if self.gathers() => None,
             true => self.missing.until(self.patience.span()),
             false => self.patience.timeout(),
         }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::pipe::exercise::{PTO, Rig, SIZE};
 use crate::pipe::{LegEnd, LegError, LegPolicy, PipeOptions};
+use crate::wire::id::AppCode;
 
 const ALL: core::ops::Range<u64> = 0..u64::MAX;
 
@@ -180,4 +181,82 @@ fn nobody_is_waited_for_whose_bytes_are_gone() {
     rig.arrive(9000..20_000, true);
     rig.drain();
     assert!(rig.pipe.is_over(), "what follows 9,000 is not held any more");
+}
+
+/// A pipe whose first leg is there, and which waits for others.
+fn gathering() -> Rig {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.pipe.gather(true, rig.now);
+    rig.add_leg(ALL, LegPolicy::DETACH).unwrap();
+    rig.credit(0, 1 << 20);
+    rig
+}
+
+/// However long that takes, the others have all of it, and reordering costs nothing.
+///
+/// spec: R-PIPE-1 R-PIPE-27
+#[test]
+fn what_comes_is_held_until_all_legs_are_there() {
+    let mut rig = gathering();
+    rig.arrive_unseen(500..9000);
+    rig.turn();
+    rig.arrive_unseen(0..500);
+    rig.turn();
+    deliver_all(&mut rig, 0);
+    assert_eq!((rig.pipe.stats().acked, rig.pipe.stats().held), (0, 9000));
+    assert_eq!(rig.pipe.stats().most_waiting, 0);
+    rig.wait(Duration::from_secs(300));
+    let second = rig.add_leg(ALL, LegPolicy::DETACH).unwrap();
+    rig.wait(Duration::from_secs(5));
+    assert_eq!(rig.legs[second].ended, None, "nobody is slow yet");
+    rig.pipe.gather(false, rig.now);
+    rig.turn();
+    assert_eq!(rig.pipe.stats().held, 9000);
+    rig.arrive(9000..9000, true);
+    rig.drain();
+    rig.check_legs();
+    assert!(rig.pipe.is_over());
+    assert_eq!(rig.pipe.stats().held, 0);
+}
+
+/// spec: R-PIPE-27
+#[test]
+fn the_time_out_of_a_pipe_begins_when_all_are_there() {
+    let mut rig = gathering();
+    rig.wait(Duration::from_secs(300));
+    rig.pipe.gather(false, rig.now);
+    rig.turn();
+    rig.wait(Duration::from_secs(119));
+    assert!(rig.pipe.is_flowing());
+    rig.wait(Duration::from_secs(2));
+    assert!(!rig.pipe.is_flowing());
+}
+
+/// spec: R-PIPE-15 R-PIPE-27
+#[test]
+fn a_source_is_stopped_by_its_last_leg_once_no_other_comes() {
+    let mut rig = gathering();
+    rig.arrive_unseen(0..5000);
+    rig.turn();
+    rig.stop(0, 2);
+    assert!(rig.pipe.is_flowing() && rig.pipe.stats().held == 5000, "another may come");
+    rig.pipe.gather(false, rig.now);
+    rig.pump();
+    rig.drain();
+    let stop = rig.stop.expect("nobody wants it");
+    assert_eq!((stop.code, stop.hop), (AppCode(9), 3));
+    assert_eq!(rig.pipe.stats().held, 0);
+}
+
+/// spec: R-PIPE-14 R-PIPE-27
+#[test]
+fn nobody_comes_to_a_source_that_is_lost() {
+    let mut rig = gathering();
+    rig.arrive_unseen(0..5000);
+    rig.turn();
+    rig.lose_source(true);
+    rig.drain();
+    rig.check_legs();
+    assert!(rig.pipe.is_over());
+    assert_eq!(rig.pipe.stats().held, 0);
 }

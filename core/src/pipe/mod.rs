@@ -135,6 +135,8 @@ pub struct Pipe {
     /// Bytes below that are to stay, and what the source was lent to hold.
     keep: u64,
     covered: u64,
+    /// Legs are still to come, for which all that came is held.
+    gathers: bool,
     /// Legs that ended, until somebody asks.
     ended: VecDeque<(LegIndex, LegEnd)>,
     /// How the last leg ended that did.
@@ -166,6 +168,7 @@ impl Pipe {
             acked: start,
             keep: options.keep,
             covered: 0,
+            gathers: false,
             ended: VecDeque::new(),
             last_end: None,
             stop: None,
@@ -455,9 +458,9 @@ impl Pipe {
         if self.is_over() || self.is_given_up() {
             return None;
         }
-        let flowing = self.is_flowing();
+        let flowing = self.is_flowing() && !self.gathers();
         let legs = flowing.then(|| self.patience.leg_deadline(&self.legs));
-        let toll = flowing.then(|| self.toll.deadline()).flatten();
+        let toll = self.is_flowing().then(|| self.toll.deadline()).flatten();
         earliest([self.end_of_waiting(), legs.flatten(), toll])
     }
 
@@ -480,7 +483,7 @@ impl Pipe {
     /// Whether nothing is left to do: the source has ended, and so have all legs.
     pub fn is_over(&self) -> bool {
         let ended = self.source != Source::Flowing || self.stop.is_some();
-        ended && self.legs.is_empty() && !self.lingers()
+        ended && self.legs.is_empty() && !self.lingers() && !self.gathers()
     }
 
     /// Whether the source still sends.

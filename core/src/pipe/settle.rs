@@ -66,18 +66,20 @@ impl Pipe {
         }
     }
 
-    /// A source that has ended waits for nobody, so nobody is too slow for it.
+    /// A source that has ended waits for nobody, so nobody is too slow for it. Nor is anybody while
+    /// others are still to come.
     pub(super) fn judge_legs(&mut self, now: Instant) {
-        if self.is_flowing() {
+        if self.is_flowing() && !self.gathers() {
             let (window, waits) = (self.window.window(), self.bytes_wait());
             let there = self.store.contiguous_end();
             self.patience.judge(&mut self.legs, window, there, waits, now);
         }
     }
 
-    /// All below is nothing to any leg. A pipe that had no leg yet waits.
+    /// All below is nothing to any leg. A pipe that had no leg yet waits, and so does one that has
+    /// not all of them.
     fn through(&self) -> u64 {
-        if self.added == 0 && !self.is_given_up() {
+        if self.gathers() || self.added == 0 && !self.is_given_up() {
             return self.acked;
         }
         let slowest = self.legs.values().map(Leg::through).min();
@@ -87,7 +89,7 @@ impl Pipe {
 
     /// Whether there were legs, none is left, and the source still sends.
     fn is_unwanted(&self) -> bool {
-        self.added > 0 && self.legs.is_empty() && self.is_flowing()
+        self.added > 0 && self.legs.is_empty() && self.is_flowing() && !self.gathers()
     }
 
     /// What the source is told when its last leg has ended.

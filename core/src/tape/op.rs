@@ -143,8 +143,8 @@ ops! {
     PipeRate = 0x55,
     /// `PipeRef::cancel`.
     PipeCancel = 0x56,
-    /// `PipeRef::leave`.
-    PipeLeave = 0x57,
+    /// `PipeRef::gather`.
+    PipeGather = 0x57,
 }
 
 impl Op {

@@ -350,7 +350,7 @@ fn on_pipe(pipe: &mut PipeRef<'_>, call: &Record<'_>) {
         What::AddLeg(leg, policy, _) => _ = pipe.add_leg(*leg, *policy),
         What::PipeRate(rate) => pipe.set_rate(*rate),
         What::PipeCancel(code) => pipe.cancel(*code),
-        What::Plain if call.op == Op::PipeLeave => pipe.leave(),
+        What::PipeGather(more) => pipe.gather(*more),
         _ => {}
     }
 }

@@ -75,6 +75,7 @@ pub enum What<'a> {
     PipeCancel(AppCode),
     /// How many bytes.
     Covered(u64),
+    PipeGather(bool),
 }
 
 /// One record.
@@ -388,6 +389,7 @@ impl<'a> Decoder<'a> {
             }
             Op::PipeRate => What::PipeRate(self.get()?),
             Op::PipeCancel => What::PipeCancel(self.get()?),
+            Op::PipeGather => What::PipeGather(self.get()?),
             _ => What::Plain,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aqueduct_core::endpoint::{
-    Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, PipeId, StreamAddr,
+    Leg as CoreLeg, PipeError as CoreError, PipeEvent, PipeEventKind, PipeId, PipeRef, StreamAddr,
 };
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegIndex, LegPolicy, PipeOptions};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::connection::ConnGuard;
 use crate::error::PipeError;
-use crate::pipe::{Local, PipeShared, PipeWish};
+use crate::pipe::{PipeShared, PipeWish};
 use crate::recv::{RecvHalf, Source, Tap, Wishes, tapping};
 use crate::send::Leg;
 
@@ -32,33 +32,41 @@ pub(super) struct Entry {
 impl Engine {
     pub(super) fn run_pipe(&mut self, wish: PipeWish) {
         match wish {
-            PipeWish::Start { pipe, source, legs, options, local, reply } => {
-                reply.send(self.start_pipe(&pipe, source, legs, options, local));
+            PipeWish::Start { pipe, source, legs, options, tapped, gathers, reply } => {
+                let started = self.start_pipe(&pipe, source, legs, options, tapped);
+                if gathers && let Some(mut found) = self.piped(&pipe) {
+                    found.gather(true);
+                }
+                reply.send(started);
             }
             PipeWish::Add { pipe, leg, policy, part, reply } => {
                 reply.send(self.add_leg(&pipe, leg, policy, part));
             }
             PipeWish::Stats { pipe, reply } => {
-                if let Some(found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
+                if let Some(found) = self.piped(&pipe) {
                     reply.send(found.stats());
                 }
             }
             PipeWish::Rate { pipe, rate } => {
-                if let Some(mut found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
+                if let Some(mut found) = self.piped(&pipe) {
                     found.set_rate(rate);
                 }
             }
-            PipeWish::Leave { pipe } => {
-                if let Some(mut found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
-                    found.leave();
+            PipeWish::Joined { pipe } => {
+                if let Some(mut found) = self.piped(&pipe) {
+                    found.gather(false);
                 }
             }
             PipeWish::Cancel { pipe, code } => {
-                if let Some(mut found) = pipe.id.get().and_then(|id| self.core.piped(*id)) {
+                if let Some(mut found) = self.piped(&pipe) {
                     found.cancel(code);
                 }
             }
         }
+    }
+
+    fn piped(&mut self, pipe: &PipeShared) -> Option<PipeRef<'_>> {
+        self.core.piped(*pipe.id.get()?)
     }
 
     fn start_pipe(
@@ -67,7 +75,7 @@ impl Engine {
         mut source: Source,
         legs: Vec<Leg>,
         options: PipeOptions,
-        local: Local,
+        tapped: bool,
     ) -> Result<Option<RecvHalf>, PipeError> {
         let (recv, keep) = (source.shared.clone(), source.keep.take());
         let from = recv
@@ -96,7 +104,7 @@ impl Engine {
             }
         };
         let mut ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
-        ways.extend((local != Local::No).then_some(CoreLeg::Application));
+        ways.extend(tapped.then_some(CoreLeg::Application));
         let mut given = Vec::new();
         for data in unread.into_iter().rev() {
             offset -= data.len() as u64;
@@ -107,7 +115,6 @@ impl Engine {
         match self.core.pipe_given(from, given, &ways, options) {
             Ok(id) => {
                 let _once = pipe.id.set(id);
-                let tapped = local == Local::Reads;
                 let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
                 let leg = LegIndex(u32::try_from(to.len()).unwrap_or(u32::MAX));
                 let tap = tap.map(|tap| (leg, tap));

@@ -42,8 +42,8 @@ impl Engine {
         let (refused, wakers) = {
             let mut state = lock(&self.shared.state);
             match (&mut state.relayed, relayed) {
-                (Some(waiting), Some(relayed)) => {
-                    waiting.push_back(relayed);
+                (Some(diverted), Some(relayed)) => {
+                    diverted.waiting.push_back(relayed);
                     (None, Some(state.relays.take()))
                 }
                 (_, refused) => (Some(refused), None),

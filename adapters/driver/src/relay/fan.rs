@@ -1,14 +1,14 @@
 //! One stream to its next hops, each from when it is reached (spec R-ROUTE-6).
 //!
-//! The first hop that is reached begins the pipe. While others are being dialled this node is a
-//! leg, too, one that reads nothing: it holds what comes, from the start on, as far as the source's
-//! credit goes. Once it is known of each hop whether it is reached, it leaves.
+//! The first hop that is reached begins the pipe. While others are being dialled it gathers: what
+//! comes is held, from the start on, as far as the source's credit goes. So it is until it is known
+//! of each hop whether it is reached.
 
 use std::sync::Mutex;
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::StreamCode;
-use aqueduct_core::pipe::{LegIndex, LegPolicy, PipeOptions};
+use aqueduct_core::pipe::{LegIndex, PipeOptions};
 use aqueduct_core::wire::id::{Dir, StreamId};
 use futures_util::future::{Either, join_all, join3, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -44,11 +44,13 @@ struct Joined<'a> {
     _known: Option<Known<'a>>,
 }
 
-/// A pipe with its first leg, and whether what comes is held until all hops are known.
-struct Begun {
-    pipe: Pipe,
-    back: Back,
-    holds: bool,
+/// A pipe that others will join. Dropped, nobody will any more.
+struct Gathering(Pipe);
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.0.all_joined();
+    }
 }
 
 /// What comes back from a hop; `None`: nothing will.
@@ -92,13 +94,13 @@ impl<'a> Fan<'a> {
         };
         let awaited = self.await_answers(&first);
         drop(opening);
-        let Ok(begun) = self.begin(recv, target, first, hops.is_empty()).await else {
+        let Ok((pipe, back)) = self.begin(recv, target, first, hops.is_empty()).await else {
             if let Some(mut send) = send {
                 send.reset(StreamCode::Cancelled.app());
             }
             return told(RelayEvent::Refused { peer, stream, why: Refusal::Gone });
         };
-        let Begun { pipe, back, holds } = begun;
+        let gathering = Gathering(pipe.clone());
         self.upstream.place.flows(&pipe, true, paid);
         self.leave_way_back(send);
         let (decided, all_decided) = question::<()>();
@@ -111,10 +113,7 @@ impl<'a> Fan<'a> {
                 let (target, back) = self.join(&pipe, target, leg).await;
                 answers.push(self.answer(target, back));
             }
-            // Nobody else will come: what is held is let go.
-            if holds {
-                pipe.leave();
-            }
+            drop(gathering);
             told(RelayEvent::Started { peer, stream, to: self.to() });
             drop(decided);
             while answers.next().await.is_some() {}
@@ -169,27 +168,17 @@ impl<'a> Fan<'a> {
         target: usize,
         first: Opened,
         alone: bool,
-    ) -> Result<Begun, PipeError> {
+    ) -> Result<(Pipe, Back), PipeError> {
         let Opened { connection, send, back } = first;
-        let (endpoint, stream, back) = (&self.relay.endpoint, send.id(), (target, back));
-        let options = PipeOptions { limit: self.upstream.place.limit(), ..self.relay.pipes() };
-        if alone {
-            let pipe = endpoint.pipe(recv, vec![send], options).await?;
-            self.joined(&pipe, target, &connection, stream, LegIndex(0));
-            return Ok(Begun { pipe, back, holds: false });
-        }
-        // Nobody is too slow while he is being dialled.
-        let patient = PipeOptions { policy: LegPolicy::Stall, ..options };
-        let pipe = endpoint.pipe_held(recv, patient).await?;
-        let leg = match pipe.add_leg(send, options.policy).await {
-            Ok(leg) => leg,
-            Err(error) => {
-                pipe.cancel(StreamCode::Cancelled.app());
-                return Err(error);
-            }
+        let (stream, limit) = (send.id(), self.upstream.place.limit());
+        let options = PipeOptions { limit, ..self.relay.pipes() };
+        let (endpoint, legs) = (&self.relay.endpoint, vec![send]);
+        let pipe = match alone {
+            true => endpoint.pipe(recv, legs, options).await?,
+            false => endpoint.pipe_gathering(recv, legs, options).await?,
         };
-        self.joined(&pipe, target, &connection, stream, leg);
-        Ok(Begun { pipe, back, holds: true })
+        self.joined(&pipe, target, &connection, stream, LegIndex(0));
+        Ok((pipe, (target, back)))
     }
 
     /// A hop that was reached later, or was not.

@@ -195,6 +195,8 @@ pub enum RelayEvent {
 /// An endpoint that relays. Streams with a route come here and no longer to the application.
 pub struct Relay {
     endpoint: Endpoint,
+    /// Which of the endpoint's relays it is: the last one gets what comes.
+    number: u64,
     config: Arc<RelayConfig>,
     ledger: Ledger,
     accounts: Arc<Accounts>,

@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::stream::OpenOptions;
+use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::Dir;
 use aqueduct_core::wire::route::Hop;
 use futures_util::future::{Either, select, select_ok};
@@ -23,15 +24,28 @@ pub(super) struct Opened {
 }
 
 impl Relay {
-    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach.
+    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach, or
+    /// it takes no part in pipes, or there was no stream to be had in time: that is not to hold up
+    /// the others.
     pub(super) async fn open_leg(
         &self,
         hop: &Hop,
         dir: Dir,
         options: &OpenOptions,
     ) -> Option<Opened> {
+        let late = self.endpoint.pause(self.config.reach.min(REACH));
+        match select(pin!(self.open(hop, dir, options)), pin!(late)).await {
+            Either::Left((opened, _)) => opened,
+            Either::Right(_) => None,
+        }
+    }
+
+    async fn open(&self, hop: &Hop, dir: Dir, options: &OpenOptions) -> Option<Opened> {
         let id = NodeId::from_bytes(&hop.id).ok()?;
-        let connection = self.reach(id, hop).await?;
+        let connection = self.meet(id, hop).await?;
+        if connection.mode() < Mode::StreamingPiped {
+            return None;
+        }
         self.used(id);
         let (send, back) = connection.open(dir, options.clone()).await.ok()?;
         // It is not the application's.
@@ -44,16 +58,7 @@ impl Relay {
         self.kept.used(hop, self.endpoint.clock().now());
     }
 
-    /// A connection to a hop, if there is one in time.
-    async fn reach(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
-        let late = self.endpoint.pause(self.config.reach.min(REACH));
-        match select(pin!(self.meet(id, hop)), pin!(late)).await {
-            Either::Left((connection, _)) => connection,
-            Either::Right(_) => None,
-        }
-    }
-
-    /// Streams to one node that come together dial it once.
+    /// A connection to a hop. Streams to one node that come together dial it once.
     async fn meet(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
         loop {
             if let Some(connection) = self.endpoint.connection_to(id).await {

@@ -37,17 +37,19 @@ pub(super) struct Onward {
 }
 
 impl Relay {
-    /// Relays from now on, once [`run`](Self::run) is driven.
+    /// Relays from now on, once [`run`](Self::run) is driven, in place of a relay that the endpoint
+    /// had before: that one sees to its end what it has begun.
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
-        endpoint.divert();
+        let number = endpoint.divert();
         let (config, kept) = (Arc::new(config), Kept::default());
-        Self { endpoint, config, ledger: Ledger::default(), accounts: Arc::default(), kept }
+        Self { endpoint, number, config, ledger: Ledger::default(), accounts: Arc::default(), kept }
     }
 
-    /// Relays until the endpoint is closed. `told` hears what is done.
+    /// Relays until the endpoint is closed, or another relay has its place and what this one began
+    /// is over. `told` hears what is done.
     pub async fn run(self, told: impl Fn(RelayEvent)) {
         let arrivals = stream::unfold(&self, |relay| async move {
-            relay.endpoint.relayed().await.map(|arrival| (arrival, relay))
+            relay.endpoint.relayed(relay.number).await.map(|arrival| (arrival, relay))
         });
         let serving = arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told));
         let kept = self.kept.watch(&self.endpoint, self.config.linger);
@@ -152,10 +154,11 @@ impl Relay {
     }
 }
 
-/// Nobody relays any more: what comes from now on is refused, and so is what waits.
+/// Nobody relays any more, unless another does in its place: what comes from now on is refused, and
+/// so is what waits.
 impl Drop for Relay {
     fn drop(&mut self) {
-        let waiting = self.endpoint.divert_no_more();
+        let waiting = self.endpoint.divert_no_more(self.number);
         let code = StreamCode::Refused.app();
         waiting
             .into_iter()

@@ -1,17 +1,19 @@
 //! Streams to several targets, of which some are slow to be reached or are never.
 
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::{Allow, Answer, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{
     Connection, Endpoint, NodeAddr, OpenOptions, ReadError, RecvStream, SendStream, StreamCode,
-    StreamError, StreamProtocol,
+    StreamError, StreamProtocol, Streaming, TransportConfig,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
-use crate::harness::{endpoint, pattern, soon, until};
+use crate::harness::{endpoint, endpoint_with, pattern, soon, until};
 use crate::relay::{hello, is_over, relay, relay_on, there, to};
 
 /// Somebody who never answers.
@@ -179,6 +181,44 @@ async fn the_rest_flows_when_the_last_hop_is_given_up_and_its_answer_says_so() {
     assert_eq!(legs.len(), 2);
 }
 
+/// One grants no stream, one takes no part in pipes: neither stands in the way of the third.
+///
+/// spec: R-MODE-13 R-ROUTE-6 R-ROUTE-8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hop_that_takes_no_stream_is_out_of_reach() {
+    let transport = TransportConfig::default;
+    let closed = endpoint_with(transport().with_max_streams(0, 0).unwrap());
+    let whole = Streaming { piped_forwarding: false, ..Streaming::default() };
+    let alone = endpoint_with(transport().with_streaming(whole));
+    let (source, sink) = (endpoint(), endpoint());
+    let mut config = RelayConfig::new(Allow::Everybody);
+    config.reach = Duration::from_secs(1);
+    // Less time than that without progress ends no pipe whose hops are not all known.
+    config.pipes.timeout = Some(Duration::from_millis(500));
+    let (node, _told) = relay_on(endpoint(), config);
+    for end in [&closed, &alone] {
+        let end = end.clone();
+        tokio::spawn(async move {
+            let connection = end.accept().await.unwrap().accept().await.unwrap();
+            connection.closed().await
+        });
+    }
+    let read = reading(&sink, Duration::ZERO);
+    let connection = to(&source, &node).await;
+    // More than what can be held meanwhile.
+    let body = pattern(4 << 20);
+    let targets = [there(&closed), there(&alone), there(&sink)];
+    let _recv = send(&connection, way(&targets), &body).await;
+    let unreachable = Err(StreamError::Unreachable { hop: Some(0) });
+    let thanks = Ok(b"thanks".to_vec());
+    assert_eq!(answers(&connection, 3).await, [unreachable.clone(), unreachable, thanks]);
+    assert!(soon("a body", read).await.unwrap().0 == body);
+    let mut sending = connection.open_bi(way(&targets[..1])).await.unwrap().0;
+    let _taken = sending.write_all(b"please").await;
+    let code = soon("a refusal", sending.stopped()).await.unwrap();
+    assert_eq!(code, Some(StreamCode::Unreachable.app()));
+}
+
 /// spec: R-ROUTE-6 R-ROUTE-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_is_reached_the_stream_is_refused_and_every_answer_reset() {
@@ -250,4 +290,37 @@ async fn a_relay_that_is_dropped_refuses_what_comes_then() {
     let _taken = sending.write_all(b"please").await;
     let code = soon("a refusal", sending.stopped()).await.unwrap();
     assert_eq!(code, Some(StreamCode::Refused.app()));
+}
+
+/// What the first began goes on; what comes then is for the second, also when the first is gone.
+///
+/// spec: R-ROUTE-4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_takes_the_place_of_another() {
+    let (source, sinks, node) = (endpoint(), [endpoint(), endpoint()], endpoint());
+    let began = Arc::<AtomicBool>::default();
+    let tell = began.clone();
+    let first = node.relay(RelayConfig::new(Allow::Everybody), move |_| tell.store(true, Relaxed));
+    let accepting = node.clone();
+    tokio::spawn(async move {
+        let connection = accepting.accept().await.unwrap().accept().await.unwrap();
+        connection.closed().await
+    });
+    let connection = to(&source, &node).await;
+    let read = reading(&sinks[0], Duration::ZERO);
+    let body = pattern(100_000);
+    let (mut sending, mut back) = connection.open_bi(way(&[there(&sinks[0])])).await.unwrap();
+    sending.write_all(&body[..50_000]).await.unwrap();
+    until("the first stream", || began.load(Relaxed)).await;
+    let _second = node.relay(RelayConfig::new(Allow::Everybody), |_| ());
+    sending.write_all(&body[50_000..]).await.unwrap();
+    sending.finish().unwrap();
+    assert!(soon("a body", read).await.unwrap().0 == body);
+    let mut answer = Vec::new();
+    soon("an answer", AsyncReadExt::read_to_end(&mut back, &mut answer)).await.unwrap();
+    assert_eq!(answer, b"thanks");
+    soon("the end of the first relay", first).await.unwrap();
+    let read = reading(&sinks[1], Duration::ZERO);
+    let _recv = send(&connection, way(&[there(&sinks[1])]), &body).await;
+    assert!(soon("a body", read).await.unwrap().0 == body);
 }
