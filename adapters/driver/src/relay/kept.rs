@@ -58,7 +58,8 @@ impl Kept {
     /// A stream to `peer` begins or ends.
     pub(super) fn used(&self, peer: NodeId, now: Instant) {
         let connections = &mut lock(&self.state).connections;
-        let at = connections.iter().position(|kept| kept.connection.peer() == peer);
+        // One that is over may still stand beside the one that took its place.
+        let at = connections.iter().rposition(|kept| kept.connection.peer() == peer);
         if let Some(kept) = at.and_then(|at| connections.remove(at)) {
             connections.push_back(Entry { used: now, ..kept });
         }

@@ -49,6 +49,18 @@ fn the_least_recently_used_connection_gives_way() {
 
 /// spec: R-ROUTE-13
 #[test]
+fn a_stream_counts_for_the_connection_that_took_the_place_of_another() {
+    let (_engine, endpoint) = engine();
+    let kept = Kept::default();
+    let at = |seconds| Instant::ZERO + SECOND * seconds;
+    let [_before, now] = [1, 1].map(|n| keep(&kept, &endpoint, n, at(0)));
+    kept.used(node(1), at(5));
+    kept.release(10 * SECOND, at(10));
+    assert!(!is_let_go(&now));
+}
+
+/// spec: R-ROUTE-13
+#[test]
 fn a_connection_goes_when_it_had_no_stream_for_so_long() {
     let (_engine, endpoint) = engine();
     let kept = Kept::default();
