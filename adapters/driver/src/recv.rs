@@ -116,6 +116,7 @@ impl RecvShared {
 pub(crate) struct Inlet {
     producer: Producer<ReadError>,
     witness: Option<Arc<Witness>>,
+    known: Known,
     /// Bytes were left in the core, because readers hold too many chunks.
     full: bool,
     /// Nothing is handed over yet: a relay may give the stream to a pipe as it is.
@@ -134,7 +135,7 @@ pub(crate) fn receiving(
     let node = &connection.shared;
     let watched = |info| message::witness(info, &node.streaming, node.max_message);
     let witness = info.as_ref().and_then(watched);
-    let inlet = witness.clone();
+    let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
     let shared = Arc::new(RecvShared { connection, id, pipe, info, witness, marked, wishes });
     let teller = shared.clone();
     let options =
@@ -148,7 +149,7 @@ pub(crate) fn receiving(
         collected: BytesMut::new(),
         keep: None,
     };
-    (Inlet { producer, witness: inlet, full: false, withheld: false }, half)
+    (Inlet { producer, witness: inlet, known, full: false, withheld: false }, half)
 }
 
 impl Inlet {
@@ -229,7 +230,32 @@ impl Inlet {
 
     /// Nothing more comes. The first end holds.
     pub(crate) fn fail(&mut self, error: ReadError) {
-        let _first = self.producer.fail(error);
+        let _first = self.producer.fail(self.known.tell(error, self.producer.pushed()));
+    }
+}
+
+/// What a node knows of a stream that it receives, whoever ends it.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    start: u64,
+    /// What the sender announced.
+    total: Option<u64>,
+}
+
+impl Known {
+    fn of(info: Option<&OpenOptions>) -> Self {
+        let start = info.map_or(0, |info| info.start);
+        Self { start, total: info.and_then(|info| info.size) }
+    }
+
+    /// Adds to an error how much came, when all below `end` did.
+    fn tell(self, error: ReadError, end: u64) -> ReadError {
+        match error {
+            ReadError::Failed(why) => {
+                ReadError::Failed(why.counted(end.saturating_sub(self.start), self.total))
+            }
+            other => other,
+        }
     }
 }
 

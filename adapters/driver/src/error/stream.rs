@@ -38,7 +38,7 @@ pub enum StreamError {
         hop: Option<u64>,
     },
     /// A connection that carried the stream was lost.
-    #[error("a connection was lost after {received} bytes of {}{}", Known(total), at(hop))]
+    #[error("a connection was lost{}{}", after(*received, *total), at(hop))]
     ConnectionLost {
         /// Bytes that came before.
         received: u64,
@@ -156,12 +156,17 @@ impl StreamError {
         }
     }
 
+    /// The same with how much came here, of what was announced.
+    pub(crate) fn counted(self, received: u64, total: Option<u64>) -> Self {
+        match self {
+            Self::ConnectionLost { hop, .. } => Self::ConnectionLost { received, total, hop },
+            other => other,
+        }
+    }
+
     /// The same with what this node knows: how much came, and what was announced.
     pub(crate) fn at(self, received: u64, total: u64) -> Self {
-        match self {
-            Self::ConnectionLost { hop, .. } => {
-                Self::ConnectionLost { received, total: Some(total), hop }
-            }
+        match self.counted(received, Some(total)) {
             Self::WrongSize { given, hop, .. } => Self::WrongSize { announced: total, given, hop },
             other => other,
         }
@@ -174,6 +179,15 @@ fn at(hop: &Option<u64>) -> String {
         Some(0) => ", says the peer".into(),
         Some(1) => ", one relay behind the peer".into(),
         Some(hop) => format!(", {hop} relays behind the peer"),
+    }
+}
+
+/// How much came, if anybody can know.
+fn after(received: u64, total: Option<u64>) -> String {
+    match (received, total) {
+        (0, None) => String::new(),
+        (received, None) => format!(" after {received} bytes"),
+        (received, Some(total)) => format!(" after {received} bytes of {total}"),
     }
 }
 

@@ -14,11 +14,12 @@ use bytes::BytesMut;
 
 use crate::error::{ConnectionError, ReadError, StreamError};
 
-use super::{IDLE, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
+use super::{IDLE, Known, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
 
 /// The driver's end of a pipe's local leg.
 pub(crate) struct Tap {
     producer: Producer<ReadError>,
+    known: Known,
     /// All below was taken from the pipe.
     taken: u64,
     /// Nobody reads: what comes is let go at once.
@@ -45,7 +46,8 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
     let collected = BytesMut::new();
     let half =
         RecvHalf { reader: Some(reader), shared, over: false, wanted: 0, collected, keep: None };
-    (Tap { producer, taken: start, dry: false }, half)
+    let known = Known::of(source.info.as_ref());
+    (Tap { producer, known, taken: start, dry: false }, half)
 }
 
 impl RecvHalf {
@@ -107,6 +109,6 @@ impl Tap {
 
     fn fail(&mut self, error: ReadError) {
         self.dry = true;
-        let _first = self.producer.fail(error);
+        let _first = self.producer.fail(self.known.tell(error, self.taken));
     }
 }

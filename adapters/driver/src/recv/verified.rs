@@ -61,7 +61,10 @@ impl Verified {
                 return Poll::Ready(Ok(Some(bytes)));
             }
             Ok(None) => self.verdict(),
-            Err(error) => Err(self.with_counts(error.into())),
+            Err(error) => {
+                let total = self.half.info().and_then(|info| info.size);
+                Err(StreamError::from(error).counted(self.hasher.count(), total))
+            }
         };
         self.end = Some(end.clone());
         Poll::Ready(end.map(|()| None))
@@ -74,16 +77,6 @@ impl Verified {
         }
         let (expected, actual) = (Some(self.expected), Some(*actual.as_bytes()));
         Err(StreamError::VerificationFailed { expected, actual, hop: None })
-    }
-
-    fn with_counts(&self, error: StreamError) -> StreamError {
-        match error {
-            StreamError::ConnectionLost { hop, .. } => {
-                let total = self.half.info().and_then(|info| info.size);
-                StreamError::ConnectionLost { received: self.hasher.count(), total, hop }
-            }
-            other => other,
-        }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
-    AppCode, CloseReason, ConnectError, ConnectionError, Endpoint, ReadError, WriteError,
-    generate_key,
+    AppCode, CloseReason, ConnectError, ConnectionError, Endpoint, ReadError, StreamError,
+    WriteError, generate_key,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::*;
+use crate::relay::{hello, relay_on, there, to};
 
 #[tokio::test]
 async fn closing_delivers_what_was_written_first() {
@@ -264,4 +266,27 @@ async fn a_hundred_endpoints_come_and_go_and_leave_no_descriptor() {
     }
     // Other tests run in this process: room for theirs.
     until("descriptors to be closed", || descriptors() < before + 60).await;
+}
+
+/// A receiver behind a relay whose source is cut off: it has what came, and knows how much of what.
+///
+/// spec: R-PIPE-14
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_knows_how_much_came_of_how_much() {
+    let (source, sink) = (endpoint(), endpoint());
+    let (node, _told) = relay_on(endpoint(), RelayConfig::new(Allow::Everybody));
+    let connection = to(&source, &node).await;
+    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
+    let mut options = way.introduce(&hello()).unwrap();
+    options.size = Some(100_000);
+    let mut send = connection.open_uni(options).await.unwrap();
+    send.write_all(&pattern(30_000)).await.unwrap();
+    let accepted = soon("a relay", sink.accept()).await.unwrap().accept().await.unwrap();
+    let mut recv = soon("a stream", accepted.accept_uni()).await.unwrap();
+    let mut read = vec![0; 30_000];
+    soon("its bytes", AsyncReadExt::read_exact(&mut recv, &mut read)).await.unwrap();
+    connection.abort(AppCode(1), b"");
+    let error = soon("the end", recv.read_chunk(usize::MAX)).await.unwrap_err();
+    let lost = StreamError::ConnectionLost { received: 30_000, total: Some(100_000), hop: Some(0) };
+    assert_eq!(error, ReadError::Failed(lost));
 }
