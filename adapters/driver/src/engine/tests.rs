@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 
 use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::pipe::{LegPolicy, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::Dir;
 
@@ -81,6 +82,8 @@ struct Session {
     hands: [Hand; 2],
     near: crate::connection::Connection,
     far: crate::connection::Connection,
+    /// The far side's.
+    listener: crate::endpoint::Endpoint,
 }
 
 fn session() -> Session {
@@ -113,7 +116,7 @@ fn session_of(segments: usize) -> Session {
             break done.expect("a connection");
         }
     };
-    Session { engines, hands, near, far }
+    Session { engines, hands, near, far, listener: listener.clone() }
 }
 
 /// A stream of the near side.
@@ -202,7 +205,7 @@ fn a_batch_that_waited_goes_one_by_one() {
 /// A socket that was full when the driver last looked has room when it says goodbye.
 #[test]
 fn a_farewell_reaches_the_peer_past_a_socket_that_was_full() {
-    let Session { mut engines, mut hands, near, far } = session();
+    let Session { mut engines, mut hands, near, far, listener: _listener } = session();
     hands[0].full = true;
     near.send_datagram(Bytes::from_static(b"kept")).expect("room");
     let _more = engines[0].turn(&mut hands[0]);
@@ -216,4 +219,47 @@ fn a_farewell_reaches_the_peer_past_a_socket_that_was_full() {
     }
     let _more = engines[1].turn(&mut hands[1]);
     assert!(far.close_reason().is_some(), "it has heard nothing");
+}
+
+/// Waits for `future` while both sides go on.
+fn run<T>(engines: &mut [Engine; 2], hands: &mut [Hand; 2], future: impl Future<Output = T>) -> T {
+    let (mut future, mut cx) = (pin!(future), Context::from_waker(Waker::noop()));
+    for _ in 0..10_000 {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut cx) {
+            return done;
+        }
+        exchange(engines, hands);
+    }
+    panic!("it does not come");
+}
+
+/// Whoever asks for one range after the other of a pipe that lives long leaves nothing behind.
+///
+/// spec: R-ROUTE-10
+#[test]
+fn a_part_takes_its_end_and_its_hold_on_the_connection_with_it() {
+    let mut session = session();
+    let mut source = opened(&mut session);
+    let Session { mut engines, mut hands, near: _near, far, listener } = session;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(source.poll_write(&mut cx, &[7; 3000]).is_ready());
+    let recv = run(&mut engines, &mut hands, far.accept_uni()).expect("a stream");
+    let whole = recv.info().and_then(OpenOptions::forwarded).expect("hops are left");
+    let opening = far.open(Dir::Uni, whole.clone());
+    let leg = run(&mut engines, &mut hands, opening).expect("a leg").0;
+    let options = PipeOptions { keep: 3000, ..PipeOptions::default() };
+    let begun = listener.pipe(recv, vec![leg], options);
+    let pipe = run(&mut engines, &mut hands, begun).expect("a pipe");
+    let held = Arc::strong_count(far.guard());
+    for _ in 0..3 {
+        let opening = far.open(Dir::Uni, OpenOptions { end: Some(1000), ..whole.clone() });
+        let part = run(&mut engines, &mut hands, opening).expect("a leg").0;
+        let adding = pipe.add_part(part, LegPolicy::Stall);
+        let leg = run(&mut engines, &mut hands, adding).expect("it is held");
+        assert_eq!(Arc::strong_count(far.guard()), held + 1, "a part holds its connection");
+        run(&mut engines, &mut hands, pipe.part_ended(leg));
+        assert!(pin!(pipe.leg_ended(leg)).poll(&mut cx).is_pending(), "its end is remembered");
+        assert_eq!(Arc::strong_count(far.guard()), held);
+    }
+    assert!(pin!(pipe.ended()).poll(&mut cx).is_pending(), "the pipe lives");
 }
