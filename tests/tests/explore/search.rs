@@ -1,6 +1,8 @@
 //! The search itself: stateright walks through a world, move by move deeper.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -32,7 +34,9 @@ pub(crate) struct Scenario {
     /// What the scenario is made for: it must come about at some end.
     rare: fn(&World) -> bool,
     /// When it is enough.
-    pub(crate) until: Option<Instant>,
+    until: Option<Instant>,
+    /// The search is over: what it found is walked through once more, however long that takes.
+    over: Arc<AtomicBool>,
 }
 
 /// What a search found.
@@ -53,7 +57,8 @@ impl Model for Scenario {
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
-        if self.until.is_none_or(|until| Instant::now() < until) {
+        let in_time = self.until.is_none_or(|until| Instant::now() < until);
+        if in_time || self.over.load(Ordering::Relaxed) {
             world.steps(steps);
         }
     }
@@ -103,7 +108,7 @@ impl Model for Scenario {
 impl Scenario {
     /// Explores `start`; at its ends `agree` must say so.
     pub(crate) fn new(name: &'static str, start: World, agree: Agree) -> Self {
-        Self { name, start, agree, rare: |_| true, until: None }
+        Self { name, start, agree, rare: |_| true, until: None, over: Arc::default() }
     }
 
     /// It shows nothing if this does not come about.
@@ -117,8 +122,11 @@ impl Scenario {
         let begun = Instant::now();
         let name = self.name;
         self.until = limit.map(|limit| begun + limit);
+        self.over = Arc::default();
+        let over = Arc::clone(&self.over);
         let checker = self.checker().finish_when(HasDiscoveries::AnyFailures);
         let checker = checker.spawn_dfs().join();
+        over.store(true, Ordering::Relaxed);
         let whole = limit.is_none_or(|limit| begun.elapsed() < limit);
         println!(
             "explore {name}: {moves} moves, {} states, {} steps, {} deep, {:.2} s{}",
