@@ -120,6 +120,7 @@ pub struct TransportConfig {
     pub(crate) idle_timeout: Duration,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) handshake_timeout: Duration,
+    pub(crate) peer_patience: Duration,
     pub(crate) max_ack_delay: Duration,
     pub(crate) max_streams_bidi: u32,
     pub(crate) max_streams_uni: u32,
@@ -142,6 +143,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,
             handshake_timeout: Duration::from_secs(10),
+            peer_patience: Duration::from_secs(5),
             max_ack_delay: Duration::from_millis(25),
             max_streams_bidi: 100,
             max_streams_uni: 100,
@@ -175,6 +177,14 @@ impl TransportConfig {
     /// Silence after which a PING goes out; `None` leaves it to open streams. Default `None`.
     pub fn with_keep_alive(mut self, every: Option<Duration>) -> Self {
         self.keep_alive = every;
+        self
+    }
+
+    /// How long data may stay without an answer, through six probes at least, before the peer is
+    /// lost (spec R-REC-26). Default 5 s; a way that loses a third of all packets for long wants
+    /// more.
+    pub fn with_peer_patience(mut self, patience: Duration) -> Self {
+        self.peer_patience = patience;
         self
     }
 

@@ -7,6 +7,21 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+/// Counts a rare branch by one of [`sometimes::NAMES`], with the feature of that name.
+#[cfg(feature = "sometimes")]
+macro_rules! sometimes {
+    ($name:literal) => {{
+        const PLACE: usize = $crate::sometimes::place($name);
+        $crate::sometimes::count(PLACE);
+    }};
+}
+
+/// Nothing, without the feature.
+#[cfg(not(feature = "sometimes"))]
+macro_rules! sometimes {
+    ($name:literal) => {{}};
+}
+
 pub mod config;
 pub mod congestion;
 pub mod connection;
@@ -31,6 +46,8 @@ pub mod rng;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod script;
 pub mod shaping;
+#[cfg(feature = "sometimes")]
+pub mod sometimes;
 pub mod stream;
 pub mod tape;
 pub mod time;

@@ -120,6 +120,7 @@ impl TransportConfig {
             idle_timeout,
             keep_alive,
             handshake_timeout,
+            peer_patience,
             max_ack_delay,
             max_streams_bidi,
             max_streams_uni,
@@ -150,6 +151,7 @@ impl TransportConfig {
         set(12, streaming, out);
         set(13, stream_buffer, out);
         set(14, stream_timeout, out);
+        set(15, peer_patience, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -186,6 +188,7 @@ impl TransportConfig {
             12 => self.streaming = from.get()?,
             13 => self.stream_buffer = from.get()?,
             14 => self.stream_timeout = from.get()?,
+            15 => self.peer_patience = from.get()?,
             _ => return None,
         }
         Some(self)

@@ -240,6 +240,7 @@ impl Closing {
     /// The last CLOSE may be lost, and the peer have no reason to speak: it is said again.
     pub(crate) fn on_deadline(&mut self, now: Instant) {
         if let Some(at) = self.next.filter(|at| *at <= now) {
+            sometimes!("connection: a close is said again");
             self.due = true;
             self.next = Some(at + self.pto).filter(|next| *next < self.until);
         }

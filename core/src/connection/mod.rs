@@ -17,6 +17,8 @@
 //! The parts are fields beside each other; none knows another. Who needs another's state is handed
 //! it.
 
+#[cfg(any(test, feature = "fingerprint"))]
+mod audit;
 mod calls;
 mod carriers;
 mod cids;
@@ -59,6 +61,8 @@ use crate::time::Instant;
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{ConnectionId, CreditTarget, Side, StreamId};
 
+#[cfg(any(test, feature = "fingerprint"))]
+pub use audit::Audit;
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
@@ -149,6 +153,7 @@ impl Connection {
         let Setup { config, provider, cids, mut rng, .. } = setup;
         let paths = Paths::new(&path_config, *source, rng.fork("path"), now);
         let mut ledger = Ledger::new();
+        ledger.set_patience(config.peer_patience);
         ledger.set_carriage(paths.active().id(), carriage(source));
         Self {
             side,

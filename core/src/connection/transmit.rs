@@ -169,7 +169,7 @@ impl Connection {
             let size = usize::from(answer.datagram_size);
             let slip = Slip { path: id, allowance: answer.allowance, size };
             self.build(buf, slip, Build::Side, now)?;
-            return Some(transmit_to(&to));
+            return Some(self.marked(id, &to));
         }
         if allowed.allowance == Allowance::Nothing {
             return None;
@@ -181,15 +181,13 @@ impl Connection {
             CarrierKind::Reliable { .. } => 1,
         };
         let most = most.min(allowed.max_datagrams.into());
+        // Nothing bounds a probe but how many there are.
+        let most = if need == Need::Probe { most.min(self.probes.into()) } else { most };
         let sent = self.fill(buf, slip, most, now);
         if sent < most && allowed.allowance == Allowance::Everything {
             self.on_nothing_left(id, allowed.limited_by, now);
         }
-        (sent > 0).then(|| Transmit {
-            ecn: self.paths.active().mark(),
-            segment: (sent > 1).then_some(size),
-            ..transmit_to(&to)
-        })
+        (sent > 0).then(|| Transmit { segment: (sent > 1).then_some(size), ..self.marked(id, &to) })
     }
 
     /// Builds up to `most` datagrams of equal size; a shorter one is the last.
@@ -228,6 +226,13 @@ impl Connection {
         self.close_if_delivered(now);
     }
 
+    /// Packets of a path have its mark, all that are acknowledged: the peer's counts are held
+    /// against them (spec R-PATH-23).
+    fn marked(&self, path: PathId, to: &Source) -> Transmit {
+        let ecn = self.paths.get(path).and_then(|path| path.mark());
+        Transmit { ecn, ..transmit_to(to) }
+    }
+
     fn transmit_side(
         &mut self,
         buf: &mut Vec<u8>,
@@ -242,7 +247,7 @@ impl Connection {
         let size = usize::from(allowed.datagram_size);
         let slip = Slip { path: allowed.path, allowance: allowed.allowance, size };
         self.build(buf, slip, Build::Side, now)?;
-        Some(transmit_to(&to))
+        Some(self.marked(allowed.path, &to))
     }
 
     fn transmit_size_probe(
@@ -265,7 +270,7 @@ impl Connection {
         let slip = Slip { path: id, allowance: Allowance::Everything, size: size.into() };
         self.build(buf, slip, Build::SizeProbe, now)?;
         self.paths.active_mut().on_size_probe_sent(size);
-        Some(transmit_to(&to))
+        Some(self.marked(id, &to))
     }
 
     /// Writes, seals and records one packet. `None`: nobody had anything to say, and nothing

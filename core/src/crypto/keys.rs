@@ -375,6 +375,7 @@ impl PacketKeys {
         if self.update_is_due(now) && self.update_is_allowed(now) {
             self.send.update(self.recipe);
             self.own_updates.count(now);
+            sometimes!("crypto: this side changes its keys");
             self.counters.updates_started += 1;
         }
         let hard = self.limits.hard_packets(self.recipe.cipher);
@@ -452,10 +453,12 @@ impl PacketKeys {
         match self.window.accept(number) {
             Seen::New => {}
             Seen::Before => {
+                sometimes!("crypto: a packet comes twice");
                 self.counters.replayed += 1;
                 return Err(Discard::Replayed.into());
             }
             Seen::TooOld => {
+                sometimes!("crypto: a packet is below the window");
                 self.counters.below_window += 1;
                 return Err(Discard::BelowWindow.into());
             }
@@ -493,6 +496,7 @@ impl PacketKeys {
         if peer_leads {
             self.peer_updates.count(now);
             self.send.update(self.recipe);
+            sometimes!("crypto: keys are changed after the peer");
             self.counters.updates_followed += 1;
         }
         Ok(())

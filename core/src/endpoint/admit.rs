@@ -111,6 +111,7 @@ impl Endpoint {
             }
         };
         if let Some(key) = self.strangers.find(&first.ephemeral()) {
+            sometimes!("endpoint: a first packet comes again");
             self.stats.duplicates += 1;
             self.on_duplicate(key, source);
             return;
@@ -151,6 +152,7 @@ impl Endpoint {
         match self.strangers.admit(&first.cookie(), &who, source.kind, now) {
             Admission::Open => true,
             Admission::Retry(cookie) => {
+                sometimes!("endpoint: a stranger is asked for a cookie");
                 let mut answer = Vec::new();
                 first.retry(&self.config.handshake, &cookie, &mut answer);
                 self.stats.retries += u64::from(self.strangers.reply(source, answer));

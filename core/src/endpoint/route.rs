@@ -108,6 +108,7 @@ impl Endpoint {
             && self.reset.write(dcid, packet.len(), &mut self.reset_rng, &mut answer)
             && self.strangers.reply(source, answer)
         {
+            sometimes!("endpoint: a stray is answered with a reset");
             self.stats.resets += 1;
         }
     }

@@ -123,6 +123,17 @@ impl Standing {
 }
 
 impl Endpoint {
+    /// Every connection that is there, for whoever watches over them. Looking changes nothing.
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub fn connections(
+        &self,
+    ) -> impl Iterator<Item = (super::ConnectionHandle, &crate::connection::Connection)> {
+        self.slots.iter().filter_map(|(key, entry)| match entry {
+            Entry::Connection(member) => Some((super::ConnectionHandle(key), &member.connection)),
+            _ => None,
+        })
+    }
+
     /// What all connections did together, since the endpoint began. Linear in the connections that
     /// are there.
     pub fn totals(&self) -> Totals {

@@ -476,6 +476,7 @@ impl RecvCredit {
     }
 
     pub(super) fn ask_stream(&mut self, id: StreamId, total: u64) {
+        sometimes!("flow: the peer is asked for credit back");
         self.recalls.ask(CreditTarget::Stream(id), total);
     }
 

@@ -82,6 +82,7 @@ impl SendCredit {
                 total.min(self.limit.saturating_sub(self.used))
             }
         };
+        sometimes!("flow: credit is given back");
         self.returned = self.returned.max(possible).min(MAX_LIMIT);
         self.answer = Latest::new();
         self.answer.set(self.returned);
@@ -90,6 +91,7 @@ impl SendCredit {
     /// There is something to send that this credit holds up: tells the peer, once for each limit.
     pub fn on_blocked(&mut self) {
         if self.available() == 0 {
+            sometimes!("flow: the peer's limit is met");
             self.blocked.set(self.limit);
         }
     }

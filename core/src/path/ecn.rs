@@ -1,7 +1,7 @@
 //! Whether a path carries ECN marks (RFC 9000 section 13.4).
 //!
 //! Packets are marked ECT(0) from the path's first one on, for as long as the peer's counts agree
-//! with what was acknowledged. What it counts as CE is kept; controllers do not react to it yet.
+//! with what was acknowledged. When what it counts as CE grows, the window shrinks as for a loss.
 
 use crate::wire::ack::EcnCounts;
 use crate::wire::id::Ecn;
@@ -76,6 +76,7 @@ impl EcnValidation {
         let seen = counts.ect0.saturating_sub(base.ect0) + counts.ce.saturating_sub(base.ce);
         let shrunk = counts.ect0 < last.ect0 || counts.ect1 < last.ect1 || counts.ce < last.ce;
         if shrunk || counts.ect1 > base.ect1 || seen < self.acked {
+            sometimes!("path: marks do not come through");
             self.state = EcnState::Failed;
             return;
         }

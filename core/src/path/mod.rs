@@ -147,7 +147,7 @@ pub struct PathStats {
     pub received_datagrams: u64,
     /// Bytes received in them.
     pub received_bytes: u64,
-    /// Times the congestion window was reduced by loss.
+    /// Times the congestion window was reduced by loss or by marks.
     pub congestion_events: u64,
     /// Probes for packet size that arrived.
     pub size_probes_acked: u64,
@@ -276,15 +276,14 @@ impl Path {
         if self.source.kind == CarrierKind::Reliable {
             return SizeChange::None;
         }
+        // The window must not grow by what was marked (RFC 9002 section 7.1).
+        self.on_marked(outcome, now);
         self.on_acked(outcome, now);
         self.on_lost(outcome, now);
         if let Some(sent) = outcome.largest_spurious_sent {
             for _ in 0..outcome.spurious_packets {
                 self.congestion.on_spurious_loss(sent, now);
             }
-        }
-        if outcome.acked_packets > 0 {
-            self.ecn.on_acked(u64::from(outcome.acked_packets), outcome.ecn);
         }
         self.ecn.on_lost(u64::from(outcome.lost_packets));
         self.stats.size_probes_acked += u64::from(outcome.mtu_acked.is_some());
@@ -295,6 +294,22 @@ impl Path {
         }
         self.follow_window(now);
         change
+    }
+
+    /// The network marked packets instead of dropping them: they count as lost for the window, and
+    /// for nothing else (spec R-CC-3).
+    fn on_marked(&mut self, outcome: &PathOutcome, now: Instant) {
+        if outcome.acked_packets == 0 {
+            return;
+        }
+        let before = self.ecn.congestion_experienced();
+        self.ecn.on_acked(u64::from(outcome.acked_packets), outcome.ecn);
+        let Some(sent) = outcome.largest_acked_sent else { return };
+        if self.ecn.congestion_experienced() > before {
+            sometimes!("path: the network marked a packet");
+            self.stats.congestion_events += u64::from(!self.congestion.in_recovery(sent));
+            self.congestion.on_congestion_event(sent, now);
+        }
     }
 
     fn on_acked(&mut self, outcome: &PathOutcome, now: Instant) {
@@ -348,6 +363,7 @@ impl Path {
         let allowed = self.amplification.remaining();
         let size = u64::from(self.size.datagram_size());
         if allowed < size && allowed < u64::from(BASE_SIZE) {
+            sometimes!("path: an address may get no more before it is proven");
             return self.nothing_but(Allowance::Nothing, LimitedBy::Amplification);
         }
         let size = size.min(allowed);

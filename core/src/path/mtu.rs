@@ -147,6 +147,12 @@ impl PacketSize {
         if self.careful && self.current > BASE_SIZE { BASE_SIZE } else { self.current }
     }
 
+    /// The size of the probe that is under way, if one is.
+    #[cfg(any(test, feature = "fingerprint"))]
+    pub(crate) const fn probe(&self) -> Option<u16> {
+        self.probe
+    }
+
     /// Whether there are sizes left to try before the next retry.
     pub const fn is_searching(&self) -> bool {
         matches!(self.phase, Phase::Searching(_))
@@ -259,6 +265,7 @@ impl PacketSize {
     }
 
     fn fall_back(&mut self, search: Search) {
+        sometimes!("path: a size that was carried is carried no more");
         self.black_holes += 1;
         self.current = BASE_SIZE;
         self.probe = None;
@@ -291,6 +298,7 @@ impl PacketSize {
         if size <= self.current || size > self.ceiling {
             return false;
         }
+        sometimes!("path: a larger size is found");
         self.current = size;
         self.hole = None;
         if let Phase::Searching(search) = &mut self.phase {

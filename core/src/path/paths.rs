@@ -482,7 +482,10 @@ impl Paths {
         let old = self.active().clone();
         let path = self.get_mut(to)?;
         if path.source.is_rebound(&old.source) {
+            sometimes!("path: a peer has moved to another port");
             path.inherit(&old, now);
+        } else {
+            sometimes!("path: a peer has moved to another address");
         }
         let source = path.source;
         self.active = to;

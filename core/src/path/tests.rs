@@ -237,7 +237,7 @@ fn marks_are_made_while_the_peers_counts_agree() {
 
 /// spec: R-PATH-24
 #[test]
-fn congestion_experienced_is_counted_and_not_answered() {
+fn congestion_experienced_is_counted_and_answered() {
     let mut path = path(&PathConfig::default());
     path.on_rtt_sample(&sample(50));
     for i in 0..10 {
@@ -246,7 +246,9 @@ fn congestion_experienced_is_counted_and_not_answered() {
     path.on_outcome(&PathOutcome { ecn: counted(5, 0, 5), ..acked(10, at(0)) }, at(50));
     assert_eq!(path.ecn().congestion_experienced(), 5);
     assert_eq!(path.ecn().state(), EcnState::Capable);
-    assert_eq!(path.congestion.window(), 24_000);
+    // As for a loss: by CUBIC's factor, and not beyond what was acknowledged.
+    assert_eq!(path.congestion.window(), 8_400);
+    assert_eq!(path.stats().congestion_events, 1);
 }
 
 /// spec: R-PATH-28, R-TCP-7

@@ -111,6 +111,7 @@ impl Validation {
     pub fn on_deadline(&mut self, now: Instant) -> bool {
         let Some(challenge) = &mut self.challenge else { return false };
         if challenge.expires_at <= now {
+            sometimes!("path: a challenge is given up");
             self.challenge = None;
             return true;
         }

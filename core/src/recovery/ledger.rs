@@ -299,7 +299,7 @@ impl Ledger {
     }
 
     /// Whether the counters say what the slots say: flight size is their sum, path by path.
-    pub(super) fn is_consistent(&self) -> bool {
+    pub(crate) fn is_consistent(&self) -> bool {
         self.flights.iter().all(|flight| {
             let flying =
                 || self.ring.iter().filter(|s| s.path == flight.path && s.fate == Fate::Flying);
@@ -375,6 +375,7 @@ impl Ledger {
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.rate.on_acked(stamp, u64::from(size), sent_at, now);
         if !flying {
+            sometimes!("recovery: a packet that was taken for lost has arrived");
             self.stats.spurious += 1;
             outcome.spurious_packets += 1;
             outcome.spurious_bytes += u64::from(size);

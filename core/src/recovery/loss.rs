@@ -152,6 +152,7 @@ impl Ledger {
                 flight.path != active && flight.packets > 0 && self.stale_at(flight, rtt) <= now;
             if stale {
                 let path = flight.path;
+                sometimes!("recovery: packets on a path left behind are given up");
                 self.lose_flying(path, out);
             } else if flight.clock.loss_at.is_some_and(|loss_at| loss_at <= now) {
                 self.scan(at, out, now);
@@ -236,6 +237,11 @@ impl Ledger {
                 at += 1;
                 continue;
             }
+            if behind < PACKET_THRESHOLD {
+                sometimes!("recovery: a packet is lost by time");
+            } else {
+                sometimes!("recovery: a packet is lost because three later ones arrived");
+            }
             let (size, sent_at, index, probe) =
                 (slot.size, slot.sent_at, slot.index, slot.mtu_probe);
             self.ring.lose(at, until);
@@ -246,6 +252,7 @@ impl Ledger {
             outcome.count_lost(size, sent_at, probe);
             if run.extend(index, sent_at, probe) && !outcome.persistent_congestion {
                 outcome.persistent_congestion = true;
+                sometimes!("recovery: everything was lost for long");
                 self.stats.persistent_congestion += 1;
             }
             at += 1;
@@ -293,10 +300,12 @@ impl Ledger {
     }
 
     fn probe(&mut self, out: &mut Settled, now: Instant) -> Fired {
+        sometimes!("recovery: a probe time-out");
         self.stats.probe_timeouts += 1;
         let waited = now.saturating_since(self.probes.waiting_since);
         self.probes.fired_at = now;
         if self.probes.count >= PEER_LOST_PROBES && self.probes.is_hopeless(waited, now) {
+            sometimes!("recovery: a peer is given up");
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
         self.probes.count = self.probes.count.saturating_add(1);

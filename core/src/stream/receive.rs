@@ -64,6 +64,9 @@ impl Streams {
         };
         self.admit(id, role, account)?;
         let Some(slot) = self.table.get_mut(id) else { return Ok(Accepted::Yes) };
+        if matches!(slot.opening, Opening::Unannounced) {
+            note_unannounced(frame);
+        }
         let given_up = |half: &RecvHalf| half.reset.is_some() || half.is_stopped();
         let was_reset = slot.recv.as_ref().is_none_or(given_up);
         let took = match (role, &mut slot.send, &mut slot.recv) {
@@ -89,7 +92,11 @@ impl Streams {
         }
         self.file(id);
         self.retire(id, account);
-        Ok(if took == Took::Yes { Accepted::Yes } else { Accepted::TooFragmented })
+        if took == Took::Yes {
+            return Ok(Accepted::Yes);
+        }
+        sometimes!("stream: bytes come behind a gap and find no room");
+        Ok(Accepted::TooFragmented)
     }
 
     /// Counts what a frame that was taken did to stream `id`.
@@ -179,6 +186,15 @@ impl Streams {
         if let (true, Opening::Unannounced, Some(send)) = (over, &slot.opening, &mut slot.send) {
             send.reset(code, 0, 0);
         }
+    }
+}
+
+/// A frame of a stream that is not introduced yet.
+fn note_unannounced(frame: &Frame<'_>) {
+    match frame {
+        Frame::Stream(_) => sometimes!("stream: bytes come before the introduction"),
+        Frame::Reset(_) => sometimes!("stream: an end comes before the introduction"),
+        _ => {}
     }
 }
 

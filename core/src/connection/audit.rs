@@ -1,0 +1,51 @@
+//! What must hold between the parts of a connection, for whoever watches it from outside.
+
+use crate::path::CarrierKind;
+use crate::wire::id::{PacketNumber, PathId};
+
+use super::Connection;
+
+/// A look at the parts that must agree. Sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "for tests, which name every field")]
+pub struct Audit {
+    /// The path in use.
+    pub path: PathId,
+    /// Whether congestion control bounds what is in flight on it: not over a reliable carrier.
+    pub bounded: bool,
+    /// What its congestion control lets be in flight.
+    pub window: u64,
+    /// What is in flight on it.
+    pub flight: u64,
+    /// The size of its datagrams.
+    pub datagram: u64,
+    /// The size of a probe for larger ones that is under way.
+    pub size_probe: u64,
+    /// On every path, what counts as in flight is the sum of the packets in flight.
+    pub flight_is_sum: bool,
+    /// The least number that the next packet may have; under one key each has its own.
+    pub next_number: PacketNumber,
+    /// Credit that the peer has, or uses: what it can make this side hold.
+    pub granted: u64,
+    /// What it makes this side hold.
+    pub held: u64,
+}
+
+impl Connection {
+    /// Looks at the parts that must agree.
+    pub fn audit(&self) -> Audit {
+        let path = self.paths.active();
+        Audit {
+            path: path.id(),
+            bounded: path.source().kind == CarrierKind::Udp,
+            window: path.congestion().window(),
+            flight: self.ledger.in_flight(path.id()),
+            datagram: path.packet_size().datagram_size().into(),
+            size_probe: path.packet_size().probe().unwrap_or(0).into(),
+            flight_is_sum: self.ledger.is_consistent(),
+            next_number: self.ledger.next_number(),
+            granted: self.credit.lease(),
+            held: self.credit.held(),
+        }
+    }
+}

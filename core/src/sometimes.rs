@@ -1,0 +1,87 @@
+//! Branches that are rarely taken, by name, and how often each was.
+//!
+//! A search that never takes a branch says nothing of it. Where the core does something rare,
+//! `sometimes!("a name")` stands, and with the feature `sometimes` it counts; without, it is
+//! nothing. Counting changes nothing that is seen from outside. The counters are of the whole
+//! process: a search reads them when it is over, and tells which names never came.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// All names, in the order of the rooms.
+pub const NAMES: &[&str] = &[
+    "recovery: a packet that was taken for lost has arrived",
+    "recovery: a packet is lost because three later ones arrived",
+    "recovery: a packet is lost by time",
+    "recovery: a probe time-out",
+    "recovery: everything was lost for long",
+    "recovery: a peer is given up",
+    "recovery: packets on a path left behind are given up",
+    "path: the network marked a packet",
+    "path: marks do not come through",
+    "path: a challenge is given up",
+    "path: a peer has moved to another port",
+    "path: a peer has moved to another address",
+    "path: a size that was carried is carried no more",
+    "path: a larger size is found",
+    "path: an address may get no more before it is proven",
+    "crypto: a packet comes twice",
+    "crypto: a packet is below the window",
+    "crypto: this side changes its keys",
+    "crypto: keys are changed after the peer",
+    "endpoint: a first packet comes again",
+    "endpoint: a stranger is asked for a cookie",
+    "endpoint: a stray is answered with a reset",
+    "flow: the peer's limit is met",
+    "flow: the peer is asked for credit back",
+    "flow: credit is given back",
+    "stream: bytes come before the introduction",
+    "stream: an end comes before the introduction",
+    "stream: bytes come behind a gap and find no room",
+    "connection: a close is said again",
+];
+
+static COUNTS: [AtomicUsize; NAMES.len()] = [const { AtomicUsize::new(0) }; NAMES.len()];
+
+/// Where a name stands. Called by the macro while the core is compiled: a name that is none does
+/// not compile.
+///
+/// # Panics
+/// If there is no such name.
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "nothing of this runs")]
+pub const fn place(name: &str) -> usize {
+    let mut at = 0;
+    while at < NAMES.len() {
+        if is_same(NAMES[at].as_bytes(), name.as_bytes()) {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("no such name")
+}
+
+#[expect(clippy::indexing_slicing, reason = "nothing of this runs")]
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Counts the branch that stands there.
+pub fn count(place: usize) {
+    if let Some(counter) = COUNTS.get(place) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Every name, and how often its branch was taken since the process began.
+pub fn counts() -> impl Iterator<Item = (&'static str, usize)> {
+    NAMES.iter().copied().zip(COUNTS.iter().map(|counter| counter.load(Ordering::Relaxed)))
+}
