@@ -208,11 +208,17 @@ impl App {
         let host = net.host(self.host);
         let news: Vec<_> = host.events.drain(..).collect();
         for event in news {
-            self.on_event(&mut host.endpoint, event.connection, event.kind);
+            self.notice(&mut host.endpoint, event.connection, event.kind);
         }
     }
 
-    fn on_event(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, kind: EventKind) {
+    /// Acts on one piece of news.
+    pub fn notice(
+        &mut self,
+        endpoint: &mut Endpoint,
+        connection: ConnectionHandle,
+        kind: EventKind,
+    ) {
         let read = self.read_of(connection);
         let diary = self.diaries.entry(connection).or_default();
         assert!(!diary.drained, "news of a connection that is drained: {kind:?}");
@@ -242,7 +248,7 @@ impl App {
                 }
             }
             EventKind::StreamAvailable => self.accept(endpoint, connection),
-            EventKind::Readable(stream) => self.read(endpoint, connection, stream),
+            EventKind::Readable(stream) => self.pump(endpoint, connection, stream),
             EventKind::Writable(stream) => {
                 if let Some(flow) = self.outflow(connection, stream) {
                     flow.pump(endpoint);
@@ -284,12 +290,38 @@ impl App {
 
     fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
         while let Some(stream) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
-            self.inn.push(Inflow::new(connection, stream, None));
-            self.read(endpoint, connection, stream);
+            self.adopt(endpoint, connection, stream);
         }
     }
 
-    fn read(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
+    /// Reads a stream that was accepted.
+    pub fn adopt(
+        &mut self,
+        endpoint: &mut Endpoint,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) {
+        self.inn.push(Inflow::new(connection, stream, None));
+        self.pump(endpoint, connection, stream);
+    }
+
+    /// Why a connection ended, if it did.
+    pub fn closed(&self, connection: ConnectionHandle) -> Option<&CloseReason> {
+        self.diaries.get(&connection).and_then(|diary| diary.closed.as_ref())
+    }
+
+    /// Bytes read on all streams.
+    pub fn read(&self) -> u64 {
+        self.inn.iter().map(|flow| flow.read).sum()
+    }
+
+    /// Messages and datagrams of a connection that nobody took so far.
+    pub fn take_notes(&mut self, connection: ConnectionHandle) -> Vec<Bytes> {
+        let Some(diary) = self.diaries.get_mut(&connection) else { return Vec::new() };
+        diary.messages.drain(..).chain(diary.datagrams.drain(..)).collect()
+    }
+
+    fn pump(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
         let way = self.reading;
         let flow =
             self.inn.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream));

@@ -2,19 +2,35 @@
 //!
 //! Time jumps exactly to the next thing that happens: a datagram's arrival, or the instant that an
 //! endpoint named. The same seed gives the same run, byte for byte; [`net::Net::fingerprint`] says
-//! so. [`byzantine`] is for peers that hold keys and keep no rule.
+//! so.
+//!
+//! | room | what is there |
+//! |---|---|
+//! | [`link`] | what can happen to a datagram between two hosts: one machine a file |
+//! | [`net`] | hosts with sockets and clocks, NATs, byte streams, cross traffic, time |
+//! | [`app`], [`relay`], [`transfer`] | applications that check every byte |
+//! | [`model`], [`guard`] | what must hold after every step, at every datagram |
+//! | [`swarm`] | random worlds: from a seed everything, and the search for one that fails |
+//! | [`scenario`] | the table of named scenarios, and the matrix of round trips, loss and size |
+//! | [`world`], [`ways`], [`race`] | a pair, a chain of relays, told thing by thing; a race |
+//! | [`byzantine`], [`mob`], [`forger`], [`sealer`] | peers that hold keys and keep no rule |
+//! | [`raw`] | one endpoint, by hand |
 
 pub mod app;
 pub mod byzantine;
+pub mod dice;
 pub mod forger;
 pub mod guard;
 pub mod link;
 pub mod mob;
+pub mod model;
 pub mod net;
 pub mod race;
 pub mod raw;
 pub mod relay;
+pub mod scenario;
 pub mod sealer;
+pub mod swarm;
 pub mod tapes;
 pub mod transfer;
 pub mod ways;

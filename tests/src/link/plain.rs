@@ -1,4 +1,7 @@
-//! One direction of a link: what happens to a datagram between two hosts.
+//! The plain link: all the usual that can happen to a datagram between two hosts, in one machine.
+//!
+//! Every pair of hosts is joined by one unless a [road](crate::net::Net::set_road) of single
+//! machines is laid between them.
 
 use std::time::Duration;
 

@@ -1,0 +1,95 @@
+//! What must hold of every endpoint, looked at after every step of every run.
+//!
+//! | invariant | where |
+//! |---|---|
+//! | what goes into flight fits the window, but for what probes add | [`Model::look`] |
+//! | flight size is the sum of the ledger's packets | [`Model::look`] |
+//! | packet numbers only ascend: under one key, no nonce is used twice | [`Model::look`] |
+//! | what peers are granted fits the budget; what is held fits what is granted | [`Model::look`] |
+//! | nobody is flooded: three times what came from an address | [`crate::guard`] |
+//! | a deadline is later than now | [`crate::net::Net::step`] |
+//! | every byte once, in order, as it was written | [`crate::app`] |
+//! | memory that is really held | the test binary `memory`, by its allocator |
+
+use std::collections::BTreeMap;
+
+use aqueduct_core::connection::Audit;
+use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
+
+use crate::net::HostId;
+
+/// What was seen of a connection last.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    audit: Audit,
+    look: u64,
+}
+
+/// Watches all endpoints of a network.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    seen: BTreeMap<(HostId, ConnectionHandle), Seen>,
+    looks: u64,
+}
+
+/// Packets that may go out at one instant beyond the window: two probes, and one that tries a path.
+const BESIDE: u64 = 3;
+
+impl Model {
+    /// An endpoint has nothing more to say for now.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    pub fn look(&mut self, host: HostId, endpoint: &Endpoint) {
+        self.looks += 1;
+        let stats = endpoint.stats();
+        assert!(
+            stats.budget_committed <= stats.budget_total,
+            "host {}: {} of {} committed",
+            host.0,
+            stats.budget_committed,
+            stats.budget_total
+        );
+        let mut granted = 0;
+        for (handle, connection) in endpoint.connections() {
+            let audit = connection.audit();
+            granted += audit.granted;
+            let seen = Seen { audit, look: self.looks };
+            let before = self.seen.insert((host, handle), seen);
+            compare(host, before.map(|seen| seen.audit), &audit);
+        }
+        assert!(
+            granted <= stats.budget_total,
+            "host {}: {granted} granted of {}",
+            host.0,
+            stats.budget_total
+        );
+        if self.looks.is_multiple_of(4_096) {
+            let looks = self.looks;
+            self.seen.retain(|_, seen| seen.look + 8_192 > looks);
+        }
+    }
+
+    /// A host is another from now on.
+    pub fn forget(&mut self, host: HostId) {
+        self.seen.retain(|(of, _), _| *of != host);
+    }
+}
+
+/// What may have become of a connection between two looks.
+fn compare(host: HostId, before: Option<Audit>, now: &Audit) {
+    assert!(now.flight_is_sum, "host {}: flight is not the sum: {now:?}", host.0);
+    assert!(now.held <= now.granted, "host {}: more held than granted: {now:?}", host.0);
+    let Some(before) = before else { return };
+    assert!(now.next_number >= before.next_number, "host {}: {before:?} {now:?}", host.0);
+    let grew = now.bounded && now.path == before.path && now.flight > before.flight;
+    if grew {
+        let datagram = now.datagram.max(before.datagram);
+        let beside = BESIDE * datagram + now.size_probe.max(before.size_probe);
+        assert!(
+            now.flight <= now.window.max(before.window).max(before.flight) + beside,
+            "host {}: beyond the window: {before:?} {now:?}",
+            host.0
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! The cases of the QUIC interop runner with its published parameters, as far as there is something
+//! to hold against them here. HTTP, session resumption, early data and QUIC's versions have no
+//! counterpart; IPv6 is nothing to a core to which addresses are values.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aqueduct_core::config::{RetryPolicy, TransportConfig};
+use aqueduct_core::crypto::handshake::Ciphers;
+use aqueduct_core::crypto::limits::KeyLimits;
+
+use super::lab::{ENDS, Lab, Road, behind, config, simple, usual};
+use super::{Report, Scenario};
+use crate::link::{Bursts, Corrupt, Drops, Loss, Machine, Queue, Schedule};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const MB: usize = 1 << 20;
+
+macro_rules! case {
+    ($name:literal, $run:expr, $about:literal) => {
+        Scenario { name: $name, about: $about, heavy: false, run: $run }
+    };
+    (heavy $name:literal, $run:expr, $about:literal) => {
+        Scenario { name: $name, about: $about, heavy: true, run: $run }
+    };
+}
+pub(super) use case;
+
+/// The cases.
+pub const CASES: &[Scenario] = &[
+    case!(
+        "handshake",
+        handshake,
+        "1 KB over the usual link (15 ms, 10 Mbit/s, 25 packets), one handshake"
+    ),
+    case!(heavy "transfer", transfer, "2, 3 and 5 MB at once over the usual link"),
+    case!("longrtt", long_rtt, "750 ms each way: a handshake and 1 KB"),
+    case!("chacha20", chacha20, "3 MB under ChaCha20-Poly1305"),
+    case!(
+        "multiplexing",
+        multiplexing,
+        "1999 bodies of 32 bytes on one connection, 1000 at a time at most"
+    ),
+    case!("retry", retry, "a cookie is demanded; 10 KB"),
+    case!(heavy "blackhole", blackhole, "10 MB; after 5 s nothing passes for 2 s"),
+    case!("blackhole-repeated", blackhole_repeated, "3 MB; 1 s open, 1 s shut, again and again"),
+    case!(
+        "blackhole-toclient",
+        blackhole_one_way,
+        "3 MB; the way to who reads is shut for 2 s after 1 s"
+    ),
+    case!(
+        "blackhole-toserver",
+        blackhole_acks,
+        "3 MB; the way of the ACKs is shut for 2 s after 1 s"
+    ),
+    case!("keyupdate", key_update, "3 MB with 300 packets under a key; both sides change keys"),
+    case!("ecn", ecn, "100 KB through a queue that marks: reductions without loss"),
+    case!(
+        "amplificationlimit",
+        amplification,
+        "datagrams 2 to 7 to who answers are lost; never 3 times more"
+    ),
+    case!(
+        "handshakeloss",
+        |seed| many(seed, lossy(300_000)),
+        "50 connections, 1 KB each; 30 % lost each way, 3 in a row at most"
+    ),
+    case!(
+        "transferloss",
+        |seed| megabytes(seed, 2, lossy(20_000)),
+        "2 MB; 2 % lost each way, 3 in a row at most"
+    ),
+    case!(
+        "handshakecorruption",
+        |seed| many(seed, corrupt(300_000)),
+        "50 connections, 1 KB each; 30 % corrupted each way"
+    ),
+    case!(
+        "transfercorruption",
+        |seed| megabytes(seed, 2, corrupt(20_000)),
+        "2 MB; 2 % corrupted each way"
+    ),
+    case!(
+        "burstloss",
+        |seed| megabytes(seed, 2, bursty),
+        "2 MB; 2 % lost each way, in bursts of 10 (Gilbert-Elliott)"
+    ),
+    case!(heavy "rebind-port", |seed| rebind(seed, false), "10 MB; a new port now and then"),
+    case!(heavy "rebind-addr", |seed| rebind(seed, true), "10 MB; a new address now and then"),
+    case!("connectionmigration", migration, "2 MB; who reads is elsewhere after half a second"),
+    case!(heavy "goodput", goodput, "10 MB, five times: at least 85 % of 10 Mbit/s"),
+    case!(heavy "crosstraffic", cross_traffic, "25 MB beside Reno in one queue: neither starves"),
+];
+
+fn handshake(seed: u64) -> Report {
+    let mut run = Lab::over(seed, usual(), usual()).connect();
+    run.fetch(&[1_024], MINUTE);
+    let met = ENDS.map(|host| run.pair.net.host(host).endpoint.stats().established);
+    assert_eq!(met, [1, 1], "one handshake");
+    run.report(Vec::new())
+}
+
+fn transfer(seed: u64) -> Report {
+    let mut run = Lab::over(seed, usual(), usual()).connect();
+    let took = run.fetch(&[2 * MB, 3 * MB, 5 * MB], MINUTE);
+    run.report(vec![("kbit/s", kbit(10 * MB, took))])
+}
+
+fn kbit(bytes: usize, took: Duration) -> f64 {
+    (bytes * 8) as f64 / took.as_secs_f64() / 1e3
+}
+
+fn long_rtt(seed: u64) -> Report {
+    let far = || simple(Duration::from_millis(750), 10_000_000, 25);
+    let mut run = Lab::over(seed, far(), far()).connect();
+    run.fetch(&[1_024], MINUTE);
+    run.report(Vec::new())
+}
+
+fn chacha20(seed: u64) -> Report {
+    let nodes = [1, 2].map(|number| config(number).with_ciphers(Ciphers::PreferChaCha20Poly1305));
+    let mut run = Lab::new(seed, [usual(), usual()], nodes).connect();
+    let took = run.fetch(&[3 * MB], MINUTE);
+    run.report(vec![("kbit/s", kbit(3 * MB, took))])
+}
+
+fn multiplexing(seed: u64) -> Report {
+    let most = TransportConfig::default().with_max_streams(1_000, 1_000).expect("counts");
+    let nodes = [1, 2].map(|number| config(number).with_transport(most.clone()));
+    let mut run = Lab::new(seed, [usual(), usual()], nodes).connect();
+    let mut left = 1_999;
+    while left > 0 {
+        left -= run.begin_most(left, 32);
+        run.finish(MINUTE);
+    }
+    run.report(Vec::new())
+}
+
+fn retry(seed: u64) -> Report {
+    let nodes = [config(1), config(2).with_retry(RetryPolicy::Always)];
+    let mut run = Lab::new(seed, [usual(), usual()], nodes).connect();
+    run.fetch(&[10_240], MINUTE);
+    let retries = run.pair.net.host(ENDS[1]).endpoint.stats().retries;
+    assert!(retries > 0, "no cookie was demanded");
+    run.report(vec![("retries", retries as f64)])
+}
+
+/// The usual link, shut by a clock in one direction or both.
+fn shut(seed: u64, size: usize, clock: fn(Schedule) -> Schedule, ways: [bool; 2]) -> Report {
+    let start = aqueduct_core::time::Instant::from_nanos(1_000_000_000);
+    let schedule = clock(Schedule::once(start, SECOND, SECOND * 2));
+    let road = |is_shut: bool| behind(is_shut.then(|| Box::new(schedule) as Box<dyn Machine>));
+    let [forth, back] = ways.map(road);
+    let mut run = Lab::over(seed, forth, back).connect();
+    let took = run.fetch(&[size], MINUTE * 2);
+    run.report(vec![("kbit/s", kbit(size, took))])
+}
+
+fn blackhole(seed: u64) -> Report {
+    shut(seed, 10 * MB, |clock| Schedule { on: SECOND * 5, ..clock }, [true, true])
+}
+
+fn blackhole_repeated(seed: u64) -> Report {
+    shut(seed, 3 * MB, |clock| Schedule { off: SECOND, ..clock.again() }, [true, true])
+}
+
+fn blackhole_one_way(seed: u64) -> Report {
+    shut(seed, 3 * MB, |clock| clock, [false, true])
+}
+
+fn blackhole_acks(seed: u64) -> Report {
+    shut(seed, 3 * MB, |clock| clock, [true, false])
+}
+
+fn key_update(seed: u64) -> Report {
+    let limits = KeyLimits::default().with_soft_packets(300).expect("a limit");
+    let often = TransportConfig::default().with_key_limits(limits);
+    let nodes = [1, 2].map(|number| config(number).with_transport(often.clone()));
+    let mut run = Lab::new(seed, [usual(), usual()], nodes).connect();
+    run.fetch(&[3 * MB], MINUTE);
+    let updates = run.stats().map(|stats| stats.keys.updates_started + stats.keys.updates_followed);
+    assert!(updates.iter().all(|count| *count > 0), "keys never changed: {updates:?}");
+    run.report(vec![("updates", updates[1] as f64)])
+}
+
+fn ecn(seed: u64) -> Report {
+    let marking = || -> Road {
+        let queue = Queue::packets(1_250_000, 100).marking_above(3).with_overhead(28);
+        let mut road = usual();
+        road[0] = Box::new(queue);
+        road
+    };
+    let mut run = Lab::over(seed, marking(), marking()).connect();
+    run.fetch(&[100 * 1_024], MINUTE);
+    let [_, sender] = run.stats();
+    assert!(sender.path.congestion_events > 0, "marks went unnoticed");
+    assert_eq!(sender.ledger.lost, 0, "marked, and lost nevertheless");
+    run.report(vec![("reductions", sender.path.congestion_events as f64)])
+}
+
+fn amplification(seed: u64) -> Report {
+    let drops: Box<dyn Machine> = Box::new(Drops::of(2..=7));
+    // The guard of the network watches every datagram for the limit.
+    let mut run = Lab::over(seed, behind([drops]), usual()).connect();
+    run.fetch(&[10_240], MINUTE);
+    run.report(Vec::new())
+}
+
+fn lossy(rate: u32) -> impl Fn() -> Road + Copy {
+    move || behind([Box::new(Loss::of(rate).at_most(3)) as Box<dyn Machine>])
+}
+
+fn corrupt(rate: u32) -> impl Fn() -> Road + Copy {
+    move || behind([Box::new(Corrupt::of(rate).at_most(3)) as Box<dyn Machine>])
+}
+
+fn bursty() -> Road {
+    behind([Box::new(Bursts::of(20_000, 10)) as Box<dyn Machine>])
+}
+
+/// Fifty connections, one after another, and a kilobyte over each.
+fn many(seed: u64, road: impl Fn() -> Road) -> Report {
+    let (mut hash, mut simulated) = (blake3::Hasher::new(), Duration::ZERO);
+    for number in 0..50 {
+        let mut run = Lab::over(seed << 6 | number, road(), road()).connect();
+        run.fetch(&[1_024], MINUTE * 5);
+        let dialled = run.pair.net.host(ENDS[0]).endpoint.stats().dialled;
+        assert_eq!(dialled, 1, "connection {number} was dialled again");
+        let report = run.report(Vec::new());
+        hash.update(&report.fingerprint);
+        simulated += report.simulated;
+    }
+    assert!(simulated < MINUTE * 5, "{simulated:?}");
+    let figures = vec![("seconds", simulated.as_secs_f64())];
+    Report { fingerprint: *hash.finalize().as_bytes(), simulated, figures }
+}
+
+fn megabytes(seed: u64, count: usize, road: impl Fn() -> Road) -> Report {
+    let mut run = Lab::over(seed, road(), road()).connect();
+    let took = run.fetch(&[count * MB], MINUTE);
+    run.report(vec![("kbit/s", kbit(count * MB, took))])
+}
+
+fn rebind(seed: u64, elsewhere: bool) -> Report {
+    let mut run = Lab::over(seed, usual(), usual()).connect();
+    run.begin_fetch(&[10 * MB]);
+    run.pair.pass(SECOND);
+    let mut moves = 0_u16;
+    loop {
+        moves += 1;
+        let mut addr: SocketAddr = run.pair.net.hosts[0].addr;
+        addr.set_port(5_000 + moves);
+        if elsewhere {
+            addr.set_ip([10, 7, 0, moves as u8].into());
+        }
+        run.pair.net.move_to(ENDS[0], addr);
+        let over = |_: &mut crate::net::Net, a: &crate::app::App, _: &crate::app::App| {
+            a.inn.iter().any(|flow| flow.finished)
+        };
+        if run.pair.run(SECOND * 5, over) {
+            break;
+        }
+        assert!(moves < 12, "it takes too long");
+    }
+    run.finish(SECOND * 5);
+    let seen = run.pair.b.diary(run.pair.at_b).moves.len();
+    assert!(seen > 0, "nobody noticed that somebody moved");
+    run.report(vec![("moves", f64::from(moves)), ("noticed", seen as f64)])
+}
+
+fn migration(seed: u64) -> Report {
+    let mut run = Lab::over(seed, usual(), usual()).connect();
+    run.begin_fetch(&[2 * MB]);
+    run.pair.pass(SECOND / 2);
+    run.pair.net.move_to(ENDS[0], SocketAddr::from(([10, 9, 0, 1], 9_999)));
+    let took = run.finish(MINUTE);
+    assert_eq!(run.pair.b.diary(run.pair.at_b).moves.len(), 1);
+    run.report(vec![("seconds after", took.as_secs_f64())])
+}
+
+fn goodput(seed: u64) -> Report {
+    let (mut hash, mut simulated, mut rates) = (blake3::Hasher::new(), Duration::ZERO, Vec::new());
+    for number in 0..5 {
+        let mut run = Lab::over(seed << 3 | number, usual(), usual()).connect();
+        let took = run.fetch(&[10 * MB], MINUTE);
+        rates.push(kbit(10 * MB, took));
+        let report = run.report(Vec::new());
+        hash.update(&report.fingerprint);
+        simulated += report.simulated;
+    }
+    let least = rates.iter().copied().fold(f64::MAX, f64::min);
+    assert!(least >= 8_500.0, "{rates:?} kbit/s of 10000");
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    let figures = vec![("kbit/s", mean), ("least kbit/s", least)];
+    Report { fingerprint: *hash.finalize().as_bytes(), simulated, figures }
+}
+
+/// The share that each of the two has while both are there must not fall below a fifth.
+fn cross_traffic(seed: u64) -> Report {
+    let mut run = Lab::over(seed, usual(), usual()).connect();
+    let [forth, back] = run.roads.clone();
+    let flow = run.pair.net.cross_traffic(&back, &forth);
+    let took = run.fetch(&[25 * MB], MINUTE * 3);
+    let theirs = run.pair.net.stop_cross_traffic(flow) as f64;
+    let ours = (25 * MB) as f64;
+    let share = ours / (ours + theirs);
+    assert!((0.2..=0.8).contains(&share), "a share of {share}");
+    run.report(vec![("kbit/s", kbit(25 * MB, took)), ("share", share)])
+}

@@ -1,0 +1,107 @@
+//! What a world is, and what will happen in it.
+
+use std::time::Duration;
+
+use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
+use aqueduct_core::crypto::handshake::Ciphers;
+use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::crypto::limits::KeyLimits;
+use aqueduct_core::pipe::PipeOptions;
+
+use super::deed::Deed;
+use crate::app::Reading;
+use crate::link::Machine;
+use crate::net::clock::Clock;
+use crate::net::stream::StreamConfig;
+use crate::net::{HostId, Nat};
+
+/// A host of a world.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// Its memory budget, and for how many connections.
+    pub memory: (u64, u32),
+    /// Packets under one key, if not as usual.
+    pub key_packets: Option<u64>,
+    /// Streams in both directions and in one that a peer may open, if not as usual.
+    pub streams: Option<(u32, u32)>,
+    /// Its cipher.
+    pub ciphers: Ciphers,
+    /// Whether it asks for cookies.
+    pub retry: RetryPolicy,
+    /// Its clock.
+    pub clock: Clock,
+    /// What stands before it.
+    pub nat: Option<Nat>,
+    /// How it reads.
+    pub reading: Reading,
+    /// It reads so much at a time only, once in a while.
+    pub slow: Option<u64>,
+    /// How its pipes behave.
+    pub pipes: PipeOptions,
+}
+
+impl NodePlan {
+    /// How it reads at first: who is slow reads nothing by itself.
+    pub const fn begins_reading(&self) -> Reading {
+        if self.slow.is_some() { Reading::Never } else { self.reading }
+    }
+
+    /// The endpoint's configuration.
+    ///
+    /// # Panics
+    /// If the plan is none that can be.
+    pub fn config(&self, id: HostId) -> EndpointConfig {
+        let mut transport = TransportConfig::default();
+        if let Some(packets) = self.key_packets {
+            let limits = KeyLimits::default().with_soft_packets(packets);
+            transport = transport.with_key_limits(limits.expect("a limit"));
+        }
+        if let Some((bidi, uni)) = self.streams {
+            transport = transport.with_max_streams(bidi, uni).expect("counts");
+        }
+        EndpointConfig::new(NodeKey::from_seed(&[id.0 as u8 + 1; 32]))
+            .with_transport(transport)
+            .with_memory(self.memory.0, self.memory.1)
+            .expect("a budget")
+            .with_ciphers(self.ciphers)
+            .with_retry(self.retry)
+    }
+}
+
+/// Two neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    /// Who dials.
+    pub dialer: HostId,
+    /// Whom.
+    pub acceptor: HostId,
+    /// Over a byte stream, and not by datagrams.
+    pub stream: Option<StreamConfig>,
+}
+
+impl Edge {
+    /// The end that is not `host`.
+    pub fn other(&self, host: HostId) -> HostId {
+        if host == self.dialer { self.acceptor } else { self.dialer }
+    }
+}
+
+/// A road as it is at first.
+pub type Road = (HostId, HostId, Vec<Box<dyn Machine>>);
+
+/// A world before anything happens.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where it comes from.
+    pub seed: u64,
+    /// Its hosts.
+    pub nodes: Vec<NodePlan>,
+    /// Who is whose neighbour: a tree.
+    pub edges: Vec<Edge>,
+    /// The roads between neighbours at first.
+    pub roads: Vec<Road>,
+    /// What happens, in the order of time.
+    pub deeds: Vec<(Duration, Deed)>,
+    /// When the quiet begins.
+    pub quiet_at: Duration,
+}

@@ -1,0 +1,259 @@
+//! What becomes of each deed.
+
+use std::net::SocketAddr;
+
+use aqueduct_core::wire::id::{AppCode, Dir};
+use bytes::Bytes;
+
+use super::deed::Deed;
+use super::node::{Node, onward};
+use super::world::{ANSWER, World};
+use crate::app::{introduction, prose};
+use crate::dice::Dice;
+use crate::link::Schedule;
+use crate::net::{HostId, UDP};
+
+/// Datagrams that somebody listening remembers.
+const REMEMBERED: usize = 64;
+
+impl World {
+    /// Something happens.
+    pub(super) fn act(&mut self, deed: Deed) {
+        self.forget_old_datagrams();
+        match deed {
+            Deed::Open { host, edge, dir, onward, len } => self.open(host, edge, dir, onward, len),
+            Deed::Message(host, edge, len) => self.say(host, edge, len, true),
+            Deed::Datagram(host, edge, len) => self.say(host, edge, len, false),
+            Deed::Reset(host, pick) => self.reset(host, pick),
+            Deed::Stop(host, pick) => self.stop(host, pick),
+            Deed::Cancel(host, pick) => self.cancel(host, pick),
+            Deed::Close(host, edge) => self.close(host, edge),
+            Deed::Dial(edge) => self.dial(edge),
+            Deed::Restart(host) => self.restart(host),
+            Deed::Replay(host, luck) => self.replay(host, luck),
+            Deed::Garbage(host, luck) => self.garbage(host, luck),
+            Deed::Sip(host, most) => self.sip(host, most),
+            other => self.befall(other),
+        }
+    }
+
+    /// Something happens to hosts and roads.
+    fn befall(&mut self, deed: Deed) {
+        match deed {
+            Deed::Rebind(host) => {
+                self.serial += 1;
+                self.net.rebind(host, 20_000 + (self.serial % 30_000) as u16);
+            }
+            Deed::Move(host) => self.wander(host),
+            Deed::Forget(host) => {
+                if let Some(nat) = self.nats.get(&host) {
+                    self.net.nat(*nat).forget();
+                }
+            }
+            Deed::Road(from, to, machines) => self.lay(from, to, &machines),
+            Deed::Dark(from, to, time) => {
+                let stage = self.roads.get(&(from, to)).cloned().unwrap_or_default();
+                let shut = Schedule::once(self.net.now, std::time::Duration::ZERO, time);
+                let shut = self.net.place(shut);
+                let road: Vec<_> = [shut].into_iter().chain(stage).collect();
+                self.net.set_road(from, to, &road);
+                self.roads.insert((from, to), road);
+            }
+            Deed::Block(host, time) => {
+                self.net.block(host, UDP, true);
+                self.later(time, Deed::Unblock(host));
+            }
+            Deed::Unblock(host) => self.net.block(host, UDP, false),
+            Deed::Sleep(host, time) => {
+                self.net.sleep(host, true);
+                self.later(time, Deed::Wake(host));
+            }
+            Deed::Wake(host) => self.net.sleep(host, false),
+            Deed::Pause(host, time) => {
+                self.net.pause(host, true);
+                self.later(time, Deed::Resume(host));
+            }
+            Deed::Resume(host) => self.net.pause(host, false),
+            Deed::SendsFail(host, count) => self.net.host(host).sending.fails = count,
+            Deed::SendsFull(host, rate, time) => {
+                let sending = &mut self.net.host(host).sending;
+                (sending.full, sending.full_for) = (rate, time);
+            }
+            Deed::Break(edge) => {
+                if let Some(stream) = self.lines[edge].stream {
+                    self.net.break_stream(stream);
+                }
+            }
+            Deed::Cross(from, to, time) => {
+                let road = |ends| self.roads.get(&ends).cloned().unwrap_or_default();
+                let (forth, back) = (road((from, to)), road((to, from)));
+                self.flows.push(self.net.cross_traffic(&forth, &back));
+                self.later(time, Deed::Uncross(self.flows.len() - 1));
+            }
+            Deed::Uncross(flow) => _ = self.net.stop_cross_traffic(self.flows[flow]),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, host: HostId, edge: usize, dir: Dir, far: bool, len: usize) {
+        let Some(handle) = self.handle(edge, host) else { return };
+        self.salt += 1;
+        let salt = self.salt;
+        let options = if far { onward(salt) } else { introduction(salt) };
+        let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
+        let Ok(stream) = view.open(dir, options) else { return };
+        drop(view);
+        self.texts.insert(salt, len);
+        let app = &mut self.nodes[host.0].app;
+        app.answer(&mut self.net, handle, stream, salt, len);
+        if dir == Dir::Bi {
+            app.expect(handle, stream, salt | ANSWER);
+        }
+    }
+
+    /// A message or a datagram: its number, and a text that goes with it.
+    fn say(&mut self, host: HostId, edge: usize, len: usize, whole: bool) {
+        let Some(handle) = self.handle(edge, host) else { return };
+        self.salt += 1;
+        let salt = self.salt;
+        let mut note = salt.to_be_bytes().to_vec();
+        note.extend_from_slice(&prose(salt, len));
+        let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
+        let sent = match whole {
+            true => view.send_message(Bytes::from(note)).is_ok(),
+            false => view.send_datagram(Bytes::from(note)).is_ok(),
+        };
+        if sent {
+            self.notes.insert(salt, false);
+        }
+    }
+
+    fn reset(&mut self, host: HostId, pick: usize) {
+        let app = &mut self.nodes[host.0].app;
+        let Some(flow) = app.out.get_mut(pick) else { return };
+        let view = self.net.host(host).endpoint.connection(flow.connection);
+        if let Some(mut view) = view
+            && let Some(mut out) = view.send(flow.stream)
+        {
+            out.reset(AppCode(7));
+            flow.stopped = true;
+        }
+    }
+
+    fn stop(&mut self, host: HostId, pick: usize) {
+        let app = &mut self.nodes[host.0].app;
+        let Some(flow) = app.inn.get_mut(pick) else { return };
+        let view = self.net.host(host).endpoint.connection(flow.connection);
+        if let Some(mut view) = view
+            && let Some(mut stream) = view.recv(flow.stream)
+        {
+            stream.stop(AppCode(8));
+            flow.ignored = true;
+        }
+    }
+
+    fn sip(&mut self, host: HostId, most: u64) {
+        self.nodes[host.0].app.read_some(&mut self.net, most);
+        self.later(std::time::Duration::from_millis(100), Deed::Sip(host, most));
+    }
+
+    fn cancel(&mut self, host: HostId, pick: usize) {
+        let node = &self.nodes[host.0];
+        if let Some(pipe) = node.pipes.get(pick)
+            && let Some(mut pipe) = self.net.host(host).endpoint.piped(*pipe)
+        {
+            pipe.cancel(AppCode(9));
+        }
+    }
+
+    fn close(&mut self, host: HostId, edge: usize) {
+        let Some(handle) = self.handle(edge, host) else { return };
+        let now = self.net.local(host);
+        let abort = self.dice.one_in(2);
+        if let Some(mut view) = self.net.host(host).endpoint.connection(handle) {
+            match abort {
+                true => view.abort(AppCode(5), b"enough", now),
+                false => view.close(AppCode(6), b"enough, in time"),
+            }
+        }
+    }
+
+    fn wander(&mut self, host: HostId) {
+        let addr = self.net.host(host).addr;
+        if let SocketAddr::V4(mut addr) = addr
+            && !self.nats.contains_key(&host)
+        {
+            let [a, _, c, d] = addr.ip().octets();
+            self.serial += 1;
+            addr.set_ip([a, (self.serial % 200) as u8 + 1, c, d].into());
+            self.net.move_to(host, addr.into());
+        }
+    }
+
+    fn restart(&mut self, host: HostId) {
+        self.restarted.insert(host);
+        self.serial += 1;
+        let plan = &self.plan.nodes[host.0];
+        let node = Node::new(host, plan.begins_reading(), plan.pipes);
+        self.net.restart(host, plan.config(host), self.plan.seed << 8 | self.serial << 40 | 1);
+        let before = std::mem::replace(&mut self.nodes[host.0], node);
+        self.bytes += before.app.read();
+        for (number, edge) in self.plan.edges.clone().iter().enumerate() {
+            if let Some(stream) = self.lines[number].stream
+                && (edge.dialer == host || edge.acceptor == host)
+            {
+                self.net.break_stream(stream);
+            }
+            if edge.dialer == host {
+                self.lines[number].at[0] = None;
+                self.later(std::time::Duration::from_millis(10), Deed::Dial(number));
+            } else if edge.acceptor == host {
+                self.lines[number].at[1] = None;
+            }
+        }
+    }
+
+    /// A datagram that somebody listened to comes again, from anywhere, perhaps changed.
+    fn replay(&mut self, host: HostId, luck: u64) {
+        let mut dice = Dice::new(luck, "replay");
+        let to = self.net.host(host).addr;
+        let heard = self.net.recording.as_ref().map_or(0, Vec::len);
+        for _ in 0..1 + dice.below(20) {
+            let pick = dice.below(heard as u64) as usize;
+            let Some(recorded) = self.net.recording.as_ref().and_then(|all| all.get(pick)) else {
+                return;
+            };
+            let (mut bytes, from) = (recorded.bytes.clone(), recorded.from);
+            if dice.one_in(3) {
+                let bit = dice.below(bytes.len() as u64 * 8) as usize;
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            if dice.one_in(6) {
+                bytes.truncate(dice.below(bytes.len() as u64 + 1) as usize);
+            }
+            let nowhere = SocketAddr::from(([203, 0, 113, dice.below(250) as u8], 9));
+            let from = if dice.one_in(2) { nowhere } else { from };
+            self.net.inject(from, to, bytes);
+        }
+    }
+
+    fn garbage(&mut self, host: HostId, luck: u64) {
+        let mut dice = Dice::new(luck, "garbage");
+        let to = self.net.host(host).addr;
+        for _ in 0..1 + dice.below(40) {
+            let len = dice.pick(&[0, 1, 12, 13, 29, 30, 60, 1_200, 1_400]);
+            let bytes = (0..len).map(|_| dice.next() as u8).collect();
+            let from = SocketAddr::from(([203, 0, 113, dice.below(250) as u8], 9));
+            self.net.inject(from, to, bytes);
+        }
+    }
+
+    fn forget_old_datagrams(&mut self) {
+        if let Some(recording) = &mut self.net.recording
+            && recording.len() > REMEMBERED
+        {
+            let old = recording.len() - REMEMBERED;
+            recording.drain(..old);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What must be true of a world in the end.
+
+use aqueduct_core::error::CloseReason;
+
+use super::world::World;
+
+/// Between honest peers a connection ends because somebody wants it, or by silence.
+///
+/// # Panics
+/// If it was for anything else.
+pub(super) fn explain(reason: &CloseReason) {
+    let known = matches!(
+        reason,
+        CloseReason::Local(_)
+            | CloseReason::Peer { .. }
+            | CloseReason::PeerLost { .. }
+            | CloseReason::IdleTimeout(_)
+            | CloseReason::HandshakeTimeout(_)
+            | CloseReason::Reset
+            | CloseReason::CarrierLost
+    );
+    assert!(known, "an end that nobody is the cause of: {reason}");
+}
+
+/// What is not done although nothing stands in its way.
+pub(super) fn undone(world: &World) -> Vec<String> {
+    let mut left = Vec::new();
+    for node in &world.nodes {
+        let (app, host) = (&node.app, node.app.host.0);
+        let alive = |connection| app.closed(connection).is_none();
+        for flow in &app.out {
+            if !flow.delivered && !flow.stopped && alive(flow.connection) {
+                left.push(format!("host {host} writes {:?} {:?}", flow.connection, flow.stream));
+            }
+        }
+        for flow in &app.inn {
+            let ended = flow.finished || flow.reset.is_some() || flow.ignored;
+            if !ended && alive(flow.connection) {
+                left.push(format!("host {host} reads {flow:?}"));
+            }
+        }
+        let pipes = world.net.hosts[host].endpoint.stats().pipes;
+        if pipes > 0 {
+            left.push(format!("host {host} has {pipes} pipes"));
+        }
+    }
+    left
+}
+
+/// How every connection stands.
+fn standing(world: &World) -> Vec<String> {
+    let mut text = Vec::new();
+    for (number, host) in world.net.hosts.iter().enumerate() {
+        for (handle, connection) in host.endpoint.connections() {
+            let remote = connection.remote();
+            let stats = connection.stats();
+            text.push(format!("host {number} {handle:?} to {remote}: {stats:?}"));
+        }
+    }
+    text
+}
+
+/// The quiet is over.
+///
+/// # Panics
+/// If something did not come to its end, or came to another than it should.
+pub(super) fn judge(world: &World) {
+    let left = undone(world);
+    if !left.is_empty() {
+        panic!("left undone:\n{}\n{}", left.join("\n"), standing(world).join("\n"));
+    }
+    for node in &world.nodes {
+        for flow in node.app.inn.iter().filter(|flow| flow.finished) {
+            let salt = flow.salt().expect("a text that was read");
+            let len = world.texts.get(&salt).copied().map(|len| len as u64);
+            // Of a text that was given up, an end may come, but not an early one.
+            assert_eq!(len, Some(flow.read), "a text ended elsewhere: {flow:?}");
+        }
+        assert_eq!(node.ended, node.pipes.len(), "a pipe ended without a word, or twice");
+    }
+}
