@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("fingerprint", &[]),
     ("planted", &[]),
     ("script", &[]),
+    ("sometimes", &[]),
     ("config", &["crypto", "flow", "congestion", "message", "stream", "wire", "path", "tape"]),
     ("error", &["wire"]),
     ("wire", &["range_set", "rng"]),
