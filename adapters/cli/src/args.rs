@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Run again, show or redact what was recorded with --trace
     #[command(subcommand)]
     Trace(Trace),
+    /// Run the protocol in virtual worlds, without a socket: named scenarios, and random ones
+    #[command(after_help = HELP)]
+    Sim(Sim),
 }
 
 /// `aqueduct trace`.
@@ -312,6 +315,51 @@ pub(crate) struct Demo {
     /// How much to send, as 10MB or 1GiB
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
     pub(crate) size: u64,
+}
+
+/// `aqueduct sim`.
+#[derive(Debug, Args)]
+pub(crate) struct Sim {
+    /// What of it.
+    #[command(subcommand)]
+    pub(crate) command: SimCommand,
+}
+
+/// What there is to simulate.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Show the scenarios
+    List,
+    /// Play a scenario twice, and compare: the same seed gives the same run
+    Run(SimRun),
+    /// Play random worlds until the time is over or many have failed
+    Swarm(SimSwarm),
+}
+
+/// `aqueduct sim run`.
+#[derive(Debug, Args)]
+pub(crate) struct SimRun {
+    /// Its name, as `sim list` shows it; `world` for a random world, `all` for every one
+    pub(crate) scenario: String,
+    /// What all chance in it comes from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// `aqueduct sim swarm`.
+#[derive(Debug, Args)]
+pub(crate) struct SimSwarm {
+    /// For so long
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// So many worlds at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: u8,
+    /// The first seed; the others follow it [default: from the time]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 }
 
 /// Datagrams that are lost, of a million.

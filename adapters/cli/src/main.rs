@@ -3,8 +3,8 @@
 //! ```text
 //!            args      what the user wants             exit    causes and exit codes
 //!              |                                       output  stdout, stderr, JSON
-//!          commands    id  recv  send  ping  demo      interrupt, progress, limit
-//!         /    |   \
+//!          commands    id  recv  send  relay  ping     interrupt, progress, limit
+//!         /    |   \    demo  sim (virtual worlds)
 //!    source  store  node      disk in, disk out (staging), the endpoint
 //!         \    |   /
 //!       body, offer           what a transfer says (spec 14)

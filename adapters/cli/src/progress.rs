@@ -53,6 +53,11 @@ impl Progress {
         Self::with(label, None, "{prefix} {msg}")
     }
 
+    /// A bar for parts of which there are so many.
+    pub(crate) fn parts(label: &str, parts: u64) -> Self {
+        Self::with(label, Some(parts), "{prefix} [{bar:30}] {msg}")
+    }
+
     fn with(label: &str, bytes: Option<u64>, template: &str) -> Self {
         let bar = if !stderr_is_terminal() {
             ProgressBar::hidden()
@@ -70,6 +75,11 @@ impl Progress {
     /// So many more.
     pub(crate) fn add(&self, bytes: usize) {
         self.bar.inc(bytes as u64);
+    }
+
+    /// So many in all by now.
+    pub(crate) fn at(&self, parts: u64) {
+        self.bar.set_position(parts);
     }
 
     /// Puts other words behind the label.

@@ -1,5 +1,5 @@
 //! Scenarios of the field guide to trusted transports that are no case of the interop runner. The
-//! table of all, by number, is chapter 22 of the spec.
+//! table of all, by number, is chapter 23 of the spec.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod replies;
 mod report;
 mod resuming;
 mod send;
+mod sim;
 mod trace;
 
 use crate::args::{Cli, Command};
@@ -28,13 +29,13 @@ use crate::tapes;
 pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fields, Failure> {
     let interrupt = Interrupt::listen(output)?;
     let common = cli.common;
-    let runs_node = !matches!(cli.command, Command::Id | Command::Trace(_));
+    let runs_node = !matches!(cli.command, Command::Id | Command::Trace(_) | Command::Sim(_));
     tapes::want(common.trace.as_deref().filter(|_| runs_node), output);
     match cli.command {
         Command::Id if common.metrics.is_some() => {
             Err(Failure::new(Cause::Usage, "`id` runs no node that --metrics could tell of"))
         }
-        Command::Id | Command::Trace(_) if common.trace.is_some() => {
+        Command::Id | Command::Trace(_) | Command::Sim(_) if common.trace.is_some() => {
             Err(Failure::new(Cause::Usage, "this runs no node that --trace could record"))
         }
         Command::Trace(_) if common.metrics.is_some() => {
@@ -47,5 +48,9 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
         Command::Relay(options) => relay::run(options, &common, output, interrupt).await,
         Command::Ping(options) => ping::run(&options, &common, output, interrupt).await,
         Command::Demo(options) => demo::run(&options, &common, output, interrupt).await,
+        Command::Sim(_) if common.metrics.is_some() => {
+            Err(Failure::new(Cause::Usage, "`sim` runs no node that --metrics could tell of"))
+        }
+        Command::Sim(options) => sim::run(options, output, interrupt).await,
     }
 }
