@@ -34,6 +34,7 @@ fn unusual() -> EndpointConfig {
         .unwrap()
         .with_keep_alive(Some(Duration::from_secs(2)))
         .with_handshake_timeout(Duration::from_secs(3))
+        .with_peer_patience(Duration::from_secs(7))
         .with_datagrams(4_444, DropRule::Newest)
         .with_controller(Algorithm::NewReno)
         .with_key_limits(limits.unwrap())
