@@ -139,11 +139,18 @@ impl Engine {
 
     /// Moves datagrams and messages to the handles, as far as these have room.
     pub(super) fn fill_inbox(&mut self, handle: ConnectionHandle) {
+        // Who takes from a full inbox says so, and nobody else does. So either it is full when this
+        // ends, or the core has nothing left: room that is made meanwhile is filled as well.
+        while self.fill_room(handle) {}
+    }
+
+    /// Fills what room there is now. Returns whether the core may have more than that.
+    fn fill_room(&mut self, handle: ConnectionHandle) -> bool {
         let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
-            return;
+            return false;
         };
-        let Some(mut connection) = self.core.connection(handle) else { return };
-        let (datagrams, messages) = {
+        let Some(mut connection) = self.core.connection(handle) else { return false };
+        let room = {
             let inbox = &lock(&slot.shared.state).inbox;
             (
                 DATAGRAM_INBOX.saturating_sub(inbox.datagrams.len()),
@@ -151,11 +158,12 @@ impl Engine {
             )
         };
         let datagrams: Vec<_> =
-            std::iter::from_fn(|| connection.recv_datagram()).take(datagrams).collect();
+            std::iter::from_fn(|| connection.recv_datagram()).take(room.0).collect();
         let messages: Vec<_> =
-            std::iter::from_fn(|| connection.recv_message()).take(messages).collect();
-        if datagrams.is_empty() && messages.is_empty() {
-            return;
+            std::iter::from_fn(|| connection.recv_message()).take(room.1).collect();
+        let taken = (datagrams.len(), messages.len());
+        if taken == (0, 0) {
+            return false;
         }
         slot.shared.update(|state| {
             let mut wakers = Wakers::default();
@@ -169,6 +177,7 @@ impl Engine {
             }
             wakers
         });
+        taken.0 == room.0 || taken.1 == room.1
     }
 
     fn on_closed(&mut self, handle: ConnectionHandle, reason: CloseReason) {

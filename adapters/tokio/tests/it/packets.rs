@@ -101,6 +101,13 @@ async fn messages_of_all_sizes_arrive_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_messages_than_streams_and_inbox_hold_arrive_once_each() {
     let pair = pair().await;
+    // What the two threads do at one time differs from round to round.
+    for _ in 0..10 {
+        a_thousand_messages(&pair).await;
+    }
+}
+
+async fn a_thousand_messages(pair: &Pair) {
     let near = pair.near.clone();
     let send = tokio::spawn(async move {
         for number in 0..1000_u32 {
