@@ -19,7 +19,9 @@ macro_rules! sometimes {
 /// Nothing, without the feature.
 #[cfg(not(feature = "sometimes"))]
 macro_rules! sometimes {
-    ($name:literal) => {{}};
+    ($name:literal) => {{
+        const _: &str = $name;
+    }};
 }
 
 pub mod config;

@@ -237,9 +237,10 @@ impl Ledger {
                 at += 1;
                 continue;
             }
-            match behind {
-                0..PACKET_THRESHOLD => sometimes!("recovery: a packet is lost by time"),
-                _ => sometimes!("recovery: a packet is lost because three later ones arrived"),
+            if behind < PACKET_THRESHOLD {
+                sometimes!("recovery: a packet is lost by time");
+            } else {
+                sometimes!("recovery: a packet is lost because three later ones arrived");
             }
             let (size, sent_at, index, probe) =
                 (slot.size, slot.sent_at, slot.index, slot.mtu_probe);

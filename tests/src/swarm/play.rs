@@ -10,9 +10,11 @@ use super::node::{Node, onward};
 use super::world::{ANSWER, World};
 use crate::app::{introduction, prose};
 use crate::dice::Dice;
-use crate::link::Schedule;
+use crate::link::{Queue, Schedule};
 use crate::net::{HostId, UDP};
 
+/// Bytes a second that cross traffic has at most.
+const OWN_LINE: u64 = 1_250_000;
 /// Datagrams that somebody listening remembers.
 const REMEMBERED: usize = 64;
 
@@ -86,7 +88,9 @@ impl World {
             }
             Deed::Cross(from, to, time) => {
                 let road = |ends| self.roads.get(&ends).cloned().unwrap_or_default();
-                let (forth, back) = (road((from, to)), road((to, from)));
+                let (mut forth, back) = (road((from, to)), road((to, from)));
+                // Its own line is the bottleneck where the road has none: else it would never rest.
+                forth.insert(0, self.net.place(Queue::packets(OWN_LINE, 100)));
                 self.flows.push(self.net.cross_traffic(&forth, &back));
                 self.later(time, Deed::Uncross(self.flows.len() - 1));
             }
