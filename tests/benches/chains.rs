@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let seeds = numbers.next().unwrap_or(100);
     let mib = numbers.next().unwrap_or(16) as usize;
     let began = Clock::now();
-    let race = Race::run(seeds, mib << 20, |done, all| {
+    let race = Race::run(seeds, mib << 20, false, |done, all| {
         eprint!("\r{done} of {all} runs, {} s ", began.elapsed().as_secs());
     });
     eprintln!();

@@ -29,19 +29,26 @@ pub struct Race {
     seeds: u64,
 }
 
-/// The middle one.
+/// The middle one, or what lies between the two that are.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    at(values.len() / 2).midpoint(at(values.len().saturating_sub(1) / 2))
 }
 
 impl Race {
     /// Runs `len` bytes over every chain with every seed, on every core, and tells `progress` how
-    /// many of how many runs are done.
+    /// many of how many runs are done. `watched`: by the [model](crate::model), which takes most of
+    /// the time then.
     ///
     /// # Panics
     /// If a run does not come to its end.
-    pub fn run(seeds: u64, len: usize, progress: impl Fn(usize, usize) + Sync) -> Self {
+    pub fn run(
+        seeds: u64,
+        len: usize,
+        watched: bool,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Self {
         let mut runs = Vec::new();
         for seed in 0..seeds {
             for hops in HOPS {
@@ -53,6 +60,9 @@ impl Race {
             while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let (hops, way, seed) = *run;
                 let mut chain = Chain::new(seed, hops, hop(10), WAYS[way]);
+                if !watched {
+                    chain.net.model = None;
+                }
                 let passage = chain.pass(3, len, Duration::from_secs(600));
                 let Passage { first_byte: Some(first), whole: Some(whole) } = passage else {
                     panic!("seed {seed}, {hops} hops, {:?}: {passage:?}", WAYS[way]);
