@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    fn limited_by(&self) -> SendLimit {
+    pub(super) fn limited_by(&self) -> SendLimit {
         match self.limit {
             SendLimit::Application if self.streams.wait_for_credit(&self.allowed) => {
                 SendLimit::Credit

@@ -29,6 +29,7 @@ mod ending;
 mod event;
 mod idle;
 mod lifecycle;
+mod look;
 mod messages;
 mod receive;
 mod settle;
@@ -66,6 +67,7 @@ pub use audit::Audit;
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
+pub use look::{Times, Vitals};
 pub use stats::{ConnectionStats, SendLimit};
 #[cfg(any(test, feature = "fingerprint"))]
 pub use witness::{Granted, Spent, Witness};

@@ -20,6 +20,7 @@
 //! A datagram that does not open changes nothing but a counter here. Its payload bytes are zeroed;
 //! header and tag stay as they came, so a stateless reset can be recognised afterwards.
 
+mod look;
 #[cfg(any(test, feature = "fingerprint"))]
 mod seen;
 
@@ -46,6 +47,7 @@ use crate::wire::header::{
     SHORT_OVERHEAD, TAG_LEN,
 };
 use crate::wire::id::{PacketNumber, Side};
+pub(crate) use look::Looked;
 
 /// All keys of one connection, both directions.
 ///
@@ -247,11 +249,10 @@ impl PacketKeys {
         }
         self.on_authentic(header, choice, number, pto, now)?;
         self.counters.opened += 1;
-        let phase = match choice {
-            Choice::Previous => self.receive.phase.saturating_sub(1),
-            Choice::Current | Choice::Next => self.receive.phase,
-        };
-        Ok(Opened { number, payload: parts.payload, phase: KeyPhase(phase) })
+        // Following moved on to the next phase, which is the current one now.
+        let choice = if choice == Choice::Next { Choice::Current } else { choice };
+        let phase = KeyPhase(choice.phase(self.receive.phase));
+        Ok(Opened { number, payload: parts.payload, phase })
     }
 
     /// The handshake is confirmed: from now on this side may begin key updates.

@@ -204,6 +204,17 @@ pub(super) enum Choice {
     Next,
 }
 
+impl Choice {
+    /// The phase that is meant, while the direction stands at `current`.
+    pub(super) const fn phase(self, current: u64) -> u64 {
+        match self {
+            Self::Previous => current.saturating_sub(1),
+            Self::Current => current,
+            Self::Next => current + 1,
+        }
+    }
+}
+
 impl ReceivePhases {
     pub(super) fn new(recipe: Recipe, secret: [u8; 32]) -> Self {
         let current = PhaseKey::new(recipe, secret);

@@ -43,6 +43,7 @@ mod connection_ref;
 mod discards;
 mod incoming;
 mod io;
+mod look;
 mod pipe_doors;
 mod pipe_ref;
 mod pipes;

@@ -216,6 +216,11 @@ impl Path {
         &self.congestion
     }
 
+    /// Bytes a second that the pacer lets go.
+    pub(crate) fn pacing_rate(&self) -> u64 {
+        self.pacer.bytes_per_second()
+    }
+
     /// Its packet size.
     pub const fn packet_size(&self) -> &PacketSize {
         &self.size

@@ -288,6 +288,12 @@ impl Ledger {
         self.flights.iter().any(|flight| flight.packets > 0)
     }
 
+    /// Whether a packet that was sent is in flight.
+    pub(crate) fn is_flying(&self, number: PacketNumber) -> bool {
+        let slot = self.ring.get(self.ring.position(number.0));
+        slot.is_some_and(|slot| slot.number == number.0 && slot.fate == Fate::Flying)
+    }
+
     /// The highest number that the peer acknowledged: what short packet numbers are relative to.
     pub fn largest_acked(&self) -> Option<PacketNumber> {
         self.largest_acked.map(PacketNumber)

@@ -5,6 +5,7 @@
 //!   tape ─► segments (as far as they are whole)
 //!             ├─► redact ─► a tape without secrets and payload
 //!             └─► replay ─► a new endpoint, which records too ─► the same bytes, or a Divergence
+//!                   └─► watch ─► packets opened, what became of them, windows, round trips
 //! ```
 //!
 //! [`replay`] makes an endpoint of the head's configuration and seed, and gives it every input of
@@ -29,12 +30,15 @@
 //! ```
 
 mod file;
+mod flying;
 mod player;
 mod recast;
 mod record;
 mod redact;
 mod replay;
 mod show;
+mod view;
+mod watch;
 
 use alloc::vec::Vec;
 
@@ -43,6 +47,10 @@ pub use record::{Kept, Record, What};
 pub use redact::redact;
 pub use replay::{Difference, Divergence, Replay, Summary, Tail, Wanted, replay};
 pub use show::{Filter, Topic};
+pub use view::{Content, Depth, Packet, Seen, View, Way};
+pub use watch::Watch;
+
+pub use crate::connection::{Times, Vitals};
 
 use record::Decoder;
 

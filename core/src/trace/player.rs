@@ -34,6 +34,8 @@ type Played = Result<(), Stop>;
 pub(super) struct Player<'a> {
     endpoint: Endpoint,
     resolver: Option<Resolver<'a>>,
+    /// Payload that is not to be had is taken for zeros.
+    blank: bool,
     strangers: BTreeMap<Slot, Incoming>,
     /// How much was written to each stream without an offset; datagrams are counted.
     written: BTreeMap<(Slot, Option<StreamId>), u64>,
@@ -46,13 +48,14 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     /// With an endpoint that replays.
-    pub(super) fn new(endpoint: Endpoint, resolver: Option<Resolver<'a>>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, resolver: Option<Resolver<'a>>, blank: bool) -> Self {
         let (from, until, tail) = (Instant::ZERO, Instant::ZERO, Tail::Open);
         let (received, sent) = ((0, 0), (0, 0));
         let (records, events, chain) = (0, 0, 0);
         Self {
             endpoint,
             resolver,
+            blank,
             strangers: BTreeMap::new(),
             written: BTreeMap::new(),
             steps: 0,
@@ -91,6 +94,16 @@ impl<'a> Player<'a> {
     /// The chain of its outputs.
     pub(super) fn chain(&self) -> u64 {
         self.endpoint.chain()
+    }
+
+    /// The endpoint, to look at.
+    pub(super) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What the last `poll` gave to send.
+    pub(super) fn sent(&self) -> &[u8] {
+        &self.buf
     }
 
     /// What was played.
@@ -270,7 +283,7 @@ impl<'a> Player<'a> {
         let bytes = match (kept.bytes, &mut self.resolver) {
             (Some(bytes), _) => Some(Bytes::copy_from_slice(bytes)),
             (None, Some(resolve)) => resolve(&wanted),
-            (None, None) => None,
+            (None, None) => self.blank.then(|| vec![0; taken].into()),
         };
         let bytes = bytes.filter(|bytes| bytes.len() == taken).ok_or(Stop::Payload(wanted))?;
         if taken >= kept.len {

@@ -1,5 +1,6 @@
 //! One record: what it says, with what the records before it said for it.
 
+use core::net::SocketAddr;
 use core::ops::Range;
 
 use alloc::vec::Vec;
@@ -38,8 +39,8 @@ pub enum What<'a> {
     /// The news as they stand on the tape.
     Event(Slot, &'a [u8]),
     PipeEvent(u64, &'a [u8]),
-    /// A stranger, and its id.
-    Incoming(Slot, [u8; 32]),
+    /// A stranger, its id, and where it is.
+    Incoming(Slot, [u8; 32], SocketAddr),
     /// Where to, how many bytes, and the check of them and all before.
     Transmit(Route, usize, u16),
     Wait(Instant),
@@ -129,6 +130,28 @@ impl<'a> Decoder<'a> {
         let (whole, from) = (records.len(), Reader::new(records));
         let Self { payload, context, step, .. } = *self;
         Decoder { whole, from, payload, context, step, cuts: Vec::new() }
+    }
+
+    /// Whether records that would stand here say the same as others, the checks of what was sent
+    /// apart.
+    pub(super) fn says_as_much(&self, expected: &[u8], actual: &[u8]) -> bool {
+        let (mut one, mut other) = (self.with(expected), self.with(actual));
+        while !one.is_empty() || !other.is_empty() {
+            let (Some(one), Some(other)) = (one.record(), other.record()) else { return false };
+            let same = match (&one.what, &other.what) {
+                (What::Transmit(route, len, _), What::Transmit(other, length, _)) => {
+                    route == other && len == length
+                }
+                (one, other) => one == other,
+            };
+            let places = |record: &Record<'_>| {
+                (record.time, record.op, record.connection, record.stream, record.pipe)
+            };
+            if !same || places(&one) != places(&other) {
+                return false;
+            }
+        }
+        true
     }
 
     /// How many bytes were read.
@@ -242,9 +265,8 @@ impl<'a> Decoder<'a> {
             }
             Op::Incoming => {
                 let (stranger, id) = (self.get()?, self.get()?);
-                let (_remote, _carrier) =
-                    (self.get::<core::net::SocketAddr>()?, self.get::<CarrierId>()?);
-                What::Incoming(stranger, id)
+                let (remote, _carrier) = (self.get()?, self.get::<CarrierId>()?);
+                What::Incoming(stranger, id, remote)
             }
             Op::Transmit | Op::TransmitAgain => {
                 if op == Op::Transmit {
@@ -414,7 +436,7 @@ fn of(what: &What<'_>) -> (Option<Slot>, Option<StreamId>, Option<u64>) {
     match what {
         What::Event(slot, said) => (Some(*slot), super::show::stream_of(said), None),
         What::PipeEvent(pipe, _) => (None, None, Some(*pipe)),
-        What::Answer(slot) | What::Incoming(slot, _) => (Some(*slot), None, None),
+        What::Answer(slot) | What::Incoming(slot, ..) => (Some(*slot), None, None),
         What::Connect(_, Outcome::Done(made)) => {
             let slot = u32::try_from(*made >> 16).ok().map(|slot| (slot, *made as u16));
             (slot, None, None)

@@ -84,6 +84,13 @@ impl Filter {
     }
 }
 
+impl Record<'_> {
+    /// What it says, in words; empty if its operation says all.
+    pub fn words(&self) -> String {
+        said(&self.what)
+    }
+}
+
 /// `step time op whose: what`
 impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,7 +106,7 @@ impl fmt::Display for Record<'_> {
         if let Some(pipe) = self.pipe {
             write!(f, " pipe {pipe}")?;
         }
-        let what = said(&self.what);
+        let what = self.words();
         if what.is_empty() { Ok(()) } else { write!(f, ": {what}") }
     }
 }
@@ -137,8 +144,9 @@ fn said(what: &What<'_>) -> String {
         }
         What::Event(_, said) => event(said).unwrap_or_default(),
         What::PipeEvent(_, said) => pipe_event(said).unwrap_or_default(),
-        What::Incoming(_, id) => {
-            format!("node {}", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        What::Incoming(_, id, remote) => {
+            let id = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            format!("node {id} at {remote}")
         }
         What::Wait(until) => format!("until {:?}", until.saturating_since(Instant::ZERO)),
         call => self::call(call),

@@ -31,3 +31,4 @@ mod tapes;
 mod tidy;
 mod transfer;
 mod unfinished;
+mod views;
