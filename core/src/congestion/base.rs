@@ -185,23 +185,33 @@ impl Base {
         self.set_window(self.window);
     }
 
-    /// A packet leaves. If nothing was in flight for longer than a probe timeout, the window halves
-    /// for each that passed, down to the initial one, and the threshold remembers three quarters of
-    /// it (RFC 2861). Returns the idle time, if it was one.
-    pub(super) fn on_sent(&mut self, in_flight: u64, rtt: &Rtt, now: Instant) -> Option<Duration> {
-        let last = self.last_sent.replace(now)?;
-        let idle = now.saturating_since(last);
-        let timeout = rtt.pto_base();
-        if in_flight > 0 || idle <= timeout {
-            return None;
-        }
-        let halvings = nanos(idle) / nanos(timeout).max(1);
+    /// What may be in flight once a packet leaves. If nothing was in flight for longer than a probe
+    /// timeout, the window halves for each that passed, down to the initial one (RFC 2861).
+    pub(super) fn window_to_send(&self, in_flight: u64, rtt: &Rtt, now: Instant) -> u64 {
+        let Some(idle) = self.idle(in_flight, rtt, now) else { return self.window };
+        let halvings = nanos(idle) / nanos(rtt.pto_base()).max(1);
         let halved = self.window.checked_shr(u32::try_from(halvings).unwrap_or(64)).unwrap_or(0);
-        if self.window > self.initial() {
+        halved.max(self.initial()).min(self.window)
+    }
+
+    /// A packet leaves. After an idle time the threshold remembers three quarters of what the
+    /// window was. Returns the idle time, if it was one.
+    pub(super) fn on_sent(&mut self, in_flight: u64, rtt: &Rtt, now: Instant) -> Option<Duration> {
+        let (idle, window) =
+            (self.idle(in_flight, rtt, now), self.window_to_send(in_flight, rtt, now));
+        self.last_sent = Some(now);
+        if idle.is_some() && self.window > self.initial() {
             self.threshold = self.threshold.max(self.window / 4 * 3);
-            self.set_window(halved.max(self.initial()));
+            self.set_window(window);
         }
-        Some(idle)
+        idle
+    }
+
+    /// For how long nothing was sent, if nothing is in flight and that is longer than a probe
+    /// timeout.
+    fn idle(&self, in_flight: u64, rtt: &Rtt, now: Instant) -> Option<Duration> {
+        let idle = now.saturating_since(self.last_sent?);
+        (in_flight == 0 && idle > rtt.pto_base()).then_some(idle)
     }
 }
 

@@ -147,6 +147,12 @@ impl Congestion {
         each!(self, it => it.base().window())
     }
 
+    /// Bytes that may be in flight if a packet leaves now, while `in_flight` are: fewer than
+    /// [`Congestion::window`] after an idle time, by which the packet itself will shrink that.
+    pub fn window_to_send(&self, in_flight: u64, rtt: &Rtt, now: Instant) -> u64 {
+        each!(self, it => it.base().window_to_send(in_flight, rtt, now))
+    }
+
     /// The window at which slow start ends, in bytes; `None` while none was found.
     pub fn slow_start_threshold(&self) -> Option<u64> {
         each!(self, it => it.base().threshold())

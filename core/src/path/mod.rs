@@ -381,7 +381,8 @@ impl Path {
         };
         bound(allowed / size.max(1), LimitedBy::Amplification);
         if self.source.kind == CarrierKind::Udp && need == Need::Data {
-            let open = self.congestion.window().saturating_sub(in_flight);
+            let window = self.congestion.window_to_send(in_flight, &self.rtt, now);
+            let open = window.saturating_sub(in_flight);
             bound(open / size.max(1), LimitedBy::Window);
             bound(self.pacer.available(now) / size.max(1), LimitedBy::Pacer);
         }

@@ -302,3 +302,24 @@ fn neither_a_start_nor_a_pause_is_followed_by_a_burst() {
         assert!(run.burst <= 50, "{}", run.burst);
     }
 }
+
+/// What may leave after a pause was asked of the window as it was before, so that a whole batch of a
+/// large window left, of which the first packet shrank it.
+///
+/// spec: R-CC-8
+#[test]
+fn what_leaves_after_a_pause_fits_the_window_that_it_makes() {
+    for algorithm in BOTH {
+        // So large a timer that the pacer lets the whole window go.
+        let mut run = Run::new(algorithm, net(100, 5, 2_000), Duration::from_secs(1));
+        run.run(secs(5), MS);
+        while let Some(((at, _), event)) = run.events.pop_first() {
+            run.now = at.max(run.now);
+            run.on_event(event);
+        }
+        run.now = run.now + Duration::from_secs(10);
+        run.send(Need::Data, u64::MAX);
+        let (window, in_flight) = (run.path.congestion().window(), run.ledger.in_flight(PathId(0)));
+        assert!(in_flight <= window, "{algorithm:?}: {in_flight} in flight of {window}");
+    }
+}
