@@ -195,7 +195,7 @@ impl<'a> Decoder<'a> {
         self.step += 1;
         let Context { now, connection, send, recv, pipe, .. } = self.context;
         let (connection, stream, pipe) = match op as u8 >> 4 {
-            2 => (connection, None, None),
+            2 => (connection, begun(&what), None),
             3 => (connection, send, None),
             4 => (connection, recv, None),
             5 if op != Op::Pipe => (None, None, pipe),
@@ -428,6 +428,15 @@ impl<'a> Decoder<'a> {
             given.push((self.get()?, self.kept()?));
         }
         Some(What::Pipe(from, legs, options, given, self.get()?))
+    }
+}
+
+/// The stream that begins with a call on its connection.
+fn begun(what: &What<'_>) -> Option<StreamId> {
+    match what {
+        What::Open(_, _, _, Outcome::Done(id)) => Some(StreamId(*id)),
+        What::AcceptStream(found) => *found,
+        _ => None,
     }
 }
 

@@ -403,6 +403,13 @@ fn filters_choose() {
     let stream = StreamId(0);
     let of_stream = count(&Filter { stream: Some(stream), ..Filter::default() });
     assert!(of_stream > 3 && of_stream < all / 2, "{of_stream} of {all}");
+    // A stream begins with being opened here, or accepted there.
+    for tape in small(Payload::Full) {
+        let of_stream = Filter { stream: Some(stream), ..Filter::default() };
+        let lines = trace::show(&tape, &of_stream).unwrap();
+        let begun = |line: &&String| line.contains(" Open ") || line.contains(" AcceptStream ");
+        assert_eq!(lines.iter().filter(begun).count(), 1, "{lines:#?}");
+    }
     let half = Some(Instant::from_nanos(1_200_000_000));
     let (before, after) = (
         count(&Filter { until: half, ..Filter::default() }),
