@@ -180,9 +180,9 @@ impl TransportConfig {
         self
     }
 
-    /// How long data may stay without an answer, through six probes at least, before the peer is
-    /// lost (spec R-REC-26). Default 5 s; a way that loses a third of all packets for long wants
-    /// more.
+    /// How long data may stay without an answer, through 32 probe timeouts at least, before the
+    /// peer is lost (spec R-REC-26). Default 5 s, which bears the loss of a third of all packets
+    /// each way; outages that last longer want more.
     pub fn with_peer_patience(mut self, patience: Duration) -> Self {
         self.peer_patience = patience;
         self

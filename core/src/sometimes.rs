@@ -13,6 +13,7 @@ pub const NAMES: &[&str] = &[
     "recovery: a packet is lost because three later ones arrived",
     "recovery: a packet is lost by time",
     "recovery: a probe time-out",
+    "recovery: a peer is asked by PING alone",
     "recovery: everything was lost for long",
     "recovery: a peer is given up",
     "recovery: packets on a path left behind are given up",

@@ -129,16 +129,14 @@ impl Connection {
         }
         match self.ledger.on_deadline(id, &rtt, &mut self.settled, now) {
             Fired::Nothing => {}
-            Fired::Probe { count } => {
-                self.probes = count;
-                let unanswered = self.ledger.unanswered_probes();
-                self.paths.active_mut().on_probe_timeout(unanswered);
-            }
+            Fired::Probe { count } => self.probes = count,
+            Fired::Ping => self.asks = true,
             Fired::PeerLost { probes, waited } => {
                 self.end_now(CloseReason::PeerLost { probes, waited });
                 return true;
             }
         }
+        self.paths.active_mut().on_probe_timeout(self.ledger.unanswered_probes());
         self.settle(budget, now);
         false
     }

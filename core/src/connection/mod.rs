@@ -120,6 +120,8 @@ pub struct Connection {
     events: Events,
     /// Probes that are to be sent whatever congestion control says.
     probes: u8,
+    /// A packet of PING alone is to be sent whatever congestion control says.
+    asks: bool,
     /// A PING is to be sent.
     ping: bool,
     /// How fast packets come in, for the replay window.
@@ -178,6 +180,7 @@ impl Connection {
             idle: Idle::new(config.idle_timeout, config.keep_alive, now),
             events: Events::default(),
             probes: 0,
+            asks: false,
             ping: false,
             meter: Meter::new(now),
             traps: Traps::new(&mut rng),

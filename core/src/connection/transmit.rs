@@ -32,6 +32,8 @@ struct Slip {
 enum Build {
     /// Whatever the parts have to say.
     Data,
+    /// A PING, with the ACKs that are due.
+    Ping,
     /// A probe of the packet size: as large as the slip says, and nothing in it that matters.
     SizeProbe,
     /// Only what a path says of itself: challenges and answers.
@@ -159,7 +161,7 @@ impl Connection {
         if let Some(transmit) = self.transmit_size_probe(buf, &carrier.kind, now) {
             return Some(transmit);
         }
-        let need = if self.probes > 0 { Need::Probe } else { Need::Data };
+        let need = if self.probes > 0 || self.asks { Need::Probe } else { Need::Data };
         let in_flight = self.ledger.in_flight(id);
         let allowed = self.paths.budget(need, in_flight, now);
         self.note_limit(allowed.allowance, allowed.limited_by);
@@ -176,6 +178,10 @@ impl Connection {
         }
         let size = usize::from(allowed.datagram_size);
         let slip = Slip { path: id, allowance: allowed.allowance, size };
+        if self.asks {
+            self.build(buf, slip, Build::Ping, now)?;
+            return Some(self.marked(id, &to));
+        }
         let most = match carrier.kind {
             CarrierKind::Udp { max_segments, .. } => max_segments.max(1),
             CarrierKind::Reliable { .. } => 1,
@@ -283,6 +289,10 @@ impl Connection {
             PacketWriter::new(buf, SHORT_HEADER_LEN, capacity, &mut receipts, slip.allowance);
         match kind {
             Build::Data => self.write(&mut packet, slip.path, now),
+            Build::Ping => {
+                self.acks.write(&mut packet, now);
+                let _ = packet.write(&Frame::Ping);
+            }
             Build::Side => self.paths.write(slip.path, &mut packet, now),
             Build::SizeProbe => {
                 let _ = packet.write(&Frame::Ping);
@@ -365,6 +375,7 @@ impl Connection {
         if packet.ack_eliciting {
             self.idle.on_asked(now);
             self.probes = self.probes.saturating_sub(1);
+            self.asks = false;
             self.ping = false;
         }
         self.ledger.on_sent(packet, receipts, now);

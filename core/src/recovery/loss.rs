@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  a later packet of the path arrived ──▶ lost if 3 of its packets are between, or 9/8 RTT passed
-//!  nothing arrived for a probe timeout ──▶ two probes; the next timeout is twice as long, capped
-//!  6 timeouts and 5 s brought nothing ──▶ the peer is lost
+//!  nothing arrived for a probe timeout ──▶ two probes with content, twice
+//!  nor after that ──▶ one PING after another, slower and slower
+//!  32 timeouts and 5 s brought nothing ──▶ the peer is lost
 //! ```
 //!
 //! Deadlines are computed from what is remembered: when the last packet left, when the last probe
@@ -21,17 +22,23 @@ use crate::wire::id::PathId;
 /// Later packets of its path that must have arrived for a packet to be lost at once.
 pub const PACKET_THRESHOLD: u64 = 3;
 
-/// Packets sent for one probe timeout.
+/// Packets with content sent for a probe timeout.
 pub const PROBE_PACKETS: u8 = 2;
 
-/// What back-off is capped at, unless two probe timeouts are more.
-pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// Probe timeouts in a row that send content; those after them ask by PING alone.
+const CONTENT_PROBES: u32 = 2;
+
+/// Time between two PINGs, at least.
+pub const MIN_PING_INTERVAL: Duration = Duration::from_millis(125);
+
+/// Each time so many timeouts fired in vain, the time between PINGs doubles.
+const PINGS_TO_DOUBLE: u32 = 32;
 
 /// How many times longer a peer that still speaks may leave everything unacknowledged.
 const PATIENCE_WITH_SPEAKERS: u32 = 4;
 
 /// Probe timeouts in vain before the peer may count as lost.
-pub const PEER_LOST_PROBES: u32 = 6;
+pub const PEER_LOST_PROBES: u32 = 32;
 
 /// Time in vain before the peer may count as lost, unless configured otherwise.
 pub const PEER_LOST_AFTER: Duration = Duration::from_secs(5);
@@ -86,6 +93,16 @@ impl Probes {
         if alone {
             self.waiting_since = now;
         }
+    }
+
+    /// How long the next timeout takes (spec R-REC-24, R-REC-25).
+    fn wait(&self, pto: Duration) -> Duration {
+        if self.count < CONTENT_PROBES {
+            return pto.saturating_mul(1 << self.count);
+        }
+        let doublings = self.count / PINGS_TO_DOUBLE;
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        MIN_PING_INTERVAL.max(pto / 2).saturating_mul(factor)
     }
 
     /// Nothing new was acknowledged for `waited`: whether that is enough to give the peer up. While
@@ -292,10 +309,7 @@ impl Ledger {
         if !flight.is_timed() || flight.packets == 0 || flight.clock.loss_at.is_some() {
             return None;
         }
-        let pto = rtt.pto(self.peer_max_ack_delay);
-        let cap = MAX_BACKOFF.max(pto * 2);
-        let factor = 1_u32.checked_shl(self.probes.count).unwrap_or(u32::MAX);
-        let wait = pto.saturating_mul(factor).min(cap);
+        let wait = self.probes.wait(rtt.pto(self.peer_max_ack_delay));
         Some(flight.last_sent.max(flight.resumed_at).max(self.probes.fired_at) + wait)
     }
 
@@ -308,7 +322,12 @@ impl Ledger {
             sometimes!("recovery: a peer is given up");
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
+        let has_content = self.probes.count < CONTENT_PROBES;
         self.probes.count = self.probes.count.saturating_add(1);
+        if !has_content {
+            sometimes!("recovery: a peer is asked by PING alone");
+            return Fired::Ping;
+        }
         self.give_for_probe(out);
         Fired::Probe { count: PROBE_PACKETS }
     }

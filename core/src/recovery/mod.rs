@@ -44,7 +44,9 @@ mod settled;
 pub use acks::{AckStats, AckTracker, DEFAULT_MAX_ACK_DELAY, MAX_RECEIVED_RANGES, ReceivedPacket};
 pub use delivery::{Latest, Once};
 pub use ledger::{Ledger, MAX_REMEMBERED_LOST, MAX_TRACKED_PACKETS};
-pub use loss::{MAX_BACKOFF, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS};
+pub use loss::{
+    MIN_PING_INTERVAL, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS,
+};
 pub use rate::RateSample;
 pub use rtt::{GRANULARITY, INITIAL_RTT, MAX_RTT, Rtt};
 pub use settled::{Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled};

@@ -188,11 +188,11 @@ impl Model {
         if !self.timed(self.active) || self.in_flight(self.active) == 0 || path.loss_at.is_some() {
             return None;
         }
-        let mut wait = self.pto();
-        let cap = (wait * 2).max(Duration::from_secs(1));
-        for _ in 0..self.probes {
-            wait = (wait * 2).min(cap);
-        }
+        let wait = match self.probes {
+            0 => self.pto(),
+            1 => self.pto() * 2,
+            n => (self.pto() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
+        };
         let last = self.last_sent(self.active)?;
         Some(last.max(path.resumed_at).max(self.fired_at) + wait)
     }
@@ -256,7 +256,7 @@ impl Model {
     }
 
     /// What a deadline brings: what is lost, and whether to probe.
-    fn fire(&mut self, now: Instant) -> (Vec<SentFrame>, bool) {
+    fn fire(&mut self, now: Instant) -> (Vec<SentFrame>, Fired) {
         let mut lost = Vec::new();
         for path in 0..2 {
             if self.stale_at(path).is_some_and(|at| at <= now) {
@@ -265,17 +265,18 @@ impl Model {
                 self.detect(path, &mut lost, now);
             }
         }
-        let probe = self.probe_at().is_some_and(|at| at <= now);
-        if probe {
-            self.probes += 1;
-            self.fired_at = now;
-            let full = self
-                .packets
-                .iter_mut()
-                .filter(|p| p.fate == Fate::Flying && !p.receipts.is_empty());
-            full.take(2).for_each(|p| lost.append(&mut p.receipts));
+        if self.probe_at().is_none_or(|at| at > now) {
+            return (lost, Fired::Nothing);
         }
-        (lost, probe)
+        self.probes += 1;
+        self.fired_at = now;
+        if self.probes > 2 {
+            return (lost, Fired::Ping);
+        }
+        let full =
+            self.packets.iter_mut().filter(|p| p.fate == Fate::Flying && !p.receipts.is_empty());
+        full.take(2).for_each(|p| lost.append(&mut p.receipts));
+        (lost, Fired::Probe { count: 2 })
     }
 }
 
@@ -421,11 +422,11 @@ impl Pair {
         if let Some(deadline) = self.model.deadline() {
             self.now = self.now.max(deadline);
         }
-        let (lost, probe) = self.model.fire(self.now);
+        let (lost, expected) = self.model.fire(self.now);
         self.ledger.set_patience(Duration::MAX);
         let active = self.model.active;
         let fired = self.ledger.on_deadline(PATHS[active], &self.rtts[active], out, self.now);
-        assert_eq!(fired == Fired::Probe { count: 2 }, probe);
+        assert_eq!(fired, expected);
         same(&out.lost, &lost);
         assert!(self.model.deadline().is_none_or(|next| next > self.now));
     }

@@ -236,6 +236,7 @@ impl Link {
             let bare = self.settled.lost.is_empty();
             self.settle();
             match fired {
+                Fired::Ping => self.send(),
                 Fired::Probe { count } if bare => (0..count).for_each(|_| self.send()),
                 Fired::Probe { .. } | Fired::Nothing => {}
                 Fired::PeerLost { .. } => assert!(self.now.as_nanos() > u64::MAX / 2),

@@ -149,6 +149,8 @@ pub enum Fired {
         /// How many.
         count: u8,
     },
+    /// One packet of PING, and of ACKs, is to be sent at once, whatever congestion control says.
+    Ping,
     /// The peer is gone.
     PeerLost {
         /// Probe timeouts that brought nothing.

@@ -14,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use aqueduct_core::config::{EndpointConfig, TransportConfig};
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::Net;
@@ -116,20 +115,13 @@ fn run(seed: u64, whole: bool) -> Vec<usize> {
     let link = link(seed, &mut rng);
     let sizes = sizes(seed, whole, &mut rng);
     let mut net = Net::new(seed, link);
-    let (a, b) = (net.add(patient(1), seed * 2), net.add(patient(2), seed * 2 + 1));
+    let (a, b) = (net.add(config(1), seed * 2), net.add(config(2), seed * 2 + 1));
     let (handle, _) = connected(&mut net, a, b);
     for len in &sizes {
         let outcome: Outcome = transfer(&mut net, (a, handle), b, *len, Duration::from_secs(7_200));
         assert_eq!(outcome, WHOLE, "seed {seed}: {len} of {sizes:?} over {link:?}, {:?}", net.now);
     }
     sizes
-}
-
-/// Of two probes on the worst link, one in three gets no answer, and of thousands of times seven in
-/// a row are in vain: that is no lost peer here.
-fn patient(number: u8) -> EndpointConfig {
-    let transport = TransportConfig::default().with_peer_patience(Duration::from_secs(30));
-    config(number).with_transport(transport)
 }
 
 fn number(name: &str) -> Option<u64> {

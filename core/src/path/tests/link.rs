@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 
 use super::*;
 use crate::range_set::RangeSet;
-use crate::recovery::{Ledger, SentPacket, Settled};
+use crate::recovery::{Fired, Ledger, SentPacket, Settled};
 use crate::rng::{Rng, Seed};
 use crate::wire::ack::AckFrame;
 
@@ -180,8 +180,10 @@ impl Run {
                     let rtt = *self.path.rtt();
                     let fired = self.ledger.on_deadline(PathId(0), &rtt, &mut settled, self.now);
                     self.settle(settled);
-                    if let crate::recovery::Fired::Probe { count } = fired {
-                        self.send(Need::Probe, count.into());
+                    match fired {
+                        Fired::Probe { count } => self.send(Need::Probe, count.into()),
+                        Fired::Ping => self.send(Need::Probe, 1),
+                        Fired::Nothing | Fired::PeerLost { .. } => {}
                     }
                 }
                 _ => panic!("nothing would ever happen again"),
