@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aqueduct_tokio::trace;
-use aqueduct_tokio::{LegPolicy, NodeId};
+use aqueduct_tokio::{LegPolicy, NodeId, Payload};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
@@ -46,9 +46,37 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
     pub(crate) metrics: Option<SocketAddr>,
     /// Record all that this node is given and says into FILE, for `aqueduct trace`; the file holds
-    /// this node's key
+    /// this node's key (see --trace-payload)
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// What of the payload --trace keeps: all, so that the file alone can be run again; not what is
+    /// sent from here (`referenced`: a fraction of the size, and all but its bytes can still be
+    /// seen); or none, and no key either (`elided`: to be looked at only)
+    #[arg(long, global = true, value_enum, value_name = "WHAT", default_value_t)]
+    #[arg(requires = "trace")]
+    pub(crate) trace_payload: Kept,
+}
+
+/// What of the payload is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kept {
+    /// All of it
+    #[default]
+    Full,
+    /// Not what is sent from here
+    Referenced,
+    /// None, and no key
+    Elided,
+}
+
+impl From<Kept> for Payload {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Full => Self::Full,
+            Kept::Referenced => Self::Referenced,
+            Kept::Elided => Self::Elided,
+        }
+    }
 }
 
 /// What there is to do.

@@ -4,27 +4,33 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aqueduct_tokio::{BindError, Config, Endpoint, Recorded, Recording};
+use aqueduct_tokio::{BindError, Config, Endpoint, Payload, Recorded, Recording};
 
 use crate::output::Output;
 
 /// How long the disk may take in the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the first node's tape goes; other nodes' names are put behind it.
-static FILE: OnceLock<PathBuf> = OnceLock::new();
+/// Where the first node's tape goes, and what is kept; other nodes' names are put behind it.
+static FILE: OnceLock<(PathBuf, Payload)> = OnceLock::new();
 static RUNNING: Mutex<Vec<(PathBuf, Recorded)>> = Mutex::new(Vec::new());
 
 /// From now on nodes are recorded, if the user wants it.
-pub(crate) fn want(file: Option<&Path>, output: &Output) {
+pub(crate) fn want(file: Option<&Path>, payload: Payload, output: &Output) {
     if let Some(file) = file
-        && FILE.set(file.to_owned()).is_ok()
+        && FILE.set((file.to_owned(), payload)).is_ok()
     {
-        output.note(&format!(
-            "recording to {}: whoever has that file has this node's key and can read all that it \
-             sends and receives; `aqueduct trace redact` makes one to give away",
-            file.display()
-        ));
+        let file = file.display();
+        output.note(&match payload {
+            Payload::Elided => format!(
+                "recording to {file}: without keys and payload; ids, addresses, sizes and times \
+                 are in it"
+            ),
+            _ => format!(
+                "recording to {file}: whoever has that file has this node's key and can read all \
+                 that it sends and receives; `aqueduct trace redact` makes one to give away"
+            ),
+        });
     }
 }
 
@@ -37,7 +43,7 @@ pub(crate) fn record(
     name: Option<&str>,
     bind: impl FnOnce(Config) -> Result<Endpoint, BindError>,
 ) -> Result<Endpoint, BindError> {
-    let Some(file) = FILE.get() else { return bind(config) };
+    let Some((file, payload)) = FILE.get() else { return bind(config) };
     let mut file = file.clone().into_os_string();
     if let Some(name) = name {
         file.push(".");
@@ -45,7 +51,8 @@ pub(crate) fn record(
     }
     let file = PathBuf::from(file);
     let words = format!("aqueduct {}", name.unwrap_or("node"));
-    let endpoint = bind(config.with_recording(Recording::to(&file).with_label(words)))?;
+    let recording = Recording::to(&file).with_label(words).with_payload(*payload);
+    let endpoint = bind(config.with_recording(recording))?;
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     running.extend(endpoint.recording().map(|recorded| (file, recorded)));
     Ok(endpoint)

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::connection::Vitals;
-use crate::tape::{Ending, Op, Payload, Route, Slot};
+use crate::tape::{Ending, Op, Route, Slot};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
 use crate::wire::header::{Class, classify};
@@ -25,7 +25,7 @@ use crate::wire::id::PacketNumber;
 use super::file::{Trace, TraceError};
 use super::flying::Flying;
 use super::record::{Decoder, Record, What};
-use super::replay::{Checks, Divergence, Replay, Run, Tail};
+use super::replay::{Divergence, Replay, Run, Tail};
 use super::view::{Content, Depth, Packet, Seen, View, Way};
 
 /// Goes through what there was to see of a recorded run.
@@ -72,15 +72,11 @@ impl<'a> Watch<'a> {
     /// These bytes are no tape.
     pub fn of(tape: &'a [u8]) -> Result<Self, TraceError> {
         let trace = Trace::open(tape)?;
-        let checks = match trace.payload() {
-            Payload::Referenced => Checks::NoTags,
-            _ => Checks::All,
-        };
-        let run = Replay::of(tape).ok().map(|replay| replay.start(checks));
-        let depth = match (&run, checks) {
-            (None, _) => Depth::Records,
-            (Some(_), Checks::All) => Depth::Replayed,
-            (Some(_), Checks::NoTags) => Depth::Blank,
+        let run = Replay::of(tape).ok().map(|replay| replay.with_zeros().start());
+        let depth = match &run {
+            None => Depth::Records,
+            Some(run) if run.is_exact() => Depth::Replayed,
+            Some(_) => Depth::Blank,
         };
         Ok(Self {
             trace,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aqueduct_core::tape::Payload;
 use aqueduct_core::trace::{
-    self, Content, Depth, Divergence, Packet, Seen, Tail, TraceError, View, Watch, Way,
+    self, Content, Depth, Divergence, Packet, Replay, Seen, Tail, TraceError, View, Watch, Way,
 };
 use aqueduct_core::wire::frame::Frame;
 use aqueduct_tests::tapes::{again, mended, small};
@@ -131,6 +131,8 @@ fn without_the_bytes_that_were_sent_the_same_is_seen() {
     let (full, referenced) = (small(Payload::Full), small(Payload::Referenced));
     for (full, referenced) in full.iter().zip(&referenced) {
         assert_eq!(Watch::of(referenced).unwrap().depth(), Depth::Blank);
+        let summary = Replay::of(referenced).unwrap().with_zeros().run().unwrap();
+        assert_eq!(summary.records, again(full).records);
         let (full, blank) = (watch(full), watch(referenced));
         assert_eq!(full.len(), blank.len());
         for (full, blank) in full.iter().zip(&blank) {

@@ -30,7 +30,8 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
     let interrupt = Interrupt::listen(output)?;
     let common = cli.common;
     let runs_node = !matches!(cli.command, Command::Id | Command::Trace(_) | Command::Sim(_));
-    tapes::want(common.trace.as_deref().filter(|_| runs_node), output);
+    let payload = common.trace_payload.into();
+    tapes::want(common.trace.as_deref().filter(|_| runs_node), payload, output);
     match cli.command {
         Command::Id if common.metrics.is_some() => {
             Err(Failure::new(Cause::Usage, "`id` runs no node that --metrics could tell of"))

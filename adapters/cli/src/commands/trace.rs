@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aqueduct_tokio::trace::{self, Filter, Summary, Tail};
-use aqueduct_tokio::{Instant, StreamId};
+use aqueduct_tokio::{Instant, Payload, StreamId};
 use serde_json::json;
 
 use crate::args::{Redact, Replay, Show, Trace};
@@ -35,7 +35,8 @@ fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
     let mut all = Vec::new();
     for file in &options.files {
         let tape = read(file)?;
-        let summary = trace::replay(&tape).map_err(|why| {
+        let replay = trace::Replay::of(&tape).map(trace::Replay::with_zeros);
+        let summary = replay.and_then(trace::Replay::run).map_err(|why| {
             let cause = match why {
                 trace::Divergence::Differs(_) => Cause::Diverged,
                 _ => Cause::Failure,
@@ -44,7 +45,10 @@ fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
             let words = why.to_string().replace('\n', " ");
             Failure::new(cause, words).context(file.display())
         })?;
-        output.line(&format!("{}: {}", file.display(), sentence(&summary)));
+        let exact = trace::Trace::open(&tape).is_ok_and(|tape| tape.payload() == Payload::Full);
+        let rest =
+            if exact { "" } else { "; what was sent is not in it: its tags were not compared" };
+        output.line(&format!("{}: {}{rest}", file.display(), sentence(&summary)));
         all.push(json!({
             "file": file.to_string_lossy(),
             "divergences": 0,
@@ -54,6 +58,7 @@ fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
             "events": summary.events,
             "chain": format!("{:016x}", summary.chain),
             "whole": summary.is_whole(),
+            "exact": exact,
         }));
     }
     Ok(Fields::from_iter([("replays".to_owned(), all.into())]))

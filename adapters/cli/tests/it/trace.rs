@@ -64,3 +64,25 @@ fn a_torn_file_is_told_and_its_whole_part_runs() {
     plain(place.run(&["id", "--trace", "x"]), 2);
     assert!(!place.path("x").exists());
 }
+
+/// spec: R-TAPE-12 R-TAPE-13 R-RPT-3
+#[test]
+fn what_of_the_payload_is_kept_can_be_chosen() {
+    let place = Place::new();
+    let run = |kept: &str| {
+        let args = ["demo", "--size", "1MiB", "--hops", "0", "--trace", kept];
+        plain(place.run(&[&args[..], &["--trace-payload", kept]].concat()), 0)
+    };
+    let (full, referenced) = (run("full"), run("referenced"));
+    let elided = run("elided");
+    assert!(full.stderr.contains("has this node's key"), "{}", full.stderr);
+    assert!(referenced.stderr.contains("has this node's key"), "{}", referenced.stderr);
+    assert!(elided.stderr.contains("without keys and payload"), "{}", elided.stderr);
+    let size = |name: &str| fs::metadata(place.path(name)).unwrap().len();
+    assert!(size("full") > 1 << 20 && size("referenced") < 1 << 18 && size("elided") < 1 << 18);
+    let replayed = plain(place.run(&["trace", "replay", "full", "referenced"]), 0);
+    assert!(!replayed.lines[0].contains("not compared"), "{:?}", replayed.lines);
+    assert!(replayed.lines[1].contains("not compared"), "{:?}", replayed.lines);
+    plain(place.run(&["trace", "replay", "elided"]), 1);
+    plain(place.run(&["demo", "--trace-payload", "full"]), 2);
+}
