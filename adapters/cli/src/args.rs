@@ -103,7 +103,7 @@ pub(crate) enum Command {
     /// that went at every hop
     #[command(after_help = HELP)]
     Demo(Demo),
-    /// Run again, show or redact what was recorded with --trace
+    /// Run again, show, draw, convert or redact what was recorded with --trace
     #[command(subcommand)]
     Trace(Trace),
     /// Run the protocol in virtual worlds, without a socket: named scenarios, and random ones
@@ -123,6 +123,13 @@ pub(crate) enum Trace {
     /// Write the same without keys and payload: it can be shown and given away, not replayed
     #[command(after_help = HELP)]
     Redact(Redact),
+    /// Draw it: one HTML page that asks for nothing outside itself, with packets, windows, round
+    /// trips, hops and streams over time
+    #[command(after_help = HELP)]
+    Report(Picture),
+    /// Write it for other tools: qlog, Perfetto (Chrome's trace events) or Wireshark (pcapng)
+    #[command(after_help = HELP)]
+    Export(Export),
 }
 
 /// `aqueduct trace replay`.
@@ -163,6 +170,40 @@ pub(crate) struct Redact {
     /// Where the redacted one goes; nothing is overwritten
     #[arg(short, long, value_name = "OUT")]
     pub(crate) out: PathBuf,
+}
+
+/// `aqueduct trace report`.
+#[derive(Debug, Args)]
+pub(crate) struct Picture {
+    /// What --trace wrote, or what was redacted
+    pub(crate) file: PathBuf,
+    /// Where the page goes; nothing is overwritten
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) out: PathBuf,
+}
+
+/// `aqueduct trace export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// What --trace wrote, or what was redacted
+    pub(crate) file: PathBuf,
+    /// For which tool
+    #[arg(long, value_enum)]
+    pub(crate) format: Format,
+    /// Where it goes; nothing is overwritten
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) out: PathBuf,
+}
+
+/// What a tape is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// qlog events as JSON text sequences (.sqlog)
+    Qlog,
+    /// Chrome's trace events, for Perfetto (.json)
+    Chrome,
+    /// Datagrams with comments, for Wireshark (.pcapng)
+    Pcapng,
 }
 
 /// What kind of records.

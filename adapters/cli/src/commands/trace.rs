@@ -1,15 +1,16 @@
-//! `aqueduct trace`: what was recorded with `--trace` runs again, is shown, or is made fit to give
-//! away.
+//! `aqueduct trace`: what was recorded with `--trace` runs again, is shown, drawn, written for
+//! other tools, or is made fit to give away.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use aqueduct_tokio::trace::{self, Filter, Summary, Tail};
 use aqueduct_tokio::{Instant, Payload, StreamId};
+use aqueduct_trace::ExportError;
 use serde_json::json;
 
-use crate::args::{Redact, Replay, Show, Trace};
+use crate::args::{Export, Format, Picture, Redact, Replay, Show, Trace};
 use crate::exit::{Cause, Failure};
 use crate::output::{Fields, Output};
 
@@ -22,6 +23,8 @@ pub(super) fn run(command: &Trace, output: &Output) -> Result<Fields, Failure> {
         Trace::Replay(options) => replay(options, output),
         Trace::Show(options) => show(options, output),
         Trace::Redact(options) => redact(options, output),
+        Trace::Report(options) => report(options, output),
+        Trace::Export(options) => export(options, output),
     }?;
     fields.insert("command".into(), json!("trace"));
     Ok(fields)
@@ -112,14 +115,62 @@ fn redact(options: &Redact, output: &Output) -> Result<Fields, Failure> {
     let tape = read(&options.file)?;
     let redacted = trace::redact(&tape)
         .map_err(|why| Failure::new(Cause::Failure, why).context(options.file.display()))?;
-    let out: &PathBuf = &options.out;
-    let failed = |error| Failure::local(out.display(), &error);
-    let mut file = fs::File::options().write(true).create_new(true).open(out).map_err(failed)?;
-    file.write_all(&redacted).map_err(failed)?;
+    let out = options.out.as_path();
+    create(out)?.write_all(&redacted).map_err(|error| Failure::local(out.display(), &error))?;
     output.line(&format!(
         "{}: {} bytes without keys and payload; ids, addresses, sizes and times are in it",
         out.display(),
         redacted.len()
     ));
     Ok(Fields::from_iter([("bytes".to_owned(), redacted.len().into())]))
+}
+
+/// A file that was not there.
+fn create(file: &Path) -> Result<fs::File, Failure> {
+    let made = fs::File::options().write(true).create_new(true).open(file);
+    made.map_err(|error| Failure::local(file.display(), &error))
+}
+
+fn report(options: &Picture, output: &Output) -> Result<Fields, Failure> {
+    let tape = read(&options.file)?;
+    let name = options.file.file_name().unwrap_or_default().to_string_lossy();
+    let report = aqueduct_trace::report(&tape, &name)
+        .map_err(|why| Failure::new(Cause::Failure, why).context(options.file.display()))?;
+    let (out, page) = (options.out.as_path(), report.page.as_bytes());
+    create(out)?.write_all(page).map_err(|error| Failure::local(out.display(), &error))?;
+    report.notes.iter().for_each(|note| output.note(note));
+    output.line(&format!("{}: {} bytes, to be opened in a browser", out.display(), page.len()));
+    Ok(Fields::from_iter([
+        ("bytes".to_owned(), page.len().into()),
+        ("notes".to_owned(), report.notes.into()),
+        ("diverged".to_owned(), report.diverged.into()),
+    ]))
+}
+
+fn export(options: &Export, output: &Output) -> Result<Fields, Failure> {
+    let tape = read(&options.file)?;
+    let format = match options.format {
+        Format::Qlog => aqueduct_trace::Format::Qlog,
+        Format::Chrome => aqueduct_trace::Format::Chrome,
+        Format::Pcapng => aqueduct_trace::Format::Pcapng,
+    };
+    // A file that is no tape leaves none behind.
+    trace::Trace::open(&tape)
+        .map_err(|why| Failure::new(Cause::Failure, why).context(options.file.display()))?;
+    let out = options.out.as_path();
+    let mut file = BufWriter::new(create(out)?);
+    let exported = aqueduct_trace::export(&tape, format, &mut file).map_err(|why| match why {
+        ExportError::Io(error) => Failure::local(out.display(), &error),
+        why => Failure::new(Cause::Failure, why).context(options.file.display()),
+    })?;
+    if let Some(why) = &exported.diverged {
+        output.note(&format!("behind a divergence no packet is opened: {why}"));
+    }
+    let (packets, opened) = (exported.packets, exported.opened);
+    output.line(&format!("{}: {packets} packets, {opened} of them opened", out.display()));
+    Ok(Fields::from_iter([
+        ("packets".to_owned(), packets.into()),
+        ("opened".to_owned(), opened.into()),
+        ("diverged".to_owned(), exported.diverged.into()),
+    ]))
 }

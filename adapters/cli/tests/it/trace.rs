@@ -86,3 +86,28 @@ fn what_of_the_payload_is_kept_can_be_chosen() {
     plain(place.run(&["trace", "replay", "elided"]), 1);
     plain(place.run(&["demo", "--trace-payload", "full"]), 2);
 }
+
+/// spec: R-RPT-4 R-RPT-7 R-RPT-9 R-RPT-10 R-RPT-11
+#[test]
+fn a_demonstration_is_drawn_and_written_for_others() {
+    let place = Place::new();
+    let args = ["demo", "--size", "1MiB", "--loss", "2", "--trace", "t"];
+    plain(place.run(&args), 0);
+    let drawn = plain(place.run(&["trace", "report", "t.relay-1", "-o", "relay.html"]), 0);
+    assert!(drawn.lines[0].contains("to be opened in a browser"), "{:?}", drawn.lines);
+    let page = fs::read_to_string(place.path("relay.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("t.relay-1"));
+    plain(place.run(&["trace", "report", "t", "-o", "relay.html"]), 7);
+    plain(place.run(&["trace", "redact", "t", "-o", "given-away"]), 0);
+    let less = place.run(&["trace", "report", "--json", "given-away", "-o", "less.html"]).expect(0);
+    assert_eq!(less.last()["notes"].as_array().unwrap().len(), 1);
+    for format in ["qlog", "chrome", "pcapng"] {
+        let args = ["trace", "export", "--json", "--format", format, "t", "-o", format];
+        let last = place.run(&args).expect(0).last().clone();
+        assert!(last["packets"].as_u64() > Some(700) && last["diverged"].is_null(), "{last}");
+        assert!(fs::metadata(place.path(format)).unwrap().len() > 20_000);
+    }
+    fs::write(place.path("other"), b"no tape").unwrap();
+    plain(place.run(&["trace", "export", "--format", "qlog", "other", "-o", "none"]), 1);
+    assert!(!place.path("none").exists());
+}
