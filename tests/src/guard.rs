@@ -68,8 +68,13 @@ impl Guard {
         flow.heard += len as u64;
         flow.proven |= flow.reached;
         if let Some((sender, own)) = sender {
-            self.flow(sender, own).reached = true;
+            self.on_reached(sender, own);
         }
+    }
+
+    /// Who really lives at `address` received something from the host.
+    pub fn on_reached(&mut self, host: HostId, address: SocketAddr) {
+        self.flow(host, address).reached = true;
     }
 
     /// Bytes that a host said to an address, and heard from there.

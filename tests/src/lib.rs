@@ -14,6 +14,8 @@
 //! | [`scenario`] | the table of named scenarios, and the matrix of round trips, loss and size |
 //! | [`world`], [`ways`], [`race`] | a pair, a chain of relays, told thing by thing; a race |
 //! | [`byzantine`], [`mob`], [`forger`], [`sealer`] | peers that hold keys and keep no rule |
+//! | [`rogue`] | such a peer on a network, among honest hosts |
+//! | `wiretap` | reads packet numbers off the wire: no nonce is used twice |
 //! | [`raw`] | one endpoint, by hand |
 
 pub mod app;
@@ -28,10 +30,13 @@ pub mod net;
 pub mod race;
 pub mod raw;
 pub mod relay;
+pub mod rogue;
 pub mod scenario;
 pub mod sealer;
 pub mod swarm;
 pub mod tapes;
 pub mod transfer;
 pub mod ways;
+#[cfg(feature = "wiretap")]
+pub mod wiretap;
 pub mod world;

@@ -5,7 +5,7 @@
 //! | what goes into flight fits the window, but for what probes add | [`Model::look`] |
 //! | flight size is the sum of the ledger's packets | [`Model::look`] |
 //! | packet numbers only ascend: under one key, no nonce is used twice | [`Model::look`] |
-//! | what peers are granted fits the budget; what is held fits what is granted | [`Model::look`] |
+//! | what a peer is granted and makes us hold fits its share; shares fit | [`Model::look`] |
 //! | nobody is flooded: three times what came from an address | [`crate::guard`] |
 //! | a deadline is later than now | [`crate::net::Net::step`] |
 //! | every byte once, in order, as it was written | [`crate::app`] |
@@ -50,17 +50,17 @@ impl Model {
             stats.budget_committed,
             stats.budget_total
         );
-        let mut granted = 0;
+        let mut shares = 0;
         for (handle, connection) in endpoint.connections() {
             let audit = connection.audit();
-            granted += audit.granted;
+            shares += audit.share;
             let seen = Seen { audit, look: self.looks };
             let before = self.seen.insert((host, handle), seen);
             compare(host, before.map(|seen| seen.audit), &audit);
         }
         assert!(
-            granted <= stats.budget_total,
-            "host {}: {granted} granted of {}",
+            shares <= stats.budget_total,
+            "host {}: {shares} shared out of {}",
             host.0,
             stats.budget_total
         );
@@ -79,7 +79,9 @@ impl Model {
 /// What may have become of a connection between two looks.
 fn compare(host: HostId, before: Option<Audit>, now: &Audit) {
     assert!(now.flight_is_sum, "host {}: flight is not the sum: {now:?}", host.0);
-    assert!(now.held <= now.granted, "host {}: more held than granted: {now:?}", host.0);
+    assert!(now.granted <= now.share, "host {}: more granted than its share: {now:?}", host.0);
+    let most = now.share + now.records;
+    assert!(now.held <= most, "host {}: more held than its share: {now:?}", host.0);
     let Some(before) = before else { return };
     assert!(now.next_number >= before.next_number, "host {}: {before:?} {now:?}", host.0);
     let grew = now.bounded && now.path == before.path && now.flight > before.flight;

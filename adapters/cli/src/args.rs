@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::trace;
 use aqueduct_tokio::{LegPolicy, NodeId, Payload};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
-use crate::ticket::Ticket;
 use crate::units::{parse_rate, parse_size};
 
 /// Sends files from one machine to another: encrypted, checked, straight between the two.

@@ -29,7 +29,6 @@ mod source;
 mod staging;
 mod store;
 mod tapes;
-mod ticket;
 mod units;
 
 use std::ffi::OsString;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::{AppCode, Config, Connection, Endpoint, EndpointConfig, NodeKey};
 use aqueduct_tokio::{Provider, TransportConfig};
 
@@ -14,7 +15,6 @@ use crate::metrics::Page;
 use crate::offer::Code;
 use crate::output::Output;
 use crate::tapes;
-use crate::ticket::Ticket;
 
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);

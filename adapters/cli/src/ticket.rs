@@ -18,14 +18,14 @@ use thiserror::Error;
 /// What every ticket begins with: the kind and its version.
 const PREFIX: &str = "aq1";
 /// Addresses that a ticket holds at most (spec R-TKT-3).
-pub(crate) const MAX_ADDRS: usize = 16;
+pub const MAX_ADDRS: usize = 16;
 const CHECK_LEN: usize = 4;
 /// The longest ticket: `MAX_ADDRS` addresses of IPv6, in base32, behind the prefix.
 const MAX_TEXT: usize = PREFIX.len() + ((32 + 1 + MAX_ADDRS * 19 + CHECK_LEN) * 8).div_ceil(5);
 
 /// A node's id, and where it may be reached, best first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     id: NodeId,
     addrs: Vec<SocketAddr>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A ticket for `id`. Addresses that cannot be dialled and repetitions are left out, and so is
     /// what is beyond [`MAX_ADDRS`].
-    pub(crate) fn new(id: NodeId, addrs: &[SocketAddr]) -> Self {
+    pub fn new(id: NodeId, addrs: &[SocketAddr]) -> Self {
         let mut kept = Vec::new();
         for addr in addrs.iter().map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()))
         {
@@ -45,12 +45,12 @@ impl Ticket {
     }
 
     /// Who must answer.
-    pub(crate) const fn id(&self) -> NodeId {
+    pub const fn id(&self) -> NodeId {
         self.id
     }
 
     /// Where.
-    pub(crate) fn addrs(&self) -> &[SocketAddr] {
+    pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
     }
 
@@ -165,7 +165,7 @@ fn check_addr(addr: SocketAddr) -> Result<(), TicketError> {
 
 /// Why a text is no ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum TicketError {
+pub enum TicketError {
     /// Something else.
     #[error("not a ticket: tickets begin with `aq1`")]
     Prefix,

@@ -1,5 +1,6 @@
 //! What must hold between the parts of a connection, for whoever watches it from outside.
 
+use crate::flow::STREAM_OVERHEAD;
 use crate::path::CarrierKind;
 use crate::wire::id::{PacketNumber, PathId};
 
@@ -29,6 +30,10 @@ pub struct Audit {
     pub granted: u64,
     /// What it makes this side hold.
     pub held: u64,
+    /// What of the budget is the connection's.
+    pub share: u64,
+    /// By how much what had to be taken may pass that: the records of its streams (spec R-FLOW-15).
+    pub records: u64,
 }
 
 impl Connection {
@@ -46,6 +51,8 @@ impl Connection {
             next_number: self.ledger.next_number(),
             granted: self.credit.lease(),
             held: self.credit.held(),
+            share: self.credit.share().size(),
+            records: STREAM_OVERHEAD.saturating_mul(self.streams.count() as u64),
         }
     }
 }

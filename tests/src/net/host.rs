@@ -139,7 +139,7 @@ impl Host {
     }
 
     /// Whether its process runs.
-    pub(super) const fn runs(&self) -> bool {
+    pub const fn runs(&self) -> bool {
         !self.asleep && self.paused.is_none()
     }
 }

@@ -19,6 +19,7 @@ mod sending;
 pub mod stream;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -76,6 +77,11 @@ pub struct Net {
     pub model: Option<Model>,
     /// Tapes of hosts, replayed when the network goes.
     pub tapes: Tapes,
+    /// Reads the packet numbers of every host off the wire, if that was asked for.
+    #[cfg(feature = "wiretap")]
+    pub wiretaps: Option<BTreeMap<HostId, crate::wiretap::Wiretap>>,
+    /// Where somebody lives who has no endpoint, and what came there.
+    lodgers: BTreeMap<SocketAddr, Vec<Recorded>>,
     wire: Wire,
     hash: blake3::Hasher,
     buf: Vec<u8>,
@@ -97,6 +103,9 @@ impl Net {
             guard: Guard::default(),
             model: Some(Model::default()),
             tapes: Tapes::asked_for(),
+            #[cfg(feature = "wiretap")]
+            wiretaps: None,
+            lodgers: BTreeMap::new(),
             wire: Wire::new(seed, link),
             hash: blake3::Hasher::new(),
             buf: Vec::new(),
@@ -325,6 +334,8 @@ impl Net {
         let mut endpoint = self.tapes.endpoint(config, Seed::from_u64(seed));
         endpoint.carrier_opened(UDP, UDP_KIND, now);
         self.model.iter_mut().for_each(|model| model.forget(id));
+        #[cfg(feature = "wiretap")]
+        self.wiretaps.iter_mut().for_each(|taps| _ = taps.remove(&id));
         let old = self.host(id).reborn(endpoint);
         self.tapes.finish(old);
     }
@@ -333,6 +344,23 @@ impl Net {
     pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         let at = self.now;
         self.wire.push(at, Due::Arrive(Parcel { at, ..Parcel::new(from, to, bytes) }));
+    }
+
+    /// Somebody lives at this address who has no endpoint: what comes there is kept for
+    /// [`Net::mail`].
+    pub fn lodge(&mut self, addr: SocketAddr) {
+        self.lodgers.entry(addr).or_default();
+    }
+
+    /// Takes what came to somebody who has no endpoint.
+    pub fn mail(&mut self, addr: SocketAddr) -> Vec<Recorded> {
+        self.lodgers.get_mut(&addr).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Somebody who has no endpoint sends a datagram, over a plain link.
+    pub fn post(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let parcel = Parcel { at: self.now, ..Parcel::new(from, to, bytes) };
+        let _ = self.wire.launch(parcel, None);
     }
 
     /// A digest of every datagram sent so far, with times and addresses, and of the state that
@@ -474,6 +502,12 @@ impl Net {
     fn arrive(&mut self, parcel: Parcel) {
         let now = self.now;
         let sender = self.who(parcel.from).map(|sender| (HostId(sender), parcel.to));
+        if let Some(mail) = self.lodgers.get_mut(&parcel.to) {
+            sender.into_iter().for_each(|(host, to)| self.guard.on_reached(host, to));
+            let Parcel { from, to, bytes, .. } = parcel;
+            mail.push(Recorded { at: now, from, to, bytes });
+            return;
+        }
         let mut to = parcel.to;
         if let Some(nat) = self.wire.nats.iter_mut().find(|nat| nat.public == to.ip()) {
             let Some(inside) = nat.inward(parcel.from, to, now) else { return };

@@ -15,6 +15,15 @@ impl Net {
         let Some(host) = self.hosts.get(index) else { return };
         assert!(!bytes.is_empty(), "an empty transmit");
         assert!(!host.blocked.contains(&to.carrier), "a transmit for a blocked socket");
+        #[cfg(feature = "wiretap")]
+        if let Some(taps) = &mut self.wiretaps {
+            let handles: Vec<_> = host.endpoint.connections().map(|(handle, _)| handle).collect();
+            let tap = taps.entry(HostId(index)).or_default();
+            for datagram in bytes.chunks(to.segment.unwrap_or(bytes.len())) {
+                let heard = tap.on_sent(datagram, &handles, &host.endpoint);
+                heard.unwrap_or_else(|why| panic!("host {index}: {why}"));
+            }
+        }
         if self.finds_no_room(index, to, bytes) {
             return;
         }

@@ -52,7 +52,15 @@ const WORLD: Scenario = Scenario {
     heavy: false,
     run: |seed| {
         let swarm::Summary {
-            fingerprint, simulated, datagrams, streams, bytes, pipes, ends, ..
+            fingerprint,
+            simulated,
+            datagrams,
+            streams,
+            bytes,
+            pipes,
+            ends,
+            rogues,
+            ..
         } = swarm::run(seed);
         let figures = vec![
             ("datagrams", datagrams as f64),
@@ -60,6 +68,7 @@ const WORLD: Scenario = Scenario {
             ("bytes", bytes as f64),
             ("pipes", pipes as f64),
             ("broken", ends.len() as f64),
+            ("rogues", rogues as f64),
         ];
         Report { fingerprint, simulated, figures }
     },

@@ -77,4 +77,6 @@ pub enum Deed {
     Cross(HostId, HostId, Duration),
     /// Such a flow ends.
     Uncross(usize),
+    /// A rogue has its turn.
+    Riot(usize),
 }

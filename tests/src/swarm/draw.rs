@@ -9,7 +9,7 @@ use aqueduct_core::pipe::{LegPolicy, PipeOptions};
 use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
-use super::plan::{Edge, NodePlan, Plan};
+use super::plan::{Edge, NodePlan, Plan, RoguePlan};
 use crate::app::Reading;
 use crate::dice::Dice;
 use crate::link::ecn::Marks;
@@ -19,6 +19,7 @@ use crate::link::{
 use crate::net::clock::Clock;
 use crate::net::stream::StreamConfig;
 use crate::net::{HostId, Nat, NatKind};
+use crate::rogue::Mischief;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ impl Plan {
         let hosts = [2, 2, 3, 3, 4][dice.below(5) as usize];
         let edges: Vec<_> = (1..hosts).map(|host| edge(host, &mut dice)).collect();
         let mut node = |host| node(HostId(host), &edges, &mut dice);
-        let nodes = (0..hosts).map(&mut node).collect();
+        let nodes: Vec<_> = (0..hosts).map(&mut node).collect();
         let mut roads = Vec::new();
         for edge in &edges {
             for (from, to) in [(edge.dialer, edge.acceptor), (edge.acceptor, edge.dialer)] {
@@ -38,7 +39,8 @@ impl Plan {
             }
         }
         let quiet_at = dice.between(SECOND * 4, SECOND * 50);
-        let mut plan = Self { seed, nodes, edges, roads, deeds: Vec::new(), quiet_at };
+        let rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
+        let mut plan = Self { seed, nodes, edges, roads, rogues, deeds: Vec::new(), quiet_at };
         plan.draw_traffic(&mut dice.fork("traffic"));
         plan.draw_faults(&mut dice.fork("faults"));
         plan.deeds.sort_by_key(|(at, _)| *at);
@@ -108,6 +110,20 @@ impl Plan {
     }
 }
 
+/// In one world of four somebody keeps no rules. Chance of its own: all else is as without.
+fn rogues(nodes: &[NodePlan], dice: &mut Dice) -> Vec<RoguePlan> {
+    let count = if dice.one_in(4) { 1 + dice.below(2) } else { 0 };
+    // Who stands behind a NAT is not found.
+    let open: Vec<_> = (0..nodes.len()).filter(|host| nodes[*host].nat.is_none()).collect();
+    let rogue = |dice: &mut Dice| RoguePlan {
+        kind: dice.pick(&Mischief::ALL),
+        victim: HostId(dice.pick(&open)),
+        answers: dice.one_in(3),
+        every: dice.between(MS * 10, MS * 200),
+    };
+    (0..count).map(|_| rogue(dice)).collect()
+}
+
 /// The neighbour of a host among those before it.
 fn edge(host: usize, dice: &mut Dice) -> Edge {
     let (host, other) = (HostId(host), HostId(dice.below(host as u64) as usize));
@@ -158,7 +174,7 @@ fn node(id: HostId, edges: &[Edge], dice: &mut Dice) -> NodePlan {
 }
 
 /// Machines in a row: some loss, some harm, a bottleneck, and a delay.
-pub(super) fn road(dice: &mut Dice) -> Vec<Box<dyn Machine>> {
+pub fn road(dice: &mut Dice) -> Vec<Box<dyn Machine>> {
     let mut road: Vec<Box<dyn Machine>> = Vec::new();
     match dice.below(5) {
         0 => road.push(Box::new(Loss::of(dice.below(200_000) as u32))),

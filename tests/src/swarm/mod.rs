@@ -10,7 +10,8 @@
 //! before it is run. Hosts stand in a tree; streams go to a neighbour, or *onward*: every host with
 //! other neighbours pipes them to all of those. In the *rage* there is traffic, and there are
 //! faults. In the *quiet* there are none: what lives must come to its end, and what does not must
-//! have been reported. In the *goodbye* everybody closes, and no endpoint keeps anything.
+//! have been reported. In the *goodbye* everybody closes, and no endpoint keeps anything. In one
+//! world of four there are [rogues](crate::rogue), too, who keep no rules at any time.
 //!
 //! Between: the [model](crate::model) looks at every endpoint after every step, the
 //! [guard](crate::guard) at every datagram, and the [applications](crate::app) at every byte.
@@ -20,13 +21,16 @@ mod draw;
 mod node;
 pub mod plan;
 mod play;
+mod rogues;
 pub mod search;
 mod verdict;
 mod world;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use deed::Deed;
+pub use draw::road;
 pub use plan::Plan;
 pub use world::World;
 
@@ -51,6 +55,10 @@ pub struct Summary {
     pub connections: usize,
     /// Why connections ended before the goodbye.
     pub ends: Vec<String>,
+    /// Connections that rogues had.
+    pub rogues: u64,
+    /// For which violations honest ends ended some of those, and how often.
+    pub caught: BTreeMap<String, usize>,
 }
 
 /// Plays the world of a seed.

@@ -23,6 +23,8 @@ pub(super) struct Node {
     pub(super) app: App,
     /// Live connections to neighbours.
     pub(super) neighbours: BTreeSet<ConnectionHandle>,
+    /// Connections with rogues.
+    pub(super) rogues: BTreeSet<ConnectionHandle>,
     pub(super) pipes: Vec<PipeId>,
     pub(super) ended: usize,
     options: PipeOptions,
@@ -32,7 +34,8 @@ impl Node {
     pub(super) fn new(host: HostId, reading: Reading, options: PipeOptions) -> Self {
         let mut app = App::new(host);
         app.reading = reading;
-        Self { app, neighbours: BTreeSet::new(), pipes: Vec::new(), ended: 0, options }
+        let (neighbours, rogues) = (BTreeSet::new(), BTreeSet::new());
+        Self { app, neighbours, rogues, pipes: Vec::new(), ended: 0, options }
     }
 
     /// Streams came: each is read here or piped on.

@@ -14,6 +14,7 @@ use crate::link::Machine;
 use crate::net::clock::Clock;
 use crate::net::stream::StreamConfig;
 use crate::net::{HostId, Nat};
+use crate::rogue::Mischief;
 
 /// A host of a world.
 #[derive(Clone, Debug)]
@@ -86,6 +87,19 @@ impl Edge {
     }
 }
 
+/// A byzantine peer of a world.
+#[derive(Clone, Copy, Debug)]
+pub struct RoguePlan {
+    /// What it does.
+    pub kind: Mischief,
+    /// Before whom.
+    pub victim: HostId,
+    /// It is dialled, and does not dial.
+    pub answers: bool,
+    /// Time between its turns.
+    pub every: Duration,
+}
+
 /// A road as it is at first.
 pub type Road = (HostId, HostId, Vec<Box<dyn Machine>>);
 
@@ -100,6 +114,8 @@ pub struct Plan {
     pub edges: Vec<Edge>,
     /// The roads between neighbours at first.
     pub roads: Vec<Road>,
+    /// Who breaks rules on purpose.
+    pub rogues: Vec<RoguePlan>,
     /// What happens, in the order of time.
     pub deeds: Vec<(Duration, Deed)>,
     /// When the quiet begins.

@@ -35,6 +35,7 @@ impl World {
             Deed::Replay(host, luck) => self.replay(host, luck),
             Deed::Garbage(host, luck) => self.garbage(host, luck),
             Deed::Sip(host, most) => self.sip(host, most),
+            Deed::Riot(number) => self.riot(number),
             other => self.befall(other),
         }
     }

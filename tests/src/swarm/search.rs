@@ -62,6 +62,10 @@ pub struct Tally {
     pub pipes: u64,
     /// Connections, counted at each end.
     pub connections: u64,
+    /// Connections that rogues had.
+    pub rogues: u64,
+    /// Of those, ended because the rogue broke a rule.
+    pub caught: u64,
     /// Worlds in which no connection ended before the goodbye.
     pub unbroken: u64,
     /// Worlds that failed.
@@ -77,6 +81,8 @@ impl Tally {
         self.streams += summary.streams as u64;
         self.pipes += summary.pipes as u64;
         self.connections += summary.connections as u64;
+        self.rogues += summary.rogues;
+        self.caught += summary.caught.values().sum::<usize>() as u64;
         self.unbroken += u64::from(summary.ends.is_empty());
     }
 

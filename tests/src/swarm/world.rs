@@ -17,6 +17,7 @@ use crate::app::Reading;
 use crate::dice::Dice;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
 use crate::net::{HostId, NatId, Net, StageId, StreamNr};
+use crate::rogue::Rogue;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,6 +44,9 @@ pub struct World {
     pub(super) net: Net,
     pub(super) nodes: Vec<Node>,
     pub(super) lines: Vec<Line>,
+    pub(super) rogues: Vec<Rogue>,
+    /// Why connections with rogues ended, and how often.
+    pub(super) caught: BTreeMap<String, usize>,
     pub(super) roads: BTreeMap<(HostId, HostId), Vec<StageId>>,
     pub(super) nats: BTreeMap<HostId, NatId>,
     pub(super) flows: Vec<crate::net::FlowId>,
@@ -83,10 +87,19 @@ impl World {
         }
         let slow: Vec<_> = plan.nodes.iter().map(|node| node.slow).collect();
         net.recording = Some(Vec::new());
+        #[cfg(feature = "wiretap")]
+        {
+            net.wiretaps = Some(BTreeMap::new());
+        }
+        let rogues = (0..).zip(&plan.rogues);
+        let rogues = rogues.map(|(number, rogue)| Rogue::new(number, rogue.kind, plan.seed));
+        let rogues = rogues.collect();
         let mut world = Self {
             net,
             nodes,
             lines: vec![Line::default(); plan.edges.len()],
+            rogues,
+            caught: BTreeMap::new(),
             roads: BTreeMap::new(),
             nats,
             flows: Vec::new(),
@@ -109,6 +122,7 @@ impl World {
         for (from, to, machines) in world.plan.roads.clone() {
             world.lay(from, to, &machines);
         }
+        world.let_rogues_in();
         for (host, most) in slow.into_iter().enumerate() {
             if let Some(most) = most {
                 world.later(SECOND, Deed::Sip(HostId(host), most));
@@ -145,7 +159,7 @@ impl World {
         self.pass_until(until);
         self.calm();
         for _ in 0..200 {
-            self.pass(SECOND);
+            self.pass_among_rogues();
             if verdict::undone(&self).is_empty() {
                 break;
             }
@@ -164,6 +178,8 @@ impl World {
             pipes: of_nodes(|node| node.pipes.len()),
             connections: self.connections,
             ends: self.ends,
+            rogues: self.rogues.iter().map(|rogue| rogue.connections).sum(),
+            caught: self.caught,
         }
     }
 
@@ -202,6 +218,7 @@ impl World {
     /// Everybody closes, and nothing is left anywhere.
     fn goodbye(&mut self) {
         self.over = true;
+        self.throw_rogues_out();
         for node in &self.nodes {
             let host = self.net.host(node.app.host);
             for handle in &node.neighbours {
@@ -237,6 +254,7 @@ impl World {
 
     /// Everybody looks at the news.
     fn turn(&mut self) {
+        self.rogues.iter_mut().for_each(|rogue| rogue.hear(&mut self.net));
         for number in 0..self.nodes.len() {
             let host = &self.net.hosts[number];
             if host.events.is_empty() && host.pipe_events.is_empty() {
@@ -252,6 +270,9 @@ impl World {
     }
 
     fn on_event(&mut self, host: HostId, connection: ConnectionHandle, kind: EventKind) {
+        if self.is_rogues(host, connection) {
+            return self.humour(host, connection, &kind);
+        }
         match &kind {
             EventKind::Connected => self.on_connected(host, connection),
             EventKind::Closed(reason) => self.on_closed(host, connection, reason),

@@ -17,5 +17,4 @@ mod planted;
 mod rules;
 mod search;
 mod streams;
-mod wiretap;
 mod world;

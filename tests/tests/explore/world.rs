@@ -15,10 +15,10 @@ use aqueduct_core::endpoint::{CarrierKind, Datagram, Endpoint, Output, PeerAddr,
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::CarrierId;
+use aqueduct_tests::wiretap::Wiretap;
 
 use crate::app::{App, Do};
 use crate::rules::{Broken, Rule};
-use crate::wiretap::Wiretap;
 
 /// How long a datagram takes.
 pub(crate) const DELAY: Duration = Duration::from_millis(10);
@@ -311,7 +311,8 @@ impl World {
         let from = host.addr;
         // Who wants nobody has no handle of whom it tells so, and so no keys to read along with.
         let taps = !host.app.refuses;
-        let seen = taps.then(|| host.wiretap.on_sent(bytes, &host.app.links, &mut host.endpoint));
+        let links: Vec<_> = host.app.links.iter().map(|link| link.handle).collect();
+        let seen = taps.then(|| host.wiretap.on_sent(bytes, &links, &host.endpoint));
         if let Some(Err(wrong)) = seen {
             self.object(Rule::Nonce, || wrong);
         }

@@ -12,6 +12,7 @@ mod fan;
 mod figures;
 mod found;
 mod goodput;
+mod hashes;
 mod keys;
 mod lessons;
 mod matrix;

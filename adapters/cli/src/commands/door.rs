@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::{Endpoint, Incoming};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -9,7 +10,6 @@ use tokio::task::JoinSet;
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{Fields, Output};
-use crate::ticket::Ticket;
 
 /// Guests at a time; whoever comes then is turned away.
 const MOST_GUESTS: usize = 256;

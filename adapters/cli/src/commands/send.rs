@@ -4,6 +4,7 @@ use std::future::pending;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::relay::Way;
 use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream, StreamError};
 use tokio::sync::mpsc::Receiver;
@@ -23,7 +24,6 @@ use crate::offer::{Code, Offer, Reply};
 use crate::output::{Fields, Output};
 use crate::progress::Progress;
 use crate::source::{self, Block, Plan};
-use crate::ticket::Ticket;
 
 /// How long a receiver that stopped reading may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -13,6 +13,8 @@ mod relay_limits;
 #[cfg(test)]
 mod rogue;
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod talk;

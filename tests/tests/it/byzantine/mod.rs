@@ -1,6 +1,7 @@
 //! Peers that hold keys and keep no rule. One file a theme.
 
 mod acks;
+mod beside;
 mod cids;
 mod credit;
 mod floods;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aqueduct_tests::swarm::search::{Search, Tally};
+use aqueduct_tests::swarm::search::{Search, Tally, never_taken};
 use serde_json::json;
 
 use crate::args::SimSwarm;
@@ -33,6 +33,9 @@ pub(super) fn search(output: &Output, options: &SimSwarm) -> Result<Fields, Fail
     });
     bar.clear();
     output.line(&words(&tally));
+    for name in never_taken() {
+        output.line(&format!("never: {name}"));
+    }
     let fields = fields(first, &tally);
     if tally.failures.is_empty() {
         return Ok(fields);
@@ -49,12 +52,15 @@ fn fresh() -> u64 {
 
 fn words(tally: &Tally) -> String {
     format!(
-        "{} worlds, {:.1} a second, {:.1} simulated hours, {} played twice, {} failed",
+        "{} worlds, {:.1} a second, {:.1} simulated hours, {} played twice, {} failed; \
+         {} connections of byzantine peers, {} ended for it",
         tally.worlds,
         tally.rate(),
         tally.simulated.as_secs_f64() / 3_600.0,
         tally.twice,
         tally.failures.len(),
+        tally.rogues,
+        tally.caught,
     )
 }
 
@@ -81,6 +87,9 @@ fn fields(first: u64, tally: &Tally) -> Fields {
         ("streams".to_owned(), json!(tally.streams)),
         ("pipes".to_owned(), json!(tally.pipes)),
         ("connections".to_owned(), json!(tally.connections)),
+        ("byzantine_connections".to_owned(), json!(tally.rogues)),
+        ("byzantine_ended".to_owned(), json!(tally.caught)),
+        ("never_taken".to_owned(), json!(never_taken())),
         ("failures".to_owned(), failures.into()),
     ])
 }

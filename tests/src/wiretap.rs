@@ -3,11 +3,9 @@
 use std::hash::{Hash, Hasher};
 
 use aqueduct_core::crypto::provider::{Cipher, Provider};
-use aqueduct_core::endpoint::Endpoint;
+use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::wire::header::{Class, classify};
 use aqueduct_core::wire::id::Side;
-
-use crate::app::Link;
 
 /// Where a packet's payload begins.
 const BODY: usize = 13;
@@ -33,8 +31,9 @@ struct Sent {
 
 /// What a node sent.
 #[derive(Clone, Default)]
-pub(crate) struct Wiretap {
-    sent: Vec<Sent>,
+pub struct Wiretap {
+    /// In the order in which connections were first heard of.
+    sent: Vec<(ConnectionHandle, Sent)>,
     /// Packets of no connection: stateless resets.
     strange: u64,
 }
@@ -42,28 +41,36 @@ pub(crate) struct Wiretap {
 /// All that follows from nothing else in a world.
 impl Hash for Wiretap {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.sent.iter().for_each(|sent| sent.last.hash(state));
+        self.sent.iter().for_each(|(_, sent)| sent.last.hash(state));
     }
 }
 
 impl Wiretap {
-    /// A node sends a datagram. No two packets of a connection may have one number: so no nonce is
-    /// used twice, under whatever key.
-    pub(crate) fn on_sent(
+    /// A node sends a datagram, on one of these connections. No two packets of a connection may
+    /// have one number: so no nonce is used twice, under whatever key.
+    ///
+    /// # Errors
+    /// A number that does not ascend, or a packet that nobody has the keys of.
+    pub fn on_sent(
         &mut self,
         bytes: &[u8],
-        links: &[Link],
-        endpoint: &mut Endpoint,
+        connections: &[ConnectionHandle],
+        endpoint: &Endpoint,
     ) -> Result<(), String> {
         if !matches!(classify(bytes), Class::Short { .. }) {
             return Ok(());
         }
-        self.sent.resize_with(links.len(), Sent::default);
-        for (link, sent) in links.iter().zip(&mut self.sent) {
+        self.sent.retain(|(handle, _)| connections.contains(handle));
+        for handle in connections {
+            if !self.sent.iter().any(|(known, _)| known == handle) {
+                self.sent.push((*handle, Sent::default()));
+            }
+        }
+        for (handle, sent) in &mut self.sent {
             let known = sent.key.clone();
             let opened = known.as_ref().and_then(|key| key.number(bytes));
             let opened = opened.map(|number| (known, number)).or_else(|| {
-                let key = Key::logged(link, endpoint)?;
+                let key = Key::logged(*handle, endpoint)?;
                 let number = key.number(bytes)?;
                 Some((Some(key), number))
             });
@@ -87,8 +94,8 @@ impl Wiretap {
 
 impl Key {
     /// What the connection's sending keys are now.
-    fn logged(link: &Link, endpoint: &mut Endpoint) -> Option<Self> {
-        let view = endpoint.connection(link.handle)?;
+    fn logged(handle: ConnectionHandle, endpoint: &Endpoint) -> Option<Self> {
+        let (_, view) = endpoint.connections().find(|(known, _)| *known == handle)?;
         let mut log = String::new();
         view.write_key_log(&mut log).ok()?;
         let way = if view.side() == Side::Initiator { "i2r" } else { "r2i" };

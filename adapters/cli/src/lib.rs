@@ -1,0 +1,3 @@
+//! What of the `aqueduct` command is of use elsewhere: its tickets.
+
+pub mod ticket;
