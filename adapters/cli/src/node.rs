@@ -54,16 +54,16 @@ pub(crate) fn bind_keeping(
 
 fn bind_with(config: Config, addr: Option<SocketAddr>) -> Result<Endpoint, Failure> {
     if let Some(addr) = addr {
-        return Ok(tapes::record(config, None, |config| config.bind(addr))?);
+        return Ok(tapes::record(config, None, |config| Endpoint::bind(addr, config))?);
     }
     // Every address of both families; where there is no IPv6, those of IPv4.
     let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-    match tapes::record(config.clone(), None, |config| config.bind(any)) {
+    match tapes::record(config.clone(), None, |config| Endpoint::bind(any, config)) {
         Ok(endpoint) => Ok(endpoint),
         Err(error) => {
             tracing::debug!(%error, "no socket for both families");
             let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-            Ok(tapes::record(config, None, |config| config.bind(v4))?)
+            Ok(tapes::record(config, None, |config| Endpoint::bind(v4, config))?)
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::hub::{Command, Diverted, EndpointState, Relayed, Shared};
 use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
-use crate::wait::{lock, question, until};
+use crate::wait::{Answer, lock, question, until};
 
 /// The socket that an endpoint begins with.
 pub const UDP: CarrierId = CarrierId(0);
@@ -139,10 +139,16 @@ impl Endpoint {
 
     /// Waits for so long, by the driver's own sleep. `None`: the driver has ended. Cancel-safe.
     pub(crate) async fn pause(&self, time: Duration) -> Option<()> {
+        self.alarm(time).await
+    }
+
+    /// Resolves after so long, counted from now, or when the driver has ended.
+    pub(crate) fn alarm(&self, time: Duration) -> Answer<()> {
         let (reply, answer) = question();
         let at = self.clock().now() + time;
-        self.shared().hub.push(Command::Alarm(at, reply)).ok()?;
-        answer.await
+        // A list that takes no more work drops the reply, and with it goes the waiting.
+        let _gone = self.shared().hub.push(Command::Alarm(at, reply));
+        answer
     }
 
     /// From now on streams for relays wait for [`relayed`](Self::relayed): for the relay of this

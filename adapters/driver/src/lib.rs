@@ -20,7 +20,9 @@
 
 pub mod addrs;
 pub mod clock;
+mod config;
 mod connection;
+mod dial;
 mod endpoint;
 pub mod engine;
 pub mod environment;
@@ -45,7 +47,9 @@ mod stats;
 mod wait;
 
 pub use addrs::NodeAddr;
+pub use config::{Config, Made, generate_key};
 pub use connection::{Connecting, Connection};
+pub use dial::Dialing;
 pub use endpoint::{Endpoint, Incoming, UDP};
 pub use figures::Figures;
 pub use latency::{LATENCY_BOUNDS, LatencyStats};

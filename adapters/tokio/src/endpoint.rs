@@ -2,20 +2,16 @@
 
 use std::net::SocketAddr;
 
-use aqueduct_core::crypto::identity::{NodeId, NodeKey};
+use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::EndpointStats;
 use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::wire::id::AppCode;
 use aqueduct_driver::clock::Clock;
-use aqueduct_driver::engine::{Engine, Parts};
 use aqueduct_driver::error::{BindError, PipeError};
 use aqueduct_driver::relay::{Relay, RelayConfig, RelayEvent};
-use aqueduct_driver::seed::fresh_seed;
 use aqueduct_driver::socket::BufferWarning;
-use aqueduct_driver::{Figures, IoStats, MessageStats, NodeAddr, Pipe, Recorded};
-use aqueduct_driver::{environment, socket};
+use aqueduct_driver::{Config, Figures, IoStats, Made, MessageStats, NodeAddr, Pipe, Recorded};
 
-use crate::config::Config;
 use crate::connecting::Connecting;
 use crate::driver::Driver;
 use crate::stream::{RecvStream, SendStream};
@@ -38,38 +34,10 @@ impl Endpoint {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
     pub fn bind(addr: SocketAddr, config: impl Into<Config>) -> Result<Self, BindError> {
-        let config = config.into();
-        let mut endpoint = config.endpoint;
-        if config.environment {
-            endpoint = environment::heeded(endpoint)?;
-        }
-        let failed = |source| BindError::Socket { addr, source };
-        let bound = socket::bind(addr, &config.socket).map_err(failed)?;
-        let io = (config.wrap)(bound.io);
-        let parts = Parts {
-            local: bound.local,
-            takes_v4: bound.takes_v4,
-            max_segments: io.max_gso_segments(),
-            warnings: bound.warnings,
-        };
-        let seed = fresh_seed().map_err(BindError::Randomness)?;
-        let (engine, inner) = match &config.recording {
-            None => Engine::new(endpoint, seed, parts),
-            Some(recording) => {
-                Engine::recorded(endpoint, seed, parts, recording).map_err(|source| {
-                    BindError::Recording { path: recording.path().to_path_buf(), source }
-                })?
-            }
-        };
-        let socket = tokio::net::UdpSocket::from_std(bound.socket).map_err(BindError::Runtime)?;
+        let Made { engine, endpoint, socket, io } = config.into().make(addr)?;
+        let socket = tokio::net::UdpSocket::from_std(socket).map_err(BindError::Runtime)?;
         tokio::spawn(Driver::new(engine, socket, io));
-        tracing::info!(node = ?inner.node_id(), local = %inner.local_addr(), "endpoint bound");
-        Ok(Self { inner })
-    }
-
-    /// A configuration to change and then [`bind`](Config::bind).
-    pub fn builder(key: NodeKey) -> Config {
-        Config::new(key)
+        Ok(Self { inner: endpoint })
     }
 
     /// Who this node is.
@@ -98,7 +66,7 @@ impl Endpoint {
     ///
     /// Cancel-safe: dropping what is returned gives the attempt up.
     pub fn connect(&self, to: impl Into<NodeAddr>) -> Connecting {
-        Connecting::dial(self.inner.clone(), to.into())
+        Connecting::new(self.inner.dial(to.into()))
     }
 
     /// The next node that wants to connect; `None` once the endpoint is closed or its task has
@@ -238,7 +206,7 @@ impl Incoming {
     /// Lets it in. Await what is returned in a task of its own, so that a slow peer holds nobody
     /// up.
     pub fn accept(self) -> Connecting {
-        Connecting::one(self.inner.accept())
+        Connecting::new(self.inner.accept().into())
     }
 
     /// Turns it away; it is told.

@@ -85,7 +85,6 @@
 //! If the driving task dies (its runtime was shut down), every call that waits or follows fails
 //! with [`ConnectionError::DriverGone`]; nothing hangs.
 
-mod config;
 mod connecting;
 mod connection;
 mod driver;
@@ -126,11 +125,11 @@ pub use aqueduct_driver::relay;
 pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
+pub use aqueduct_driver::{Config, generate_key};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
 pub use aqueduct_driver::{MessageStats, NodeAddr, Pipe, Recorded, Recording};
 pub use bytes::Bytes;
 
-pub use config::{Config, generate_key};
 pub use connecting::Connecting;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Incoming};

@@ -26,7 +26,7 @@ impl Peer for Aqueduct {
 
     async fn connect() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let endpoint = || Endpoint::builder(generate_key().expect("a key")).bind(any);
+        let endpoint = || Endpoint::bind(any, generate_key().expect("a key"));
         let (server, client) = (endpoint().expect("a socket"), endpoint().expect("a socket"));
         let addr = (server.node_id(), server.local_addr());
         tokio::spawn(serve(server));

@@ -82,7 +82,7 @@ pub(crate) mod ours {
     use super::*;
 
     fn endpoint() -> Endpoint {
-        Endpoint::builder(generate_key().expect("a key")).bind(any()).expect("a socket")
+        Endpoint::bind(any(), generate_key().expect("a key")).expect("a socket")
     }
 
     fn there(node: &Endpoint) -> NodeAddr {

@@ -11,8 +11,8 @@ use crate::harness::*;
 
 async fn echo_once(provider: Provider) {
     let transport = TransportConfig::default;
-    let client = configured(transport(), provider).bind(loopback()).unwrap();
-    let server = configured(transport(), provider).bind(loopback()).unwrap();
+    let client = Endpoint::bind(loopback(), configured(transport(), provider)).unwrap();
+    let server = Endpoint::bind(loopback(), configured(transport(), provider)).unwrap();
     let pair = pair_of(client, server).await;
     let serve = async {
         let (mut send, mut recv) = pair.far.accept_bi().await.unwrap();
@@ -45,7 +45,8 @@ async fn a_stream_is_echoed_with_the_rust_provider() {
 
 #[tokio::test]
 async fn providers_of_both_kinds_speak_with_each_other() {
-    let client = configured(TransportConfig::default(), Provider::Rust).bind(loopback()).unwrap();
+    let client =
+        Endpoint::bind(loopback(), configured(TransportConfig::default(), Provider::Rust)).unwrap();
     let pair = pair_of(client, endpoint()).await;
     let mut send = pair.near.open_uni(test_options()).await.unwrap();
     send.write_bytes(Bytes::from_static(b"hello")).await.unwrap();

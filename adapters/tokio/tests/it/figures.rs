@@ -164,7 +164,7 @@ async fn a_shadow_that_finds_nothing_counts_nothing() {
     let shadow = Streaming { streaming_shadow: true, ..Streaming::default() };
     let transport = TransportConfig::default().with_streaming(shadow);
     let config = configured(transport, Provider::AwsLc).without_environment();
-    let pair = pair_of(endpoint(), config.bind(loopback()).unwrap()).await;
+    let pair = pair_of(endpoint(), Endpoint::bind(loopback(), config).unwrap()).await;
     let (sent, got) = tokio::join!(pair.near.send_auto(pattern(LARGE)), message(&pair));
     assert!(matches!(sent.unwrap(), Sent::Streamed(_)) && got.unwrap() == pattern(LARGE));
     let told = pair.server.figures();

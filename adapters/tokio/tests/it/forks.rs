@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aqueduct_tokio::{
-    AppCode, Bytes, Config, ConnectionError, EndpointConfig, ReadError, RecvStream, SendStream,
-    generate_key,
+    AppCode, Bytes, Config, ConnectionError, Endpoint, EndpointConfig, ReadError, RecvStream,
+    SendStream, generate_key,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,7 +83,7 @@ async fn forks_read_in_threads_of_their_own() {
 async fn a_fork_that_does_not_read_stalls_the_sender_until_it_is_dropped() {
     let config = EndpointConfig::new(generate_key().unwrap());
     let config = Config::from(config.with_memory(8 * MIB as u64, 16).unwrap());
-    let pair = pair_of(endpoint(), config.bind(loopback()).unwrap()).await;
+    let pair = pair_of(endpoint(), Endpoint::bind(loopback(), config).unwrap()).await;
     let body = Bytes::from(pattern(16 * MIB));
     let (mut send, mut recv) = stream(&pair).await;
     let idle = recv.fork();

@@ -37,7 +37,7 @@ pub(crate) fn configured(transport: TransportConfig, provider: Provider) -> Conf
 }
 
 pub(crate) fn endpoint_with(transport: TransportConfig) -> Endpoint {
-    configured(transport, Provider::AwsLc).bind(loopback()).unwrap()
+    Endpoint::bind(loopback(), configured(transport, Provider::AwsLc)).unwrap()
 }
 
 /// No wait in a test is longer than this.

@@ -16,7 +16,8 @@ const LARGE: usize = 300_000;
 
 fn node(streaming: Streaming) -> Endpoint {
     let transport = TransportConfig::default().with_streaming(streaming);
-    configured(transport, Provider::AwsLc).without_environment().bind(loopback()).unwrap()
+    Endpoint::bind(loopback(), configured(transport, Provider::AwsLc).without_environment())
+        .unwrap()
 }
 
 async fn pair_with(near: Streaming, far: Streaming) -> Pair {
@@ -193,7 +194,8 @@ async fn a_message_that_stands_still_holds_no_other_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_to_be_put_together_is_refused() {
     let far = TransportConfig::default().with_max_message_size(LARGE as u64 - 1).unwrap();
-    let far = configured(far, Provider::AwsLc).without_environment().bind(loopback()).unwrap();
+    let far =
+        Endpoint::bind(loopback(), configured(far, Provider::AwsLc).without_environment()).unwrap();
     let pair = pair_of(node(Streaming::default()), far).await;
     let (near, far) = (pair.near.clone(), pair.far.clone());
     let whole = tokio::spawn(async move { far.recv_message().await });

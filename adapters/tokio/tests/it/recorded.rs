@@ -22,7 +22,7 @@ fn recorded(recording: Recording) -> Endpoint {
         .with_provider(aqueduct_tokio::Provider::AwsLc)
         .with_transport(transport);
     config = config.with_endpoint(endpoint);
-    config.with_recording(recording).bind(loopback()).unwrap()
+    Endpoint::bind(loopback(), config.with_recording(recording)).unwrap()
 }
 
 /// Ends the recording and runs the tape again.
@@ -139,7 +139,7 @@ async fn the_file_is_its_owners_alone() {
     assert_eq!(std::fs::read(&file).unwrap(), tape);
     let nowhere = Config::new(generate_key().unwrap())
         .with_recording(Recording::to(folder.path().join("no/such/folder")));
-    assert!(nowhere.bind(loopback()).unwrap_err().to_string().contains("recording"));
+    assert!(Endpoint::bind(loopback(), nowhere).unwrap_err().to_string().contains("recording"));
 }
 
 /// A buffer that a single turn fills: the tape ends and says so, and nothing else does.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aqueduct_tokio::{
-    AppCode, Bytes, ChunkSource, Provider, Streaming, StreamingSerialize, TransportConfig,
+    AppCode, Bytes, ChunkSource, Endpoint, Provider, Streaming, StreamingSerialize, TransportConfig,
 };
 
 use crate::harness::*;
@@ -34,10 +34,10 @@ async fn messages_that_find_no_room_to_be_put_together_wait_for_others() {
     let transport = TransportConfig::default().with_streaming(streaming);
     let transport = transport.with_max_message_size(2_000).unwrap();
     let far = configured(transport, Provider::AwsLc).without_environment();
-    let far = far.bind(loopback()).unwrap();
+    let far = Endpoint::bind(loopback(), far).unwrap();
     let transport = TransportConfig::default().with_streaming(streaming);
     let near = configured(transport, Provider::AwsLc).without_environment();
-    let near = near.bind(loopback()).unwrap();
+    let near = Endpoint::bind(loopback(), near).unwrap();
     // Four of four connections, of which half comes, are all that there is room for.
     let mut stuck = Vec::new();
     for _ in 0..4 {

@@ -19,10 +19,9 @@ use crate::transfer::transfer;
 fn faulty(faults: &Faults) -> Endpoint {
     logging();
     let faults = faults.clone();
-    Config::new(generate_key().unwrap())
-        .with_socket_io(move |io| FaultyIo::new(io, faults.clone()))
-        .bind(loopback())
-        .unwrap()
+    let config = Config::new(generate_key().unwrap())
+        .with_socket_io(move |io| FaultyIo::new(io, faults.clone()));
+    Endpoint::bind(loopback(), config).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +159,7 @@ async fn a_driver_that_panics_wakes_everybody() {
         let armed = armed.clone();
         move |io| Panicking(io, armed.clone())
     });
-    let pair = pair_of(config.bind(loopback()).unwrap(), endpoint()).await;
+    let pair = pair_of(Endpoint::bind(loopback(), config).unwrap(), endpoint()).await;
     let (mut send, mut recv) = pair.near.open_bi(test_options()).await.unwrap();
     let waits = async {
         tokio::join!(
@@ -203,7 +202,7 @@ async fn a_driver_that_panics_wakes_everybody() {
 async fn a_small_receive_buffer_is_reported() {
     let config = Config::new(generate_key().unwrap())
         .with_socket(SocketConfig::default().with_receive_buffer(1 << 30));
-    let endpoint = config.bind(loopback()).unwrap();
+    let endpoint = Endpoint::bind(loopback(), config).unwrap();
     let [warning] = endpoint.buffer_warnings() else { panic!() };
     assert_eq!(warning.setting, "net.core.rmem_max");
 }

@@ -173,7 +173,7 @@ fn bind(loss: u32, seed: u64, name: Option<&str>) -> Result<Endpoint, Failure> {
         config = config.with_socket_io(move |io| LossyIo::new(io, loss, seed));
     }
     let addr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-    Ok(tapes::record(config, name, |config| config.bind(addr))?)
+    Ok(tapes::record(config, name, |config| Endpoint::bind(addr, config))?)
 }
 
 fn there(node: &Endpoint) -> NodeAddr {

@@ -1,25 +1,27 @@
-//! What an endpoint is made of.
+//! What an endpoint is made of, and how it is made of it.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::provider::Provider;
-use aqueduct_driver::Recording;
-use aqueduct_driver::error::BindError;
-use aqueduct_driver::socket::{SocketConfig, SocketIo, UdpIo};
 
 use crate::endpoint::Endpoint;
+use crate::engine::{Engine, Parts};
+use crate::error::BindError;
+use crate::recording::Recording;
+use crate::socket::{SocketConfig, SocketIo, UdpIo};
+use crate::{environment, seed, socket};
 
 /// A fresh node key, from the operating system's randomness.
 ///
 /// # Errors
 /// The system gave none.
 pub fn generate_key() -> io::Result<NodeKey> {
-    Ok(NodeKey::from_seed(&aqueduct_driver::seed::random_bytes()?))
+    Ok(NodeKey::from_seed(&seed::random_bytes()?))
 }
 
 type Wrap = dyn Fn(UdpIo) -> Box<dyn SocketIo> + Send + Sync;
@@ -27,11 +29,11 @@ type Wrap = dyn Fn(UdpIo) -> Box<dyn SocketIo> + Send + Sync;
 /// How an endpoint is to be: the core's configuration and the socket's.
 #[derive(Clone)]
 pub struct Config {
-    pub(crate) endpoint: EndpointConfig,
-    pub(crate) socket: SocketConfig,
-    pub(crate) wrap: Arc<Wrap>,
-    pub(crate) environment: bool,
-    pub(crate) recording: Option<Recording>,
+    endpoint: EndpointConfig,
+    socket: SocketConfig,
+    wrap: Arc<Wrap>,
+    environment: bool,
+    recording: Option<Recording>,
 }
 
 impl Config {
@@ -55,7 +57,7 @@ impl Config {
     }
 
     /// Leaves the variables of the environment unread. Else, what they say of
-    /// [`Streaming`](crate::Streaming) comes before what the configuration says:
+    /// [`Streaming`](aqueduct_core::config::Streaming) comes before what the configuration says:
     /// `AQUEDUCT_STREAMING`, `AQUEDUCT_STREAMING_THRESHOLD`, `AQUEDUCT_PIPED_FORWARDING` and
     /// `AQUEDUCT_STREAMING_SHADOW`.
     #[must_use]
@@ -85,13 +87,51 @@ impl Config {
         self
     }
 
-    /// Makes the endpoint; see [`Endpoint::bind`].
+    /// Binds a socket and makes the loop body and the first handle. An adapter brings the loop: its
+    /// `Endpoint::bind` is what applications call.
     ///
     /// # Errors
     /// The socket cannot be had, there is no randomness, or a variable says what cannot be.
-    pub fn bind(self, addr: SocketAddr) -> Result<Endpoint, BindError> {
-        Endpoint::bind(addr, self)
+    pub fn make(self, addr: SocketAddr) -> Result<Made, BindError> {
+        let mut config = self.endpoint;
+        if self.environment {
+            config = environment::heeded(config)?;
+        }
+        let failed = |source| BindError::Socket { addr, source };
+        let bound = socket::bind(addr, &self.socket).map_err(failed)?;
+        let io = (self.wrap)(bound.io);
+        let parts = Parts {
+            local: bound.local,
+            takes_v4: bound.takes_v4,
+            max_segments: io.max_gso_segments(),
+            warnings: bound.warnings,
+        };
+        let seed = seed::fresh_seed().map_err(BindError::Randomness)?;
+        let (engine, endpoint) = match &self.recording {
+            None => Engine::new(config, seed, parts),
+            Some(recording) => {
+                Engine::recorded(config, seed, parts, recording).map_err(|source| {
+                    BindError::Recording { path: recording.path().to_path_buf(), source }
+                })?
+            }
+        };
+        let (node, local) = (endpoint.node_id(), endpoint.local_addr());
+        tracing::info!(?node, %local, "endpoint bound");
+        Ok(Made { engine, endpoint, socket: bound.socket, io })
     }
+}
+
+/// An endpoint that nobody drives yet.
+#[derive(Debug)]
+pub struct Made {
+    /// The loop body.
+    pub engine: Engine,
+    /// Its first handle.
+    pub endpoint: Endpoint,
+    /// Non-blocking.
+    pub socket: UdpSocket,
+    /// Does the calls on it.
+    pub io: Box<dyn SocketIo>,
 }
 
 impl From<EndpointConfig> for Config {

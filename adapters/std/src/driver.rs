@@ -1,0 +1,186 @@
+//! The loop that drives an endpoint: it waits for the socket, the clock and the handles, and gives
+//! every turn to the engine. Nothing is polled in vain: it sleeps until one of the three calls.
+
+use std::io;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use aqueduct_core::time::Instant;
+use aqueduct_driver::engine::{Engine, Turn, Wire};
+use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo};
+use aqueduct_driver::station::{Desk, Station};
+use polling::{Event, Events, PollMode, Poller};
+use socket2::SockRef;
+
+/// The socket's name at the poller.
+const SOCKET: usize = 0;
+
+/// What rouses the loop from another thread.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    poller: Poller,
+    stop: AtomicBool,
+}
+
+impl Bell {
+    /// Has the loop end, with its last words and without waiting for anybody.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn ring(&self) {
+        if let Err(error) = self.poller.notify() {
+            tracing::error!(%error, "the endpoint's loop cannot be woken");
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
+
+/// The socket and its calls, which never block.
+#[derive(Debug)]
+struct Port {
+    socket: UdpSocket,
+    io: Box<dyn SocketIo>,
+}
+
+impl Wire for Port {
+    fn recv(&mut self, batch: &mut RecvBatch) -> io::Result<usize> {
+        self.io.recv(SockRef::from(&self.socket), batch)
+    }
+
+    fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
+        self.io.send(SockRef::from(&self.socket), outgoing)
+    }
+}
+
+/// What the loop does next.
+enum Next {
+    Turn,
+    /// Until this instant, if there is one.
+    Sleep(Option<Instant>),
+    End,
+}
+
+/// An endpoint's loop, for a thread of your own; [`Endpoint::bind`](crate::Endpoint::bind) has a
+/// thread for it. Dropped, whether it ran or not, every connection is told and every call ends.
+#[derive(Debug)]
+#[must_use = "nothing moves until it runs"]
+pub struct Driver {
+    station: Arc<Station<Port>>,
+    bell: Arc<Bell>,
+    /// How the poller tells of the socket, and of what it was last asked to tell.
+    mode: PollMode,
+    asked: Event,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        engine: Engine,
+        socket: UdpSocket,
+        io: Box<dyn SocketIo>,
+    ) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let level = poller.supports_level();
+        let mode = if level { PollMode::Level } else { PollMode::Oneshot };
+        let asked = Event::readable(SOCKET);
+        watch(&poller, &socket, asked, mode)?;
+        let bell = Arc::new(Bell { poller, stop: AtomicBool::new(false) });
+        Ok(Self { station: Station::new(engine, Port { socket, io }), bell, mode, asked })
+    }
+
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        self.bell.clone()
+    }
+
+    /// Runs on this thread until the last handle of the endpoint and the last of its connections
+    /// are gone, or [`Endpoint::shutdown`](crate::Endpoint::shutdown) ends it.
+    pub fn run(mut self) {
+        let waker = Waker::from(self.bell.clone());
+        let mut events = Events::new();
+        while !self.bell.is_stopped() {
+            match self.turn(&waker) {
+                Next::Turn => {}
+                Next::End => return,
+                Next::Sleep(until) => {
+                    if let Err(error) = self.sleep(&mut events, until) {
+                        tracing::error!(%error, "waiting for the socket failed; the endpoint ends");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn turn(&self, waker: &Waker) -> Next {
+        // A turn panicked on somebody's thread: the engine is not to be asked for anything more.
+        let Some(mut desk) = self.station.enter() else { return Next::End };
+        let Desk { engine, wire, .. } = &mut *desk;
+        match engine.turn(wire) {
+            Turn::Done => Next::End,
+            Turn::Again => Next::Turn,
+            Turn::Sleep(until) => {
+                desk.alarm = until;
+                if desk.engine.park(waker) { Next::Sleep(until) } else { Next::Turn }
+            }
+        }
+    }
+
+    /// Until the socket is ready, a handle calls, or the instant has come.
+    fn sleep(&mut self, events: &mut Events, until: Option<Instant>) -> io::Result<()> {
+        let Some(desk) = self.station.enter() else { return Ok(()) };
+        let wanted = Event::new(SOCKET, true, desk.engine.is_blocked());
+        if wanted != self.asked || self.mode == PollMode::Oneshot {
+            self.bell.poller.modify_with_mode(&desk.wire.socket, wanted, self.mode)?;
+            self.asked = wanted;
+        }
+        let now = desk.engine.clock().now();
+        drop(desk);
+        let left = until.map(|until| until.saturating_since(now).max(Duration::from_nanos(1)));
+        events.clear();
+        self.bell.poller.wait(events, left)?;
+        if events.iter().any(|event| event.writable)
+            && let Some(mut desk) = self.station.enter()
+        {
+            let Desk { engine, wire, .. } = &mut *desk;
+            engine.writable(wire);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(mut desk) = self.station.enter() {
+            let Desk { engine, wire, .. } = &mut *desk;
+            engine.farewell(wire);
+            let _closing = self.bell.poller.delete(&wire.socket);
+        }
+    }
+}
+
+/// Has `poller` tell of `socket`.
+#[expect(unsafe_code, reason = "the poller asks for a promise, which is given here")]
+fn watch(poller: &Poller, socket: &UdpSocket, event: Event, mode: PollMode) -> io::Result<()> {
+    // SAFETY: the socket must be taken from the poller before it is closed. It is closed with the
+    // station, which the driver keeps alive, and dropping the driver takes it from the poller
+    // first. Only after a panic inside of a turn it is not: then the poller may know a closed
+    // socket, but nobody waits at it any more, since the loop ends and with it its last user.
+    unsafe { poller.add_with_mode(socket, event, mode) }
+}

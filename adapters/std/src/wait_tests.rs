@@ -1,0 +1,83 @@
+use std::future::{pending, poll_fn, ready};
+use std::sync::mpsc;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_is_ready_is_not_waited_for() {
+    assert_eq!(wait(ready(7), Some(Duration::ZERO)), Ok(7));
+}
+
+#[test]
+fn patience_ends() {
+    let patience = Duration::from_millis(30);
+    let began = Instant::now();
+    assert_eq!(wait(pending::<()>(), Some(patience)), Err(TimedOut(patience)));
+    assert!(began.elapsed() >= patience);
+}
+
+/// A stray permit of the thread's park ends no wait.
+#[test]
+fn a_stray_permit_is_no_wake_up() {
+    thread::current().unpark();
+    let patience = Duration::from_millis(30);
+    let mut looks = 0;
+    let waited = wait(
+        poll_fn(|_| {
+            looks += 1;
+            Poll::<()>::Pending
+        }),
+        Some(patience),
+    );
+    assert_eq!((waited, looks), (Err(TimedOut(patience)), 1));
+}
+
+#[test]
+fn another_thread_wakes_it() {
+    for round in 0..1_000 {
+        let (tell, told) = mpsc::channel::<Waker>();
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = flag.clone();
+        let waking = thread::spawn(move || {
+            let waker = told.recv().unwrap();
+            set.store(true, Ordering::Release);
+            waker.wake();
+        });
+        let mut tell = Some(tell);
+        let found = wait(
+            poll_fn(|cx| {
+                if flag.load(Ordering::Acquire) {
+                    return Poll::Ready(round);
+                }
+                if let Some(tell) = tell.take() {
+                    tell.send(cx.waker().clone()).unwrap();
+                }
+                Poll::Pending
+            }),
+            Some(LONG),
+        );
+        assert_eq!(found, Ok(round));
+        waking.join().unwrap();
+    }
+}
+
+/// A wait inside of a wait (a source of chunks that blocks) takes none of the outer's wake-ups.
+#[test]
+fn a_wait_inside_of_a_wait_is_another() {
+    let mut first = true;
+    let found = wait(
+        poll_fn(|cx| {
+            if !std::mem::take(&mut first) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            let inner = wait(pending::<()>(), Some(Duration::from_millis(5)));
+            assert!(inner.is_err());
+            Poll::Pending
+        }),
+        Some(LONG),
+    );
+    assert_eq!(found, Ok(()));
+}

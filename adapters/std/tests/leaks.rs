@@ -1,0 +1,240 @@
+//! Nothing is left: threads, descriptors and memory after random calls and after many connections.
+//! A process of its own, since it counts the process's.
+//!
+//! `AQUEDUCT_SECONDS` says how long to call at random (3), `AQUEDUCT_CYCLES` how often to connect
+//! (1,000).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aqueduct_std::{
+    AppCode, Config, Connection, Endpoint, LossyIo, NodeId, OpenOptions, StreamProtocol,
+    TransportConfig, generate_key,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+fn count(folder: &str) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+/// Threads and descriptors of this process.
+fn held() -> (usize, usize) {
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+/// Bytes of memory in use.
+fn memory() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
+/// Until it is so again; threads need a moment to go.
+fn comes_back(before: (usize, usize)) {
+    let began = Instant::now();
+    while held() != before {
+        assert!(began.elapsed() < PATIENCE, "{before:?} before, {:?} now", held());
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn options() -> OpenOptions {
+    OpenOptions::new(StreamProtocol::name("test"))
+}
+
+/// Loses one datagram of twenty that it sends.
+fn lossy(seed: u64) -> Endpoint {
+    let endpoint = aqueduct_std::EndpointConfig::new(generate_key().unwrap()).with_transport(
+        TransportConfig::default().with_idle_timeout(Duration::from_secs(5)).unwrap(),
+    );
+    let config = Config::from(endpoint).with_socket_io(move |io| LossyIo::new(io, 50_000, seed));
+    Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap().with_timeout(PATIENCE)
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// Answers streams in all ways until the connection is over.
+fn respond(connection: &Connection, mut dice: Dice) {
+    while let Ok((send, mut recv)) = connection.accept_stream() {
+        match (dice.below(6), send) {
+            (0, _) => recv.stop(AppCode(1)),
+            (1, Some(mut send)) => send.reset(AppCode(2)),
+            (2, _) => drop(recv),
+            (_, Some(mut send)) => {
+                let _over = std::io::copy(&mut recv, &mut send);
+                let _over = send.finish();
+            }
+            (_, None) => _ = recv.collect_all(1 << 20),
+        }
+        if dice.below(300) == 0 {
+            connection.abort(AppCode(1), b"for a change");
+        }
+    }
+}
+
+fn one_call(connection: &Connection, dice: &mut Dice) {
+    let brief = connection.clone().with_timeout(Duration::from_micros(50));
+    let body = vec![dice.below(256) as u8; dice.below(60_000) as usize];
+    match dice.below(12) {
+        0 => drop(connection.send_datagram(body.into())),
+        1 => drop(connection.send_message(body.into())),
+        2 => drop(brief.recv_message()),
+        3 => drop(brief.accept_bi()),
+        4 => drop(connection.stats()),
+        5 if dice.below(20) == 0 => connection.close(AppCode(2), b"bye"),
+        6 | 7 => {
+            let Ok(mut send) = connection.open_uni(options()) else { return };
+            let _over = send.write_all(&body);
+            match dice.below(4) {
+                0 => send.reset(AppCode(3)),
+                1 => drop(send),
+                2 => drop(send.finish()),
+                _ => drop(send.delivered()),
+            }
+        }
+        _ => {
+            let Ok((mut send, mut recv)) = connection.open_bi(options()) else { return };
+            let _over = send.write_all(&body);
+            let _over = send.finish();
+            let mut back = Vec::new();
+            if recv.read_to_end(&mut back).is_ok() {
+                assert!(back == body || back.is_empty(), "another body came back");
+            }
+        }
+    }
+}
+
+fn spin(client: &Endpoint, to: (NodeId, SocketAddr), seed: u64, until: Instant, calls: &AtomicU64) {
+    let mut dice = Dice(seed);
+    while Instant::now() < until {
+        let Ok(connection) = client.connect(to) else { continue };
+        while connection.close_reason().is_none() && Instant::now() < until {
+            one_call(&connection, &mut dice);
+            calls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Four threads call at random over a socket that loses 5 % each way.
+fn random_calls() {
+    let seconds = number("AQUEDUCT_SECONDS", 3);
+    let before = held();
+    let calls = AtomicU64::new(0);
+    let (client, server) = (lossy(1), lossy(2));
+    let to = (server.node_id(), server.local_addr());
+    let until = Instant::now() + Duration::from_secs(seconds);
+    thread::scope(|scope| {
+        let answering = server.clone();
+        scope.spawn(move || {
+            thread::scope(|scope| {
+                for (number, incoming) in answering.incoming().enumerate() {
+                    scope.spawn(move || {
+                        let Ok(connection) = incoming.accept() else { return };
+                        respond(&connection, Dice(number as u64 * 77 + 1));
+                    });
+                }
+            });
+        });
+        thread::scope(|scope| {
+            for number in 0..4 {
+                let (client, calls) = (&client, &calls);
+                scope.spawn(move || spin(client, to, 0xace1 + number, until, calls));
+            }
+        });
+        client.shutdown(AppCode(0), b"", PATIENCE);
+        server.shutdown(AppCode(0), b"", PATIENCE);
+    });
+    println!("{} calls in {seconds} s", calls.into_inner());
+    drop((client, server));
+    comes_back(before);
+}
+
+/// Connections that carry a little and go, one after another.
+fn many_connections() {
+    let cycles = number("AQUEDUCT_CYCLES", 1_000);
+    let before = held();
+    let key = || generate_key().unwrap();
+    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let client = Endpoint::bind(loopback, key()).unwrap().with_timeout(PATIENCE);
+    let server = Endpoint::bind(loopback, key()).unwrap().with_timeout(PATIENCE);
+    let to = (server.node_id(), server.local_addr());
+    let busy = held();
+    let mut warm = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for incoming in server.incoming() {
+                let connection = incoming.accept().unwrap();
+                let mut recv = connection.accept_uni().unwrap();
+                assert_eq!(recv.collect_all(1_000).unwrap().len(), 1_000);
+                let _over = connection.closed();
+            }
+        });
+        for cycle in 0..cycles {
+            let connection = client.connect(to).unwrap();
+            let mut send = connection.open_uni(options()).unwrap();
+            send.write_all(&[7; 1_000]).unwrap();
+            send.delivered().unwrap();
+            drop((send, connection));
+            // A connection that was closed drains for a while; hundreds may do so at a time.
+            if cycle % 250 == 249 {
+                client.wait_idle().unwrap();
+            }
+            if cycle == cycles / 2 {
+                warm = memory();
+            }
+        }
+        let grown = memory().saturating_sub(warm);
+        println!("{cycles} connections; {warm} bytes after half of them, {grown} more in the end");
+        assert!(grown < 4 << 20, "memory grew by {grown} bytes");
+        assert_eq!(held().1, busy.1, "descriptors");
+        client.wait_idle().unwrap();
+        assert_eq!(client.stats().unwrap().budget_committed, 0);
+        server.shutdown(AppCode(0), b"", PATIENCE);
+    });
+    client.shutdown(AppCode(0), b"", PATIENCE);
+    drop((client, server));
+    comes_back(before);
+}
+
+/// A deadlock is a failure and not a test that never ends.
+#[test]
+fn nothing_is_left() {
+    let limit = Duration::from_secs(120 + number("AQUEDUCT_SECONDS", 3))
+        + Duration::from_millis(50) * number("AQUEDUCT_CYCLES", 1_000) as u32;
+    let (tell, told) = mpsc::channel();
+    let running = thread::spawn(move || {
+        random_calls();
+        many_connections();
+        let _gone = tell.send(());
+    });
+    match told.recv_timeout(limit) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done after {limit:?}"),
+        _done => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+    }
+}

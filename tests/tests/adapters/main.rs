@@ -1,0 +1,77 @@
+//! What every adapter must do, once for each pair of them: a client of one kind and a server of one
+//! kind, over real sockets.
+
+mod ends;
+mod node;
+mod streams;
+mod units;
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use node::{Std, Tokio};
+
+/// No test waits longer than this, whatever hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs `test` on a thread of its own, and fails if it hangs.
+fn watched(test: impl FnOnce() + Send + 'static) {
+    let (tell, told) = mpsc::channel();
+    let running = thread::spawn(move || {
+        test();
+        let _gone = tell.send(());
+    });
+    match told.recv_timeout(LIMIT) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done after {LIMIT:?}"),
+        _done => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+    }
+}
+
+/// Each test for each pairing of client and server.
+macro_rules! pairings {
+    ($($room:ident: $($test:ident),+;)+) => {
+        pairings!(@ both_std, Std, Std, $($room: $($test),+;)+);
+        pairings!(@ std_to_tokio, Std, Tokio, $($room: $($test),+;)+);
+        pairings!(@ tokio_to_std, Tokio, Std, $($room: $($test),+;)+);
+        pairings!(@ both_tokio, Tokio, Tokio, $($room: $($test),+;)+);
+    };
+    (@ $pairing:ident, $client:ty, $server:ty, $($room:ident: $($test:ident),+;)+) => {
+        mod $pairing {
+            use super::*;
+
+            $($(
+                #[test]
+                fn $test() {
+                    watched($room::$test::<$client, $server>);
+                }
+            )+)+
+        }
+    };
+}
+
+pairings! {
+    streams:
+        a_body_comes_back,
+        large_bodies_cross_both_ways_at_once,
+        many_streams_at_once,
+        a_stream_of_one_direction_has_an_end,
+        what_is_peeked_is_still_there,
+        forks_read_each_by_itself,
+        a_stream_flows_through_a_node_in_between;
+    units:
+        datagrams_arrive,
+        messages_arrive_whole_and_once,
+        a_large_message_is_streamed,
+        both_ends_derive_the_same_key;
+    ends:
+        a_reset_has_its_code,
+        a_stop_has_its_code,
+        half_a_body_is_no_body,
+        a_close_has_its_code_and_loses_nothing,
+        an_abort_ends_what_waits,
+        the_last_handle_closes,
+        a_refused_client_is_told,
+        nobody_there_is_an_error,
+        a_closed_endpoint_becomes_idle;
+}

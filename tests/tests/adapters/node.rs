@@ -1,0 +1,461 @@
+//! The two adapters behind one face. Every call waits on the thread that makes it; those of the
+//! async adapter on a runtime that all tests share.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use aqueduct_std::{
+    AppCode, Bytes, Chunks, CloseReason, ConnectError, ConnectionError, DatagramError,
+    EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions, PipeOptions, PipeStats, ReadError,
+    StreamProtocol, TransportConfig, WriteError,
+};
+use tokio::runtime::Runtime;
+
+pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
+
+pub(crate) fn options() -> OpenOptions {
+    OpenOptions::new(StreamProtocol::name("test"))
+}
+
+fn key() -> NodeKey {
+    aqueduct_std::generate_key().expect("randomness")
+}
+
+fn config(transport: TransportConfig) -> aqueduct_std::Config {
+    let endpoint = EndpointConfig::new(key()).with_transport(transport);
+    aqueduct_std::Config::from(endpoint).without_environment()
+}
+
+/// An endpoint of some adapter.
+pub(crate) trait Node: Clone + Send + Sync + 'static {
+    type Link: Link;
+    /// A pipe that flows.
+    type Pipe;
+
+    fn with(transport: TransportConfig) -> Self;
+    fn addr(&self) -> (NodeId, SocketAddr);
+    fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError>;
+    /// The next who knocks, let in.
+    fn take(&self) -> Option<Result<Self::Link, ConnectError>>;
+    /// The next who knocks, turned away.
+    fn turn_away(&self);
+    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe;
+    fn piped(pipe: Self::Pipe) -> PipeStats;
+    fn close(&self, code: AppCode);
+    fn wait_idle(&self);
+    fn connections(&self) -> u32;
+
+    fn new() -> Self {
+        Self::with(TransportConfig::default())
+    }
+}
+
+pub(crate) type Send_<N> = <<N as Node>::Link as Link>::Send;
+pub(crate) type Recv<N> = <<N as Node>::Link as Link>::Recv;
+
+/// A connection of some adapter.
+pub(crate) trait Link: Clone + Send + Sync + 'static {
+    type Send: Outlet;
+    type Recv: Inlet;
+
+    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv);
+    fn open_uni(&self, options: OpenOptions) -> Self::Send;
+    fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError>;
+    fn accept_uni(&self) -> Result<Self::Recv, ConnectionError>;
+    fn say(&self, datagram: Bytes) -> Result<(), DatagramError>;
+    fn hear(&self) -> Result<Bytes, ConnectionError>;
+    fn send_message(&self, message: Bytes);
+    fn recv_message(&self) -> Result<Bytes, ConnectionError>;
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>);
+    fn key_material(&self, label: &[u8]) -> Vec<u8>;
+    fn close(&self, code: AppCode, reason: &[u8]);
+    fn abort(&self, code: AppCode, reason: &[u8]);
+    fn closed(&self) -> CloseReason;
+}
+
+/// What is written to.
+pub(crate) trait Outlet: Send + 'static {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError>;
+    fn finish(&mut self) -> Result<(), WriteError>;
+    fn delivered(&mut self) -> Result<(), WriteError>;
+    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError>;
+    fn reset(&mut self, code: AppCode);
+}
+
+/// What is read from.
+pub(crate) trait Inlet: Send + 'static {
+    fn all(&mut self, limit: usize) -> Result<Bytes, ReadError>;
+    fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError>;
+    fn peek(&mut self, len: usize) -> Result<Bytes, ReadError>;
+    fn fork(&self) -> Self;
+    fn stop(&mut self, code: AppCode);
+    fn info(&self) -> Option<&OpenOptions>;
+}
+
+/// The adapter for threads.
+pub(crate) type Std = aqueduct_std::Endpoint;
+/// The adapter for tokio.
+pub(crate) type Tokio = aqueduct_tokio::Endpoint;
+
+/// Nothing has a time-out here.
+fn sure<T, E>(result: Result<T, aqueduct_std::Error<E>>) -> Result<T, E> {
+    result.map_err(|error| match error {
+        aqueduct_std::Error::Failed(error) => error,
+        aqueduct_std::Error::TimedOut(after) => panic!("{after}"),
+    })
+}
+
+impl Node for Std {
+    type Link = aqueduct_std::Connection;
+    type Pipe = aqueduct_std::Pipe;
+
+    fn with(transport: TransportConfig) -> Self {
+        Self::bind(LOOPBACK.parse().unwrap(), config(transport)).unwrap()
+    }
+
+    fn addr(&self) -> (NodeId, SocketAddr) {
+        (self.node_id(), self.local_addr())
+    }
+
+    fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError> {
+        sure(self.connect(to))
+    }
+
+    fn take(&self) -> Option<Result<Self::Link, ConnectError>> {
+        self.accept().unwrap().map(|incoming| sure(incoming.accept()))
+    }
+
+    fn turn_away(&self) {
+        self.accept().unwrap().unwrap().refuse();
+    }
+
+    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe {
+        Self::pipe(self, from, vec![to], PipeOptions::default()).unwrap()
+    }
+
+    fn piped(pipe: Self::Pipe) -> PipeStats {
+        pipe.ended().unwrap().unwrap()
+    }
+
+    fn close(&self, code: AppCode) {
+        Self::close(self, code, b"");
+    }
+
+    fn wait_idle(&self) {
+        Self::wait_idle(self).unwrap();
+    }
+
+    fn connections(&self) -> u32 {
+        self.stats().unwrap().connections
+    }
+}
+
+impl Link for aqueduct_std::Connection {
+    type Send = aqueduct_std::SendStream;
+    type Recv = aqueduct_std::RecvStream;
+
+    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
+        Self::open_bi(self, options).unwrap()
+    }
+
+    fn open_uni(&self, options: OpenOptions) -> Self::Send {
+        Self::open_uni(self, options).unwrap()
+    }
+
+    fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError> {
+        sure(Self::accept_bi(self))
+    }
+
+    fn accept_uni(&self) -> Result<Self::Recv, ConnectionError> {
+        sure(Self::accept_uni(self))
+    }
+
+    fn say(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        sure(self.send_datagram_wait(datagram))
+    }
+
+    fn hear(&self) -> Result<Bytes, ConnectionError> {
+        sure(self.read_datagram())
+    }
+
+    fn send_message(&self, message: Bytes) {
+        Self::send_message(self, message).unwrap();
+    }
+
+    fn recv_message(&self) -> Result<Bytes, ConnectionError> {
+        sure(Self::recv_message(self))
+    }
+
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) {
+        self.send_auto(Chunks::new(total, chunks)).unwrap();
+    }
+
+    fn key_material(&self, label: &[u8]) -> Vec<u8> {
+        self.export_keying_material(label, b"", 40).unwrap()
+    }
+
+    fn close(&self, code: AppCode, reason: &[u8]) {
+        Self::close(self, code, reason);
+    }
+
+    fn abort(&self, code: AppCode, reason: &[u8]) {
+        Self::abort(self, code, reason);
+    }
+
+    fn closed(&self) -> CloseReason {
+        Self::closed(self).unwrap()
+    }
+}
+
+impl Outlet for aqueduct_std::SendStream {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        sure(self.write_bytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    fn finish(&mut self) -> Result<(), WriteError> {
+        Self::finish(self)
+    }
+
+    fn delivered(&mut self) -> Result<(), WriteError> {
+        sure(Self::delivered(self))
+    }
+
+    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+        sure(Self::stopped(self))
+    }
+
+    fn reset(&mut self, code: AppCode) {
+        Self::reset(self, code);
+    }
+}
+
+impl Inlet for aqueduct_std::RecvStream {
+    fn all(&mut self, limit: usize) -> Result<Bytes, ReadError> {
+        sure(self.collect_all(limit))
+    }
+
+    fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
+        sure(self.read_chunk(max))
+    }
+
+    fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
+        sure(Self::peek(self, len))
+    }
+
+    fn fork(&self) -> Self {
+        Self::fork(self)
+    }
+
+    fn stop(&mut self, code: AppCode) {
+        Self::stop(self, code);
+    }
+
+    fn info(&self) -> Option<&OpenOptions> {
+        Self::info(self)
+    }
+}
+
+/// Waits on this thread for what the runtime does.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(future)
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+impl Node for Tokio {
+    type Link = aqueduct_tokio::Connection;
+    type Pipe = aqueduct_tokio::Pipe;
+
+    fn with(transport: TransportConfig) -> Self {
+        let _runtime = runtime().enter();
+        Self::bind(LOOPBACK.parse().unwrap(), config(transport)).unwrap()
+    }
+
+    fn addr(&self) -> (NodeId, SocketAddr) {
+        (self.node_id(), self.local_addr())
+    }
+
+    fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError> {
+        now(self.connect(to))
+    }
+
+    fn take(&self) -> Option<Result<Self::Link, ConnectError>> {
+        now(async { Some(self.accept().await?.accept().await) })
+    }
+
+    fn turn_away(&self) {
+        now(self.accept()).unwrap().refuse();
+    }
+
+    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe {
+        now(Self::pipe(self, from, vec![to], PipeOptions::default())).unwrap()
+    }
+
+    fn piped(pipe: Self::Pipe) -> PipeStats {
+        now(pipe.ended()).unwrap()
+    }
+
+    fn close(&self, code: AppCode) {
+        Self::close(self, code, b"");
+    }
+
+    fn wait_idle(&self) {
+        now(Self::wait_idle(self));
+    }
+
+    fn connections(&self) -> u32 {
+        now(self.stats()).connections
+    }
+}
+
+impl Link for aqueduct_tokio::Connection {
+    type Send = aqueduct_tokio::SendStream;
+    type Recv = aqueduct_tokio::RecvStream;
+
+    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
+        now(Self::open_bi(self, options)).unwrap()
+    }
+
+    fn open_uni(&self, options: OpenOptions) -> Self::Send {
+        now(Self::open_uni(self, options)).unwrap()
+    }
+
+    fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError> {
+        now(Self::accept_bi(self))
+    }
+
+    fn accept_uni(&self) -> Result<Self::Recv, ConnectionError> {
+        now(Self::accept_uni(self))
+    }
+
+    fn say(&self, datagram: Bytes) -> Result<(), DatagramError> {
+        now(self.send_datagram_wait(datagram))
+    }
+
+    fn hear(&self) -> Result<Bytes, ConnectionError> {
+        now(self.read_datagram())
+    }
+
+    fn send_message(&self, message: Bytes) {
+        now(Self::send_message(self, message)).unwrap();
+    }
+
+    fn recv_message(&self) -> Result<Bytes, ConnectionError> {
+        now(Self::recv_message(self))
+    }
+
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) {
+        now(self.send_auto(Chunks::new(total, chunks))).unwrap();
+    }
+
+    fn key_material(&self, label: &[u8]) -> Vec<u8> {
+        now(self.export_keying_material(label, b"", 40)).unwrap()
+    }
+
+    fn close(&self, code: AppCode, reason: &[u8]) {
+        Self::close(self, code, reason);
+    }
+
+    fn abort(&self, code: AppCode, reason: &[u8]) {
+        Self::abort(self, code, reason);
+    }
+
+    fn closed(&self) -> CloseReason {
+        now(Self::closed(self))
+    }
+}
+
+impl Outlet for aqueduct_tokio::SendStream {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        now(self.write_bytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    fn finish(&mut self) -> Result<(), WriteError> {
+        Self::finish(self)
+    }
+
+    fn delivered(&mut self) -> Result<(), WriteError> {
+        now(Self::delivered(self))
+    }
+
+    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+        now(Self::stopped(self))
+    }
+
+    fn reset(&mut self, code: AppCode) {
+        Self::reset(self, code);
+    }
+}
+
+impl Inlet for aqueduct_tokio::RecvStream {
+    fn all(&mut self, limit: usize) -> Result<Bytes, ReadError> {
+        now(self.collect_all(limit))
+    }
+
+    fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
+        now(self.read_chunk(max))
+    }
+
+    fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
+        now(Self::peek(self, len))
+    }
+
+    fn fork(&self) -> Self {
+        Self::fork(self)
+    }
+
+    fn stop(&mut self, code: AppCode) {
+        Self::stop(self, code);
+    }
+
+    fn info(&self) -> Option<&OpenOptions> {
+        Self::info(self)
+    }
+}
+
+/// A connection between two nodes, both ends.
+pub(crate) fn connect<C: Node, S: Node>(client: &C, server: &S) -> (C::Link, S::Link) {
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| server.take().expect("open").expect("a handshake"));
+        let near = client.dial(server.addr().into()).expect("an answer");
+        (near, taking.join().expect("no panic"))
+    })
+}
+
+/// Two nodes and a connection between them.
+pub(crate) struct Pair<C: Node, S: Node> {
+    pub(crate) client: C,
+    pub(crate) server: S,
+    pub(crate) near: C::Link,
+    pub(crate) far: S::Link,
+}
+
+pub(crate) fn pair<C: Node, S: Node>() -> Pair<C, S> {
+    pair_with(TransportConfig::default())
+}
+
+pub(crate) fn pair_with<C: Node, S: Node>(transport: TransportConfig) -> Pair<C, S> {
+    let (client, server) = (C::with(transport.clone()), S::with(transport));
+    let (near, far) = connect(&client, &server);
+    Pair { client, server, near, far }
+}
+
+/// Bytes that show where they belong.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut out = Vec::with_capacity(len + 8);
+    while out.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend_from_slice(&state.to_le_bytes());
+    }
+    out.truncate(len);
+    out
+}

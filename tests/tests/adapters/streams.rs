@@ -1,0 +1,161 @@
+//! Bodies in streams.
+
+use std::thread;
+
+use aqueduct_std::OpenOptions;
+
+use crate::node::{Inlet, Link, Node, Outlet, connect, options, pair, pattern};
+
+const MIB: usize = 1 << 20;
+
+pub(crate) fn a_body_comes_back<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let (mut send, mut recv) = pair.near.open_bi(OpenOptions { size: Some(5), ..options() });
+    send.put(b"hello").unwrap();
+    send.finish().unwrap();
+    let (mut back, mut said) = pair.far.accept_bi().unwrap();
+    assert_eq!(said.info().and_then(|info| info.size), Some(5));
+    let body = said.all(100).unwrap();
+    back.put(&body).unwrap();
+    back.delivered().unwrap();
+    assert_eq!(recv.all(100).unwrap(), &b"hello"[..]);
+    send.delivered().unwrap();
+}
+
+pub(crate) fn large_bodies_cross_both_ways_at_once<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let body = pattern(8 * MIB);
+    let (mut send, mut recv) = pair.near.open_bi(options());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in body.chunks(100_000) {
+                send.put(part).unwrap();
+            }
+            send.delivered().unwrap();
+        });
+        scope.spawn(|| {
+            let (mut back, mut said) = pair.far.accept_bi().unwrap();
+            let mut at = 0;
+            while let Some(part) = said.some(MIB).unwrap() {
+                assert!(body[at..].starts_with(&part), "at {at}");
+                at += part.len();
+                back.put(&part).unwrap();
+            }
+            assert_eq!(at, body.len());
+            back.delivered().unwrap();
+        });
+        assert!(recv.all(body.len()).unwrap() == body, "another body came back");
+    });
+}
+
+pub(crate) fn many_streams_at_once<C: Node, S: Node>() {
+    const STREAMS: usize = 150;
+    let pair = pair::<C, S>();
+    thread::scope(|scope| {
+        // More than may be open at a time: opening waits for those that end.
+        let opening = scope.spawn(|| {
+            let mut open = Vec::new();
+            for number in 0..STREAMS {
+                let (mut send, recv) = pair.near.open_bi(options());
+                send.put(&pattern(number * 20)).unwrap();
+                send.finish().unwrap();
+                open.push((number, recv));
+                if open.len() == 50 {
+                    open.drain(..).for_each(check);
+                }
+            }
+            open.into_iter().for_each(check);
+        });
+        for _ in 0..STREAMS {
+            let (mut send, mut recv) = pair.far.accept_bi().unwrap();
+            scope.spawn(move || {
+                let body = recv.all(10_000).unwrap();
+                send.put(&body).unwrap();
+                send.finish().unwrap();
+            });
+        }
+        opening.join().unwrap();
+    });
+    fn check<R: Inlet>((number, mut recv): (usize, R)) {
+        assert!(recv.all(10_000).unwrap() == pattern(number * 20), "stream {number}");
+    }
+}
+
+pub(crate) fn a_stream_of_one_direction_has_an_end<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    for len in [0, 1, 70_000] {
+        let body = pattern(len);
+        let mut send = pair.near.open_uni(options());
+        send.put(&body).unwrap();
+        send.finish().unwrap();
+        let mut recv = pair.far.accept_uni().unwrap();
+        let mut got = Vec::new();
+        while let Some(part) = recv.some(1_000).unwrap() {
+            assert!((1..=1_000).contains(&part.len()));
+            got.extend_from_slice(&part);
+        }
+        assert!(got == body, "{len} bytes");
+        assert_eq!(recv.some(1).unwrap(), None, "the end stays the end");
+    }
+}
+
+pub(crate) fn what_is_peeked_is_still_there<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let mut send = pair.near.open_uni(options());
+    send.put(b"head").unwrap();
+    let mut recv = pair.far.accept_uni().unwrap();
+    assert_eq!(recv.peek(4).unwrap(), &b"head"[..]);
+    send.put(b"body").unwrap();
+    send.finish().unwrap();
+    assert_eq!(recv.peek(100).unwrap(), &b"headbody"[..]);
+    assert_eq!(recv.all(100).unwrap(), &b"headbody"[..]);
+}
+
+pub(crate) fn forks_read_each_by_itself<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let body = pattern(3 * MIB);
+    let mut send = pair.near.open_uni(options());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in body.chunks(100_000) {
+                send.put(part).unwrap();
+            }
+            send.delivered().unwrap();
+        });
+        let recv = pair.far.accept_uni().unwrap();
+        for max in [1_000, 100_000, usize::MAX] {
+            let mut fork = recv.fork();
+            let body = &body;
+            scope.spawn(move || {
+                let mut at = 0;
+                while let Some(part) = fork.some(max).unwrap() {
+                    assert!(body[at..].starts_with(&part), "at {at}");
+                    at += part.len();
+                }
+                assert_eq!(at, body.len());
+            });
+        }
+        drop(recv);
+    });
+}
+
+/// The node in between is of the server's kind.
+pub(crate) fn a_stream_flows_through_a_node_in_between<C: Node, S: Node>() {
+    let (source, middle, sink) = (C::new(), S::new(), C::new());
+    let (out, inn) = connect(&source, &middle);
+    let (on, end) = connect(&middle, &sink);
+    let body = pattern(2 * MIB);
+    let mut send = out.open_uni(options());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            send.put(&body).unwrap();
+            send.delivered().unwrap();
+        });
+        let from = inn.accept_uni().unwrap();
+        let leg = from.info().unwrap().forwarded().unwrap();
+        let pipe = middle.pipe(from, on.open_uni(leg));
+        let mut recv = end.accept_uni().unwrap();
+        assert!(recv.all(body.len()).unwrap() == body, "another body arrived");
+        assert_eq!(S::piped(pipe).received, body.len() as u64);
+    });
+}
