@@ -16,6 +16,7 @@ pub const NAMES: &[&str] = &[
     "recovery: a peer is asked by PING alone",
     "recovery: everything was lost for long",
     "recovery: a peer is given up",
+    "recovery: a peer that answers is given up",
     "recovery: packets on a path left behind are given up",
     "path: the network marked a packet",
     "path: marks do not come through",

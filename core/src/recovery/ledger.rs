@@ -249,6 +249,9 @@ impl Ledger {
         if answered {
             self.probes.on_answer(now);
         }
+        if out.acked.iter().any(|receipt| !matches!(receipt, SentFrame::Ack { .. })) {
+            self.probes.on_content();
+        }
         if let Some((path, sent_at)) = measured {
             self.sample_rtt(path, sent_at, ack_delay, out, now);
             if let Some(outcome) = out.paths.iter_mut().find(|outcome| outcome.path == path) {
@@ -373,6 +376,9 @@ impl Ledger {
         let (number, path, index, size) = (slot.number, slot.path, slot.index, slot.size);
         let (sent_at, stamp, probe) = (slot.sent_at, slot.stamp, slot.mtu_probe);
         let (flying, open) = (slot.fate == Fate::Flying, slot.fate.is_open(now));
+        if slot.was_repeated() {
+            self.probes.on_content();
+        }
         self.ring.finish(at);
         // A path that was given up has no flight: then only the slot is let go.
         let flight = self.flights.iter_mut().find(|flight| flight.path == path);

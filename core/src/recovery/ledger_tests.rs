@@ -86,6 +86,15 @@ impl Sender {
         number.0
     }
 
+    /// A PING, with an ACK beside it.
+    fn send_ping(&mut self, path: PathId) -> u64 {
+        let number = PacketNumber(self.ledger.next_number);
+        let packet = SentPacket { number, path, size: 45, ack_eliciting: true, mtu_probe: false };
+        let mut receipts = vec![SentFrame::Ack { largest: number }];
+        self.ledger.on_sent(packet, &mut receipts, self.now);
+        number.0
+    }
+
     fn burst(&mut self, path: PathId, count: u64) -> Range<u64> {
         let first = self.ledger.next_number;
         (0..count).for_each(|_| _ = self.send(path));
@@ -782,6 +791,35 @@ fn a_peer_that_speaks_is_given_more_time() {
         };
     };
     assert!((ms(20_000)..=ms(20_700)).contains(&waited), "{waited:?}");
+}
+
+/// A way that carries PINGs and nothing else: each silence ends, and nothing arrives.
+///
+/// spec: R-REC-26
+#[test]
+fn a_peer_that_only_answers_pings_is_lost() {
+    let mut s = Sender::with_rtt(ms(100));
+    let (start, mut silences) = (s.now, 0);
+    let (probes, waited) = loop {
+        s.burst(A, 2);
+        let fired = loop {
+            match s.fire() {
+                Fired::Probe { count } => drop(s.burst(A, count.into())),
+                Fired::Nothing => {}
+                fired => break fired,
+            }
+        };
+        if let Fired::PeerLost { probes, waited } = fired {
+            break (probes, waited);
+        }
+        silences += 1;
+        let ping = s.send_ping(A);
+        s.wait(ms(100));
+        s.ack(&[ping..ping + 1]);
+    };
+    assert_eq!((probes, silences), (silences, probes));
+    assert!(probes >= PEER_LOST_PROBES && waited >= ms(20_000), "{probes}, {waited:?}");
+    assert!(s.now.saturating_since(start) < ms(25_000), "{:?}", s.now.saturating_since(start));
 }
 
 /// Waiting counts from the first packet that is not answered, not from the last answer before a

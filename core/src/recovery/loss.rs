@@ -72,6 +72,10 @@ pub(super) struct Probes {
     waiting_since: Instant,
     /// When anything authentic came from the peer.
     heard_at: Instant,
+    /// Silences since content was last acknowledged: what ended them was the answer to a PING.
+    barren: u32,
+    /// When the first of them was noticed.
+    barren_since: Instant,
     patience: Duration,
 }
 
@@ -82,6 +86,8 @@ impl Default for Probes {
             fired_at: Instant::ZERO,
             waiting_since: Instant::ZERO,
             heard_at: Instant::ZERO,
+            barren: 0,
+            barren_since: Instant::ZERO,
             patience: PEER_LOST_AFTER,
         }
     }
@@ -109,12 +115,32 @@ impl Probes {
     /// it still speaks, the way to it may only be bad (spec R-REC-26).
     fn is_hopeless(&self, waited: Duration, now: Instant) -> bool {
         let silent = now.saturating_since(self.heard_at) >= self.patience;
-        waited
-            >= if silent {
-                self.patience
-            } else {
-                self.patience.saturating_mul(PATIENCE_WITH_SPEAKERS)
-            }
+        waited >= if silent { self.patience } else { self.long_patience() }
+    }
+
+    fn long_patience(&self) -> Duration {
+        self.patience.saturating_mul(PATIENCE_WITH_SPEAKERS)
+    }
+
+    /// Nothing was heard for a probe timeout of what is sent again now. The timeout before this one
+    /// was at `before`: if that is long ago, those silences were another matter.
+    fn on_silence(&mut self, before: Instant, now: Instant) {
+        if self.barren == 0 || now.saturating_since(before) >= self.long_patience() {
+            (self.barren, self.barren_since) = (0, now);
+        }
+        self.barren = self.barren.saturating_add(1);
+    }
+
+    /// The peer answers, but for so long and so often no answer told of content: the way carries
+    /// small packets and nothing else (spec R-REC-26).
+    fn is_barren(&self, now: Instant) -> bool {
+        self.barren >= PEER_LOST_PROBES
+            && now.saturating_since(self.barren_since) >= self.long_patience()
+    }
+
+    /// Content has arrived.
+    pub(super) const fn on_content(&mut self) {
+        self.barren = 0;
     }
 
     /// The peer acknowledged something new.
@@ -317,24 +343,31 @@ impl Ledger {
         sometimes!("recovery: a probe time-out");
         self.stats.probe_timeouts += 1;
         let waited = now.saturating_since(self.probes.waiting_since);
-        self.probes.fired_at = now;
+        let before = core::mem::replace(&mut self.probes.fired_at, now);
+        if self.probes.count == 0 && self.probes.is_barren(now) {
+            sometimes!("recovery: a peer that answers is given up");
+            let waited = now.saturating_since(self.probes.barren_since);
+            return Fired::PeerLost { probes: self.probes.barren, waited };
+        }
         if self.probes.count >= PEER_LOST_PROBES && self.probes.is_hopeless(waited, now) {
             sometimes!("recovery: a peer is given up");
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
-        let has_content = self.probes.count < CONTENT_PROBES;
-        self.probes.count = self.probes.count.saturating_add(1);
-        if !has_content {
+        let count = self.probes.count;
+        self.probes.count = count.saturating_add(1);
+        if count >= CONTENT_PROBES {
             sometimes!("recovery: a peer is asked by PING alone");
             return Fired::Ping;
         }
-        self.give_for_probe(out);
+        if self.give_for_probe(out) && count == 0 {
+            self.probes.on_silence(before, now);
+        }
         Fired::Probe { count: PROBE_PACKETS }
     }
 
     /// Gives back the receipts of the oldest packets in flight, so that a probe repairs what the
-    /// silence may have swallowed. The packets stay in flight.
-    fn give_for_probe(&mut self, out: &mut Settled) {
+    /// silence may have swallowed. The packets stay in flight. Returns whether there were any.
+    fn give_for_probe(&mut self, out: &mut Settled) -> bool {
         let (mut at, mut given) = (0, 0);
         while given < PROBE_PACKETS {
             at = self.ring.open_from(at);
@@ -344,6 +377,7 @@ impl Ledger {
             }
             at += 1;
         }
+        given > 0
     }
 }
 

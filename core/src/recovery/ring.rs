@@ -35,6 +35,13 @@ pub(super) struct Slot {
     receipts_at: u64,
 }
 
+impl Slot {
+    /// Whether it had receipts, and they were given back before.
+    pub(super) const fn was_repeated(&self) -> bool {
+        self.receipts_given && self.receipts > 0
+    }
+}
+
 /// What is known of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]

@@ -223,6 +223,21 @@ fn who_vanishes_is_lost_to_both_in_time() {
     assert_eq!(pair.net.hosts[0].sent + pair.net.hosts[1].sent, quiet, "still sending to the dead");
 }
 
+/// PINGs are answered, and nothing else arrives: that is no way to stay on for ever.
+#[test]
+fn who_answers_but_gets_nothing_is_given_up() {
+    let mut pair = pair(50, plain());
+    pair.pass(SECOND);
+    pair.net.set_link(A, B, LinkConfig { max_datagram: 1_000, ..plain() });
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 1_000_000);
+    let (at_a, began) = (pair.at_a, pair.net.now);
+    assert!(pair.run(SECOND * 60, |_, a, _| a.diary(at_a).closed.is_some()));
+    let took = pair.net.now.saturating_since(began);
+    println!("given up after {took:?}: {:?}", pair.a.diary(at_a).closed);
+    assert!(matches!(pair.a.diary(at_a).closed, Some(CloseReason::PeerLost { .. })));
+    assert!(took >= SECOND * 20, "{took:?}");
+}
+
 #[test]
 fn an_hour_asleep_ends_the_connection_at_once_and_another_works() {
     let mut pair = pair(8, plain());
