@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aqueduct_core::endpoint::{Datagram, Endpoint, Output, PeerAddr};
+use aqueduct_core::config::{EndpointConfig, RetryPolicy};
+use aqueduct_core::endpoint::{ConnectionHandle, Datagram, Endpoint, Output, PeerAddr};
 use aqueduct_core::fingerprint::Fingerprint;
 use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::AppCode;
 use aqueduct_tests::link::LinkConfig;
-use aqueduct_tests::net::{Net, Recorded, UDP};
+use aqueduct_tests::net::{HostId, Net, Recorded, UDP};
 use aqueduct_tests::transfer::{Writer, take, text};
 
 use crate::transfer::config;
@@ -92,21 +94,31 @@ fn survives(endpoint: &Endpoint, recorded: &Recorded) -> usize {
 
 /// A handshake and a short transfer in which `look` sees every datagram before it arrives.
 fn session(known: bool, look: impl FnMut(&Endpoint, &Recorded) + 'static) -> Net {
+    talk(known, config(2), 16_000, look).0
+}
+
+/// The same, with so many bytes to whom `responder` says; and the host that asked, with its
+/// connection.
+fn talk(
+    known: bool,
+    responder: EndpointConfig,
+    len: usize,
+    look: impl FnMut(&Endpoint, &Recorded) + 'static,
+) -> (Net, HostId, ConnectionHandle) {
     let mut net = Net::new(5, LinkConfig::default());
-    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let (a, b) = (net.add(config(1), 1), net.add(responder, 2));
     net.recording = Some(Vec::new());
     net.tap = Some(Box::new(look));
     let id = known.then(|| net.host(b).endpoint.node_id());
     let to = PeerAddr { id, ..PeerAddr::new(net.host(b).endpoint.node_id(), net.host(b).addr) };
     let handle = net.connect_to(a, to);
     net.run(Duration::from_millis(100), |_| false);
-    Writer::open(&mut net.host(a).endpoint, handle, text(16_000));
+    Writer::open(&mut net.host(a).endpoint, handle, text(len));
     net.run(Duration::from_millis(300), |_| false);
     for host in [a, b] {
         take(&mut net, host);
     }
-    net.tap = None;
-    net
+    (net, a, handle)
 }
 
 /// spec: R-CLOSE-1, R-CLOSE-3, R-EP-1, R-EP-2, R-EP-45
@@ -126,11 +138,41 @@ fn damaged_datagrams_change_nothing() {
     }
 }
 
+/// A handshake in which a cookie is demanded, and the end of a connection.
+///
+/// spec: R-EP-45, R-HS-25
+#[test]
+fn damaged_retries_and_farewells_change_nothing() {
+    for known in [true, false] {
+        let counted = Rc::new(RefCell::new((0, Vec::new())));
+        let counter = Rc::clone(&counted);
+        let strict = config(2).with_retry(RetryPolicy::Always);
+        let (mut net, a, handle) = talk(known, strict, 100, move |endpoint, recorded| {
+            let variants = survives(endpoint, recorded);
+            let mut counted = counter.borrow_mut();
+            counted.0 += variants;
+            counted.1.push(recorded.bytes[0]);
+        });
+        let now = net.now;
+        let mut view = net.host(a).endpoint.connection(handle).expect("it lives");
+        view.abort(AppCode(7), b"enough", now);
+        drop(view);
+        let before = counted.borrow().1.len();
+        net.run(Duration::from_millis(300), |_| false);
+        let (variants, kinds) = &*counted.borrow();
+        println!("known id: {known}; {} datagrams in {variants} damaged forms", kinds.len());
+        let long = kinds.iter().filter(|first| **first >> 6 == 3).count();
+        assert_eq!(long, if known { 4 } else { 5 }, "no cookie was demanded");
+        assert!(kinds.len() > before, "no farewell was said");
+    }
+}
+
 /// spec: R-EP-12, R-EP-45
 #[test]
 fn replayed_datagrams_change_nothing() {
     for known in [true, false] {
         let mut net = session(known, |_, _| {});
+        net.tap = None;
         let recording = net.recording.take().expect("it was on");
         let now = net.now;
         let handshake = recording.iter().filter(|one| one.bytes[0] >> 6 == 3).count();
