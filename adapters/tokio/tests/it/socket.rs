@@ -200,8 +200,9 @@ async fn a_driver_that_panics_wakes_everybody() {
 
 #[tokio::test]
 async fn a_small_receive_buffer_is_reported() {
-    let config = Config::new(generate_key().unwrap())
-        .with_socket(SocketConfig::default().with_receive_buffer(1 << 30));
+    // Of the send buffer so little that every machine has it.
+    let socket = SocketConfig::default().with_receive_buffer(1 << 30).with_send_buffer(4096);
+    let config = Config::new(generate_key().unwrap()).with_socket(socket);
     let endpoint = Endpoint::bind(loopback(), config).unwrap();
     let [warning] = endpoint.buffer_warnings() else { panic!() };
     assert_eq!(warning.setting, "net.core.rmem_max");
