@@ -37,7 +37,8 @@ pub(crate) struct Common {
     /// Tell more on stderr; twice or thrice for still more (RUST_LOG decides if it is set)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Seconds of silence after which the other side counts as gone
+    /// Seconds of silence after which the other side counts as gone; half of them (5 at least)
+    /// where it owes an answer
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10")]
     #[arg(value_parser = seconds)]
     pub(crate) timeout: Duration,
@@ -247,7 +248,7 @@ pub(crate) struct Recv {
 pub(crate) struct Send {
     /// Files and folders, or - for standard input; then what `aqueduct recv` printed: one ticket,
     /// or several behind a relay
-    #[arg(required = true, num_args = 2.., value_names = ["FILE", "TICKET"])]
+    #[arg(required = true, num_args = 1.., value_names = ["FILE", "TICKET"])]
     pub(crate) words: Vec<PathBuf>,
     /// Send through these relays, in this order: what `aqueduct relay` printed
     #[arg(long, value_name = "TICKET", value_delimiter = ',', value_parser = ticket)]
@@ -284,8 +285,10 @@ impl Send {
             (0, _) => {
                 let last = self.words.last().map(|word| word.to_string_lossy().into_owned());
                 let last = last.unwrap_or_default();
-                let error = ticket(&last).err().unwrap_or_else(|| "no file is named".into());
-                Err(format!("the last word is no ticket (`{last}`): {error}"))
+                Err(match ticket(&last) {
+                    Ok(_) => "a ticket, and no file is named before it".to_owned(),
+                    Err(error) => format!("the last word is no ticket (`{last}`): {error}"),
+                })
             }
             (1, _) | (_, false) => Ok((files.to_vec(), tickets)),
             (n, true) => Err(format!(

@@ -7,6 +7,22 @@ fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }
 
+/// Options may stand between the words of `send`, too.
+#[test]
+fn the_words_of_send_are_found_wherever_its_options_stand() {
+    let words = ["one", "-", "aq1x"];
+    for at in 0..=words.len() {
+        let mut line = vec!["aqueduct", "send"];
+        line.extend(&words[..at]);
+        line.extend(["--limit", "1MB", "--json"]);
+        line.extend(&words[at..]);
+        let cli = Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        let Command::Send(send) = cli.command else { panic!("{line:?}") };
+        assert_eq!(send.words, words.map(PathBuf::from), "{line:?}");
+        assert_eq!(send.limit, Some(1_000_000));
+    }
+}
+
 #[test]
 fn addresses_to_listen_on() {
     for (text, addr) in [

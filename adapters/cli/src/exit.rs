@@ -21,7 +21,7 @@ Exit codes:
     4  the other side refused (or this side refused it)
     5  what arrived is not what was sent
     6  a replay came out differently
-    7  this machine: files not found, no permission, no space, --metrics address taken
+    7  this machine: files not found, no permission, no space, address taken
   130  interrupted (Ctrl-C)";
 
 /// Why the command ended without success.
@@ -39,7 +39,7 @@ pub(crate) enum Cause {
     Integrity,
     /// A replay came out differently.
     Diverged,
-    /// A file of this machine, or an address for its figures.
+    /// A file of this machine, or an address that cannot be had.
     LocalIo,
     /// Ctrl-C or a polite kill.
     Interrupted,
@@ -139,7 +139,7 @@ impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         let cause = match &error {
             BindError::Environment(_) => Cause::Usage,
-            BindError::Recording { .. } => Cause::LocalIo,
+            BindError::Recording { .. } | BindError::Socket { .. } => Cause::LocalIo,
             _ => Cause::Failure,
         };
         Self::new(cause, error)

@@ -19,11 +19,14 @@ use crate::tapes;
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Data without an answer is given up no earlier than this, whatever the user's patience.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Bytes that peers may make a node hold, and how many of them share these: the defaults.
 const MEMORY: (u64, u32) = (256 << 20, 4096);
 
-/// An endpoint that counts the other side as gone after `timeout` of silence and says a word itself
-/// three times as often.
+/// An endpoint that counts the other side as gone after `timeout` of silence, or half of that where
+/// data waits for an answer, and says a word itself three times as often.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -73,6 +76,7 @@ fn endpoint(key: NodeKey, timeout: Duration) -> Result<EndpointConfig, Failure> 
         .with_idle_timeout(timeout)
         .map_err(|error| Failure::new(Cause::Usage, error))?
         .with_keep_alive(Some(timeout / 3))
+        .with_peer_patience((timeout / 2).max(LEAST_PATIENCE))
         .with_handshake_timeout(timeout);
     Ok(EndpointConfig::new(key).with_provider(Provider::AwsLc).with_transport(transport))
 }

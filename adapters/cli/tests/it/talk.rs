@@ -62,10 +62,28 @@ fn command_lines_that_make_no_sense() {
         let ended = place.run(&args).expect(2);
         assert_eq!(ended.lines.len(), 1, "{args:?}");
     }
-    let checksum = place.run(&["send", "--json", file, &broken]);
-    assert!(checksum.message().contains("checksum"), "{}", checksum.message());
+    for (args, what) in [
+        (vec!["send", "--json", file, &broken], "checksum"),
+        (vec!["send", "--json", &good], "no file"),
+        (vec!["send", "--json", file, "--limit", "fast", &good], "fast"),
+        (vec!["send", "--json", file, "--name", "other", &good], "standard input"),
+    ] {
+        let message = place.run(&args).message();
+        assert!(message.contains(what), "{args:?}: {message}");
+    }
     place.run(&["send", "--json", "missing", &good]).expect(7);
     assert!(place.received().is_empty());
+}
+
+#[test]
+fn an_address_that_is_taken_is_a_fault_of_this_machine() {
+    let place = Place::new();
+    let first = place.recv(&["--yes"]);
+    let taken = first.addrs()[0].clone();
+    for args in [["recv", "--json", "--yes"], ["relay", "--json", "--everybody"]] {
+        let ended = place.run(&[&args[..], &["--listen", &taken]].concat()).expect(7);
+        assert!(ended.message().contains(&taken), "{}", ended.message());
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::UdpSocket;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::support::{Place, Running, hex, noise, until};
 
@@ -175,8 +176,9 @@ fn limits_hold_at_either_end() {
     }
 }
 
-/// Carries datagrams to and fro as a port forwarder does.
-fn forward(to: &str) -> (String, Arc<AtomicUsize>) {
+/// Carries datagrams to and fro as a port forwarder does, and counts those of the guest; `true`
+/// makes it carry nothing.
+fn forward(to: &str) -> (String, Arc<AtomicUsize>, Arc<AtomicBool>) {
     let front = UdpSocket::bind("127.0.0.1:0").unwrap();
     let back = UdpSocket::bind("127.0.0.1:0").unwrap();
     back.connect(to).unwrap();
@@ -185,23 +187,45 @@ fn forward(to: &str) -> (String, Arc<AtomicUsize>) {
     let (guest, carried) = (Arc::new(std::sync::Mutex::new(None)), Arc::clone(&count));
     let (front2, back2, guest2) =
         (front.try_clone().unwrap(), back.try_clone().unwrap(), Arc::clone(&guest));
+    let cut = Arc::new(AtomicBool::new(false));
+    let (cut1, cut2) = (Arc::clone(&cut), Arc::clone(&cut));
     thread::spawn(move || {
         let mut buf = [0; 65536];
         while let Ok((len, from)) = front.recv_from(&mut buf) {
             *guest.lock().unwrap() = Some(from);
             carried.fetch_add(1, Ordering::Relaxed);
-            let _ = back.send(&buf[..len]);
+            if !cut1.load(Ordering::Relaxed) {
+                let _ = back.send(&buf[..len]);
+            }
         }
     });
     thread::spawn(move || {
         let mut buf = [0; 65536];
         while let Ok(len) = back2.recv(&mut buf) {
-            if let Some(guest) = *guest2.lock().unwrap() {
+            let guest = guest2.lock().unwrap().filter(|_| !cut2.load(Ordering::Relaxed));
+            if let Some(guest) = guest {
                 let _ = front2.send_to(&buf[..len], guest);
             }
         }
     });
-    (addr, count)
+    (addr, count, cut)
+}
+
+/// An outage that is longer than anybody waits who did not say `--timeout`.
+#[test]
+fn patience_that_was_asked_for_outlasts_an_outage() {
+    let place = Place::new();
+    let file = place.sparse("f", 40_000_000);
+    let recv = place.recv(&["--yes", "--once", "--timeout", "30"]);
+    let (addr, carried, cut) = forward(&recv.addrs()[0]);
+    let more = ["--addr", &addr, "--timeout", "30", "--limit", "20MB"];
+    let send = place.start_send(&[&file], &recv, &more);
+    until("half of it", || carried.load(Ordering::Relaxed) > 1000);
+    cut.store(true, Ordering::Relaxed);
+    thread::sleep(Duration::from_secs(7));
+    cut.store(false, Ordering::Relaxed);
+    send.end().expect(0);
+    recv.end().expect(0);
 }
 
 #[test]
@@ -209,7 +233,7 @@ fn another_address_than_the_tickets() {
     let place = Place::new();
     let file = place.file("f", 3_000_000);
     let recv = place.recv(&["--yes", "--once"]);
-    let (addr, carried) = forward(&recv.addrs()[0]);
+    let (addr, carried, _) = forward(&recv.addrs()[0]);
     let ping = place.run(&["ping", "--json", "--count", "2", "--addr", &addr, &recv.ticket()]);
     assert_eq!(ping.expect(0).last()["remote"], addr.as_str());
     let before = carried.load(Ordering::Relaxed);
