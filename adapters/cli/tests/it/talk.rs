@@ -231,11 +231,7 @@ fn help_is_a_result_and_a_complaint_is_whole() {
         assert!(help.last()["text"].as_str().unwrap().len() > 5, "{help:?}");
     }
     let missing = place.run(&["send", "--json"]).expect(2);
-    assert!(
-        missing.message().ends_with("not provided: <FILE> <TICKET>..."),
-        "{}",
-        missing.message()
-    );
+    assert!(missing.message().contains("not provided: <FILE>"), "{}", missing.message());
 }
 
 #[test]
