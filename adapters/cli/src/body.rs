@@ -124,6 +124,12 @@ pub(crate) fn end(summary: Summary) -> Vec<u8> {
     bytes
 }
 
+/// Bytes of a file's chunks of `block` bytes each, all but the last, with what ends them.
+pub(crate) fn chunks_len(size: u64, block: usize) -> Option<u64> {
+    let headers = size.div_ceil(block as u64).checked_mul(4)?;
+    size.checked_add(headers)?.checked_add(4 + 32)
+}
+
 fn put_path(bytes: &mut Vec<u8>, path: &str) {
     // Whoever makes a path of more than MAX_PATH bytes is refused before (`source`).
     bytes.extend(u16::try_from(path.len()).unwrap_or(0).to_be_bytes());

@@ -94,6 +94,18 @@ impl Plan {
         })
     }
 
+    /// Bytes of the whole body, read in blocks of `block` bytes, if the sizes of all files are
+    /// known.
+    pub(crate) fn body(&self, block: usize) -> Option<u64> {
+        let end = body::end(Summary { entries: 0, bytes: 0, digest: [0; 32] }).len() as u64;
+        self.entries.iter().try_fold(end, |sum, entry| match entry {
+            Entry::Folder { path } => sum.checked_add(body::folder(path).len() as u64),
+            Entry::File { header, .. } => sum
+                .checked_add(body::file(header).len() as u64)?
+                .checked_add(body::chunks_len(header.size?, chunk(block))?),
+        })
+    }
+
     fn argument(&mut self, path: &Path) -> Result<String, Failure> {
         let fails = |error: io::Error| Failure::local(path.display(), &error);
         let metadata = fs::metadata(path).map_err(fails)?;
@@ -299,9 +311,14 @@ impl Reader {
     }
 }
 
+/// Bytes of a file's chunks, all but the last.
+fn chunk(block: usize) -> usize {
+    block.clamp(1, body::MAX_CHUNK)
+}
+
 /// The next chunk with its length in front; of length 0 at the end of the input.
 fn read_chunk(input: &mut dyn Read, block: usize) -> io::Result<Vec<u8>> {
-    let block = block.clamp(1, body::MAX_CHUNK);
+    let block = chunk(block);
     let mut bytes = Vec::with_capacity(4 + block);
     bytes.extend([0; 4]);
     let read = input.take(block as u64).read_to_end(&mut bytes)?;

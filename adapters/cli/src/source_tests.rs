@@ -34,6 +34,7 @@ fn a_tree_arrives_as_it_was() {
     assert_eq!(offer.name, "d");
     for block in [1, 1000, 1 << 20] {
         let (bytes, summary) = collect(plan.clone(), block).unwrap();
+        assert_eq!(plan.body(block), Some(bytes.len() as u64), "in blocks of {block}");
         let target = tempfile::tempdir().unwrap();
         let mut store = Store::new(target.path(), Existing::Keep).unwrap();
         let mut decoder = Decoder::new();

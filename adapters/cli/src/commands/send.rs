@@ -48,7 +48,9 @@ pub(super) async fn run(
         output.note(&format!("left out: {} (no file and no folder)", path.display()));
     }
     let offer = plan.offer();
-    let introduction = introduce(&offer, &options.via, &tickets)?;
+    let limiter = Limiter::new(options.limit);
+    let offered = OpenOptions { size: plan.body(limiter.block()), ..offer.to_options() };
+    let introduction = introduce(&offered, &options.via, &tickets)?;
     let way = way_in_words(&options.via, &tickets);
     let key = key::load_or_make(common.key.as_deref())?.key;
     let first = options.via.first().or(tickets.first());
@@ -58,7 +60,7 @@ pub(super) async fn run(
     let mut sender = Sender {
         connection,
         output,
-        limiter: Limiter::new(options.limit),
+        limiter,
         begun: Instant::now(),
         receivers: tickets.len(),
         way,
@@ -140,13 +142,12 @@ fn conclude(
 }
 
 /// How the stream introduces itself: straight to the receiver, or with the way behind the relay.
-fn introduce(offer: &Offer, via: &[Ticket], to: &[Ticket]) -> Result<OpenOptions, Failure> {
-    let options = offer.to_options();
-    let Some((_first, rest)) = via.split_first() else { return Ok(options) };
+fn introduce(offered: &OpenOptions, via: &[Ticket], to: &[Ticket]) -> Result<OpenOptions, Failure> {
+    let Some((_first, rest)) = via.split_first() else { return Ok(offered.clone()) };
     let there = |ticket: &Ticket| NodeAddr::from((ticket.id(), ticket.addrs().to_vec()));
     let way =
         Way { relays: rest.iter().map(there).collect(), targets: to.iter().map(there).collect() };
-    way.introduce(&options).map_err(|error| Failure::new(Cause::Usage, error))
+    way.introduce(offered).map_err(|error| Failure::new(Cause::Usage, error))
 }
 
 /// Waits until a relay stops the stream, and then a little for answers that say more.

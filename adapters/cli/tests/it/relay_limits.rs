@@ -49,8 +49,14 @@ fn bytes_are_counted_over_streams_and_one_that_passes_them_is_ended() {
     let files = [source.file("one", 600_000), source.file("two", 600_000)];
     source.send(&[&files[0]], &receiver, &["--via", &via]).expect(0);
     passing.wait_for("relayed");
-    // It passes what is left, and is ended on the way.
+    // It says that it is larger than what is left.
     refusal(&source.send(&[&files[1]], &receiver, &["--via", &via]));
+    // From a pipe nobody knows that: it passes what is left, and is ended on the way.
+    let mut command = source.command(&["send", "--json", "--via", &via, "--name", "endless", "-"]);
+    command.arg(receiver.ticket()).stdin(Stdio::piped());
+    let mut endless = Running::start(command);
+    endless.feed(&noise(600_000));
+    refusal(&endless.end());
     // Nothing is left for anything.
     let small = source.file("small", 1_000);
     refusal(&source.send(&[&small], &receiver, &["--via", &via]));
@@ -60,6 +66,22 @@ fn bytes_are_counted_over_streams_and_one_that_passes_them_is_ended() {
     // Another sender has his own.
     let file = other.file("three", 600_000);
     other.send(&[&file], &receiver, &["--via", &via]).expect(0);
+}
+
+/// spec: R-FILE-2 R-ROUTE-5
+#[test]
+fn a_transfer_keeps_no_more_of_its_senders_bytes_than_it_has() {
+    let [source, between, sink] = &three();
+    let mut passing = relay(between, &["--everybody", "--max-bytes", "1MB"]);
+    let receiver = sink.recv(&["--yes"]);
+    let via = passing.ticket();
+    let slow = source.file("slow", 500_000);
+    let sending = source.start_send(&[&slow], &receiver, &["--via", &via, "--limit", "250kB"]);
+    passing.wait_for("relaying");
+    // Of the rest there is enough for this one, and for its body's few bytes more.
+    let letter = source.file("letter", 490_000);
+    source.send(&[&letter], &receiver, &["--via", &via]).expect(0);
+    sending.end().expect(0);
 }
 
 /// spec: R-ROUTE-20
