@@ -134,6 +134,7 @@ pub struct TransportConfig {
     pub(crate) streaming: Streaming,
     pub(crate) stream_buffer: u64,
     pub(crate) stream_timeout: Option<Duration>,
+    pub(crate) stuck_timeout: Option<Duration>,
     pub(crate) planted: Planted,
 }
 
@@ -157,6 +158,7 @@ impl Default for TransportConfig {
             streaming: Streaming::default(),
             stream_buffer: 10 * 1024 * 1024,
             stream_timeout: None,
+            stuck_timeout: crate::stream::DEFAULT_STUCK_TIMEOUT,
             planted: Planted::default(),
         }
     }
@@ -276,6 +278,13 @@ impl TransportConfig {
     /// are missing. `None`: never. Default `None`.
     pub fn with_stream_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.stream_timeout = timeout;
+        self
+    }
+
+    /// The same for a stream that is *stuck*: it holds bytes behind a gap, or nobody has said what
+    /// it is, neither of which a peer leaves so for long. `None`: like any other. Default 120 s.
+    pub fn with_stuck_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.stuck_timeout = timeout;
         self
     }
 

@@ -105,6 +105,40 @@ impl StreamCode {
     pub fn of(code: AppCode) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.app() == code)
     }
+
+    /// A code for people: what it means, or its number if that is the application's.
+    pub fn words(code: AppCode) -> impl fmt::Display {
+        Words(code)
+    }
+}
+
+impl fmt::Display for StreamCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no progress for too long",
+            Self::BufferOverflow => "more was held, without progress, than the limit",
+            Self::InvalidRange => "no such range of it is held",
+            Self::ConnectionLost => "a connection was lost",
+            Self::VerificationFailed => "the body does not have its digest",
+            Self::Refused => "it was refused",
+            Self::Cancelled => "an application dropped it",
+            Self::Detached => "too slow for a source that others share",
+            Self::HopLimit => "its hop limit is used up",
+            Self::Unreachable => "the next hop could not be reached",
+            Self::WrongSize => "the body has another size than was announced",
+        })
+    }
+}
+
+struct Words(AppCode);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match StreamCode::of(self.0) {
+            Some(known) => known.fmt(f),
+            None => write!(f, "code {}", self.0.0),
+        }
+    }
 }
 
 /// The peer broke a rule; the connection closes with the code.

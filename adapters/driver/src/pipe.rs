@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aqueduct_core::endpoint::{PipeEventKind, PipeId};
-use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
+use aqueduct_core::pipe::{EndedLeg, LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 use aqueduct_core::wire::id::AppCode;
 
 use crate::endpoint::Endpoint;
@@ -23,7 +23,7 @@ pub(crate) struct PipeShared {
 #[derive(Default)]
 struct PipeState {
     /// By leg, but for those of parts that were told of.
-    ends: BTreeMap<LegIndex, LegEnd>,
+    ends: BTreeMap<LegIndex, EndedLeg>,
     /// What it had done when it was over.
     over: Option<Option<PipeStats>>,
     waiting: Waiters,
@@ -54,6 +54,8 @@ pub(crate) enum PipeWish {
     },
     /// Where it stands.
     Stats { pipe: Arc<PipeShared>, reply: Reply<PipeStats> },
+    /// What a leg was sent, if it has not ended.
+    Sent { pipe: Arc<PipeShared>, leg: LegIndex, reply: Reply<u64> },
     /// All its first legs are there.
     Joined { pipe: Arc<PipeShared> },
     /// Another rate.
@@ -66,8 +68,8 @@ impl PipeShared {
     /// For the driver: news from the core.
     pub(crate) fn on_event(&self, kind: PipeEventKind) {
         match kind {
-            PipeEventKind::LegEnded { leg, end } => {
-                self.update(|state| _ = state.ends.insert(leg, end));
+            PipeEventKind::LegEnded { leg, end, sent } => {
+                self.update(|state| _ = state.ends.insert(leg, EndedLeg { leg, end, sent }));
             }
             PipeEventKind::Ended(stats) => self.end(Some(stats)),
             _ => {}
@@ -184,10 +186,18 @@ impl Pipe {
         ask(&self.shared.shared, add).await.ok_or(PipeError::DriverGone)?
     }
 
-    /// Waits for the end of a part, and forgets it.
-    pub(crate) async fn part_ended(&self, leg: LegIndex) {
-        self.leg_ended(leg).await;
+    /// Waits for the end of a part, and forgets it. Returns how many bytes were sent of it, if the
+    /// driver did not end first.
+    pub(crate) async fn part_ended(&self, leg: LegIndex) -> Option<u64> {
+        let ended = self.ended_leg(leg).await;
         lock(&self.shared.state).ends.remove(&leg);
+        Some(ended?.sent)
+    }
+
+    /// Bytes that were sent of a part that has not ended.
+    pub(crate) async fn part_sent(&self, leg: LegIndex) -> Option<u64> {
+        let pipe = self.shared.clone();
+        ask(&self.shared.shared, |reply| PipeWish::Sent { pipe, leg, reply }).await
     }
 
     /// Where it stands. After the end, what it had done. `None` if the driver has ended first.
@@ -201,6 +211,10 @@ impl Pipe {
 
     /// Waits for the end of a leg. `None` if the driver ended first. Cancel-safe.
     pub async fn leg_ended(&self, leg: LegIndex) -> Option<LegEnd> {
+        Some(self.ended_leg(leg).await?.end)
+    }
+
+    async fn ended_leg(&self, leg: LegIndex) -> Option<EndedLeg> {
         let look = |state: &mut PipeState| match state.ends.get(&leg) {
             Some(end) => Some(Some(*end)),
             None => state.over.map(|_| None),
@@ -213,11 +227,6 @@ impl Pipe {
     pub async fn ended(&self) -> Option<PipeStats> {
         let look = |state: &mut PipeState| state.over;
         until(&self.shared.state, |state| &mut state.waiting, look).await
-    }
-
-    /// Whether both are handles of one pipe.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Another rate for the source from now on, in bytes a second; `None`: as fast as it goes.

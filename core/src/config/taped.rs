@@ -134,6 +134,7 @@ impl TransportConfig {
             streaming,
             stream_buffer,
             stream_timeout,
+            stuck_timeout,
             // Nobody who records has one.
             planted: _,
         } = self;
@@ -152,6 +153,7 @@ impl TransportConfig {
         set(13, stream_buffer, out);
         set(14, stream_timeout, out);
         set(15, peer_patience, out);
+        set(16, stuck_timeout, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -189,6 +191,7 @@ impl TransportConfig {
             13 => self.stream_buffer = from.get()?,
             14 => self.stream_timeout = from.get()?,
             15 => self.peer_patience = from.get()?,
+            16 => self.stuck_timeout = from.get()?,
             _ => return None,
         }
         Some(self)

@@ -40,7 +40,8 @@ fn unusual() -> EndpointConfig {
         .with_key_limits(limits.unwrap())
         .with_streaming(streaming)
         .with_stream_buffer(55_555)
-        .with_stream_timeout(Some(Duration::from_secs(66)));
+        .with_stream_timeout(Some(Duration::from_secs(66)))
+        .with_stuck_timeout(Some(Duration::from_secs(77)));
     let mut pairs = PairSecrets::default();
     pairs.insert(&NodeKey::from_seed(&[8; 32]).id(), &[9; 32]);
     pairs.insert(&NodeKey::from_seed(&[7; 32]).id(), &[6; 32]);

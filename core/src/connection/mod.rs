@@ -267,6 +267,7 @@ fn stream_config(config: &TransportConfig) -> StreamConfig {
         send_buffer: config.send_buffer,
         buffer: config.stream_buffer,
         timeout: config.stream_timeout,
+        stuck_timeout: config.stuck_timeout,
     }
 }
 

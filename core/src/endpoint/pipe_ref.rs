@@ -91,6 +91,12 @@ impl<'a> PipeRef<'a> {
         piped.map_or_else(PipeStats::default, |piped| piped.pipe.stats())
     }
 
+    /// Bytes that the stream of a leg has sent, each counted once, as far as is known here. `None`:
+    /// the leg has ended, which an event tells.
+    pub fn leg_sent(&self, leg: LegIndex) -> Option<u64> {
+        self.endpoint.pipes.get(self.id)?.pipe.leg_sent(leg)
+    }
+
     /// Another rate for the source from now on, in bytes a second; `None`: as fast as it goes.
     pub fn set_rate(&mut self, rate: Option<u64>) {
         self.note(Op::PipeRate, &rate, &());

@@ -14,7 +14,9 @@ use thiserror::Error;
 use crate::connection::{Connection, EventKind};
 use crate::error::StreamCode;
 use crate::flow::Loan;
-use crate::pipe::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats};
+use crate::pipe::{
+    EndedLeg, LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions, PipeStats,
+};
 use crate::planted::Fault;
 use crate::stream::{Chunk, DEFAULT_HOP_LIMIT, RecvStream};
 use crate::time::Instant;
@@ -106,6 +108,8 @@ pub enum PipeEventKind {
         leg: LegIndex,
         /// How.
         end: LegEnd,
+        /// Bytes that its stream had sent, each counted once.
+        sent: u64,
     },
     /// The source and all legs have ended; the pipe is gone. Nothing follows.
     Ended(PipeStats),
@@ -509,11 +513,11 @@ impl Endpoint {
     }
 
     fn tell(&mut self, id: PipeId, piped: &mut Piped) {
-        while let Some((leg, end)) = piped.pipe.next_ended() {
+        while let Some(EndedLeg { leg, end, sent }) = piped.pipe.next_ended() {
             if let Some(at) = piped.legs.remove(&leg) {
                 self.pipes.legs.remove(&(at.connection.0, at.stream));
             }
-            let kind = PipeEventKind::LegEnded { leg, end };
+            let kind = PipeEventKind::LegEnded { leg, end, sent };
             self.pipes.events.push_back(PipeEvent { pipe: id, kind });
         }
         if piped.armed && piped.pipe.is_readable() {

@@ -279,7 +279,7 @@ impl PipeEvent {
         self.pipe.number().put(out);
         match &self.kind {
             PipeEventKind::Readable => out.push(0),
-            PipeEventKind::LegEnded { leg, end } => {
+            PipeEventKind::LegEnded { leg, end, sent } => {
                 (1_u8, leg.0).put(out);
                 match end {
                     LegEnd::Delivered => out.push(0),
@@ -288,6 +288,7 @@ impl PipeEvent {
                     LegEnd::Lost => out.push(3),
                     LegEnd::Reset { code, hop } => (4_u8, (*code, *hop)).put(out),
                 }
+                sent.put(out);
             }
             PipeEventKind::Ended(stats) => {
                 out.push(2);

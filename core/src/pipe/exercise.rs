@@ -18,7 +18,7 @@ use crate::wire::frame::{Frame, ResetFrame, StopFrame, StreamFrame, frames};
 use crate::wire::id::{AppCode, Dir, Side, StreamId};
 use crate::wire::open::{OpenFrame, Protocol};
 
-use super::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions};
+use super::{EndedLeg, LegEnd, LegError, LegIndex, LegPath, LegPolicy, Pipe, PipeOptions};
 
 mod way;
 
@@ -172,7 +172,7 @@ impl Rig {
                 break;
             }
         }
-        while let Some((index, end)) = self.pipe.next_ended() {
+        while let Some(EndedLeg { leg: index, end, .. }) = self.pipe.next_ended() {
             match self.legs.iter_mut().find(|leg| leg.index == index) {
                 Some(leg) => assert_eq!(leg.ended.replace(end), None, "ended twice"),
                 None => self.application_ended = Some(end),

@@ -24,6 +24,9 @@ pub(super) struct Leg {
     pub(super) next: Option<u64>,
     /// All below was acknowledged, or released by the application.
     pub(super) acked: u64,
+    /// Bytes that its stream was given, and those of them that it is known to have sent.
+    given: u64,
+    pub(super) sent: u64,
     /// Where the application reads, if this is its leg.
     pub(super) read: u64,
     /// It has read the end of the body, too.
@@ -68,7 +71,7 @@ impl Leg {
     }
 
     /// Passes an item on, as far as it lies in the leg's range.
-    pub(super) fn pass(&self, item: &Item, out: &mut SendStream<'_>) -> Result<(), WriteError> {
+    pub(super) fn pass(&mut self, item: &Item, out: &mut SendStream<'_>) -> Result<(), WriteError> {
         let whole = item.range();
         let part = whole.start.max(self.range.start)..whole.end.min(self.range.end);
         if part.is_empty() {
@@ -79,9 +82,20 @@ impl Leg {
             Item::Bytes(chunk) => {
                 let from = (part.start - whole.start) as usize;
                 let to = (part.end - whole.start) as usize;
-                out.forward(part.start, chunk.data.slice(from..to))
+                let data = chunk.data.slice(from..to);
+                let len = data.len() as u64;
+                out.forward(part.start, data)?;
+                self.given += len;
+                Ok(())
             }
         }
+    }
+
+    /// Bytes that its stream has sent in all, when it ends so. A stream that has come to its end is
+    /// not there to say it.
+    pub(super) fn sent_in_all(&self, end: LegEnd) -> u64 {
+        let whole = self.given.min(self.range.end.saturating_sub(self.range.start));
+        if self.closing == Some(end) { self.sent.max(whole) } else { self.sent }
     }
 
     /// How much further behind it may be than the furthest leg; `None`: as far as it likes.

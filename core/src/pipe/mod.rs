@@ -38,7 +38,9 @@ mod window;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod exercise;
 
-pub use options::{LegEnd, LegError, LegIndex, LegPath, LegPolicy, PipeOptions, PipeStats};
+pub use options::{
+    EndedLeg, LegEnd, LegError, LegIndex, LegPath, LegPolicy, PipeOptions, PipeStats,
+};
 
 use alloc::collections::VecDeque;
 use core::mem;
@@ -138,7 +140,7 @@ pub struct Pipe {
     /// Legs are still to come, for which all that came is held.
     gathers: bool,
     /// Legs that ended, until somebody asks.
-    ended: VecDeque<(LegIndex, LegEnd)>,
+    ended: VecDeque<EndedLeg>,
     /// How the last leg ended that did.
     last_end: Option<LegEnd>,
     /// A STOP for the source, once nobody wants its bytes.
@@ -244,8 +246,13 @@ impl Pipe {
 
     fn take(&mut self, source: &mut RecvStream<'_>, pieces: usize, now: Instant) -> bool {
         let mut came = false;
-        while self.is_flowing() && self.has_place(source, pieces) {
-            match source.take_arrival(usize::MAX) {
+        while self.is_flowing() {
+            let arrival = match self.store.pieces() < pieces {
+                true => source.take_arrival(usize::MAX),
+                false if self.is_filled_by(source) => source.take_lowest(usize::MAX),
+                false => break,
+            };
+            match arrival {
                 Ok(Some(Arrival::Bytes(chunk))) => self.enter(Item::Bytes(chunk), now),
                 Ok(Some(Arrival::Skipped(range))) => self.enter(Item::Skip(range), now),
                 Ok(None) => {
@@ -270,13 +277,10 @@ impl Pipe {
         came
     }
 
-    /// Whether one piece more may be held: of so many, and of as many again while what would fill
-    /// the lowest gap waits behind them.
-    fn has_place(&self, source: &RecvStream<'_>, pieces: usize) -> bool {
-        let held = self.store.pieces();
+    /// Whether what would fill the lowest gap waits in the source's memory.
+    fn is_filled_by(&self, source: &RecvStream<'_>) -> bool {
         let lowest = self.store.contiguous_end();
-        let fills = self.store.highest() > lowest && source.contiguous_end() > lowest;
-        held < pieces || fills && held / 2 < pieces
+        self.store.highest() > lowest && source.contiguous_end() > lowest
     }
 
     fn enter(&mut self, item: Item, now: Instant) {
@@ -314,6 +318,7 @@ impl Pipe {
         if leg.next.is_none() {
             self.patience.on_progress(now);
         }
+        leg.sent = leg.sent.max(out.sent());
         let acked = leg.acked.max(out.acked_end());
         if mem::replace(&mut leg.acked, acked) < acked {
             self.patience.on_progress(now);
@@ -437,14 +442,20 @@ impl Pipe {
                 self.missing.add(&leg, self.store.contiguous_end());
             }
             self.last_end = Some(end);
-            self.ended.push_back((index, end));
+            self.ended.push_back(EndedLeg { leg: index, end, sent: leg.sent_in_all(end) });
             self.trim_log();
         }
     }
 
     /// The next leg that ended, and how. Each is told once.
-    pub fn next_ended(&mut self) -> Option<(LegIndex, LegEnd)> {
+    pub fn next_ended(&mut self) -> Option<EndedLeg> {
         self.ended.pop_front()
+    }
+
+    /// Bytes that the stream of a leg had sent when it was looked at last, each counted once.
+    /// `None`: it has ended.
+    pub fn leg_sent(&self, index: LegIndex) -> Option<u64> {
+        self.legs.get(&index).map(|leg| leg.sent)
     }
 
     /// Gives the pipe up: legs are reset where they are, and the source is stopped, with `code`.
@@ -542,5 +553,7 @@ const LEAST_PIECE: u64 = 512;
 /// So many pieces may be held whatever the window.
 const LEAST_PIECES: usize = 1000;
 
+#[cfg(test)]
+mod sliver_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What may be said of a pipe, and what it says of itself.
 
+use core::fmt;
 use core::time::Duration;
 
 use thiserror::Error;
@@ -79,7 +80,7 @@ pub enum LegEnd {
     #[error("everything was delivered")]
     Delivered,
     /// Its receiver wants no more.
-    #[error("stopped with code {}", code.0)]
+    #[error("stopped{}: {}", Behind(*hop), StreamCode::words(*code))]
     Stopped {
         /// Why.
         code: AppCode,
@@ -96,13 +97,39 @@ pub enum LegEnd {
     #[error("its connection is gone")]
     Lost,
     /// It was reset, because the source was or because the pipe was cancelled.
-    #[error("reset with code {}", code.0)]
+    #[error("reset{}: {}", Behind(*hop), StreamCode::words(*code))]
     Reset {
         /// Why.
         code: AppCode,
         /// Relays between here and where it came from.
         hop: u64,
     },
+}
+
+/// Where an end began, for people.
+struct Behind(u64);
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" from one relay away"),
+            hops => write!(f, " from {hops} relays away"),
+        }
+    }
+}
+
+/// A leg that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+#[expect(clippy::exhaustive_structs, reason = "which, how and with how much")]
+pub struct EndedLeg {
+    /// Which.
+    pub leg: LegIndex,
+    /// How.
+    pub end: LegEnd,
+    /// Bytes that its stream had sent, each counted once; of the application's leg none.
+    pub sent: u64,
 }
 
 /// What a leg's connection knows of its way.
@@ -175,3 +202,7 @@ pub(super) fn further(hop: u64) -> u64 {
 
 /// Why what goes out ends, when the source does not say it.
 pub(super) const LOST: (AppCode, u64) = (StreamCode::ConnectionLost.app(), 0);
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

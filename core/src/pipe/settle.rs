@@ -111,8 +111,8 @@ impl Pipe {
     /// Bytes that are held back from who wants them: from a leg that is a stream all that it was
     /// not given, from the application, which reads in order, what lies above a gap.
     pub(super) fn waiting(&self) -> u64 {
-        let in_order = self.legs.values().any(Leg::is_application);
-        let above = if in_order { self.store.above_gap() } else { 0 };
+        let application = self.legs.values().find(|leg| leg.is_application());
+        let above = application.map_or(0, |leg| self.store.above_gap(leg.read));
         self.log.iter().map(Item::bytes).sum::<u64>().max(above)
     }
 }

@@ -115,9 +115,14 @@ impl Store {
         self.contiguous
     }
 
-    /// Bytes held above that.
-    pub(super) fn above_gap(&self) -> u64 {
-        self.above
+    /// Bytes held above the first gap at or behind `from`.
+    pub(super) fn above_gap(&self, from: u64) -> u64 {
+        if from <= self.contiguous {
+            return self.above;
+        }
+        // A leg that begins above a gap has let go of what lies below it.
+        let end = self.known.end_of(from).unwrap_or(from);
+        self.pieces.range(end..).map(|(_, data)| data.len() as u64).sum()
     }
 
     /// One more than the highest offset that came, or never will.

@@ -443,59 +443,6 @@ fn codes_of_the_protocol_lie_above_those_of_applications() {
     }
 }
 
-/// However finely a source cuts its bytes, they stay where its credit covers them.
-///
-/// spec: R-PIPE-20
-#[test]
-fn slivers_stay_in_the_memory_of_the_source() {
-    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
-    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
-    for at in 0..5000 {
-        rig.arrive_unseen(at..at + 1);
-        rig.turn();
-    }
-    assert_eq!(rig.pipe.stats().held, 1000);
-    rig.drain();
-    rig.check_legs();
-    assert_eq!(rig.legs[0].acked(), 5000);
-}
-
-/// The byte that is missing below comes behind more slivers than are held.
-///
-/// spec: R-PIPE-20
-#[test]
-fn slivers_above_a_gap_do_not_keep_out_what_fills_it() {
-    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
-    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
-    for at in (1..5000).chain([0]) {
-        rig.arrive_unseen(at..at + 1);
-        rig.turn();
-    }
-    rig.drain();
-    rig.check_legs();
-    assert_eq!(rig.legs[0].acked(), 5000);
-}
-
-/// All that came in a row counts, in however many pieces, and wherever it lay.
-///
-/// spec: R-PIPE-14
-#[test]
-fn slivers_in_the_memory_of_a_source_that_is_lost_go_on() {
-    let mut rig = Rig::new(PipeOptions { stock: 1 << 18, ..PipeOptions::default() });
-    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
-    for at in 0..5000 {
-        rig.arrive_unseen(at..at + 1);
-        rig.turn();
-    }
-    assert_eq!(rig.pipe.stats().held, 1000);
-    rig.lose_source(true);
-    assert_eq!(rig.pipe.stats().held, 5000);
-    rig.drain();
-    rig.check_legs();
-    assert_eq!(rig.legs[0].reset.unwrap().reliable_size, 5000);
-    assert_eq!(rig.legs[0].acked(), 5000);
-}
-
 /// What is read in order is reassembled, and that is said.
 ///
 /// spec: R-PIPE-1
@@ -514,6 +461,23 @@ fn an_application_waits_for_what_a_leg_does_not_wait_for() {
     rig.drain();
     rig.check_legs();
     assert_eq!(rig.read, 900);
+}
+
+/// A leg that begins above a gap has let go of what lies below: nothing waits for who joins there.
+///
+/// spec: R-PIPE-1 R-PIPE-5
+#[test]
+fn for_an_application_that_joins_above_a_gap_nothing_waits_below() {
+    let mut rig = rig();
+    rig.add_leg(500..u64::MAX, LegPolicy::Stall).unwrap();
+    rig.credit(0, 1 << 20);
+    rig.arrive(500..600, false);
+    deliver_all(&mut rig, 0);
+    rig.add_application(LegPolicy::Stall).unwrap();
+    rig.arrive(600..700, false);
+    assert_eq!(rig.pipe.stats().waiting, 0);
+    rig.arrive(800..900, false);
+    assert_eq!(rig.pipe.stats().waiting, 100);
 }
 
 /// spec: R-PIPE-10

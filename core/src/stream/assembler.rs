@@ -21,9 +21,11 @@
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::range_set::RangeSet;
+
+use super::block::{Block, take_from};
 
 /// Smallest span of a block in bytes.
 pub const MIN_BLOCK: usize = 1024;
@@ -76,16 +78,6 @@ pub struct Assembler {
     order: Order,
     /// Whether the reader in order of arrival is told of skipped ranges.
     tells_skips: bool,
-}
-
-#[derive(Clone, Debug)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-struct Block {
-    start: u64,
-    /// Up to where bytes were placed; what no frame filled is zero and never given out.
-    buf: BytesMut,
-    /// Bytes from `start` that belong to this block: never more than the capacity.
-    span: usize,
 }
 
 /// How the body is taken out.
@@ -240,12 +232,15 @@ impl Assembler {
     pub fn take_any(&mut self, max: usize) -> Option<Chunk> {
         self.by_arrival(false);
         self.skipped.clear();
-        self.take_waiting(max)
+        self.take_waiting(max, false)
     }
 
-    fn take_waiting(&mut self, max: usize) -> Option<Chunk> {
+    fn take_waiting(&mut self, max: usize, lowest: bool) -> Option<Chunk> {
         let Order::Arrival { waiting, arrivals } = &mut self.order else { return None };
         let range = loop {
+            if lowest {
+                break waiting.first()?;
+            }
             let Some(arrival) = arrivals.front_mut() else { break waiting.first()? };
             let here = waiting.next_in(arrival);
             match here {
@@ -276,10 +271,19 @@ impl Assembler {
     /// Like [`take_any`](Self::take_any), with word of each range that was skipped, once, before
     /// all bytes.
     pub fn take_arrival(&mut self, max: usize) -> Option<Arrival> {
+        self.take_told(max, false)
+    }
+
+    /// Like [`take_arrival`](Self::take_arrival), but of the bytes that are here the lowest.
+    pub fn take_lowest(&mut self, max: usize) -> Option<Arrival> {
+        self.take_told(max, true)
+    }
+
+    fn take_told(&mut self, max: usize, lowest: bool) -> Option<Arrival> {
         self.by_arrival(true);
         match self.skipped.pop_first() {
             Some(range) => Some(Arrival::Skipped(range)),
-            None => self.take_waiting(max).map(Arrival::Bytes),
+            None => self.take_waiting(max, lowest).map(Arrival::Bytes),
         }
     }
 
@@ -515,85 +519,4 @@ impl Assembler {
         self.blocks.insert(index, block);
         index
     }
-}
-
-impl Block {
-    fn new(start: u64, span: usize) -> Self {
-        Self { start, buf: BytesMut::with_capacity(span), span }
-    }
-
-    fn end(&self) -> u64 {
-        self.start.saturating_add(self.span as u64)
-    }
-
-    fn offsets(&self) -> Range<u64> {
-        self.start..self.end()
-    }
-
-    /// Copies as much of `data` as belongs here. Returns how much.
-    fn place(&mut self, offset: u64, data: &[u8]) -> usize {
-        let at = (offset - self.start) as usize;
-        let count = data.len().min(self.span.saturating_sub(at));
-        let data = data.get(..count).unwrap_or(data);
-        if at > self.buf.len() {
-            self.buf.resize(at, 0);
-        }
-        let over = (self.buf.len() - at).min(count);
-        let (inside, behind) = data.split_at(over);
-        if let Some(old) = self.buf.get_mut(at..at + over) {
-            old.copy_from_slice(inside);
-        }
-        self.buf.extend_from_slice(behind);
-        count
-    }
-
-    /// Cuts the first bytes off, at most `max`.
-    fn give(&mut self, max: usize) -> Bytes {
-        let count = max.min(self.buf.len());
-        self.start += count as u64;
-        self.span -= count;
-        self.buf.split_to(count).freeze()
-    }
-
-    /// Drops the first `count` bytes, placed or not.
-    fn forget(&mut self, count: usize) {
-        let placed = count.min(self.buf.len());
-        self.buf.advance(placed);
-        if count > placed {
-            // The rest was never placed: a fresh block of what remains.
-            *self = Self::new(self.start + count as u64, self.span - count);
-        } else {
-            self.start += count as u64;
-            self.span -= count;
-        }
-    }
-}
-
-/// Takes bytes from the front of `range` out of the block that has them. Returns where the rest of
-/// the block stands, and the bytes.
-fn take_from(
-    blocks: &mut VecDeque<Block>,
-    range: Range<u64>,
-    max: usize,
-    waiting: &RangeSet,
-) -> Option<(usize, Bytes)> {
-    let mut index = match blocks.back() {
-        Some(last) if last.start <= range.start => blocks.len() - 1,
-        _ => blocks.partition_point(|b| b.end() <= range.start),
-    };
-    let block = blocks.get_mut(index)?;
-    let before = block.start..range.start;
-    let keep = (before.end - before.start) as usize;
-    if waiting.next_in(&before).is_some() {
-        let left = Block { start: block.start, buf: block.buf.split_to(keep), span: keep };
-        block.start += keep as u64;
-        block.span -= keep;
-        blocks.insert(index, left);
-        index += 1;
-    } else {
-        block.forget(keep);
-    }
-    let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-    let data = blocks.get_mut(index)?.give(left.min(max));
-    (!data.is_empty()).then_some((index, data))
 }

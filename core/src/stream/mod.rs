@@ -29,6 +29,7 @@
 //! The rules are spec `05-streams.md` (R-STR).
 
 mod assembler;
+mod block;
 mod options;
 mod receive;
 mod recv;
@@ -75,6 +76,7 @@ use recv::RecvHalf;
 use scheduler::Scheduler;
 use send::SendHalf;
 use table::{ACKED, DELIVERED, ENDED, Opening, Place, READABLE, STOPPED, Slot, Table, WRITABLE};
+pub(crate) use watch::DEFAULT_STUCK_TIMEOUT;
 use watch::{DEFAULT_BUFFER, DEFAULT_TIMEOUT, Watch};
 
 /// What a stream that the peer opened is charged for its record, beside its credit and its OPEN, in
@@ -93,12 +95,20 @@ pub struct StreamConfig {
     pub buffer: u64,
     /// Time in which nothing comes and nothing is read, after which a stream is ended.
     pub timeout: Option<Duration>,
+    /// The same for one that holds bytes behind a gap, or was not introduced.
+    pub stuck_timeout: Option<Duration>,
 }
 
-/// 1 MiB a stream to send, 10 MiB behind gaps, and all the time in the world.
+/// 1 MiB a stream to send, 10 MiB behind gaps, 120 s with a gap and without all the time in the
+/// world.
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { send_buffer: 1024 * 1024, buffer: DEFAULT_BUFFER, timeout: DEFAULT_TIMEOUT }
+        Self {
+            send_buffer: 1024 * 1024,
+            buffer: DEFAULT_BUFFER,
+            timeout: DEFAULT_TIMEOUT,
+            stuck_timeout: DEFAULT_STUCK_TIMEOUT,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The half of a stream that receives.
 
+mod strain;
+
 use core::ops::Range;
 
 use thiserror::Error;
@@ -8,14 +10,16 @@ use super::RecvAccount;
 use super::assembler::{Arrival, Assembler, Chunk, Inserted};
 use super::options::OpenOptions;
 use super::state::{RecvEvent, RecvState};
-use super::watch::{Load, Stuck};
+use super::watch::Stuck;
 use crate::error::{TransportCode, Violation};
-use crate::flow::{StreamCredit, range_limit};
+use crate::flow::StreamCredit;
 use crate::recovery::Once;
 use crate::time::Instant;
 use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame};
 use crate::wire::id::{AppCode, StreamId};
 use crate::wire::packet::PacketWriter;
+
+use strain::Strain;
 
 /// Why there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -92,18 +96,6 @@ pub(super) struct RecvHalf {
     stuck: Option<Stuck>,
     /// It is piped: whoever does that watches it.
     piped: bool,
-}
-
-/// Whether what a half holds behind a gap is near its limit.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-enum Strain {
-    /// It never was.
-    Never,
-    /// It is: as it stood when that began.
-    Now(Load),
-    /// It was. Nobody is told a second time.
-    Before(Load),
 }
 
 impl RecvHalf {
@@ -346,13 +338,21 @@ impl RecvHalf {
         self.nothing_more(max)
     }
 
-    /// Gives out bytes or word of a skipped range, as they came. `Ok(None)` at the end.
-    pub(super) fn arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
+    /// Gives out bytes or word of a skipped range, as they came or the lowest. `Ok(None)` at the
+    /// end.
+    pub(super) fn arrival(
+        &mut self,
+        max: usize,
+        lowest: bool,
+    ) -> Result<Option<Arrival>, ReadError> {
         if self.is_stopped() {
             return Err(ReadError::Stopped);
         }
         self.piped = true;
-        let arrival = self.assembler.take_arrival(max);
+        let arrival = match lowest {
+            true => self.assembler.take_lowest(max),
+            false => self.assembler.take_arrival(max),
+        };
         if let Some(Arrival::Bytes(chunk)) = &arrival {
             self.out += chunk.data.len() as u64;
         }
@@ -538,62 +538,5 @@ impl RecvHalf {
     pub(super) fn is_waited_for(&self) -> bool {
         let begun = self.credit.highest() > 0 || self.is_theirs;
         self.state.is_receiving() && !self.is_stopped() && !self.piped && begun
-    }
-
-    /// What is held behind a gap. A reader in order of arrival leaves nothing behind one.
-    fn load(&self, buffer: u64) -> Load {
-        let contiguous = self.assembler.contiguous_end().max(self.start) - self.start;
-        let behind = self.came.saturating_sub(contiguous);
-        let window = self.credit.window();
-        Load {
-            buffered: if self.assembler.is_by_arrival() { 0 } else { behind },
-            limit: buffer.max(self.credit.held() + self.credit.outstanding()),
-            ranges: self.assembler.ranges() as u64,
-            max_ranges: range_limit(window),
-        }
-    }
-
-    /// Weighs what is held; returns whether the limit has come near for the first time. While it is
-    /// near the stream is granted nothing, and asked for what it does not use.
-    pub(super) fn weigh(&mut self, buffer: u64, account: &mut RecvAccount<'_>) -> bool {
-        let load = self.load(buffer);
-        match self.strain {
-            Strain::Never | Strain::Before(_) if load.is_near() && self.is_waited_for() => {
-                let first = matches!(self.strain, Strain::Never);
-                self.strain = Strain::Now(load);
-                self.credit.pause(account.credit);
-                first
-            }
-            Strain::Now(then) if load.is_far() => {
-                self.strain = Strain::Before(then);
-                self.credit.resume(account.credit, account.budget);
-                false
-            }
-            _ => false,
-        }
-    }
-
-    /// How it stood when the limit came near.
-    pub(super) fn strain(&self) -> Option<Load> {
-        match self.strain {
-            Strain::Now(load) | Strain::Before(load) => Some(load),
-            Strain::Never => None,
-        }
-    }
-
-    /// Why this side ended it.
-    pub(super) fn stuck(&self) -> Option<Stuck> {
-        self.stuck
-    }
-
-    /// Nothing has moved for too long.
-    pub(super) fn end_stuck(&mut self, buffer: u64, account: &mut RecvAccount<'_>) {
-        let Load { buffered, limit, .. } = self.load(buffer);
-        let why = match self.strain {
-            Strain::Now(_) => Stuck::Overflow { buffered, limit },
-            _ => Stuck::Timeout,
-        };
-        self.stuck = Some(why);
-        self.stop(why.code(), 0, account);
     }
 }

@@ -87,6 +87,8 @@ pub(super) struct SendHalf {
     wants_room: bool,
     /// The application wants to hear of everything that is acknowledged.
     pub(super) reports: bool,
+    /// Bytes sent, each counted once.
+    pub(super) sent: u64,
     /// Bytes sent again that nobody has counted yet.
     pub(super) resent: u64,
 }
@@ -106,6 +108,7 @@ impl SendHalf {
             introduced: true,
             wants_room: false,
             reports: false,
+            sent: 0,
             resent: 0,
         }
     }
@@ -300,8 +303,9 @@ impl SendHalf {
         }
         let (range, fin) = (piece.range(), piece.fin);
         let bytes = (range.end - range.start) as usize;
-        if self.buffer.repeats() {
-            self.resent += bytes as u64;
+        match self.buffer.repeats() {
+            true => self.resent += bytes as u64,
+            false => self.sent += bytes as u64,
         }
         self.buffer.on_sent(range, fin);
         Some(bytes.max(1))

@@ -183,6 +183,11 @@ impl<'a> SendStream<'a> {
         self.half().map_or(0, |half| half.buffer.held())
     }
 
+    /// Bytes of the body that were sent, each counted once.
+    pub fn sent(&self) -> u64 {
+        self.half().map_or(0, |half| half.sent)
+    }
+
     /// All below was acknowledged, skipped bytes too.
     pub fn acked_end(&self) -> u64 {
         self.half().map_or(0, |half| half.buffer.acked_end())
@@ -307,7 +312,15 @@ impl<'a> RecvStream<'a> {
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
     pub fn take_arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
-        self.look(max, 2, |half| half.arrival(max))
+        self.look(max, 2, |half| half.arrival(max, false))
+    }
+
+    /// The same, but of the bytes that are here the lowest: what fills a gap that others wait for.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::Skipped`].
+    pub fn take_lowest(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
+        self.look(max, 3, |half| half.arrival(max, true))
     }
 
     fn take(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {

@@ -12,9 +12,8 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::recv::RecvHalf;
 use super::table::{ENDED, STRAINED, Slot};
-use super::{RecvAccount, Streams};
+use super::{RecvAccount, StreamConfig, Streams};
 use crate::error::StreamCode;
 use crate::time::Instant;
 use crate::wire::id::{AppCode, StreamId};
@@ -100,14 +99,12 @@ impl Streams {
     /// Ends the streams that have not moved for too long. Each is told to its sender by STOP, and
     /// to the application by an event.
     pub fn on_deadline(&mut self, account: &mut RecvAccount<'_>) {
-        let Some(patience) = self.config.timeout else { return };
         while let Some((_, id)) = self.watch.first().filter(|(at, _)| *at <= account.now) {
             let Some(slot) = self.table.get_mut(id) else {
                 self.watch.0.pop_first();
                 continue;
             };
-            let due = slot.moved().map(|moved| moved + patience);
-            match due {
+            match slot.due(&self.config) {
                 None => self.watch.leave(slot),
                 Some(due) if due > account.now => self.watch.enter(slot, due),
                 Some(_) => {
@@ -130,10 +127,10 @@ impl Streams {
     /// Bytes of stream `id` came: it is watched from now on, and what it holds is weighed.
     pub(super) fn weigh(&mut self, id: StreamId, account: &mut RecvAccount<'_>) {
         let Some(slot) = self.table.get_mut(id) else { return };
-        if let (Some(patience), None) = (self.config.timeout, slot.watched)
-            && let Some(moved) = slot.moved()
+        if let Some(due) = slot.due(&self.config)
+            && slot.watched.is_none_or(|at| at > due)
         {
-            self.watch.enter(slot, moved + patience);
+            self.watch.enter(slot, due);
         }
         if slot.recv.as_mut().is_some_and(|half| half.weigh(self.config.buffer, account)) {
             slot.news |= STRAINED;
@@ -142,13 +139,18 @@ impl Streams {
 }
 
 impl Slot {
-    /// When bytes last came or were taken, if the stream waits for more.
-    fn moved(&self) -> Option<Instant> {
-        self.recv.as_ref().filter(|half| half.is_waited_for()).map(RecvHalf::moved)
+    /// When it has not moved for too long, if it waits for bytes and nothing comes.
+    fn due(&self, config: &StreamConfig) -> Option<Instant> {
+        let half = self.recv.as_ref().filter(|half| half.is_waited_for())?;
+        let stuck = config.stuck_timeout.filter(|_| half.is_stuck());
+        let patience = config.timeout.into_iter().chain(stuck).min()?;
+        Some(half.moved() + patience)
     }
 }
 
 /// How long, and how much.
 pub(super) const DEFAULT_BUFFER: u64 = 10 * 1024 * 1024;
-/// Streams are not ended by the clock, unless the configuration says so.
+/// Streams are not ended by the clock, unless the configuration says so, or they are stuck.
 pub(super) const DEFAULT_TIMEOUT: Option<Duration> = None;
+/// An honest peer fills a gap within round trips. As long as a pipe waits (spec R-PIPE-17).
+pub(crate) const DEFAULT_STUCK_TIMEOUT: Option<Duration> = Some(Duration::from_secs(120));

@@ -113,7 +113,7 @@ ops! {
     Recv = 0x40,
     /// The same half was looked at again.
     RecvAgain = 0x41,
-    /// `read_chunk`, `take_any`, `take_arrival`, or the first half of `read`.
+    /// `read_chunk`, `take_any`, `take_arrival`, `take_lowest`, or the first half of `read`.
     Take = 0x42,
     /// The same, in the same way.
     TakeAgain = 0x43,

@@ -346,7 +346,8 @@ fn receive(half: &mut RecvStream<'_>, what: &What<'_>) {
     match what {
         What::Take(0, max, _) => _ = half.read_chunk(*max),
         What::Take(1, max, _) => _ = half.take_any(*max),
-        What::Take(_, max, _) => _ = half.take_arrival(*max),
+        What::Take(2, max, _) => _ = half.take_arrival(*max),
+        What::Take(_, max, _) => _ = half.take_lowest(*max),
         What::Release(bytes) => half.release(*bytes),
         What::Stop(code, hop) => half.stop_after(*code, *hop),
         What::Window(window) => half.set_window(*window),

@@ -62,7 +62,8 @@ pub enum What<'a> {
     Finish(Option<u64>, Outcome),
     Reset(AppCode, u64, u64),
     Priority(Priority),
-    /// How (0 by offset, 1 by arrival, 2 by arrival with skips), and how much at most.
+    /// How (0 by offset, 1 by arrival, 2 by arrival with skips, 3 the lowest with skips), and how
+    /// much at most.
     Take(u8, usize, Outcome),
     Release(u64),
     Stop(AppCode, u64),

@@ -182,7 +182,9 @@ fn call(what: &What<'_>) -> String {
             format!("code {}, hop {hop}, reliable {reliable}", code.0)
         }
         What::Take(way, max, outcome) => {
-            let way = ["in order", "as it came", "as it came, with skips"].get(usize::from(*way));
+            let ways =
+                ["in order", "as it came", "as it came, with skips", "the lowest, with skips"];
+            let way = ways.get(usize::from(*way));
             format!("{}, at most {max}, {}", way.unwrap_or(&"?"), came(outcome))
         }
         What::Stop(code, hop) => format!("code {}, hop {hop}", code.0),
@@ -272,6 +274,7 @@ pub(super) fn skip_pipe_event(from: &mut Reader<'_>) -> Option<()> {
                 2 => _ = from.get::<u64>()?,
                 _ => return None,
             }
+            from.get::<u64>()?;
         }
         2 => {
             from.get::<((u64, u64), (u64, u64))>()?;

@@ -94,7 +94,7 @@ fn the_places_of_a_short_header_add_up() {
 
 #[test]
 fn classifying_survives_every_cut_and_flip_of_the_vectors() {
-    for vector in vectors_tests::packet_vectors() {
+    for vector in vectors_tests::packets::packet_vectors() {
         let mut bytes: Vec<u8> = vector.bytes;
         bytes.truncate(64);
         for bit in 0..bytes.len() * 8 {

@@ -3,7 +3,7 @@ use super::super::vectors_tests;
 use super::*;
 
 fn vector(name: &str) -> Vec<u8> {
-    let mut all = vectors_tests::packet_vectors().into_iter();
+    let mut all = vectors_tests::packets::packet_vectors().into_iter();
     all.find(|vector| vector.name == name).expect(name).bytes
 }
 

@@ -89,7 +89,7 @@ impl Fan {
         for event in news {
             match event.kind {
                 PipeEventKind::Readable => {}
-                PipeEventKind::LegEnded { leg, end } => _ = self.ended.insert(leg, end),
+                PipeEventKind::LegEnded { leg, end, .. } => _ = self.ended.insert(leg, end),
                 PipeEventKind::Ended(stats) => self.stats = Some(stats),
                 _ => {}
             }

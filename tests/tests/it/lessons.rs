@@ -148,6 +148,7 @@ fn a_transfer_that_outlasts_every_time_out_ends_well() {
     let delivered = aqueduct_core::endpoint::PipeEventKind::LegEnded {
         leg: aqueduct_core::pipe::LegIndex(0),
         end: LegEnd::Delivered,
+        sent: 2_000_000,
     };
     assert!(ended.contains(&delivered), "{ended:?}");
 }

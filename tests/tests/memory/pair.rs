@@ -128,12 +128,13 @@ fn allocations_of_a_bulk_transfer() {
     assert!(each <= 0.2, "{each:.3} allocations a datagram");
 }
 
-/// A pair whose far end gives up what stands still for ten seconds.
-fn watched_pair() -> Pair {
+/// A pair whose far end gives up what stands still for ten seconds, or is configured like any.
+fn watched_pair(seconds: Option<u64>) -> Pair {
     let transport = TransportConfig::default()
         .with_max_streams(20_000, 20_000)
         .expect("a lawful number")
-        .with_stream_timeout(Some(Duration::from_secs(10)));
+        .with_keep_alive(Some(Duration::from_secs(10)))
+        .with_stream_timeout(seconds.map(Duration::from_secs));
     // Each stream has its credit, and the connection no more than half of the pool.
     let mut pair = Pair::with(0, &transport, 1 << 30);
     let to = PeerAddr::new(pair.ends[1].node_id(), PLACES[1].into());
@@ -192,7 +193,7 @@ impl Pair {
 #[test]
 fn ten_thousand_streams_that_were_left_cost_nothing_after_the_time_out() {
     let _alone = ALONE.lock();
-    let mut pair = watched_pair();
+    let mut pair = watched_pair(Some(10));
     let (options, fragment) =
         (OpenOptions::new(StreamProtocol::name("left")), Bytes::from(vec![7; 1000]));
     let mut left = Vec::new();
@@ -219,6 +220,23 @@ fn ten_thousand_streams_that_were_left_cost_nothing_after_the_time_out() {
     assert!(left.iter().any(|left| *left < 64 << 10), "{left:?} bytes are left");
 }
 
+/// The same with the configuration that everybody has.
+///
+/// spec: R-STR-43
+#[test]
+fn streams_that_were_left_behind_gaps_go_by_themselves() {
+    let _alone = ALONE.lock();
+    let mut pair = watched_pair(None);
+    let options = OpenOptions::new(StreamProtocol::name("left"));
+    let before = pair.far();
+    pair.leave(1_000, &options, &Bytes::from(vec![7; 1000]));
+    assert_eq!(pair.far().0, before.0 + 1_000);
+    pair.wait(100);
+    assert_eq!(pair.far().0, before.0 + 1_000);
+    pair.wait(25);
+    assert_eq!(pair.far(), before, "streams and bytes held");
+}
+
 /// spec: R-STR-3
 #[test]
 fn a_declared_length_allocates_nothing() {
@@ -226,7 +244,7 @@ fn a_declared_length_allocates_nothing() {
     let fragment = Bytes::from_static(b"x");
     let mut costs = Vec::new();
     for size in [None, Some((1 << 62) - 1)] {
-        let mut pair = watched_pair();
+        let mut pair = watched_pair(Some(10));
         let mut options = OpenOptions::new(StreamProtocol::name("huge"));
         (options.size, options.end) = (size, size);
         let before = live();

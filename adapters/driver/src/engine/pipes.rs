@@ -47,6 +47,11 @@ impl Engine {
                     reply.send(found.stats());
                 }
             }
+            PipeWish::Sent { pipe, leg, reply } => {
+                if let Some(sent) = self.piped(&pipe).and_then(|found| found.leg_sent(leg)) {
+                    reply.send(sent);
+                }
+            }
             PipeWish::Rate { pipe, rate } => {
                 if let Some(mut found) = self.piped(&pipe) {
                     found.set_rate(rate);
@@ -208,7 +213,9 @@ impl Engine {
                         tap.pump(&mut pipe);
                     }
                 }
-                (PipeEventKind::LegEnded { leg, end }, Some((tapped, tap))) if leg == *tapped => {
+                (PipeEventKind::LegEnded { leg, end, .. }, Some((tapped, tap)))
+                    if leg == *tapped =>
+                {
                     tap.end(end);
                 }
                 _ => {}

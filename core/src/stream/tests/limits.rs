@@ -3,7 +3,8 @@
 use super::*;
 
 /// A send buffer of 10,000 bytes.
-const SMALL: StreamConfig = StreamConfig { send_buffer: 10_000, buffer: 1 << 20, timeout: None };
+const SMALL: StreamConfig =
+    StreamConfig { send_buffer: 10_000, buffer: 1 << 20, timeout: None, stuck_timeout: None };
 use crate::flow::range_limit;
 
 /// spec: R-STR-2

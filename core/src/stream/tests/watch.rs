@@ -9,7 +9,7 @@ use crate::error::StreamCode;
 const START: Instant = Instant::from_nanos(1_000_000);
 const PATIENCE: Duration = Duration::from_secs(10);
 const WATCHED: StreamConfig =
-    StreamConfig { send_buffer: 1 << 24, buffer: 0, timeout: Some(PATIENCE) };
+    StreamConfig { send_buffer: 1 << 24, buffer: 0, timeout: Some(PATIENCE), stuck_timeout: None };
 
 impl End {
     fn deadline(&mut self) {
@@ -98,6 +98,39 @@ fn an_unannounced_stream_is_not_kept_for_ever() {
     pair.b.pass_to(10);
     let stops = pair.b.stops();
     assert_eq!(stops.iter().map(|stop| stop.id).collect::<Vec<_>>(), [id]);
+}
+
+/// Who left a gap, or did not say what comes, has less time than who is silent.
+///
+/// spec: R-STR-43
+#[test]
+fn one_that_is_stuck_is_ended_without_any_configuration() {
+    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig::default());
+    let (silent, gapped, filled) = (opened(&mut pair), opened(&mut pair), opened(&mut pair));
+    let unannounced = pair.a.uni();
+    pair.b.take(&piece(silent, 0, b"more may come"));
+    pair.b.take(&piece(unannounced, 0, b"who am I"));
+    for id in [gapped, filled] {
+        pair.b.take(&piece(id, 5, b"behind a gap"));
+    }
+    pair.b.pass_to(60);
+    pair.b.take(&piece(filled, 0, b"first"));
+    pair.b.pass_to(119);
+    assert_eq!(pair.b.stops(), []);
+    pair.b.pass_to(120);
+    let mut stops: Vec<_> = pair.b.stops().iter().map(|stop| (stop.id, stop.code)).collect();
+    stops.sort();
+    let code = StreamCode::Timeout.app();
+    let mut expected = [(gapped, code), (unannounced, code)];
+    expected.sort();
+    assert_eq!(stops, expected);
+    pair.b.pass_to(10_000);
+    assert_eq!(pair.b.stops(), []);
+    assert_eq!(pair.b.streams.deadline(), None, "nobody else is watched");
+    // A gap that comes later is one, too.
+    pair.b.take(&piece(silent, 50, b"far off"));
+    pair.b.pass_to(10_120);
+    assert_eq!(pair.b.stops().iter().map(|stop| stop.id).collect::<Vec<_>>(), [silent]);
 }
 
 /// spec: R-STR-42 R-STR-44
