@@ -124,7 +124,9 @@ impl Connection {
     /// Asks the relay at the other end for bytes of `stream`, which it sends or sent to this node,
     /// that it still holds: from `start` to `end`, or to the end of the body. What is returned
     /// begins at `start` of the body, as its [`info`](RecvStream::info) says. So a receiver that
-    /// was too slow for a source that others share ([`StreamError::Detached`]) finishes.
+    /// was too slow for a source that others share ([`StreamError::Detached`]) finishes, and one
+    /// that lost its connection goes on by a new one: the stream may have come by an earlier
+    /// connection of this node.
     ///
     /// Cancel-safe: dropped, nothing is sent any more.
     ///

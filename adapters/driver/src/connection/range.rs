@@ -127,9 +127,10 @@ impl ConnShared {
 }
 
 impl Connection {
-    /// Asks the relay at the other end for bytes of `stream`, which it sends or sent to this node,
-    /// that it still holds: from `start` to `end`, or to the end of the body. The offsets are those
-    /// of the body. Cancel-safe: dropped, nothing is sent any more.
+    /// Asks the relay at the other end for bytes of `stream` that it still holds: from `start` to
+    /// `end`, or to the end of the body. It sends or sent the stream to this node, by this
+    /// connection or one before. The offsets are those of the body. Cancel-safe: dropped, nothing
+    /// is sent any more.
     ///
     /// # Errors
     /// [`StreamError::InvalidRange`]: it does not hold them, or they are not of the body.

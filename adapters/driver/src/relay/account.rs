@@ -1,101 +1,146 @@
-//! What a relay does for each peer, and how much it may (spec R-ROUTE-5).
-//!
-//! A peer has one account. What is moved for it is counted there: its streams, the answers to them
-//! and the ranges that it asks for. What pipes have moved is read off again and again
-//! ([`Accounts::watch`]), so that a limit is kept over all of them together; what one reads off too
-//! late is a debt, and paid before anything new begins.
+//! What is moved for one peer, and how much may be (spec R-ROUTE-5, R-ROUTE-14).
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
-use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::LegIndex;
 use aqueduct_core::time::Instant;
-use futures_util::future::join_all;
 
-use crate::endpoint::Endpoint;
 use crate::pipe::Pipe;
-use crate::wait::{Waiters, lock, until};
 
-use super::{Allow, Refusal, RelayConfig};
+use super::{Refusal, RelayConfig};
 
-/// How often pipes are asked how much they have moved.
-const READING: Duration = Duration::from_millis(50);
 /// A rate lets pass at once what it yields in a second, and at least this.
 pub(super) const LEAST_BURST: u64 = 64 * 1024;
-/// Peers of which anything is remembered.
-const MOST_PEERS: usize = 16_384;
-
-/// All accounts.
-pub(super) struct Accounts {
-    /// How many there may be.
-    most: usize,
-    state: Mutex<State>,
-}
-
-impl Default for Accounts {
-    fn default() -> Self {
-        Self { most: MOST_PEERS, state: Mutex::default() }
-    }
-}
-
-#[derive(Default)]
-struct State {
-    of: HashMap<NodeId, Account>,
-    places: u64,
-    waiting: Waiters,
-}
-
-/// What is moved for one peer.
-#[derive(Default)]
-struct Account {
-    /// Streams at a time, each with the bytes that are kept for it and were not moved.
-    places: BTreeMap<u64, u64>,
-    flows: Vec<Flow>,
-    /// Bytes in all.
-    moved: u64,
-    /// Bytes that may pass at once; below zero they have passed already.
-    level: i128,
-    filled: Instant,
-    /// Streams that wait until they may begin.
-    queue: usize,
-}
-
-/// A pipe of a peer.
-struct Flow {
-    place: u64,
-    pipe: Pipe,
-    /// It is the peer's own stream, and not an answer.
-    own: bool,
-    counted: u64,
-    /// Bytes that were taken from the level before they came.
-    paid: u64,
-    rate: Option<u64>,
-    /// It moved something when it was last looked at.
-    lively: bool,
-}
-
-/// A stream's place among those of its peer.
-pub(super) struct Place {
-    accounts: Arc<Accounts>,
-    peer: NodeId,
-    id: u64,
-    limit: Option<u64>,
-    config: Arc<RelayConfig>,
-}
 
 /// What a rate lets pass at once.
 pub(super) fn burst(rate: u64) -> u64 {
     rate.max(LEAST_BURST)
 }
 
+/// What is moved for one peer.
+#[derive(Default)]
+pub(super) struct Account {
+    /// Streams at a time, and what is set aside for each.
+    places: BTreeMap<u64, Stake>,
+    pub(super) flows: Vec<Flow>,
+    /// Bytes in all.
+    pub(super) moved: u64,
+    /// Bytes that may pass at once; below zero they have passed already.
+    level: i128,
+    pub(super) filled: Instant,
+    /// Streams that wait until they may begin.
+    pub(super) queue: usize,
+}
+
+/// What is set aside for a stream and was not moved.
+#[derive(Clone, Copy, Default)]
+struct Stake {
+    /// Of the peer's bytes.
+    kept: u64,
+    /// Of what its rate lets pass.
+    paid: u64,
+}
+
+/// What moves for a peer.
+pub(super) struct Flow {
+    pub(super) number: u64,
+    place: u64,
+    pub(super) pipe: Pipe,
+    pub(super) what: Moves,
+    counted: u64,
+    rate: Option<u64>,
+    /// It moved something when it was last looked at.
+    lively: bool,
+}
+
+/// Which bytes of a pipe move for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moves {
+    /// All that come: they are the peer's own stream.
+    Stream,
+    /// All that come, as an answer.
+    Answer,
+    /// Those of a leg that was asked for. The pipe is somebody else's.
+    Part(LegIndex),
+}
+
+impl Flow {
+    /// What has come so far; `None`: it is over, and its end says it.
+    pub(super) async fn look(pipe: Pipe, what: Moves) -> Option<u64> {
+        match what {
+            Moves::Stream | Moves::Answer => pipe.stats().await.map(|stats| stats.received),
+            Moves::Part(leg) => pipe.part_sent(leg).await,
+        }
+    }
+}
+
 impl Account {
-    fn kept(&self) -> u64 {
-        self.places.values().sum()
+    /// Of somebody who has used nothing of it.
+    pub(super) fn new(config: &RelayConfig, now: Instant) -> Self {
+        let level = config.rate.map_or(0, burst).into();
+        Self { level, filled: now, ..Self::default() }
     }
 
-    fn fill(&mut self, rate: u64, now: Instant) {
+    fn kept(&self) -> u64 {
+        self.places.values().map(|stake| stake.kept).sum()
+    }
+
+    /// A place for one stream more, of this number. Returns how many bytes are kept for it, if they
+    /// are counted: `size`, or all that are left if it does not say its size.
+    pub(super) fn place(
+        &mut self,
+        number: u64,
+        size: Option<u64>,
+        config: &RelayConfig,
+    ) -> Result<Option<u64>, Refusal> {
+        if self.places.len() >= config.max_streams as usize {
+            return Err(Refusal::Streams { limit: config.max_streams });
+        }
+        let mut kept = None;
+        if let Some(limit) = config.max_bytes {
+            let left = limit.saturating_sub(self.moved).saturating_sub(self.kept());
+            let wanted = size.unwrap_or(left);
+            if left == 0 || wanted > left {
+                return Err(Refusal::Bytes { limit });
+            }
+            kept = Some(wanted);
+        }
+        self.places.insert(number, Stake { kept: kept.unwrap_or(0), paid: 0 });
+        Ok(kept)
+    }
+
+    /// A stream is over. Nothing is set aside for it any more.
+    pub(super) fn leave(&mut self, place: u64, config: &RelayConfig) {
+        self.give_back(place, config);
+        self.places.remove(&place);
+    }
+
+    /// What was paid for a stream and was not used.
+    fn give_back(&mut self, place: u64, config: &RelayConfig) {
+        if let (Some(stake), Some(rate)) = (self.places.get_mut(&place), config.rate) {
+            let level = self.level + i128::from(mem::take(&mut stake.paid));
+            self.level = level.min(burst(rate).into());
+        }
+    }
+
+    /// Takes so many bytes of the rate for a stream, if they are there. Returns how many are
+    /// missing.
+    pub(super) fn pay(&mut self, place: u64, bytes: u64, rate: u64, now: Instant) -> u64 {
+        self.fill(rate, now);
+        let missing = i128::from(bytes) - self.level;
+        if missing <= 0
+            && let Some(stake) = self.places.get_mut(&place)
+        {
+            self.level -= i128::from(bytes);
+            stake.paid += bytes;
+        }
+        u64::try_from(missing.max(0)).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn fill(&mut self, rate: u64, now: Instant) {
         let passed = now.saturating_since(self.filled).as_nanos();
         let came = passed.saturating_mul(rate.into()) / 1_000_000_000;
         let came = i128::try_from(came).unwrap_or(i128::MAX);
@@ -105,28 +150,58 @@ impl Account {
         }
     }
 
+    /// Something moves for a stream from now on.
+    pub(super) fn begin(
+        &mut self,
+        number: u64,
+        place: u64,
+        pipe: Pipe,
+        what: Moves,
+        config: &RelayConfig,
+    ) {
+        let lively = what != Moves::Answer;
+        self.flows.push(Flow { number, place, pipe, what, counted: 0, rate: None, lively });
+        self.share(config);
+    }
+
     /// A flow has moved so many bytes by now.
-    fn count(&mut self, pipe: &Pipe, received: u64) {
-        let Some(flow) = self.flows.iter_mut().find(|flow| flow.pipe.is(pipe)) else { return };
-        let fresh = received.saturating_sub(flow.counted);
-        flow.counted = flow.counted.max(received);
+    pub(super) fn count(&mut self, number: u64, bytes: u64) {
+        let Some(flow) = self.flows.iter_mut().find(|flow| flow.number == number) else { return };
+        let fresh = bytes.saturating_sub(flow.counted);
+        flow.counted += fresh;
         flow.lively = fresh > 0;
-        let paid = flow.paid.min(fresh);
-        flow.paid -= paid;
         self.moved = self.moved.saturating_add(fresh);
-        self.level -= i128::from(fresh - paid);
-        if let Some(kept) = self.places.get_mut(&flow.place).filter(|_| flow.own) {
-            *kept = kept.saturating_sub(fresh);
+        self.level -= i128::from(fresh);
+        // Nothing is set aside for answers.
+        let own = flow.what != Moves::Answer;
+        if let Some(stake) = self.places.get_mut(&flow.place).filter(|_| own) {
+            let paid = stake.paid.min(fresh);
+            (stake.paid, stake.kept) = (stake.paid - paid, stake.kept.saturating_sub(fresh));
+            self.level += i128::from(paid);
         }
+    }
+
+    /// A flow is over, and moved so many bytes.
+    pub(super) fn end(&mut self, number: u64, bytes: u64, config: &RelayConfig) -> Option<Flow> {
+        self.count(number, bytes);
+        let at = self.flows.iter().position(|flow| flow.number == number)?;
+        let flow = self.flows.swap_remove(at);
+        if flow.what != Moves::Answer {
+            self.give_back(flow.place, config);
+        }
+        self.share(config);
+        Some(flow)
     }
 
     /// The rate, in equal parts among those that use it; half of it where a debt is to be paid, or
     /// others wait.
-    fn share(&mut self, rate: u64) {
+    fn share(&mut self, config: &RelayConfig) {
+        let Some(rate) = config.rate else { return };
         let behind = self.level < 0 || self.queue > 0;
         let rate = if behind { rate / 2 } else { rate };
         let lively = self.flows.iter().filter(|flow| flow.lively).count().max(1) as u64;
-        for flow in &mut self.flows {
+        let own = |flow: &&mut Flow| !matches!(flow.what, Moves::Part(_));
+        for flow in self.flows.iter_mut().filter(own) {
             let part = if flow.lively { rate / lively } else { rate }.max(1);
             if flow.rate.replace(part) != Some(part) {
                 flow.pipe.set_rate(Some(part));
@@ -134,226 +209,49 @@ impl Account {
         }
     }
 
-    /// Whether there is nothing to remember.
-    fn is_blank(&self, config: &RelayConfig) -> bool {
+    /// Keeps the limits.
+    pub(super) fn judge(&mut self, config: &RelayConfig, now: Instant) {
+        if let Some(rate) = config.rate {
+            self.fill(rate, now);
+            self.share(config);
+        }
+        if config.max_bytes.is_some_and(|limit| self.moved > limit) {
+            let own = |flow: &&Flow| !matches!(flow.what, Moves::Part(_));
+            let code = StreamCode::Refused.app();
+            self.flows.iter().filter(own).for_each(|flow| flow.pipe.cancel(code));
+        }
+    }
+
+    /// From when on there is nothing to remember, if nothing begins; `None`: there always is.
+    pub(super) fn blank_at(&self, config: &RelayConfig) -> Option<Instant> {
         let used = config.max_bytes.is_some() && self.moved > 0;
-        let full = config.rate.is_none_or(|rate| self.level >= burst(rate).into());
-        self.places.is_empty() && self.flows.is_empty() && !used && full
-    }
-}
-
-impl Accounts {
-    /// A place for one stream more of `peer`, if it may have one. Of the peer's bytes `size` is
-    /// kept for it; all that are left if it does not say its size.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        peer: NodeId,
-        size: Option<u64>,
-        config: &Arc<RelayConfig>,
-        now: Instant,
-    ) -> Result<Place, Refusal> {
-        if let Allow::Nodes(nodes) = &config.allow
-            && !nodes.contains(&peer)
-        {
-            return Err(Refusal::NotAllowed);
+        if used || !self.places.is_empty() || !self.flows.is_empty() {
+            return None;
         }
-        self.place(peer, size, config, now)
-    }
-
-    /// A place for one stream more that `peer` sends or asked for.
-    pub(super) fn place(
-        self: &Arc<Self>,
-        peer: NodeId,
-        size: Option<u64>,
-        config: &Arc<RelayConfig>,
-        now: Instant,
-    ) -> Result<Place, Refusal> {
-        let mut state = lock(&self.state);
-        let State { of, places, .. } = &mut *state;
-        if of.len() >= self.most && !of.contains_key(&peer) {
-            of.retain(|_, account| {
-                config.rate.into_iter().for_each(|rate| account.fill(rate, now));
-                !account.is_blank(config)
-            });
-            if of.len() >= self.most {
-                return Err(Refusal::Peers { limit: self.most });
-            }
-        }
-        let account = of.entry(peer).or_insert_with(|| Account {
-            level: config.rate.map_or(0, burst).into(),
-            filled: now,
-            ..Account::default()
-        });
-        if account.places.len() >= config.max_streams as usize {
-            return Err(Refusal::Streams { limit: config.max_streams });
-        }
-        let mut kept = 0;
-        if let Some(limit) = config.max_bytes {
-            let left = limit.saturating_sub(account.moved).saturating_sub(account.kept());
-            kept = size.unwrap_or(left);
-            if left == 0 || kept > left {
-                return Err(Refusal::Bytes { limit });
-            }
-        }
-        *places += 1;
-        let id = *places;
-        account.places.insert(id, kept);
-        let limit = config.max_bytes.map(|_| kept);
-        Ok(Place { accounts: self.clone(), peer, id, limit, config: config.clone() })
-    }
-
-    fn update<T>(&self, peer: NodeId, change: impl FnOnce(&mut Account) -> T) -> Option<T> {
-        let (done, wakers) = {
-            let mut state = lock(&self.state);
-            let done = state.of.get_mut(&peer).map(change);
-            (done, state.waiting.take())
-        };
-        wakers.wake();
-        done
-    }
-
-    /// Reads off what pipes have moved, until the driver ends.
-    pub(super) async fn watch(&self, endpoint: &Endpoint, config: &RelayConfig) {
-        let flows = |state: &mut State| {
-            let flows = |(peer, account): (&NodeId, &Account)| {
-                let peer = *peer;
-                account.flows.iter().map(move |flow| (peer, flow.pipe.clone())).collect::<Vec<_>>()
-            };
-            let flows: Vec<_> = state.of.iter().flat_map(flows).collect();
-            (!flows.is_empty()).then_some(flows)
-        };
-        while endpoint.pause(READING).await.is_some() {
-            let flows = until(&self.state, |state| &mut state.waiting, flows).await;
-            let read = flows.iter().map(|(_, pipe)| pipe.stats());
-            let read = join_all(read).await;
-            let now = endpoint.clock().now();
-            for ((peer, pipe), stats) in flows.iter().zip(read) {
-                let received = stats.map_or(0, |stats| stats.received);
-                self.update(*peer, |account| account.count(pipe, received));
-            }
-            let mut peers: Vec<_> = flows.iter().map(|(peer, _)| *peer).collect();
-            peers.dedup();
-            peers.into_iter().for_each(|peer| self.judge(peer, config, now));
-        }
-    }
-
-    /// Keeps the limits of a peer.
-    fn judge(&self, peer: NodeId, config: &RelayConfig, now: Instant) {
-        self.update(peer, |account| {
-            if let Some(rate) = config.rate {
-                account.fill(rate, now);
-                account.share(rate);
-            }
-            if config.max_bytes.is_some_and(|limit| account.moved > limit) {
-                let code = StreamCode::Refused.app();
-                account.flows.iter().for_each(|flow| flow.pipe.cancel(code));
-            }
-        });
-    }
-}
-
-impl Place {
-    /// How many bytes the stream may move, if they are counted.
-    pub(super) fn limit(&self) -> Option<u64> {
-        self.limit
-    }
-
-    /// How many bytes there are left of the peer's, kept or not, if they are counted.
-    pub(super) fn left(&self) -> Option<u64> {
-        let moved = self.accounts.update(self.peer, |account| account.moved);
-        Some(self.config.max_bytes?.saturating_sub(moved.unwrap_or_default()))
-    }
-
-    /// Waits until the peer's rate has room for a stream that begins with so many bytes; those are
-    /// taken from it. Returns how many.
-    pub(super) async fn afford(&self, endpoint: &Endpoint, bytes: u64) -> u64 {
-        let Some(rate) = self.config.rate else { return 0 };
-        let bytes = bytes.min(burst(rate));
-        let _queued = Queued::new(self);
-        loop {
-            let now = endpoint.clock().now();
-            let missing = self.accounts.update(self.peer, |account| {
-                account.fill(rate, now);
-                let missing = i128::from(bytes) - account.level;
-                if missing <= 0 {
-                    account.level -= i128::from(bytes);
-                }
-                u64::try_from(missing.max(0)).unwrap_or(u64::MAX)
-            });
-            let Some(missing) = missing.filter(|missing| *missing > 0) else { return bytes };
-            let wait = Duration::from_millis(1000u64.saturating_mul(missing) / rate.max(1));
-            if endpoint.pause(wait.clamp(READING / 5, Duration::from_secs(1))).await.is_none() {
-                return bytes;
-            }
-        }
-    }
-
-    /// A pipe flows for this stream: its own bytes, of which so many are paid, or an answer.
-    pub(super) fn flows(&self, pipe: &Pipe, own: bool, paid: u64) {
-        if self.config.rate.is_none() && self.config.max_bytes.is_none() {
-            return;
-        }
-        self.accounts.update(self.peer, |account| {
-            let (place, pipe, lively) = (self.id, pipe.clone(), own);
-            let (counted, rate) = (0, None);
-            account.flows.push(Flow { place, pipe, own, counted, paid, rate, lively });
-            self.config.rate.into_iter().for_each(|rate| account.share(rate));
-        });
-    }
-
-    /// A pipe of this stream is over, and moved so many bytes.
-    pub(super) fn ended(&self, pipe: &Pipe, bytes: u64) {
-        let gone = self.accounts.update(self.peer, |account| {
-            account.count(pipe, bytes);
-            let at = account.flows.iter().position(|flow| flow.pipe.is(pipe))?;
-            let flow = account.flows.swap_remove(at);
-            account.level += i128::from(flow.paid);
-            self.config.rate.into_iter().for_each(|rate| account.share(rate));
-            Some(flow)
-        });
-        // Outside of the lock.
-        drop(gone);
-    }
-
-    /// So many bytes that no pipe tells of are moved. `paid`: from its rate they were taken before.
-    pub(super) fn moved(&self, bytes: u64, paid: u64) {
-        self.accounts.update(self.peer, |account| {
-            account.moved = account.moved.saturating_add(bytes);
-            account.level -= i128::from(bytes) - i128::from(paid);
-            if let Some(kept) = account.places.get_mut(&self.id) {
-                *kept = kept.saturating_sub(bytes);
-            }
-        });
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut state = lock(&self.accounts.state);
-        let Some(account) = state.of.get_mut(&self.peer) else { return };
-        account.places.remove(&self.id);
-        if account.is_blank(&self.config) {
-            state.of.remove(&self.peer);
-        }
-    }
-}
-
-/// A stream that waits until it may begin.
-struct Queued<'a>(&'a Place);
-
-impl<'a> Queued<'a> {
-    fn new(place: &'a Place) -> Self {
-        place.accounts.update(place.peer, |account| account.queue += 1);
-        Self(place)
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.accounts.update(self.0.peer, |account| account.queue -= 1);
+        let Some(rate) = config.rate else { return Some(self.filled) };
+        let missing = u128::try_from(i128::from(burst(rate)) - self.level).unwrap_or(0);
+        let nanos = missing.saturating_mul(1_000_000_000).div_ceil(rate.max(1).into());
+        Some(self.filled + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 }
 
 #[cfg(test)]
-#[path = "account_tests.rs"]
-mod tests;
+impl Account {
+    pub(super) fn level(&self) -> i128 {
+        self.level
+    }
+
+    pub(super) fn set_aside(&self) -> u64 {
+        self.kept()
+    }
+
+    /// All that was paid has been moved.
+    pub(super) fn use_up(&mut self) {
+        self.places.values_mut().for_each(|stake| stake.paid = 0);
+    }
+
+    /// So much was moved that was not paid.
+    pub(super) fn owe(&mut self, bytes: u64) {
+        self.level -= i128::from(bytes);
+    }
+}

@@ -20,6 +20,7 @@ use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::wait::{lock, question};
 
+use super::account::Moves;
 use super::ledger::{Awaited, Known, Opening, Upstream};
 use super::reach::Opened;
 use super::service::{Onward, Refused, answered_or_lost, open_answer};
@@ -67,9 +68,8 @@ impl<'a> Fan<'a> {
         Self { relay, upstream, onward, dir, legs, back }
     }
 
-    /// Takes the stream to its hops, and sees it to its end. `paid`: what was taken for it from its
-    /// peer's rate.
-    pub(super) async fn run(&self, source: Refused, paid: u64, told: &impl Fn(RelayEvent)) {
+    /// Takes the stream to its hops, and sees it to its end.
+    pub(super) async fn run(&self, source: Refused, told: &impl Fn(RelayEvent)) {
         let Refused { send, recv } = source;
         let (peer, stream) = (self.upstream.connection.peer(), self.upstream.source);
         let opening = self.opening();
@@ -101,7 +101,7 @@ impl<'a> Fan<'a> {
             return told(RelayEvent::Refused { peer, stream, why: Refusal::Gone });
         };
         let gathering = Gathering(pipe.clone());
-        self.upstream.place.flows(&pipe, true, paid);
+        let flow = self.upstream.place.flows(&pipe, Moves::Stream);
         self.leave_way_back(send);
         let (decided, all_decided) = question::<()>();
         lost.push(back);
@@ -120,7 +120,7 @@ impl<'a> Fan<'a> {
         };
         let forward = async {
             let _dropped = all_decided.await;
-            self.forward(&pipe, told).await;
+            self.forward(&pipe, flow, told).await;
         };
         let others = async {
             if let Some(awaited) = &awaited {
@@ -202,9 +202,9 @@ impl<'a> Fan<'a> {
         stream: StreamId,
         leg: LegIndex,
     ) {
-        let at = connection.handle().map(|handle| (handle, stream));
-        let known = at.map(|at| self.relay.ledger.know(at, pipe, &self.onward.options));
-        let node = connection.peer();
+        let (at, node) = (connection.handle(), connection.peer());
+        let know = |at| self.relay.ledger.know((at, stream), node, pipe, &self.onward.options);
+        let known = at.map(know);
         lock(&self.legs).push(Joined { target, node, leg, _known: known });
     }
 
@@ -245,13 +245,13 @@ impl<'a> Fan<'a> {
     }
 
     /// Sees the pipe to its end.
-    async fn forward(&self, pipe: &Pipe, told: &impl Fn(RelayEvent)) {
+    async fn forward(&self, pipe: &Pipe, flow: u64, told: &impl Fn(RelayEvent)) {
         let (peer, stream) = (self.upstream.connection.peer(), self.upstream.source);
         let stats = pipe.ended().await.unwrap_or_default();
         // In the order of the targets since it was told who they are.
         let legs = std::mem::take(&mut *lock(&self.legs));
         legs.iter().for_each(|leg| self.relay.used(leg.node));
-        self.upstream.place.ended(pipe, stats.received);
+        self.upstream.place.ended(flow, stats.received);
         let ends = legs.into_iter().map(|leg| leg.leg);
         let legs = join_all(ends.map(|leg| pipe.leg_ended(leg))).await;
         told(RelayEvent::Ended { peer, stream, stats, legs });

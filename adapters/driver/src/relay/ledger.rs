@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::pipe::Pipe;
 use crate::wait::{Waiters, lock, until};
 
-use super::account::Place;
+use super::accounts::Place;
 
 /// Nodes that a relay dials at a time: what peers can make it send to those who did not ask.
 const MOST_DIALLED: usize = 64;
@@ -31,6 +31,8 @@ pub(super) struct Ledger {
 struct State {
     /// Legs of pipes that live, ended or not.
     legs: HashMap<Leg, Way>,
+    /// The connections by which legs of these numbers went to these nodes, last one last.
+    to: HashMap<(NodeId, StreamId), Vec<ConnectionHandle>>,
     /// Legs to relays, and where their answers go.
     routed: HashMap<Leg, Routed>,
     /// Relays to which legs are being opened, with how many: an answer may be faster than the news
@@ -66,6 +68,7 @@ pub(super) struct Way {
 /// A leg whose pipe lives.
 pub(super) struct Known<'a> {
     ledger: &'a Ledger,
+    to: NodeId,
     leg: Leg,
 }
 
@@ -88,16 +91,28 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Ledger {
-    /// Remembers a leg of a pipe.
-    pub(super) fn know(&self, leg: Leg, pipe: &Pipe, options: &OpenOptions) -> Known<'_> {
+    /// Remembers a leg of a pipe, to a node.
+    pub(super) fn know(
+        &self,
+        leg: Leg,
+        to: NodeId,
+        pipe: &Pipe,
+        options: &OpenOptions,
+    ) -> Known<'_> {
         let way = Way { pipe: pipe.clone(), options: options.clone() };
-        lock(&self.state).legs.insert(leg, way);
-        Known { ledger: self, leg }
+        let mut state = lock(&self.state);
+        state.legs.insert(leg, way);
+        state.to.entry((to, leg.1)).or_default().push(leg.0);
+        Known { ledger: self, to, leg }
     }
 
-    /// The pipe of a leg, while it lives.
-    pub(super) fn way(&self, leg: Leg) -> Option<Way> {
-        lock(&self.state).legs.get(&leg).cloned()
+    /// The pipe of a leg, while it lives: of one that goes by this connection, or else of the last
+    /// one of the same number that went to this node by another.
+    pub(super) fn way(&self, leg: Leg, to: NodeId) -> Option<Way> {
+        let state = lock(&self.state);
+        let own = state.legs.get(&leg);
+        let last = || Some((*state.to.get(&(to, leg.1))?.last()?, leg.1));
+        own.or_else(|| state.legs.get(&last()?)).cloned()
     }
 
     pub(super) fn opening(&self, node: NodeId) -> Opening<'_> {
@@ -156,7 +171,16 @@ impl Ledger {
 impl Drop for Known<'_> {
     fn drop(&mut self) {
         // Outside of the lock it is dropped.
-        let gone = lock(&self.ledger.state).legs.remove(&self.leg);
+        let gone = {
+            let mut state = lock(&self.ledger.state);
+            if let Entry::Occupied(mut known) = state.to.entry((self.to, self.leg.1)) {
+                known.get_mut().retain(|connection| *connection != self.leg.0);
+                if known.get().is_empty() {
+                    known.remove();
+                }
+            }
+            state.legs.remove(&self.leg)
+        };
         drop(gone);
     }
 }

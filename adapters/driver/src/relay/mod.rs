@@ -14,6 +14,7 @@
 //! bytes do not pass through it: once a pipe is made, the core moves them.
 
 mod account;
+mod accounts;
 mod fan;
 mod kept;
 mod ledger;
@@ -36,7 +37,7 @@ use aqueduct_core::wire::id::StreamId;
 
 use crate::endpoint::Endpoint;
 
-use account::Accounts;
+use accounts::Accounts;
 use kept::Kept;
 use ledger::Ledger;
 
@@ -48,6 +49,16 @@ pub enum Allow {
     Everybody,
     /// Those of these nodes.
     Nodes(BTreeSet<NodeId>),
+}
+
+impl Allow {
+    /// Whether streams of a node are relayed.
+    pub fn has(&self, node: &NodeId) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Nodes(nodes) => nodes.contains(node),
+        }
+    }
 }
 
 /// How a node relays.

@@ -12,7 +12,8 @@ use crate::error::PipeError;
 use crate::hub::Relayed;
 use crate::pipe::Pipe;
 
-use super::account::Place;
+use super::account::Moves;
+use super::accounts::Place;
 use super::ledger::Way;
 use super::service::Refused;
 use super::{Refusal, Relay};
@@ -22,21 +23,14 @@ struct Added {
     pipe: Pipe,
     leg: LegIndex,
     place: Place,
-    /// Where the body begins that the pipe was given.
-    from: u64,
-    /// Where it begins, where it ends if that is known, and what the account was charged so far.
-    start: u64,
-    end: u64,
-    charged: u64,
+    flow: u64,
 }
 
 impl Added {
-    /// Waits for its end. What came meanwhile is charged then.
+    /// Waits for its end. What was sent of it counts, and no more.
     async fn ended(self) {
-        self.pipe.part_ended(self.leg).await;
-        let Some(stats) = self.pipe.stats().await else { return };
-        let moved = self.end.min(self.from + stats.received).saturating_sub(self.start);
-        self.place.moved(moved.saturating_sub(self.charged), 0);
+        let sent = self.pipe.part_ended(self.leg).await;
+        self.place.ended(self.flow, sent.unwrap_or(0));
     }
 }
 
@@ -68,26 +62,29 @@ impl Relay {
         wanted: Wanted,
     ) -> Result<Added, Refusal> {
         let leg = connection.handle().map(|handle| (handle, wanted.stream));
-        let way = leg.and_then(|leg| self.ledger.way(leg)).ok_or(Refusal::NoLeg)?;
+        let way =
+            leg.and_then(|leg| self.ledger.way(leg, connection.peer())).ok_or(Refusal::NoLeg)?;
         let stats = way.pipe.stats().await.ok_or(Refusal::NoLeg)?;
         introduce(&way, request, wanted, stats.held_from)?;
-        let (start, from) = (wanted.start, way.options.start);
+        let start = wanted.start;
         let end = wanted.end.or(way.options.end).or(way.options.size);
         let (now, size) = (self.endpoint.clock().now(), end.map(|end| end.saturating_sub(start)));
-        let place = self.accounts.place(connection.peer(), size, &self.config, now)?;
-        // What is held goes at once; what is still to come is charged when it has come.
-        let there = from.saturating_add(stats.received);
-        let charged = end.unwrap_or(u64::MAX).min(there).saturating_sub(start);
-        let paid = place.afford(&self.endpoint, charged).await;
+        let place = self.accounts.place(connection.peer(), size, now)?;
+        // What is held goes at once.
+        let there = way.options.start.saturating_add(stats.received);
+        let soon = end.unwrap_or(u64::MAX).min(there).saturating_sub(start);
+        place.afford(&self.endpoint, connection, soon).await?;
         let held = way.pipe.stats().await.ok_or(Refusal::NoLeg)?.held_from;
+        // It is no longer than what is left of the asker's bytes.
+        let bound = place.limit().map(|limit| start.saturating_add(limit));
+        let wanted = Wanted { end: wanted.end.or(bound), ..wanted };
         let options = introduce(&way, request, wanted, held)?;
         let opened = connection.open(Dir::Uni, options).await;
         let (part, _none) = opened.map_err(|_| Refusal::Gone)?;
-        let end = end.unwrap_or(u64::MAX);
         match way.pipe.add_part(part, self.config.pipes.policy).await {
             Ok(leg) => {
-                place.moved(charged, paid);
-                Ok(Added { pipe: way.pipe, leg, place, from, start, end, charged })
+                let flow = place.flows(&way.pipe, Moves::Part(leg));
+                Ok(Added { pipe: way.pipe, leg, place, flow })
             }
             Err(PipeError::Core(CoreError::Leg(LegError::NotHeld { held, .. }))) => {
                 Err(Refusal::Range { held })

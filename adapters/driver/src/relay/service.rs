@@ -8,7 +8,7 @@ use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{Either, FutureExt, join, pending, select};
+use futures_util::future::{FutureExt, join, pending, select};
 use futures_util::stream::{self, StreamExt};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
-use super::account::{LEAST_BURST, Place, burst};
+use super::account::{LEAST_BURST, Moves, burst};
+use super::accounts::{Accounts, Place};
 use super::fan::Fan;
 use super::kept::Kept;
 use super::ledger::{Awaited, Ledger, Upstream};
@@ -42,7 +43,8 @@ impl Relay {
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
         let number = endpoint.divert();
         let (config, kept) = (Arc::new(config), Kept::default());
-        Self { endpoint, number, config, ledger: Ledger::default(), accounts: Arc::default(), kept }
+        let accounts = Accounts::new(config.clone());
+        Self { endpoint, number, config, ledger: Ledger::default(), accounts, kept }
     }
 
     /// Relays until the endpoint is closed, or another relay has its place and what this one began
@@ -53,7 +55,7 @@ impl Relay {
         });
         let serving = arrivals.for_each_concurrent(None, |arrival| self.serve(arrival, &told));
         let kept = self.kept.watch(&self.endpoint, self.config.linger);
-        let counted = self.accounts.watch(&self.endpoint, &self.config);
+        let counted = self.accounts.watch(&self.endpoint);
         let watching = join(kept, counted).then(|_| pending::<()>());
         select(pin!(serving), pin!(watching)).await;
     }
@@ -71,22 +73,20 @@ impl Relay {
         }
     }
 
-    /// A stream's place, where it goes, and what was taken for it from its peer's rate: once that
-    /// has room for it.
+    /// A stream's place, and where it goes: once its peer's rate has room for it.
     async fn admitted(
         &self,
         connection: &Connection,
         recv: &RecvHalf,
-    ) -> Result<(Place, Onward, u64), Refusal> {
+    ) -> Result<(Place, Onward), Refusal> {
+        if !self.config.allow.has(&connection.peer()) {
+            return Err(Refusal::NotAllowed);
+        }
         let (size, now) = (recv.info().and_then(body), self.endpoint.clock().now());
-        let place = self.accounts.admit(connection.peer(), size, &self.config, now)?;
+        let place = self.accounts.place(connection.peer(), size, now)?;
         let onward = recv.info().ok_or(Refusal::NoRoute).and_then(onward)?;
-        let afforded = place.afford(&self.endpoint, size.unwrap_or(LEAST_BURST));
-        let paid = match select(pin!(afforded), pin!(connection.closed())).await {
-            Either::Left((paid, _)) => paid,
-            Either::Right(_) => return Err(Refusal::Gone),
-        };
-        Ok((place, onward, paid))
+        place.afford(&self.endpoint, connection, size.unwrap_or(LEAST_BURST)).await?;
+        Ok((place, onward))
     }
 
     /// Takes a stream to its next hops, and sees it to its end.
@@ -97,7 +97,7 @@ impl Relay {
     ) -> Result<(), (Refusal, Refused)> {
         let Relayed { connection, send, recv } = arrival;
         let stream = recv.id();
-        let (place, onward, paid) = match self.admitted(&connection, &recv).await {
+        let (place, onward) = match self.admitted(&connection, &recv).await {
             Ok(admitted) => admitted,
             Err(why) => return Err((why, Refused { send, recv })),
         };
@@ -105,7 +105,7 @@ impl Relay {
         let upstream = Upstream { connection, source: stream, place };
         let dir = if send.is_some() { Dir::Bi } else { Dir::Uni };
         let fan = Fan::new(self, &upstream, &onward, dir);
-        fan.run(Refused { send, recv }, paid, told).await;
+        fan.run(Refused { send, recv }, told).await;
         Ok(())
     }
 
@@ -141,9 +141,9 @@ impl Relay {
         let limit = place.left();
         let options = PipeOptions { limit, timeout: None, keep: 0, ..self.pipes() };
         if let Ok(pipe) = self.endpoint.pipe(back, vec![way], options).await {
-            place.flows(&pipe, false, 0);
+            let flow = place.flows(&pipe, Moves::Answer);
             let stats = pipe.ended().await.unwrap_or_default();
-            place.ended(&pipe, stats.received);
+            place.ended(flow, stats.received);
         }
     }
 

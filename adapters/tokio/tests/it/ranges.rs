@@ -25,7 +25,8 @@ fn hello() -> OpenOptions {
 
 /// Nodes around a relay: a stream is open through it, and has come to every sink.
 struct Ring {
-    _nodes: Vec<Endpoint>,
+    /// The sinks, and the source.
+    nodes: Vec<Endpoint>,
     relay: Endpoint,
     sending: SendStream,
     _source: Connection,
@@ -55,7 +56,7 @@ async fn ring(config: RelayConfig, sinks: usize, options: OpenOptions, text: &[u
     }
     let mut nodes = ends;
     nodes.push(source);
-    Ring { _nodes: nodes, relay, sending, _source: connection, sinks: came }
+    Ring { nodes, relay, sending, _source: connection, sinks: came }
 }
 
 async fn accept(end: Endpoint) -> (Connection, RecvStream) {
@@ -159,6 +160,68 @@ async fn ranges_count_for_the_bytes_of_who_asks_for_them() {
     assert_eq!(ask(Some(100_000)).await.unwrap_err(), refused);
     assert!(rest(ask(Some(50_000)).await.unwrap()).await == text[..50_000]);
     assert_eq!(ask(Some(1)).await.unwrap_err(), refused);
+}
+
+/// spec: R-ROUTE-9 R-ROUTE-11
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_comes_back_asks_for_the_rest() {
+    let mut config = RelayConfig::new(Allow::Everybody);
+    config.pipes.keep = 1 << 20;
+    let text = pattern(200_000);
+    let mut ring = ring(config, 2, hello(), &text[..100_000]).await;
+    let (lost, mut stream) = ring.sinks.remove(0);
+    let mut got = vec![0; 50_000];
+    soon("the first half", stream.read_exact(&mut got)).await.unwrap();
+    let id = stream.id();
+    lost.abort(aqueduct_tokio::AppCode(0), b"no more power");
+    ring.sending.write_all(&text[100_000..]).await.unwrap();
+    let back = soon("the relay", ring.nodes[0].connect(there(&ring.relay))).await.unwrap();
+    let ask = async |connection: &Connection| {
+        soon("an answer", connection.request_range(id, 50_000, None)).await
+    };
+    let part = ask(&back).await.unwrap();
+    // Nobody else has had it.
+    let stranger = endpoint();
+    let elsewhere = soon("the relay", stranger.connect(there(&ring.relay))).await.unwrap();
+    assert_eq!(ask(&elsewhere).await.unwrap_err(), StreamError::Refused { hop: Some(0) });
+    ring.sending.finish().unwrap();
+    got.extend(rest(part).await);
+    assert!(got == text, "{} bytes", got.len());
+    let (_connection, other) = ring.sinks.remove(0);
+    assert!(rest(other).await == text);
+}
+
+/// spec: R-ROUTE-5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_that_its_asker_stops_counts_by_what_was_sent() {
+    let mut config = RelayConfig::new(Allow::Everybody);
+    (config.pipes.keep, config.max_bytes) = (16 << 20, Some(20 << 20));
+    let text = pattern(12 << 20);
+    let mut ring = ring(config, 1, hello(), &text[..1000]).await;
+    let (connection, mut stream) = ring.sinks.pop().unwrap();
+    let mut read = vec![0; text.len()];
+    let reading = soon("what came", stream.read_exact(&mut read));
+    let (written, came) = tokio::join!(ring.sending.write_all(&text[1000..]), reading);
+    written.unwrap();
+    came.unwrap();
+    let ask = async || soon("an answer", connection.request_range(stream.id(), 0, None)).await;
+    for time in 0..4 {
+        let mut part = loop {
+            match ask().await {
+                Ok(part) => break part,
+                // The one before is not quite over.
+                Err(StreamError::Refused { .. }) if time > 0 => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(why) => panic!("{why}"),
+            }
+        };
+        // Without a size it is as long as what is left of his bytes.
+        let end = part.info().unwrap().end.unwrap();
+        assert!((4 << 20..=20 << 20).contains(&end) && (time == 0) == (end == 20 << 20), "{end}");
+        assert!(soon("bytes", part.read_chunk(1)).await.unwrap().is_some());
+        part.stop(aqueduct_tokio::AppCode(0));
+    }
 }
 
 /// spec: R-ROUTE-11
