@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p aqueduct-tests --bench handoff -- [ROUNDS]`
 //!
-//! Each round runs every case once, so that what disturbs the machine disturbs all of them. *Insert*
-//! is the inserting alone; *pass* is a whole life: the structure is made, each fragment is inserted
+//! Each round runs every case once, so that what disturbs the machine disturbs all of them, and
+//! begins with another one. *Insert* is the inserting alone; *pass* is a whole life: the structure is made, each fragment is inserted
 //! and read as soon as it can be, and everything is freed. The plain slots are made at once, as many
 //! as are needed, the hand-over's segments as they come; both within the time. With the copy, the
 //! reader either drops what it reads, and the next block takes the same memory, warm; or it keeps
@@ -93,7 +93,10 @@ fn main() {
         lines.extend(ways.map(|way| Line { way, order: *order, took: Vec::new(), peak: 0 }));
     }
     for round in 0..rounds + 2 {
-        for line in &mut lines {
+        // Nobody runs behind the same one every time.
+        let first = round % lines.len();
+        let (end, begin) = lines.split_at_mut(first);
+        for line in begin.iter_mut().chain(end) {
             let load = loads.iter().find(|(order, _)| *order == line.order);
             let fragments = load.expect("every order has a load").1.fragments.clone();
             let (took, peak) = line.way.run(fragments);

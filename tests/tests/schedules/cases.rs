@@ -167,6 +167,27 @@ pub(super) fn passing_together_frees(lens: &[usize]) {
     assert_eq!(live.load(Relaxed), 0);
 }
 
+/// A reader forks while the producer pushes, and goes: the fork reads on where it stood.
+pub(super) fn a_fork_on_the_way_reads_on(lens: &[usize]) {
+    let live = std::sync::Arc::new(Count::new(0));
+    let (mut producer, mut reader) = channel(Options::default(), ());
+    let thread = spawn(move || {
+        let Poll::Ready(Some(Ok(first))) = reader.next_blocking(None) else {
+            unreachable!("there is one at least")
+        };
+        let mut fork = reader.fork();
+        drop(reader);
+        let (rest, finished) = read_all(&mut fork);
+        (first.len() + rest, finished)
+    });
+    let total = push_all(&mut producer, lens, &live);
+    producer.finish(total as u64).unwrap();
+    assert_eq!(thread.join().unwrap(), (total, true));
+    assert_eq!((producer.take_released(), producer.has_readers()), (total as u64, false));
+    drop(producer);
+    assert_eq!(live.load(Relaxed), 0);
+}
+
 /// A head is waited for and stays unread.
 pub(super) fn a_head_is_waited_for() {
     let (mut producer, mut reader) = channel(Options::default(), ());

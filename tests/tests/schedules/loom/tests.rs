@@ -43,6 +43,13 @@ fn readers_that_go_leave_nothing() {
     every(3, || cases::passing_together_frees(&[FULL, 1]));
 }
 
+/// spec: R-HAND-3, R-HAND-7
+#[test]
+fn a_fork_on_the_way_reads_on() {
+    every(3, || cases::a_fork_on_the_way_reads_on(&[1, 1]));
+    every(2, || cases::a_fork_on_the_way_reads_on(&[FULL, 1]));
+}
+
 /// spec: R-HAND-9
 #[test]
 fn a_head_is_waited_for() {

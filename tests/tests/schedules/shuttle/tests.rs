@@ -30,6 +30,12 @@ fn readers_may_go() {
     often(|| cases::passing_together_frees(&LENS));
 }
 
+/// spec: R-HAND-7
+#[test]
+fn a_fork_on_the_way_reads_on() {
+    often(|| cases::a_fork_on_the_way_reads_on(&LENS));
+}
+
 /// spec: R-HAND-9
 #[test]
 fn a_head_is_waited_for() {
