@@ -11,7 +11,7 @@ function select(index, stream) {
   const one = data.connections[index];
   if (!one) return;
   const fresh = index !== chosen.connection;
-  const of = stream == null ? null : one.streams.find((each) => each.id === stream);
+  const of = stream == null || !opened ? null : one.streams.find((each) => each.id === stream);
   // What moved more is what one wants to see.
   const sent = of ? Number(of.moved[0] >= of.moved[1]) : fresh ? Number(one.bytes[0] >= one.bytes[1]) : chosen.sent;
   choose({ connection: index, stream, sent });
@@ -23,16 +23,22 @@ function select(index, stream) {
   }
 }
 
+const axisValue = (text) => (text === "" ? null : text === "size" ? text : +text);
+
 /** By what packets can be drawn. */
 function fillAxes() {
   const one = data.connections[chosen.connection];
   const side = chosen.sent ? 0 : 1;
-  const streams = one ? one.streams.filter((stream) => stream.moved[side] > 0) : [];
+  const streams = one && opened ? one.streams.filter((stream) => stream.moved[side] > 0) : [];
   byId("axis").replaceChildren(
-    element("option", { value: "" }, "packet number"),
+    ...(opened ? [element("option", { value: "" }, "packet number")] : []),
+    element("option", { value: "size" }, "size"),
     ...streams.map((stream) => element("option", { value: stream.id }, `offset in ${stream.name} (${size(stream.moved[side])})`)));
   byId("axis").value = chosen.stream ?? "";
-  if (byId("axis").selectedIndex < 0) { byId("axis").value = ""; choose({ stream: null }); }
+  if (byId("axis").selectedIndex < 0) {
+    byId("axis").selectedIndex = 0;
+    choose({ stream: opened ? null : "size" });
+  }
 }
 
 function makeBar() {
@@ -40,7 +46,7 @@ function makeBar() {
     element("option", { value: index }, `${one.id} ${one.dialled ? "to" : "from"} ${one.remote ?? "?"}`)));
   byId("which").addEventListener("change", (event) => select(+event.target.value, null));
   byId("way").addEventListener("change", (event) => { choose({ sent: +event.target.value }); fillAxes(); });
-  byId("axis").addEventListener("change", (event) => choose({ stream: event.target.value === "" ? null : +event.target.value }));
+  byId("axis").addEventListener("change", (event) => choose({ stream: axisValue(event.target.value) }));
   byId("zoom-in").addEventListener("click", () => time.zoom(0.5));
   byId("zoom-out").addEventListener("click", () => time.zoom(2));
   byId("zoom-all").addEventListener("click", () => time.show(0, whole));

@@ -3,7 +3,12 @@
 const packets = data.packets;
 const total = packets.at.length;
 
-/** What is looked at. */
+/** Whether any packet was opened: a tape without keys has only their sizes. */
+const opened = packets.number.some((number) => number != null);
+
+const sampled = total < data.sums.packets[0] + data.sums.packets[1];
+
+/** What is looked at; `stream` is an id, "size" or null, and then packets are drawn by number. */
 const chosen = { connection: 0, sent: 1, stream: null };
 
 /** The packets that a plot is of, by what became of them. Made anew when the choice changes. */
@@ -18,8 +23,8 @@ function grouped() {
   if (groups) return groups;
   const group = () => ({ times: [], values: [], rows: [] });
   groups = { plain: group(), acked: group(), lost: group(), again: group(), late: group() };
-  const value = chosen.stream == null
-    ? (row) => packets.number[row]
+  const value = chosen.stream == null ? (row) => packets.number[row]
+    : chosen.stream === "size" ? (row) => packets.size[row]
     : (row) => (packets.stream[row] === chosen.stream ? packets.offset[row] : null);
   const put = (name, row, at, value) => {
     groups[name].times.push(at);
@@ -36,7 +41,7 @@ function grouped() {
     else if (fate === 4) put("late", row, at, y);
     if (packets.again[row]) put("again", row, at, y);
     if (fate !== 3 && fate !== 4 && !packets.again[row]) put("plain", row, at, y);
-    if (fate === 2) put("acked", row, at + packets.settled[row], y);
+    if (fate === 2 && chosen.stream !== "size") put("acked", row, at + packets.settled[row], y);
   }
   return groups;
 }
@@ -52,17 +57,20 @@ const until = (times) => (at) => count(before(times, at ?? time.to) + 1);
 function packetLayers(plot) {
   const made = grouped();
   plot.units = chosen.stream == null ? [count, count] : [size, size];
-  plot.words = [chosen.stream == null ? "packet number" : "offset in the stream", ""];
+  const bySize = chosen.stream === "size";
+  plot.words = [bySize ? "bytes of the packet" : chosen.stream == null ? "packet number" : "offset in the stream", ""];
+  plot.floor = bySize ? 0 : null;
   const layer = (name, shape, colour, group) => ({
     name, shape, colour, sorted: false, ...made[group],
     read: (at) => {
       const edge = at ?? time.to;
       let some = 0;
       for (const when of made[group].times) if (when <= edge) some += 1;
-      return count(some);
+      return sampled ? `${count(some)} drawn` : count(some);
     },
   });
   if (!chosen.sent) return [layer("received", "dot", "came", "plain")];
+  if (!opened) return [layer("sent", "dot", "sent", "plain")];
   return [
     layer("acknowledged", "dot", "acked", "acked"),
     layer("sent", "dot", "sent", "plain"),
@@ -113,8 +121,7 @@ function packetTip(event, row) {
 }
 
 function makePanels(parent) {
-  const opened = data.tape.depth !== "records" || data.notes.length === 0;
-  const unknown = opened ? "nothing of that on this connection" : "not known: no packet of this tape can be opened";
+  const unknown = "nothing of that on this connection";
   const plot = new Plot(parent, {
     title: "Packets", height: 340, units: [count, count], words: ["packet number", ""], layers: packetLayers,
     empty: unknown,
@@ -127,16 +134,20 @@ function makePanels(parent) {
     const row = nearest(plot, x, y);
     if (row != null) packetTable.reveal(row);
   };
-  new Plot(parent, {
+  const measured = data.connections.some((one) => one.curves.window[0].length);
+  if (!measured) {
+    parent.append(element("p", { class: "unknown" }, "Window, flight, pacing and round-trip times are not known: no packet of this tape was opened."));
+  }
+  if (measured) new Plot(parent, {
     title: "Window, flight, pacing", height: 230, units: [size, rate], words: ["bytes", "bits a second"], floor: 0, empty: unknown,
     layers: () => [
+      { name: "pacing rate (right)", shape: "line", faint: true, colour: "pacing", at: 1, ...curve("pacing") },
       { name: "in flight", shape: "area", colour: "sent", ...curve("flight") },
       { name: "congestion window", shape: "line", colour: "window", ...curve("window") },
       { name: "slow start ends at", shape: "dashed", colour: "threshold", ...curve("threshold") },
-      { name: "pacing rate (right)", shape: "line", colour: "pacing", at: 1, ...curve("pacing") },
     ],
   });
-  new Plot(parent, {
+  if (measured) new Plot(parent, {
     title: "Round-trip time", height: 180, units: [nanos, nanos], words: ["time", ""], floor: 0, empty: unknown,
     layers: () => [
       { name: "sample", shape: "dot", colour: "latest", ...curve("latest") },

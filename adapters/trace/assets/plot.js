@@ -40,7 +40,7 @@ function swatch(layer) {
   shape.setAttribute("d", path);
   shape.setAttribute("style", width
     ? `stroke:${colour};stroke-width:${width};fill:none`
-    : `fill:${colour};${layer.shape === "area" ? "opacity:.35" : ""}`);
+    : `fill:${colour};${layer.shape === "area" ? "opacity:.6" : ""}`);
   svg.append(shape);
   return svg;
 }
@@ -166,9 +166,11 @@ class Plot {
     on.strokeStyle = colour;
     on.fillStyle = colour;
     on.setLineDash(layer.shape === "dashed" ? [5, 4] : []);
+    on.globalAlpha = layer.faint ? 0.55 : 1;
     if (["line", "dashed", "area"].includes(layer.shape)) this.stroke(on, layer);
     else this.marks(on, layer);
     on.setLineDash([]);
+    on.globalAlpha = 1;
   }
 
   /** A value that holds until it has another. */

@@ -10,7 +10,6 @@ function makeSummary() {
   ].filter(Boolean).join(" · ");
   byId("notes").replaceChildren(...data.notes.map((note) => element("p", { class: "note" }, note)));
 
-  const opened = data.connections.some((one) => one.acked || one.lost);
   const tile = (title, value, more, bad) => element("dl", { class: bad ? "tile bad" : "tile" },
     element("dt", {}, title), element("dd", {}, value), element("dd", { class: "sub" }, more));
   const seconds = tape.length / 1e6;
@@ -25,7 +24,7 @@ function makeSummary() {
       : tile("Lost", "–", "not known from this tape"),
     opened ? tile("Sent again", share(sums.repeated[0], sums.moved[0]), `${size(sums.repeated[0])} in ${count(sums.again)} packets, ${count(sums.timeouts)} probe timeouts`)
       : tile("Sent again", "–", "not known from this tape"),
-    main && main.rtt.samples ? tile("Round trip", span(main.rtt.median / 1000), `median; least ${span(main.rtt.least / 1000)}, 99 % within ${span(main.rtt.p99 / 1000)} (${main.id})`)
+    main && main.rtt.samples ? tile("Round trip", span(main.rtt.median / 1000), `median; least ${span(main.rtt.least / 1000)}, 99 % within ${span(main.rtt.p99 / 1000)} on ${main.id}`)
       : tile("Round trip", "–", "not known from this tape"),
   );
   makeHops();
@@ -50,10 +49,10 @@ function makeHops() {
       element("span", {}, size(one.bytes[0]), element("small", {}, `${count(one.packets[0])} packets`)),
       element("span", {}, size(one.bytes[1]), element("small", {}, `${count(one.packets[1])} packets`)),
       element("span", {}, one.acked + one.lost ? share(one.lost, one.acked + one.lost) : "–", element("small", {}, one.lost ? `${count(one.lost)} packets` : "")),
-      element("span", {}, size(one.repeated[0]), element("small", {}, one.timeouts ? `${count(one.timeouts)} timeouts` : "")),
+      element("span", {}, opened ? size(one.repeated[0]) : "–", element("small", {}, one.timeouts ? `${count(one.timeouts)} timeouts` : "")),
       element("span", {}, one.rtt.samples ? span(one.rtt.median / 1000) : "–", element("small", {}, one.rtt.samples ? `${span(one.rtt.least / 1000)} – ${span(one.rtt.p99 / 1000)}` : "")),
       limits(one),
-      one.closed == null ? "open at the end" : element("span", { class: "end", title: one.closed }, one.closed.replace(/^\(kind \d+, code \d+\) ?(?=.)/, "")),
+      one.closed == null ? "open at the end" : element("span", { class: "end", title: one.closed }, one.closed.replace(/^\(kind \d+, code \d+\) (?=.)/, "")),
     ];
     return element("tr", { "data-connection": index }, ...cells.map((cell, at) => element("td", left(at), cell)));
   });

@@ -33,7 +33,7 @@ pub use value::{Reader, Taped, put_blob};
 
 pub(crate) use calls::MOST_REFUSED;
 pub(crate) use pen::{Deck, Pen};
-pub(crate) use segment::{LATE, Tape};
+pub(crate) use segment::{LATE, MAX_BLOB, Tape};
 
 use alloc::string::String;
 

@@ -34,7 +34,7 @@ pub const SEGMENT_TAIL: usize = 16;
 const SEGMENT_BYTES: usize = 64 * 1024;
 const SEGMENT_NANOS: u64 = 1_000_000_000;
 /// The most that one record may hold of anything: a tape that meets more ends.
-pub(super) const MAX_BLOB: usize = 1 << 30;
+pub(crate) const MAX_BLOB: usize = 1 << 30;
 
 /// What a reader must know of a tape before it reads on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

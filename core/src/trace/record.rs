@@ -10,7 +10,9 @@ use crate::endpoint::{Leg, PeerAddr, StreamAddr};
 use crate::flow::Window;
 use crate::pipe::{LegPolicy, PipeOptions};
 use crate::stream::{OpenOptions, Priority};
-use crate::tape::{Context, Ending, LATE, Op, Outcome, Payload, Reader, Route, Slot, Taped};
+use crate::tape::{
+    Context, Ending, LATE, MAX_BLOB, Op, Outcome, Payload, Reader, Route, Slot, Taped,
+};
 use crate::time::Instant;
 use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
 
@@ -209,9 +211,14 @@ impl<'a> Decoder<'a> {
         self.from.get()
     }
 
+    /// A length of bytes that may not be there: no writer writes a longer one.
+    fn length(&mut self) -> Option<usize> {
+        self.get().filter(|len| *len <= MAX_BLOB)
+    }
+
     /// Bytes that are there with their payload only.
     fn kept(&mut self) -> Option<Kept<'a>> {
-        let len = self.get()?;
+        let len = self.length()?;
         if self.payload == Payload::Elided {
             return Some(Kept { len, bytes: None });
         }
@@ -228,7 +235,7 @@ impl<'a> Decoder<'a> {
     /// Bytes that the application gave, and what came of it. `whole`: all of them are taken, or
     /// none.
     fn given(&mut self, whole: bool) -> Option<(Kept<'a>, Outcome)> {
-        let (len, came) = (self.get()?, self.get()?);
+        let (len, came) = (self.length()?, self.get()?);
         if self.payload != Payload::Full {
             return Some((Kept { len, bytes: None }, came));
         }
@@ -273,7 +280,7 @@ impl<'a> Decoder<'a> {
                 if op == Op::Transmit {
                     self.context.went = Some(self.get()?);
                 }
-                let len = self.get()?;
+                let len = self.length()?;
                 let check = u16::from_be_bytes(*self.from.take(2)?.first_chunk()?);
                 What::Transmit(self.context.went?, len, check)
             }

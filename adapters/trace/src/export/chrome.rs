@@ -140,9 +140,9 @@ impl<'a> Chrome<'a> {
 
     fn moved(&mut self, time: Instant, slot: Slot, id: StreamId, way: Way, bytes: u64) {
         let lane = self.lane(time, slot, id);
-        match way {
-            Way::Sent => lane.bytes[0] += bytes,
-            Way::Received => lane.bytes[1] += bytes,
+        let side = usize::from(way == Way::Received);
+        if let Some(all) = lane.bytes.get_mut(side) {
+            *all = all.saturating_add(bytes);
         }
     }
 

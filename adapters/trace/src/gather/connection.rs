@@ -60,7 +60,7 @@ impl Sums {
         if let (Some(packets), Some(bytes)) = (self.packets.get_mut(side), self.bytes.get_mut(side))
         {
             *packets += 1;
-            *bytes += size;
+            *bytes = bytes.saturating_add(size);
         }
     }
 
@@ -71,7 +71,8 @@ impl Sums {
             (&mut self.moved, other.moved),
             (&mut self.repeated, other.repeated),
         ] {
-            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+            let pairs = mine.iter_mut().zip(theirs);
+            pairs.for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
         }
         self.acked += other.acked;
         self.lost += other.lost;

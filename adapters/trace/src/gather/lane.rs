@@ -9,7 +9,7 @@ use super::curve::slice;
 /// Slices of a lane.
 pub(crate) const SLICES: usize = 500;
 /// Shades, the lightest of which is nothing at all.
-const SHADES: u64 = 9;
+const SHADES: u128 = 9;
 
 /// Bytes that moved, by slice of time, there and back.
 #[derive(Clone, Debug)]
@@ -25,10 +25,8 @@ impl Lane {
 
     pub(crate) fn add(&mut self, at: u64, way: Way, bytes: u64) {
         let slot = self.bytes.entry(slice(at, self.span, SLICES)).or_default();
-        match way {
-            Way::Sent => slot[0] += bytes,
-            Way::Received => slot[1] += bytes,
-        }
+        let side = if way == Way::Sent { &mut slot[0] } else { &mut slot[1] };
+        *side = side.saturating_add(bytes);
     }
 
     /// Bytes of each slice.
@@ -48,8 +46,8 @@ impl Lane {
         let mut text = String::with_capacity(SLICES);
         for index in 0..SLICES {
             let bytes = self.bytes.get(&index).map_or(0, of);
-            let shade = (bytes * SHADES).div_ceil(most);
-            text.push(char::from(b'0' + u8::try_from(shade.min(SHADES)).unwrap_or(0)));
+            let shade = (u128::from(bytes) * SHADES).div_ceil(u128::from(most));
+            text.push(char::from(b'0' + u8::try_from(shade).unwrap_or(0)));
         }
         (text, most)
     }

@@ -297,10 +297,9 @@ impl Run {
         for connection in self.connections.values() {
             all.add(&connection.sums);
             for stream in connection.streams.values() {
-                let sides = all.moved.iter_mut().zip(stream.moved);
-                sides.for_each(|(all, one)| *all += one);
-                let sides = all.repeated.iter_mut().zip(stream.again);
-                sides.for_each(|(all, one)| *all += one);
+                let moved = all.moved.iter_mut().zip(stream.moved);
+                let again = all.repeated.iter_mut().zip(stream.again);
+                moved.chain(again).for_each(|(all, one)| *all = all.saturating_add(one));
             }
         }
         all

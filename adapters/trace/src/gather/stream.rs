@@ -88,12 +88,12 @@ impl Stream {
 
     /// All its bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.moved.iter().sum()
+        self.moved.iter().fold(0, |all, side| all.saturating_add(*side))
     }
 }
 
 fn add(both: &mut [u64; 2], side: usize, bytes: u64) {
     if let Some(one) = both.get_mut(side) {
-        *one += bytes;
+        *one = one.saturating_add(bytes);
     }
 }

@@ -57,19 +57,23 @@ impl<T> Thin<T> {
     /// Keeps at most `most` of those before `end`.
     fn thin(&mut self, end: u64, most: usize) {
         loop {
+            // What came since the last time is as thin as the rest, first.
+            let (rest, important) = self.strides;
+            self.rows.retain(|number, row| {
+                let stride = if row.matters { important } else { rest };
+                *number >= end || number.is_multiple_of(stride)
+            });
             let count = self.rows.range(..end).count();
             if count <= most {
                 return;
             }
             let important = self.rows.range(..end).filter(|(_, row)| row.matters).count();
             // Those that matter give way only when they alone are too many.
-            let matters = important > most || important == count;
-            let stride = if matters { &mut self.strides.1 } else { &mut self.strides.0 };
-            *stride *= 2;
-            let stride = *stride;
-            self.rows.retain(|number, row| {
-                *number >= end || row.matters != matters || number.is_multiple_of(stride)
-            });
+            let (many, room, stride) = match important > most || important == count {
+                true => (important, most, &mut self.strides.1),
+                false => (count - important, most - important, &mut self.strides.0),
+            };
+            *stride *= (many.div_ceil(room.max(1)) as u64).max(2);
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) fn of(
 /// The connections that are shown, and where.
 fn chosen(run: &Run) -> HashMap<Slot, usize> {
     let mut all: Vec<&Connection> = run.connections.values().collect();
-    all.sort_by_key(|one| std::cmp::Reverse(one.sums.bytes.iter().sum::<u64>()));
+    all.sort_by_key(|one| std::cmp::Reverse(one.sums.bytes[0].saturating_add(one.sums.bytes[1])));
     all.truncate(MOST_CONNECTIONS);
     all.sort_by_key(|one| (one.from, one.slot));
     all.iter().enumerate().map(|(place, one)| (one.slot, place)).collect()
@@ -106,7 +106,10 @@ fn connection(one: &Connection, lanes: &HashSet<(Slot, u64)>) -> Value {
     let shown = one.streams.values().filter(|s| lanes.contains(&(one.slot, s.id.0)));
     let curves = &one.curves;
     let moved = |side: fn(&Stream) -> [u64; 2]| {
-        one.streams.values().map(side).fold([0, 0], |all, s| [all[0] + s[0], all[1] + s[1]])
+        one.streams
+            .values()
+            .map(side)
+            .fold([0_u64; 2], |all, s| [all[0].saturating_add(s[0]), all[1].saturating_add(s[1])])
     };
     json!({
         "id": one.name(),
@@ -191,7 +194,7 @@ fn packets(rows: &[&Row], places: &HashMap<Slot, usize>) -> Value {
         "number": column(&|row| row.number.into()),
         "size": column(&|row| row.size.into()),
         "fate": column(&|row| fate(row).into()),
-        "settled": column(&|row| (row.settled - row.at).into()),
+        "settled": column(&|row| (row.settled.saturating_sub(row.at)).into()),
         "again": column(&|row| u8::from(row.again).into()),
         "stream": column(&|row| row.stream.map(|(id, ..)| id.0).into()),
         "offset": column(&|row| row.stream.map(|(_, offset, _)| offset).into()),

@@ -1,9 +1,10 @@
 //! The page's frame and data (spec 24.2).
 
+use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::tape::Payload;
 use aqueduct_core::trace::{self, Way};
 use aqueduct_tests::tapes::{again, small};
-use aqueduct_trace::{MAX_PAGE, report};
+use aqueduct_trace::{Format, MAX_PAGE, export, report};
 use serde_json::Value;
 
 use crate::support::{bulk, crowded, losses, packets, tells, views};
@@ -180,4 +181,32 @@ fn no_key_and_no_payload_is_in_it() {
         assert!(tells(tape), "the tape has them");
         assert!(!tells(report(tape, "x").unwrap().page.as_bytes()));
     }
+}
+
+/// Whatever a file says behind right checks: a page and exports are made of it, or it is refused.
+///
+/// spec: R-TAPE-16 R-RPT-6
+#[test]
+fn a_tape_that_lies_is_shown_as_it_lies() {
+    let full = &small(Payload::Full)[0];
+    let elided = trace::redact(full).unwrap();
+    let (mut shown, mut rng) = (0, Rng::new(&Seed::from_u64(16)));
+    for tape in [full, &elided] {
+        let body = trace::Trace::open(tape).unwrap().segments().next().unwrap().offset - 24;
+        for _ in 0..150 {
+            let mut other = tape.clone();
+            for _ in 0..=rng.below(3) {
+                let at = body + rng.below((tape.len() - body) as u64) as usize;
+                other[at] = [0xff, 0x80, other[at] ^ 1, rng.u64() as u8][rng.below(4) as usize];
+            }
+            let other = aqueduct_tests::tapes::mended(&other);
+            let Ok(report) = report(&other, "lies") else { continue };
+            assert!(report.page.len() <= MAX_PAGE);
+            shown += 1;
+            for format in [Format::Qlog, Format::Chrome, Format::Pcapng] {
+                export(&other, format, &mut Vec::new()).unwrap();
+            }
+        }
+    }
+    assert!(shown > 200, "{shown}");
 }
