@@ -15,8 +15,11 @@ pub mod path;
 pub mod pipe;
 pub mod recovery;
 pub mod stream;
+pub mod streams;
 pub mod tape;
+pub mod ticket;
 pub mod wire;
+pub mod world;
 
 use aqueduct_core::script;
 use arbitrary::{Arbitrary, Unstructured};
@@ -32,6 +35,7 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "acks", run: wire::acks },
     Target { name: "assembler", run: stream::assembler },
     Target { name: "datagrams", run: message::datagrams },
     Target { name: "deframe", run: path::deframe },
@@ -48,7 +52,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "recovery", run: recovery::recovery },
     Target { name: "replay", run: crypto::replay },
     Target { name: "send_buffer", run: stream::send_buffer },
+    Target { name: "streams", run: streams::streams },
     Target { name: "tape", run: tape::tape },
+    Target { name: "ticket", run: ticket::ticket },
+    Target { name: "world", run: world::world },
     Target { name: "writer", run: wire::writer },
 ];
 

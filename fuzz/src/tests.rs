@@ -20,7 +20,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// once is a step of the targets that only decode.
 fn least(name: &str) -> usize {
     match name {
-        "frame" | "hello" | "packet" | "params" | "writer" => 1,
+        "frame" | "hello" | "packet" | "params" | "ticket" | "writer" => 1,
         _ => 3,
     }
 }
@@ -126,6 +126,11 @@ fn seed_the_corpus() {
         ("params", "params.txt"),
         ("params", "params-refused.txt"),
     ];
+    let tickets = include_str!("../../spec/vectors/tickets.txt").lines();
+    for (at, line) in tickets.filter(|line| line.starts_with("aq1")).enumerate() {
+        let text = line.split(" | ").next().unwrap_or_default().trim();
+        add("ticket", &format!("golden-{at}"), text.as_bytes());
+    }
     for (target, file) in sets {
         for (name, bytes) in vectors(file) {
             add(target, &name, &bytes);

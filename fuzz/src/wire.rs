@@ -1,10 +1,15 @@
 //! Bytes and values: packets, frames, handshake payloads, parameters.
 
-use aqueduct_core::wire::ack::MAX_ACK_RANGES;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use aqueduct_core::range_set::RangeSet;
+use aqueduct_core::wire::ack::{AckFrame, EcnCounts, MAX_ACK_RANGES};
 use aqueduct_core::wire::codec::Reader;
 use aqueduct_core::wire::frame::{Frame, MAX_FRAMES, SentFrame, frames};
 use aqueduct_core::wire::header::{Class, LongHeader, ShortHeader, classify};
 use aqueduct_core::wire::hello::Hello;
+use aqueduct_core::wire::id::PacketNumber;
 use aqueduct_core::wire::long::LongPacket;
 use aqueduct_core::wire::packet::{Allowance, PacketWriter};
 use aqueduct_core::wire::params::Params;
@@ -104,4 +109,82 @@ pub fn writer(data: &[u8]) -> usize {
     assert!(read.iter().filter(other).all(|frame| expected.next() == Some(frame)));
     assert!(read.len() == MAX_FRAMES || expected.next().is_none());
     taken.len()
+}
+
+/// Packet numbers that came, or are forgotten again, and how they are told.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Received {
+    Came(u16, u8),
+    Forgotten(u16, u8),
+    /// An ACK of at most so many ranges into so many bytes.
+    Told(u16, u16, Option<u8>),
+}
+
+/// Ranges of an ACK beside a set of numbers: those told are the highest, all that fit are told.
+pub fn acks(data: &[u8]) -> usize {
+    let (mut set, mut plain) = (RangeSet::new(), BTreeSet::new());
+    let mut script: Vec<Received> = crate::ops(data);
+    script.truncate(200);
+    for received in &script {
+        match *received {
+            Received::Came(from, len) => {
+                let range = u64::from(from)..u64::from(from) + u64::from(len);
+                let before = plain.len();
+                plain.extend(range.clone());
+                assert_eq!(set.insert(range), (plain.len() - before) as u64);
+            }
+            Received::Forgotten(from, len) => {
+                let range = u64::from(from)..u64::from(from) + u64::from(len);
+                let before = plain.len();
+                plain.retain(|number| !range.contains(number));
+                assert_eq!(set.remove(range), (before - plain.len()) as u64);
+            }
+            Received::Told(most, room, ecn) => tell(&set, &plain, most, room, ecn),
+        }
+    }
+    script.len()
+}
+
+fn tell(set: &RangeSet, plain: &BTreeSet<u64>, most: u16, room: u16, ecn: Option<u8>) {
+    let ecn = ecn.map(u64::from).map(|ce| EcnCounts { ect0: ce * 7, ect1: ce / 2, ce });
+    let ranges = runs(plain);
+    assert!(set.iter().rev().eq(ranges.iter().cloned()));
+    let mut scratch = Vec::new();
+    let ack = AckFrame::from_ranges(set, 5, ecn, most.into(), &mut scratch);
+    let most = usize::from(most).clamp(1, MAX_ACK_RANGES);
+    match &ack {
+        None => assert!(plain.is_empty()),
+        Some(ack) => {
+            assert_eq!(Some(&ack.largest.0), plain.last());
+            assert!(ack.ranges().eq(ranges.iter().take(most).cloned()));
+        }
+    }
+    let (mut bytes, mut receipts) = (Vec::new(), Vec::new());
+    let room = usize::from(room % 1_500);
+    let mut packet = PacketWriter::new(&mut bytes, 0, room, &mut receipts, Allowance::Everything);
+    let written = packet.write_ack(set, 5, ecn, most);
+    let len = packet.finish().len;
+    assert!(written || len == 0);
+    // A packet may be filled up with padding behind it.
+    let Some(Ok(Frame::Ack(told))) = frames(&bytes).next().filter(|_| written) else {
+        assert!(!written);
+        return;
+    };
+    let count = told.ranges().count();
+    assert!((1..=most).contains(&count) && len <= room);
+    assert!(told.ranges().eq(ranges.iter().take(count).cloned()));
+    assert_eq!((told.ecn, told.delay_us), (ecn, 5));
+    assert_eq!(receipts, [SentFrame::Ack { largest: PacketNumber(told.largest.0) }]);
+}
+
+/// Numbers in a row, from the highest down.
+fn runs(plain: &BTreeSet<u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for number in plain.iter().rev() {
+        match runs.last_mut() {
+            Some(run) if run.start == number + 1 => run.start = *number,
+            _ => runs.push(*number..number + 1),
+        }
+    }
+    runs
 }
