@@ -4,12 +4,7 @@
 //! `AQUEDUCT_SECONDS` says how long to call at random (3), `AQUEDUCT_CYCLES` how often to connect
 //! (1,000).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test ends by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]
 
 use std::fs;
