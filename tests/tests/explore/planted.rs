@@ -101,8 +101,9 @@ fn no_release_can_have_one() {
         text.unwrap_or_else(|error| panic!("{path}: {error}"))
     };
     let workspace = read("");
-    let members = workspace.lines().find_map(|line| line.strip_prefix("members = "));
-    let members: Vec<&str> = members.expect("members").split('"').skip(1).step_by(2).collect();
+    let (_, members) = workspace.split_once("\nmembers = [").expect("members");
+    let (members, _) = members.split_once(']').expect("their end");
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
     assert!(members.contains(&"core") && members.contains(&"adapters/cli"), "{members:?}");
     assert!(!workspace.contains("planted"), "a dependency of all");
     for member in members {
