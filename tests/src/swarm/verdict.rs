@@ -1,24 +1,27 @@
 //! What must be true of a world in the end.
 
-use aqueduct_core::error::CloseReason;
+use aqueduct_core::error::{CloseReason, Refusal};
 
 use super::world::World;
 
-/// Between honest peers a connection ends because somebody wants it, or by silence.
+/// Between honest peers a connection ends because somebody wants it, or by silence. A `crowded`
+/// node, at which rogues come and go, may have no room for another.
 ///
 /// # Panics
 /// If it was for anything else.
-pub(super) fn explain(reason: &CloseReason) {
-    let known = matches!(
-        reason,
-        CloseReason::Local(_)
-            | CloseReason::Peer { .. }
-            | CloseReason::PeerLost { .. }
-            | CloseReason::IdleTimeout(_)
-            | CloseReason::HandshakeTimeout(_)
-            | CloseReason::Reset
-            | CloseReason::CarrierLost
-    );
+pub(super) fn explain(reason: &CloseReason, crowded: bool) {
+    let busy = crowded && *reason == CloseReason::Refused(Refusal::Busy);
+    let known = busy
+        || matches!(
+            reason,
+            CloseReason::Local(_)
+                | CloseReason::Peer { .. }
+                | CloseReason::PeerLost { .. }
+                | CloseReason::IdleTimeout(_)
+                | CloseReason::HandshakeTimeout(_)
+                | CloseReason::Reset
+                | CloseReason::CarrierLost
+        );
     assert!(known, "an end that nobody is the cause of: {reason}");
 }
 

@@ -303,7 +303,7 @@ impl World {
     }
 
     fn on_closed(&mut self, host: HostId, connection: ConnectionHandle, reason: &CloseReason) {
-        verdict::explain(reason);
+        verdict::explain(reason, !self.rogues.is_empty());
         if !self.over {
             self.ends.push(format!("host {} {reason}", host.0));
         }
