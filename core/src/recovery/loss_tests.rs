@@ -1,0 +1,538 @@
+//! What is lost, and what silence means.
+
+use super::*;
+use crate::recovery::{MIN_PING_INTERVAL, PEER_LOST_PROBES};
+
+/// spec: R-REC-20
+#[test]
+fn the_third_later_packet_proves_a_loss() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 5);
+    s.wait(ms(100));
+    s.ack(&[1..3]);
+    assert_eq!(s.lost(), NONE);
+    s.ack(&[1..4]);
+    assert_eq!(s.lost(), [0]);
+    // Numbers of bare ACKs, of skipped ones and of another path are no packets of this path.
+    let mut s = Sender::with_rtt(ms(100));
+    s.send(A);
+    s.send_bare(A);
+    s.burst(B, 5);
+    s.ledger.next_number += 5;
+    let late = s.burst(A, 2);
+    s.wait(ms(100));
+    s.ack(&[2..7, late.clone()]);
+    assert_eq!(s.lost(), NONE);
+    let third = s.send(A);
+    s.ack(&[third..third + 1]);
+    assert_eq!(s.lost(), [0]);
+}
+
+/// spec: R-REC-20
+#[test]
+fn nine_eighths_of_a_round_trip_prove_a_loss() {
+    let mut s = Sender::with_rtt(ms(80));
+    let sent = s.now;
+    s.burst(A, 2);
+    s.wait(ms(80));
+    s.ack(&[1..2]);
+    assert_eq!(s.lost(), NONE);
+    assert_eq!(s.deadline(), Some(sent + ms(90)));
+    assert_eq!(s.fire(), Fired::Nothing);
+    assert_eq!(s.lost(), [0]);
+    assert_eq!(s.outcome(A).largest_lost_sent, Some(sent));
+    assert_eq!(s.deadline(), None);
+    // On a fast path never below a millisecond.
+    let mut s = Sender::with_rtt(Duration::from_micros(10));
+    let sent = s.now;
+    s.burst(A, 2);
+    s.wait(Duration::from_micros(10));
+    s.ack(&[1..2]);
+    assert_eq!(s.deadline(), Some(sent + ms(1)));
+}
+
+/// Lesson 13: twenty in a row at 135 ms are known lost with the first packet behind that arrives.
+///
+/// spec: R-REC-20
+#[test]
+fn a_burst_is_lost_at_once() {
+    let mut s = Sender::with_rtt(ms(135));
+    s.burst(A, 40);
+    s.wait(ms(135));
+    s.ack(&[0..10, 30..33]);
+    assert_eq!(s.lost(), (10..30).collect::<Vec<_>>());
+    assert_eq!(s.outcome(A).lost_bytes, 24_000);
+    assert_eq!(s.outcome(A).smallest_lost_size, Some(SIZE));
+}
+
+/// Lesson 12, scenario 51: jitter within the RTT's variance and late ACKs cause no timeout;
+/// reordering that is not of three packets causes no loss.
+///
+/// spec: R-REC-20, R-REC-24
+#[test]
+fn a_path_without_loss_sees_none() {
+    for rtt in [1, 150, 200] {
+        let mut s = Sender::new();
+        s.send(A);
+        s.wait(ms(rtt));
+        s.ack(&[0..1]);
+        for round in 0..500 {
+            let burst = s.burst(A, 8);
+            s.wait(ms(rtt) + ACK_DELAY);
+            assert!(s.deadline().unwrap() >= s.now, "round {round} at {rtt} ms");
+            // The last two changed places.
+            s.try_ack(&[burst.start..burst.end - 2, burst.end - 1..burst.end], ACK_DELAY).unwrap();
+            assert_eq!(s.lost(), NONE);
+            s.ack(&[burst]);
+            assert_eq!(s.ledger.in_flight(A), 0);
+        }
+        assert_eq!(s.ledger.stats().probe_timeouts + s.ledger.stats().lost, 0);
+    }
+}
+
+/// The example of RFC 9002 section 7.6.3: packets each second, a probe timeout of 2 s.
+///
+/// spec: R-REC-21
+#[test]
+fn everything_lost_for_long_is_persistent_congestion() {
+    let second = ms(1_000);
+    for (hole, persistent) in [(None, true), (Some(5), false)] {
+        let mut s = Sender::with_rtt(second);
+        // The first sample is of a packet before.
+        s.send(A);
+        s.ack(&[0..1]);
+        for estimate in &mut s.rtts {
+            *estimate = Rtt::new();
+            (0..100).for_each(|_| estimate.on_sample(second, Duration::ZERO, ACK_DELAY));
+        }
+        for _ in 0..9 {
+            s.wait(second);
+            s.send(A);
+        }
+        s.wait(second * 2);
+        let hole = hole.map(|hole| hole..hole + 1);
+        s.ack(&[hole.unwrap_or(9..10), 9..10]);
+        assert_eq!(s.outcome(A).persistent_congestion, persistent);
+        assert_eq!(s.ledger.stats().persistent_congestion, u64::from(persistent));
+    }
+}
+
+/// spec: R-REC-21
+#[test]
+fn persistent_congestion_needs_a_sample_and_time() {
+    // No sample before: all may have been too slow.
+    let mut s = Sender::with_rtt(ms(10));
+    for _ in 0..9 {
+        s.send(A);
+        s.wait(ms(1_000));
+    }
+    s.ack(&[8..9]);
+    assert_eq!(s.lost().len(), 8);
+    assert!(!s.outcome(A).persistent_congestion);
+    // Three timeouts of 10 + 1 + 25 ms are 108 ms; exactly so long is not longer.
+    for (long, persistent) in [(108, false), (109, true)] {
+        let mut s = Sender::with_rtt(ms(10));
+        s.send(A);
+        s.wait(ms(10));
+        s.ack(&[0..1]);
+        s.wait(ms(1));
+        s.send(A);
+        s.wait(ms(long));
+        s.burst(A, 4);
+        s.wait(ms(10));
+        assert_eq!(s.rtt().pto(ACK_DELAY), ms(36));
+        s.ack(&[5..6]);
+        assert_eq!(s.lost(), [1, 2]);
+        assert_eq!(s.outcome(A).persistent_congestion, persistent);
+    }
+}
+
+/// spec: R-REC-22
+#[test]
+fn the_loss_of_a_size_probe_is_no_congestion() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.send_sized(A, 1_452, true);
+    s.burst(A, 3);
+    s.wait(ms(50));
+    s.ack(&[1..4]);
+    let outcome = s.outcome(A);
+    assert_eq!((outcome.mtu_lost, outcome.mtu_acked), (Some(1_452), None));
+    assert_eq!((outcome.lost_bytes, outcome.lost_packets), (0, 0));
+    assert_eq!((outcome.largest_lost_sent, outcome.smallest_lost_size), (None, None));
+    let probe = s.send_sized(A, 1_400, true);
+    s.ack(&[probe..probe + 1]);
+    assert_eq!(s.outcome(A).mtu_acked, Some(1_400));
+    // Two lost probes far apart show nothing either.
+    let mut s = Sender::with_rtt(ms(10));
+    s.send(A);
+    s.ack(&[0..1]);
+    for wait in [1, 60_000, 1] {
+        s.wait(ms(wait));
+        s.send_sized(A, 1_452, true);
+    }
+    s.send(A);
+    s.ack(&[4..5]);
+    assert_eq!(s.outcome(A).mtu_lost, Some(1_452));
+    assert!(!s.outcome(A).persistent_congestion);
+}
+
+/// spec: R-REC-24
+#[test]
+fn silence_is_probed() {
+    let mut s = Sender::with_rtt(ms(100));
+    assert_eq!(s.deadline(), None);
+    s.send(A);
+    s.send(A);
+    s.wait(ms(3));
+    let sent = s.now;
+    s.send(A);
+    s.send_bare(A);
+    // 100 + max(4 x 0, 1) + 25, from the last that elicits.
+    assert_eq!(s.deadline(), Some(sent + ms(126)));
+    assert_eq!(s.fire(), Fired::Probe { count: 2 });
+    // The oldest two come back to be sent again; all three stay in flight.
+    assert_eq!(s.lost(), [0, 1]);
+    assert_eq!(s.ledger.in_flight(A), 3_600);
+    assert!(s.out.paths.is_empty(), "no congestion");
+    s.burst(A, 2);
+    assert_eq!(s.fire(), Fired::Probe { count: 2 });
+    assert_eq!(s.lost(), [2, 4]);
+    // What came back already comes back no more, whatever becomes of the packet.
+    s.ack(&[0..2, 3..5]);
+    assert_eq!(s.acked(), NONE);
+    s.wait(ms(10));
+    s.ack(&[5..6]);
+    assert_eq!((s.acked(), s.lost()), (vec![5], vec![]));
+}
+
+/// While a packet waits to be lost by time there is no probing.
+///
+/// spec: R-REC-24
+#[test]
+fn loss_by_time_comes_before_probes() {
+    let mut s = Sender::with_rtt(ms(800));
+    let sent = s.now;
+    s.burst(A, 2);
+    s.wait(ms(800));
+    s.ack(&[1..2]);
+    assert_eq!(s.deadline(), Some(sent + ms(900)));
+    s.send(A);
+    assert_eq!(s.deadline(), Some(sent + ms(900)));
+    assert_eq!(s.fire(), Fired::Nothing);
+    assert_eq!(s.lost(), [0]);
+    assert_eq!(s.deadline(), Some(sent + ms(800) + ms(826)));
+}
+
+/// Sends what a timeout asked for, and names the last of it.
+fn obey(s: &mut Sender, fired: Fired) -> u64 {
+    match fired {
+        Fired::Probe { count } => s.burst(A, count.into()).end - 1,
+        Fired::Ping => s.send(A),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lesson 4: the deaf peer. Content is said twice more, then there are only questions, ever rarer.
+///
+/// spec: R-REC-24, R-REC-25
+#[test]
+fn content_is_said_twice_more_then_pings_ask() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.ledger.set_patience(Duration::MAX);
+    s.burst(A, 5);
+    let (start, mut waits, mut given) = (s.now, Vec::new(), Vec::new());
+    while s.now < start + ms(3_600_000) {
+        let before = s.now;
+        let fired = s.fire();
+        let expected = if waits.len() < 2 { Fired::Probe { count: 2 } } else { Fired::Ping };
+        assert_eq!(fired, expected);
+        given.extend(s.lost());
+        waits.push(s.now.saturating_since(before));
+        obey(&mut s, fired);
+    }
+    assert_eq!(given, [0, 1, 2, 3], "what the oldest held, two by two");
+    assert_eq!(waits[..4], [126, 252, 125, 125].map(ms));
+    let apart = |doublings: u32| ms(125 << doublings);
+    let wanted = (2..waits.len() as u32).map(|count| apart(count / 32));
+    assert!(waits[2..].iter().copied().eq(wanted), "{waits:?}");
+    assert!(waits.len() < 330, "{} in an hour", waits.len());
+}
+
+/// Lesson 3: any answer ends the back-off.
+///
+/// spec: R-REC-25
+#[test]
+fn back_off_ends_with_any_answer() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.send(A);
+    let mut last = 0;
+    for _ in 0..6 {
+        let fired = s.fire();
+        last = obey(&mut s, fired);
+    }
+    assert_eq!(s.ledger.unanswered_probes(), 6);
+    // Only a PING is answered.
+    s.ack(&[last..last + 1]);
+    assert_eq!(s.ledger.unanswered_probes(), 0);
+    while s.ledger.has_in_flight() {
+        assert_eq!(s.fire(), Fired::Nothing);
+    }
+    let last = s.send(A);
+    let before = s.now;
+    assert_eq!(s.deadline(), Some(before + s.rtt().pto(ACK_DELAY)));
+    s.ack(&[last..last + 1]);
+    // A packet that was declared lost and arrives after all is an answer too.
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 4);
+    s.ack(&[1..4]);
+    assert_eq!(s.lost(), [0]);
+    s.send(A);
+    let _ = s.fire();
+    assert_eq!(s.ledger.unanswered_probes(), 1);
+    s.ack(&[0..4]);
+    assert_eq!(s.ledger.unanswered_probes(), 0);
+    // On a slow path PINGs are half a timeout apart.
+    let mut s = Sender::with_rtt(ms(3_000));
+    s.send(A);
+    let _ = s.fire();
+    let before = s.now;
+    let _ = s.fire();
+    let _ = s.fire();
+    assert_eq!(s.now.saturating_since(before), ms(3_026) * 5 / 2);
+}
+
+/// Scenario 53: nothing is heard any more.
+///
+/// spec: R-REC-26
+#[test]
+fn a_silent_peer_is_lost() {
+    for (rtt, least) in [(1, 5_000), (100, 5_000), (200, 5_000), (2_000, 2_000 * 18)] {
+        let mut s = Sender::with_rtt(ms(rtt));
+        s.send(A);
+        let start = s.now;
+        let mut probes = 0;
+        let (given_up, waited) = loop {
+            match s.fire() {
+                Fired::PeerLost { probes, waited } => break (probes, waited),
+                fired => {
+                    probes += 1;
+                    obey(&mut s, fired);
+                }
+            }
+        };
+        assert_eq!(given_up, probes);
+        assert!(probes >= PEER_LOST_PROBES);
+        assert_eq!(waited, s.now.saturating_since(start));
+        assert!(waited >= ms(least), "{waited:?}");
+        let most = (s.rtt().pto(ACK_DELAY) * 19).max(ms(5_200));
+        assert!(waited <= most, "{waited:?}");
+    }
+}
+
+/// On a way that swallows most of what we say, a peer that is heard gets longer; not for ever.
+///
+/// spec: R-REC-26
+#[test]
+fn a_peer_that_speaks_is_given_more_time() {
+    let mut s = Sender::with_rtt(ms(20));
+    s.send(A);
+    let waited = loop {
+        s.ledger.on_heard(s.now);
+        match s.fire() {
+            Fired::PeerLost { waited, .. } => break waited,
+            fired => obey(&mut s, fired),
+        };
+    };
+    assert!((ms(20_000)..=ms(20_700)).contains(&waited), "{waited:?}");
+}
+
+/// A way that carries PINGs and nothing else: each silence ends, and nothing arrives.
+///
+/// spec: R-REC-26
+#[test]
+fn a_peer_that_only_answers_pings_is_lost() {
+    let mut s = Sender::with_rtt(ms(100));
+    let (start, mut silences) = (s.now, 0);
+    let (probes, waited) = loop {
+        s.burst(A, 2);
+        let fired = loop {
+            match s.fire() {
+                Fired::Probe { count } => drop(s.burst(A, count.into())),
+                Fired::Nothing => {}
+                fired => break fired,
+            }
+        };
+        if let Fired::PeerLost { probes, waited } = fired {
+            break (probes, waited);
+        }
+        silences += 1;
+        let ping = s.send_ping(A);
+        s.wait(ms(100));
+        s.ack(&[ping..ping + 1]);
+    };
+    assert_eq!((probes, silences), (silences, probes));
+    assert!(probes >= PEER_LOST_PROBES && waited >= ms(20_000), "{probes}, {waited:?}");
+    assert!(s.now.saturating_since(start) < ms(25_000), "{:?}", s.now.saturating_since(start));
+}
+
+/// Waiting counts from the first packet that is not answered, not from the last answer before a
+/// pause.
+///
+/// spec: R-REC-26
+#[test]
+fn a_pause_is_no_silence() {
+    let mut s = Sender::with_rtt(ms(10));
+    s.send(A);
+    s.ack(&[0..1]);
+    s.wait(ms(3_600_000));
+    s.send(A);
+    assert_eq!(s.fire(), Fired::Probe { count: 2 });
+    // The clock jumps an hour (the machine slept): one timeout, not the end.
+    s.wait(ms(3_600_000));
+    assert_eq!(s.fire_now(), Fired::Probe { count: 2 });
+    assert!(s.deadline().unwrap() <= s.now + MIN_PING_INTERVAL);
+}
+
+/// Scenario 49: nothing comes back for ten seconds; with patience enough, the first answer heals
+/// all.
+///
+/// spec: R-REC-25, R-REC-26
+#[test]
+fn an_outage_heals_with_the_first_probe_after_it() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.ledger.set_patience(ms(30_000));
+    s.burst(A, 10);
+    let end = s.now + ms(10_000);
+    let mut last = 0;
+    while s.now < end {
+        let fired = s.fire();
+        last = obey(&mut s, fired);
+    }
+    assert!(s.now <= end + MIN_PING_INTERVAL * 4);
+    s.wait(ms(50));
+    s.ack(&[last..last + 1]);
+    assert_eq!(s.ledger.unanswered_probes(), 0);
+    s.wait(ms(60));
+    if s.deadline().is_some_and(|at| at <= s.now) {
+        let _ = s.fire_now();
+    }
+    assert_eq!(s.ledger.in_flight(A), 0);
+}
+
+/// Lesson 5: one packet's content is swallowed each time it is sent, all else arrives. It is
+/// declared lost each time, and never holds back the bytes of anything else.
+///
+/// spec: R-REC-20, R-REC-13
+#[test]
+fn a_black_hole_for_one_packet_holds_nothing() {
+    let mut s = Sender::with_rtt(ms(50));
+    for _ in 0..100 {
+        let victim = s.send(A);
+        let rest = s.burst(A, 3);
+        s.wait(ms(50));
+        s.ack(&[rest]);
+        assert_eq!(s.lost(), [victim]);
+        assert_eq!(s.ledger.in_flight(A), 0);
+    }
+}
+
+/// spec: R-REC-27
+#[test]
+fn a_reliable_carrier_loses_all_or_nothing() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.ledger.set_carriage(A, Carriage::Reliable);
+    s.burst(A, 20);
+    assert_eq!(s.deadline(), None);
+    s.wait(ms(60_000));
+    s.ack(&[10..20]);
+    assert_eq!((s.lost(), s.deadline()), (vec![], None));
+    assert_eq!(s.ledger.in_flight(A), 12_000);
+    s.out.clear();
+    s.ledger.declare_lost_all(A, &mut s.out);
+    assert_eq!(s.lost(), (0..10).collect::<Vec<_>>());
+    assert!(s.out.paths.is_empty(), "no congestion");
+    assert_eq!((s.ledger.in_flight(A), s.ledger.has_in_flight()), (0, false));
+    // An ACK that was still under way finds nothing.
+    s.ack(&[0..20]);
+    assert!(s.out.is_empty());
+}
+
+/// spec: R-REC-28
+#[test]
+fn a_blocked_carrier_is_not_to_blame() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.burst(A, 10);
+    s.ledger.on_suspended(A);
+    assert_eq!(s.deadline(), None);
+    s.wait(ms(10_000));
+    assert_eq!(s.fire_now(), Fired::Nothing);
+    s.ack(&[6..8]);
+    assert_eq!((s.acked(), s.lost()), (vec![6, 7], vec![]));
+    assert_eq!(s.deadline(), None);
+    // It takes packets again: waiting begins now.
+    s.ledger.on_resumed(A, s.now);
+    let resumed = s.now;
+    assert_eq!(s.deadline(), Some(resumed + s.rtt().loss_delay()));
+    s.ack(&[8..9]);
+    assert_eq!(s.lost(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(s.deadline(), Some(resumed + s.rtt().pto(ACK_DELAY)), "9 has nothing behind it");
+    // Without an answer: probes, and the peer is lost only by what it missed since.
+    let mut s = Sender::with_rtt(ms(50));
+    s.burst(A, 2);
+    for _ in 0..20 {
+        s.ledger.on_suspended(A);
+        s.wait(ms(10_000));
+        s.ledger.on_resumed(A, s.now);
+        assert_eq!(s.deadline(), Some(s.now + s.rtt().pto(ACK_DELAY)));
+        s.ledger.on_suspended(A);
+    }
+    s.ledger.on_resumed(A, s.now);
+    let resumed = s.now;
+    assert_eq!(s.fire(), Fired::Probe { count: 2 });
+    assert_eq!(s.now, resumed + ms(76));
+}
+
+/// spec: R-REC-29
+#[test]
+fn a_path_left_behind_is_cleared() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.burst(A, 5);
+    let left = s.now;
+    s.active = B;
+    s.wait(ms(1));
+    let burst = s.burst(B, 5);
+    s.wait(ms(50));
+    s.ack(&[burst]);
+    assert_eq!(s.lost(), NONE, "another path proves nothing");
+    assert_eq!(s.deadline(), Some(left + s.rtt().pto(ACK_DELAY) * 3));
+    assert_eq!(s.fire(), Fired::Nothing);
+    assert_eq!(s.lost(), [0, 1, 2, 3, 4]);
+    assert!(s.out.paths.is_empty(), "no congestion");
+    assert_eq!((s.ledger.in_flight(A), s.deadline()), (0, None));
+}
+
+/// Scenarios 46 and 47: clocks and delays at their ends.
+///
+/// spec: R-REC-30
+#[test]
+fn clocks_at_their_ends_overflow_nothing() {
+    let mut s = Sender::new();
+    s.burst(A, 2);
+    s.try_ack(&[0..1], Duration::from_micros((1 << 62) - 1)).unwrap();
+    assert!(s.rtt().smoothed() <= super::super::super::MAX_RTT);
+    // The same instant again and again: fires once.
+    assert!(matches!(s.fire(), Fired::Probe { .. }));
+    for _ in 0..3 {
+        assert_eq!(s.fire_now(), Fired::Nothing);
+    }
+    s.ledger.set_peer_max_ack_delay(Duration::MAX);
+    let _ = s.fire();
+    // 584 years later.
+    s.now = Instant::from_nanos(u64::MAX - 1_000_000_000);
+    let _ = s.fire_now();
+    s.burst(A, 3);
+    s.now = Instant::from_nanos(u64::MAX - 1);
+    s.ack(&[4..5]);
+    s.ledger.declare_lost_all(A, &mut s.out);
+    assert_eq!(s.deadline(), None);
+}
