@@ -363,8 +363,13 @@ impl Net {
         let _ = self.wire.launch(parcel, None);
     }
 
-    /// A digest of every datagram sent so far, with times and addresses, and of the state that
-    /// every endpoint is in now.
+    /// A digest of every datagram sent so far, with times and addresses: the same on every machine.
+    pub fn wire_fingerprint(&self) -> [u8; 32] {
+        *self.hash.finalize().as_bytes()
+    }
+
+    /// The same, and of the state that every endpoint is in now, which counts in words of the
+    /// machine.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = self.hash.clone();
         for host in &self.hosts {

@@ -1,0 +1,157 @@
+/* Aqueduct's core behind a C boundary.
+ *
+ * A node is a machine: it opens no socket, reads no clock and starts no thread. Its caller feeds it
+ * the datagrams that a UDP socket received, sends what it wants sent, and calls it again at the
+ * time that it names. One turn of a loop:
+ *
+ *     aqueduct_feed(node, datagram, len, &from, now);          // whatever came
+ *     do {
+ *         moved = 0;
+ *         while (aqueduct_poll_event(node, now, &event) == AQUEDUCT_OK) { moved = 1; ... }
+ *         while (aqueduct_poll_transmit(node, now, buffer, sizeof buffer, &len, &to)
+ *                == AQUEDUCT_OK) { moved = 1; sendto(...); }
+ *     } while (moved);
+ *     aqueduct_next_timeout(node, now, &at);                   // sleep until `at`, or until more came
+ *
+ * Times are nanoseconds since a moment of the caller's choice, on a clock that never goes back, the
+ * same for all calls of a node. A node is used by one thread at a time. Pointers are valid for the
+ * call and belong to the caller; where bytes are counted by a length of zero the pointer may be null.
+ *
+ * No panic of the library crosses this boundary. Where one happened, the call returns
+ * AQUEDUCT_PANICKED, and so does every later call with that node, which can only be freed.
+ */
+#ifndef AQUEDUCT_H
+#define AQUEDUCT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An endpoint on one UDP socket. */
+typedef struct aqueduct_node aqueduct_node;
+
+/* What a call returns: zero and more if it did its work, less if not. */
+enum {
+    AQUEDUCT_OK = 0,        /* done; what was asked for is there */
+    AQUEDUCT_NOTHING = 1,   /* nothing to give, or no room now; an event says when to try again */
+    AQUEDUCT_END = 2,       /* the stream was read to its end */
+    AQUEDUCT_INVALID = -1,  /* an argument that cannot be */
+    AQUEDUCT_UNKNOWN = -2,  /* no connection or stream of that number; it may have been there once */
+    AQUEDUCT_REFUSED = -3,  /* it cannot be done now, or with this peer */
+    AQUEDUCT_OVER = -4,     /* the stream is over: reset, stopped, finished */
+    AQUEDUCT_TOO_SMALL = -5, /* the buffer is too small; nothing was lost */
+    AQUEDUCT_PANICKED = -6  /* the library met a fault of its own; free the node */
+};
+typedef int32_t aqueduct_status;
+
+/* News of a connection. Pass over kinds that are not named here. */
+enum {
+    AQUEDUCT_EVENT_CONNECTED = 1,  /* the handshake is done; `aqueduct_peer` says with whom. The side
+                                      that was dialed hears of the connection here, its number too */
+    AQUEDUCT_EVENT_STREAM = 2,     /* `aqueduct_accept_stream` may give a stream */
+    AQUEDUCT_EVENT_READABLE = 3,   /* read until AQUEDUCT_NOTHING */
+    AQUEDUCT_EVENT_WRITABLE = 4,   /* after a write took less than it was given */
+    AQUEDUCT_EVENT_DELIVERED = 5,  /* every byte and the end of the stream were acknowledged */
+    AQUEDUCT_EVENT_STOPPED = 6,    /* the peer wants no more of the stream */
+    AQUEDUCT_EVENT_OPENABLE = 7,   /* after `aqueduct_open_stream` met the peer's limit */
+    AQUEDUCT_EVENT_CLOSED = 8,     /* the connection ended; `aqueduct_close_reason` says why */
+    AQUEDUCT_EVENT_DRAINED = 9,    /* its number is dead from now on */
+    AQUEDUCT_EVENT_STUCK = 10      /* the stream was ended by this side: nothing moved on it */
+};
+typedef struct {
+    uint32_t kind;
+    uint32_t reserved;
+    uint64_t connection;
+    uint64_t stream; /* zero if the news is of no stream */
+} aqueduct_event;
+
+/* Of an IPv4 address the first four bytes of `ip` count. Port as a number of this machine. */
+typedef struct {
+    uint8_t ip[16];
+    uint16_t port;
+    uint8_t family; /* 4 or 6 */
+    uint8_t reserved;
+} aqueduct_address;
+
+/* No datagram is longer, in bytes. */
+#define AQUEDUCT_MAX_DATAGRAM 1452
+
+/* A node with the key whose secret is `key`. Everything random in it comes from `seed`, which must be
+ * fresh from the system's generator for every node. Null if that failed. */
+aqueduct_node *aqueduct_node_new(const uint8_t key[32], const uint8_t seed[32]);
+void aqueduct_node_free(aqueduct_node *node);
+
+/* Why the last call with this node failed, in words; empty if it did not. Stands until the next. */
+const char *aqueduct_error(const aqueduct_node *node);
+
+/* The node's own id: its public key. */
+aqueduct_status aqueduct_node_id(aqueduct_node *node, uint8_t id[32]);
+
+/* Begins a connection to the node `id`; null connects to whoever answers there. */
+aqueduct_status aqueduct_connect(aqueduct_node *node, const uint8_t id[32],
+                                 const aqueduct_address *to, uint64_t now, uint64_t *connection);
+
+/* A datagram came. It is opened in place: its bytes are changed. */
+aqueduct_status aqueduct_feed(aqueduct_node *node, uint8_t *datagram, size_t len,
+                              const aqueduct_address *from, uint64_t now);
+
+/* The next event; AQUEDUCT_NOTHING while there is none, or while a datagram waits to be taken. */
+aqueduct_status aqueduct_poll_event(aqueduct_node *node, uint64_t now, aqueduct_event *event);
+
+/* The next datagram to send; AQUEDUCT_NOTHING while there is none, or while an event waits to be
+ * taken. With AQUEDUCT_TOO_SMALL `len` says what is needed. */
+aqueduct_status aqueduct_poll_transmit(aqueduct_node *node, uint64_t now, uint8_t *buffer,
+                                       size_t room, size_t *len, aqueduct_address *to);
+
+/* When to poll again at the latest: `now`, while something waits to be taken; UINT64_MAX, if nothing
+ * will happen before the next input. */
+aqueduct_status aqueduct_next_timeout(aqueduct_node *node, uint64_t now, uint64_t *at);
+
+/* Who the peer is, once it is connected. */
+aqueduct_status aqueduct_peer(aqueduct_node *node, uint64_t connection, uint8_t id[32]);
+
+/* Why a connection ended, as a sentence without a zero at its end. */
+aqueduct_status aqueduct_close_reason(aqueduct_node *node, uint64_t connection, uint8_t *buffer,
+                                      size_t room, size_t *len);
+
+/* Opens a stream that speaks `protocol` (1 to 64 bytes and a zero); with `both_ways` not zero the
+ * peer may answer on it. */
+aqueduct_status aqueduct_open_stream(aqueduct_node *node, uint64_t connection,
+                                     const char *protocol, int32_t both_ways, uint64_t *stream);
+
+/* The next stream that the peer opened. */
+aqueduct_status aqueduct_accept_stream(aqueduct_node *node, uint64_t connection, uint64_t *stream);
+
+/* Adds bytes to a stream; `taken` says how many, and AQUEDUCT_NOTHING that there was no room. */
+aqueduct_status aqueduct_write(aqueduct_node *node, uint64_t connection, uint64_t stream,
+                               const uint8_t *data, size_t len, size_t *taken);
+
+/* Ends a stream behind what was written. */
+aqueduct_status aqueduct_finish(aqueduct_node *node, uint64_t connection, uint64_t stream);
+
+/* Gives a stream up, as its writer; or wants no more of it, as its reader. */
+aqueduct_status aqueduct_reset(aqueduct_node *node, uint64_t connection, uint64_t stream,
+                               uint64_t code);
+aqueduct_status aqueduct_stop(aqueduct_node *node, uint64_t connection, uint64_t stream,
+                              uint64_t code);
+
+/* Reads the next bytes of a stream in order. */
+aqueduct_status aqueduct_read(aqueduct_node *node, uint64_t connection, uint64_t stream,
+                              uint8_t *buffer, size_t room, size_t *len);
+
+/* Ends a connection when everything that was written is delivered. */
+aqueduct_status aqueduct_close(aqueduct_node *node, uint64_t connection, uint64_t code,
+                               const uint8_t *why, size_t len);
+
+/* Room in the module's memory, zeroed, for a WebAssembly host that has no other; null if none. */
+uint8_t *aqueduct_alloc(size_t len);
+void aqueduct_dealloc(uint8_t *room, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,167 @@
+//! What the guard keeps from the other side, and what the header says.
+
+use aqueduct_core::time::Instant;
+
+use crate::address::Address;
+use crate::exports::{
+    aqueduct_connect, aqueduct_node_free, aqueduct_node_id, aqueduct_node_new,
+    aqueduct_poll_transmit,
+};
+use crate::guard::Handle;
+use crate::node::{MAX_DATAGRAM, Node};
+use crate::status::{Failure, Status};
+
+const HEADER: &str = include_str!("../include/aqueduct.h");
+
+fn handle() -> Handle {
+    Handle::new(Node::new(&[1; 32], [2; 32]))
+}
+
+/// spec: R-CB-1
+#[test]
+fn a_panic_becomes_a_status_and_the_handle_stays_shut() {
+    let mut handle = handle();
+    assert_eq!(handle.call(|_| Ok(Status::Ok)), Status::Ok);
+    assert_eq!(handle.call(|_| panic!("provoked")), Status::Panicked);
+    assert!(handle.error().to_str().unwrap().contains("panicked"));
+    let mut called = false;
+    let late = handle.call(|_| {
+        called = true;
+        Ok(Status::Ok)
+    });
+    assert_eq!((late, called), (Status::Panicked, false));
+}
+
+#[test]
+fn a_failure_has_words_until_the_next_call() {
+    let mut handle = handle();
+    let failed = handle.call(|_| Err(Failure::new(Status::Refused, "no\0way")));
+    assert_eq!((failed, handle.error().to_str().unwrap()), (Status::Refused, "no way"));
+    handle.call(|_| Ok(Status::Nothing));
+    assert_eq!(handle.error().to_str().unwrap(), "");
+}
+
+/// spec: R-CB-5
+#[test]
+#[expect(unsafe_code, reason = "the functions under test take pointers")]
+fn null_pointers_are_refused() {
+    use std::ptr::{null, null_mut};
+    // SAFETY: null is allowed everywhere.
+    assert!(unsafe { aqueduct_node_new(null(), &[0; 32]) }.is_null());
+    // SAFETY: as above.
+    unsafe { aqueduct_node_free(null_mut()) };
+    // SAFETY: as above.
+    assert_eq!(unsafe { aqueduct_node_id(null_mut(), &mut [0; 32]) }, Status::Invalid);
+    // SAFETY: two arrays of 32 bytes.
+    let node = unsafe { aqueduct_node_new(&[1; 32], &[2; 32]) };
+    // SAFETY: a live node.
+    assert_eq!(unsafe { aqueduct_node_id(node, null_mut()) }, Status::Invalid);
+    // SAFETY: a live node.
+    let connected = unsafe { aqueduct_connect(node, null(), null(), 1, &mut 0) };
+    assert_eq!(connected, Status::Invalid);
+    // SAFETY: freed once.
+    unsafe { aqueduct_node_free(node) };
+}
+
+#[test]
+fn the_header_names_the_same_functions_and_values() {
+    let source = include_str!("exports.rs");
+    let functions = source.split("extern \"C\" fn ").skip(1);
+    let names: Vec<_> = functions.map(|rest| rest.split('(').next().unwrap()).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(HEADER.contains(&format!("{name}(")), "{name} is not in the header");
+    }
+    for (name, status) in [
+        ("OK", Status::Ok),
+        ("NOTHING", Status::Nothing),
+        ("END", Status::End),
+        ("INVALID", Status::Invalid),
+        ("UNKNOWN", Status::Unknown),
+        ("REFUSED", Status::Refused),
+        ("OVER", Status::Over),
+        ("TOO_SMALL", Status::TooSmall),
+        ("PANICKED", Status::Panicked),
+    ] {
+        let line = format!("AQUEDUCT_{name} = {}", status as i32);
+        assert!(HEADER.contains(&line), "{line}");
+    }
+    assert!(HEADER.contains(&format!("AQUEDUCT_MAX_DATAGRAM {MAX_DATAGRAM}\n")));
+}
+
+const NOW: Instant = Instant::from_nanos(1);
+
+/// A node that dials another, of which it knows nothing but the id.
+fn dialer() -> (Node, u64) {
+    let other = Node::new(&[3; 32], [4; 32]).id();
+    let mut node = Node::new(&[1; 32], [2; 32]);
+    let there = "192.0.2.1:7".parse().unwrap();
+    let connection = node.connect(Some(&other), there, NOW).unwrap();
+    (node, connection)
+}
+
+/// spec: R-CB-2
+#[test]
+fn what_waits_to_be_taken_holds_back_what_follows() {
+    let (mut node, _) = dialer();
+    assert_eq!(node.poll_event(NOW), None);
+    assert_eq!(node.next_timeout(NOW), Some(NOW));
+    let first = node.poll_transmit(NOW).unwrap().1.to_vec();
+    assert_eq!(node.poll_transmit(NOW).unwrap().1, first);
+    node.sent();
+    assert!(node.poll_transmit(NOW).is_none());
+    assert!(node.next_timeout(NOW).unwrap() > NOW);
+}
+
+/// spec: R-CB-3
+#[test]
+#[expect(unsafe_code, reason = "the functions under test take pointers")]
+fn a_buffer_that_is_too_small_loses_nothing() {
+    let mut handle = Handle::new(dialer().0);
+    let node: *mut Handle = &raw mut handle;
+    let (mut buffer, mut len, mut to) = ([0_u8; 1452], 0, Address::default());
+    let mut take = |room: usize| {
+        let buffer = buffer.as_mut_ptr();
+        // SAFETY: a live node, and a buffer of at least `room` bytes.
+        let status = unsafe { aqueduct_poll_transmit(node, 1, buffer, room, &mut len, &mut to) };
+        (status, len)
+    };
+    assert_eq!(take(100), (Status::TooSmall, 1200));
+    assert_eq!(take(1199), (Status::TooSmall, 1200));
+    assert_eq!(take(1452), (Status::Ok, 1200));
+    assert_eq!(take(1452).0, Status::Nothing);
+    assert_eq!(to.to_std(), Some("192.0.2.1:7".parse().unwrap()));
+}
+
+/// spec: R-CB-4
+#[test]
+fn numbers_of_connections_are_never_used_again() {
+    let (mut node, first) = dialer();
+    let mut now = NOW;
+    let mut ended = Vec::new();
+    while !ended.contains(&9) {
+        ended.extend(node.poll_event(now).map(|event| {
+            assert_eq!(event.connection, first);
+            event.kind
+        }));
+        while node.poll_transmit(now).is_some() {
+            node.sent();
+        }
+        now = node.next_timeout(now).unwrap_or(now);
+    }
+    assert_eq!(ended, [8, 9]);
+    assert_eq!(node.peer(first).unwrap_err().status, Status::Unknown);
+    let other = Node::new(&[5; 32], [6; 32]).id();
+    let second = node.connect(Some(&other), "192.0.2.1:7".parse().unwrap(), now).unwrap();
+    assert_eq!((first, second), (1, 2));
+    assert_eq!(node.write(first, 0, b"x").unwrap_err().status, Status::Unknown);
+}
+
+#[test]
+fn addresses_are_what_they_were() {
+    for text in ["127.0.0.1:80", "[2001:db8::1]:65535"] {
+        let addr = text.parse().unwrap();
+        assert_eq!(Address::from(addr).to_std(), Some(addr));
+    }
+    assert_eq!(Address::default().to_std(), None);
+}

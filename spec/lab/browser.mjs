@@ -1,0 +1,51 @@
+// A headless Chromium and one page of it, spoken to over a pipe: no port, no package.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export async function open(program, { width = 1360, height = 1240 } = {}) {
+  const profile = await mkdtemp(join(tmpdir(), "lab-"));
+  const child = spawn(program, [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe",
+    "--disable-background-networking", "--disable-component-update", "--no-first-run",
+    `--user-data-dir=${profile}`, `--window-size=${width},${height}`, "about:blank",
+  ], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+  const [waiting, heard] = [new Map(), []];
+  let [last, rest] = [0, ""];
+  child.stdio[4].setEncoding("utf8").on("data", (text) => {
+    const parts = (rest + text).split("\0");
+    rest = parts.pop();
+    for (const { id, result, error, method, params } of parts.map((part) => JSON.parse(part))) {
+      if (id === undefined) heard.push({ method, params });
+      else if (error) waiting.get(id).reject(new Error(error.message));
+      else waiting.get(id).resolve(result);
+    }
+  });
+  const send = (method, params = {}, sessionId = undefined) => new Promise((resolve, reject) => {
+    waiting.set(last += 1, { resolve, reject });
+    child.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
+  });
+  const { targetId } = await send("Target.createTarget", { url: "about:blank", newWindow: true, width, height });
+  const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
+  const call = (method, params) => send(method, params, sessionId);
+  for (const room of ["Page", "Runtime", "Log", "Network"]) await call(`${room}.enable`);
+  return {
+    call,
+    /** Everything that was said since it was opened. */
+    heard,
+    async evaluate(expression) {
+      const { result, exceptionDetails } = await call("Runtime.evaluate",
+        { expression, awaitPromise: true, returnByValue: true });
+      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      return result.value;
+    },
+    async close() {
+      await send("Browser.close").catch(() => {});
+      child.kill();
+      await new Promise((gone) => (child.exitCode === null ? child.once("exit", gone) : gone()));
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
