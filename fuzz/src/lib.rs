@@ -18,6 +18,7 @@ pub mod stream;
 pub mod streams;
 pub mod tape;
 pub mod ticket;
+pub mod watch;
 pub mod wire;
 pub mod world;
 
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "streams", run: streams::streams },
     Target { name: "tape", run: tape::tape },
     Target { name: "ticket", run: ticket::ticket },
+    Target { name: "watch", run: watch::watch },
     Target { name: "world", run: world::world },
     Target { name: "writer", run: wire::writer },
 ];

@@ -30,6 +30,8 @@ const MAX_STREAMS: usize = 12;
 /// After the last operation all that is open must end within so many steps.
 const STEPS: usize = 600;
 const STEP: Duration = Duration::from_millis(100);
+/// Why a writer gives a stream up.
+const GIVEN_UP: AppCode = AppCode(1);
 
 /// One thing that happens. The first number chooses a stream and its direction.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -72,6 +74,8 @@ struct Flow {
     /// Given up; below this everything without a gap was promised.
     reset: Option<u64>,
     stopped: bool,
+    /// What it answers was given up, perhaps before it was heard of: then this is, too.
+    unasked: bool,
     got: RangeSet,
     kept: u64,
     by_arrival: bool,
@@ -260,11 +264,14 @@ impl World {
     fn reset(&mut self, pick: u8, reliable: u64) {
         let Some(key) = self.key(pick) else { return };
         self.send(key, |stream, flow| {
-            stream.reset_after(AppCode(1), 0, reliable);
+            stream.reset_after(GIVEN_UP, 0, reliable);
             // It may promise less a second time.
             let promised = reliable.min(flow.contiguous());
             flow.reset = Some(flow.reset.map_or(promised, |before| before.min(promised)));
         });
+        if let Some(answer) = self.flows.get_mut(&(!key.0, key.1)) {
+            answer.unasked = true;
+        }
     }
 
     /// Time passes; who is dialled takes what comes.
@@ -407,15 +414,19 @@ impl Flow {
                 self.over = true;
                 false
             }
-            Err(ReadError::Reset { .. }) => {
-                let promised = self.reset.expect("somebody gave up");
+            Err(ReadError::Reset { code, .. }) => {
+                self.over = true;
+                let Some(promised) = self.reset else {
+                    let rightly = self.unasked && code == GIVEN_UP && self.written.is_empty();
+                    assert!(rightly, "nobody gave up: {code:?}");
+                    return false;
+                };
                 let owed = self.written.iter().filter(|range| range.start < promised);
                 let owed = owed.map(|range| range.start..range.end.min(promised));
                 assert!(
                     owed.into_iter().all(|range| self.got.covers(&range)),
                     "less than promised"
                 );
-                self.over = true;
                 false
             }
             Err(ReadError::Blocked) => false,
