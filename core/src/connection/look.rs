@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::congestion::State;
-use crate::crypto::keys::Looked;
+use crate::crypto::keys::{Looked, Sealing};
 use crate::wire::id::{PacketNumber, PathId};
 
 use super::{Connection, SendLimit};
@@ -99,9 +99,21 @@ impl Connection {
         self.paths.iter().any(|path| path.source().remote == remote)
     }
 
-    /// Number, key phase and frames of a packet that it has just sent.
-    pub(crate) fn look_at_sent(&self, packet: &[u8]) -> Option<(PacketNumber, u64, Vec<u8>)> {
-        Some(parts(self.lifecycle.session()?.keys.look_at_sent(packet)?))
+    /// Number, key phase and frames of a packet that it has just sent: under the keys of now, or
+    /// those of before.
+    pub(crate) fn look_at_sent(
+        &self,
+        packet: &[u8],
+        before: Option<&Sealing>,
+    ) -> Option<(PacketNumber, u64, Vec<u8>)> {
+        let looked = self.lifecycle.session()?.keys.look_at_sent(packet);
+        looked.or_else(|| before?.look(packet)).map(parts)
+    }
+
+    /// The keys that seal its packets, unless those are of this phase.
+    pub(crate) fn sealing_since(&self, phase: Option<u64>) -> Option<Sealing> {
+        let keys = &self.lifecycle.session()?.keys;
+        (phase != Some(keys.send_phase().0)).then(|| keys.sealing())
     }
 
     /// The same of a packet that it gets, or has just got.

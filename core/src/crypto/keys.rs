@@ -47,7 +47,7 @@ use crate::wire::header::{
     SHORT_OVERHEAD, TAG_LEN,
 };
 use crate::wire::id::{PacketNumber, Side};
-pub(crate) use look::Looked;
+pub(crate) use look::{Looked, Sealing};
 
 /// All keys of one connection, both directions.
 ///

@@ -141,8 +141,8 @@ impl Endpoint {
 }
 
 impl ConnectionHandle {
-    /// Slot and generation.
-    pub(crate) const fn parts(self) -> Slot {
+    /// Slot and generation, by which a tape names the connection.
+    pub const fn parts(self) -> Slot {
         (self.0.index, self.0.generation)
     }
 

@@ -37,6 +37,8 @@ pub enum Seen<'a> {
     Lost(Slot, Vec<PacketNumber>),
     /// Packets that had been declared lost have arrived after all.
     Spurious(Slot, Vec<PacketNumber>),
+    /// A connection has keys: the hash of its handshake, which both ends have.
+    Met(Slot, [u8; 32]),
     /// How sending stands on a connection, when that has changed.
     Vitals(Slot, Vitals),
     /// What the pipes of the node hold, in bytes, when that has changed.

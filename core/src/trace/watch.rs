@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::connection::Vitals;
+use crate::crypto::keys::Sealing;
 use crate::tape::{Ending, Op, Route, Slot};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
@@ -54,8 +55,12 @@ const MOST_SEGMENTS: usize = 1_024;
 /// What was told of a connection.
 #[derive(Default)]
 struct Known {
+    /// It was told that there are keys.
+    met: bool,
     vitals: Option<Vitals>,
     flying: Flying,
+    /// What sealed its packets when it was last looked at: keys may change within a batch.
+    sealing: Option<Sealing>,
 }
 
 /// The records alone.
@@ -204,7 +209,7 @@ impl<'a> Watch<'a> {
             }
             What::Transmit(route, ..) => {
                 let bytes = run.player.sent();
-                packets.extend(segments(route, bytes).map(|bytes| sent(run, *route, bytes)));
+                packets.extend(segments(route, bytes).map(|bytes| self.sent(run, *route, bytes)));
             }
             _ => {}
         }
@@ -238,6 +243,29 @@ impl<'a> Watch<'a> {
         self.tell(step, time, seen.into_iter());
     }
 
+    /// A packet that left: opened by the keys of whoever sent it.
+    fn sent(&self, run: &Run<'_>, route: Route, bytes: &[u8]) -> Packet {
+        let endpoint = run.player.endpoint();
+        let (way, size, connection) = (Way::Sent, bytes.len(), endpoint.signed(bytes));
+        // Zeros in place of what was sent make another ciphertext.
+        let datagram = run.is_exact().then(|| bytes.to_vec());
+        let mut packet = Packet { way, route, connection, size, datagram, content: outside(bytes) };
+        if let Content::Handshake(_) = packet.content {
+            return packet;
+        }
+        let opened = endpoint.members().find_map(|(slot, connection)| {
+            let there = connection.leads_to(route.remote);
+            let before = || self.known.get(&slot)?.sealing.as_ref();
+            let looked = there.then(|| connection.look_at_sent(bytes, before())).flatten();
+            looked.map(|looked| (slot, looked))
+        });
+        if let Some((slot, looked)) = opened {
+            packet.connection = Some(slot);
+            packet.content = content(looked);
+        }
+        packet
+    }
+
     /// A packet that leaves is waited for, if it asks for an ACK.
     fn await_ack(&mut self, packet: &Packet) {
         if let (Way::Sent, Some(slot), Content::Data { number, payload, .. }) =
@@ -257,6 +285,10 @@ impl<'a> Watch<'a> {
             return;
         };
         let known = self.known.entry(slot).or_default();
+        if let Some(hash) = connection.handshake_hash().filter(|_| !known.met) {
+            known.met = true;
+            seen.push(Seen::Met(slot, hash));
+        }
         let came = packets
             .iter()
             .filter(|packet| packet.way == Way::Received && packet.connection == Some(slot));
@@ -278,6 +310,10 @@ impl<'a> Watch<'a> {
             if !numbers.is_empty() {
                 seen.push(what(slot, numbers));
             }
+        }
+        let phase = known.sealing.as_ref().map(Sealing::phase);
+        if let Some(sealing) = connection.sealing_since(phase) {
+            known.sealing = Some(sealing);
         }
         let vitals = connection.vitals();
         if known.vitals.replace(vitals) != Some(vitals) {
@@ -369,26 +405,6 @@ fn received(run: &Run<'_>, route: Route, bytes: &[u8]) -> Packet {
     let content = looked.map_or_else(|| outside(bytes), content);
     let (size, datagram) = (bytes.len(), Some(bytes.to_vec()));
     Packet { way: Way::Received, route, connection, size, datagram, content }
-}
-
-fn sent(run: &Run<'_>, route: Route, bytes: &[u8]) -> Packet {
-    let endpoint = run.player.endpoint();
-    let (way, size, connection) = (Way::Sent, bytes.len(), endpoint.signed(bytes));
-    // Zeros in place of what was sent make another ciphertext.
-    let datagram = run.is_exact().then(|| bytes.to_vec());
-    let mut packet = Packet { way, route, connection, size, datagram, content: outside(bytes) };
-    if let Content::Handshake(_) = packet.content {
-        return packet;
-    }
-    let opened = endpoint.members().find_map(|(slot, connection)| {
-        let there = connection.leads_to(route.remote);
-        there.then(|| connection.look_at_sent(bytes)).flatten().map(|looked| (slot, looked))
-    });
-    if let Some((slot, looked)) = opened {
-        packet.connection = Some(slot);
-        packet.content = content(looked);
-    }
-    packet
 }
 
 fn content((number, phase, payload): (PacketNumber, u64, Vec<u8>)) -> Content {

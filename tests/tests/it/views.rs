@@ -1,13 +1,22 @@
 //! What is seen of a tape (spec 24.1), held against the other end's tape and the endpoint itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use aqueduct_core::config::{EndpointConfig, TransportConfig};
+use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::crypto::limits::KeyLimits;
 use aqueduct_core::tape::Payload;
 use aqueduct_core::trace::{
     self, Content, Depth, Divergence, Packet, Replay, Seen, Tail, TraceError, View, Watch, Way,
 };
 use aqueduct_core::wire::frame::Frame;
-use aqueduct_tests::tapes::{again, mended, small};
+use aqueduct_core::wire::id::Dir;
+use aqueduct_tests::app::{Pair, Reading};
+use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::net::Net;
+use aqueduct_tests::tapes::{again, end, mended, small};
+use aqueduct_tests::world::World;
 
 fn watch(tape: &[u8]) -> Vec<View<'_>> {
     Watch::of(tape).unwrap().map(|view| view.unwrap()).collect()
@@ -100,6 +109,38 @@ fn packets_have_the_fate_that_the_ledger_gave_them() {
         assert!(vitals.windows(2).all(|two| two[0] != two[1]), "only what has changed");
     }
     assert!(losses > 0, "the network loses one in fifty");
+}
+
+/// Keys change within batches, too: what was sealed before the change is opened like the rest.
+///
+/// spec: R-RPT-2
+#[test]
+fn packets_are_opened_on_both_sides_of_a_key_update() {
+    let mut net = Net::new(9, LinkConfig::default());
+    net.tapes.payload = Some(Payload::Full);
+    let limits = KeyLimits::default().with_soft_packets(20).unwrap();
+    let transport = TransportConfig::default().with_key_limits(limits);
+    let config =
+        |key| EndpointConfig::new(NodeKey::from_seed(&[key; 32])).with_transport(transport.clone());
+    let (a, b) = (net.add(config(1), 91), net.add(config(2), 92));
+    let mut world = World::of(Pair::connect(net, a, b));
+    world.read([Reading::AsItComes, Reading::AsItComes]);
+    world.open(a, Dir::Uni, 600_000);
+    for _ in 0..40 {
+        world.pair.pass(Duration::from_millis(50));
+        world.answer();
+    }
+    let tape = end(&mut world.pair.net.host(a).endpoint);
+    let views = watch(&tape);
+    let mut batches: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    for view in &views {
+        let Seen::Packet(packet) = &view.what else { continue };
+        assert_ne!(packet.content, Content::Sealed, "{packet:?} of record {}", view.step);
+        if let (Way::Sent, Content::Data { phase, .. }) = (packet.way, &packet.content) {
+            batches.entry(view.step).or_default().insert(*phase);
+        }
+    }
+    assert!(batches.values().any(|phases| phases.len() == 2), "no update within a batch");
 }
 
 /// Every record, in order; and the sums are those of a replay.

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Header, KeyPhase, PacketKeys, Parts};
+use super::{Header, KeyPhase, PacketKeys, Parts, SendPhases};
 use crate::wire::id::PacketNumber;
 
 /// A packet that was looked at.
@@ -19,20 +19,47 @@ pub(crate) struct Looked {
     pub(crate) payload: Vec<u8>,
 }
 
+/// The keys of one phase of sending, kept to read what they sealed when others have taken over: in
+/// the middle of a batch they may.
+#[derive(Clone)]
+pub(crate) struct Sealing {
+    send: SendPhases,
+}
+
+impl Sealing {
+    /// Updates before them.
+    pub(crate) const fn phase(&self) -> u64 {
+        self.send.phase
+    }
+
+    /// A packet that they sealed.
+    pub(crate) fn look(&self, datagram: &[u8]) -> Option<Looked> {
+        look_at_sent(&self.send, datagram)
+    }
+}
+
+fn look_at_sent(send: &SendPhases, datagram: &[u8]) -> Option<Looked> {
+    let mut copy = datagram.to_vec();
+    let parts = Parts::of(&mut copy)?;
+    let header = Header::unprotected(*parts.header, send.header_key.mask(&parts.sample));
+    let number = PacketNumber::expand(header.number, PacketNumber(send.next));
+    let current = u64::from(header.phase_bit()) == send.phase & 1;
+    let key = send.key();
+    let opened =
+        key.aead.open(&key.nonce(number.0), &header.bytes, parts.payload, parts.tag).is_ok();
+    let payload = parts.payload.to_vec();
+    (current && opened).then_some(Looked { number, phase: KeyPhase(send.phase), payload })
+}
+
 impl PacketKeys {
     /// A packet that these keys sealed, as long as its phase is the current one.
     pub(crate) fn look_at_sent(&self, datagram: &[u8]) -> Option<Looked> {
-        let mut copy = datagram.to_vec();
-        let parts = Parts::of(&mut copy)?;
-        let header = Header::unprotected(*parts.header, self.send.header_key.mask(&parts.sample));
-        let number = PacketNumber::expand(header.number, PacketNumber(self.send.next));
-        let current = u64::from(header.phase_bit()) == self.send.phase & 1;
-        let key = self.send.key();
-        let opened =
-            key.aead.open(&key.nonce(number.0), &header.bytes, parts.payload, parts.tag).is_ok();
-        let payload = parts.payload.to_vec();
-        let phase = KeyPhase(self.send.phase);
-        (current && opened).then_some(Looked { number, phase, payload })
+        look_at_sent(&self.send, datagram)
+    }
+
+    /// The keys that seal now.
+    pub(crate) fn sealing(&self) -> Sealing {
+        Sealing { send: self.send.clone() }
     }
 
     /// A packet that these keys open, or opened a moment ago.
