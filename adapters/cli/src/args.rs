@@ -176,8 +176,9 @@ pub(crate) struct Redact {
 /// `aqueduct trace report`.
 #[derive(Debug, Args)]
 pub(crate) struct Picture {
-    /// What --trace wrote, or what was redacted
-    pub(crate) file: PathBuf,
+    /// What --trace wrote, or what was redacted; several nodes that met share a page
+    #[arg(required = true, num_args = 1..=aqueduct_trace::MAX_NODES, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Where the page goes; nothing is overwritten
     #[arg(short, long, value_name = "OUT")]
     pub(crate) out: PathBuf,

@@ -4,10 +4,16 @@ const LANE = 24;
 const NAME = 250;
 const END = 92;
 
-const lanes = data.connections.flatMap((one, index) => [
-  { hop: true, index, of: one },
-  ...one.streams.map((stream) => ({ index, of: stream })),
+const lanes = data.nodes.flatMap((node, number) => [
+  ...(several ? [{ node }] : []),
+  ...data.connections.flatMap((one, index) => (one.node !== number ? [] : [
+    { hop: true, index, of: one },
+    ...one.streams.map((stream) => ({ index, of: stream })),
+  ])),
 ]);
+
+/** Where a connection leads: to a node of the page, or to an address. */
+const leadsTo = (one) => (one.other == null ? one.remote ?? "?" : `${nodeName(data.connections[one.other].node)} ${data.connections[one.other].id}`);
 
 const markColours = { open: "soft", delivered: "acked", reset: "lost", stop: "lost", stopped: "lost", stuck: "lost", pressure: "again" };
 
@@ -42,7 +48,8 @@ function makeLanes(box, legend) {
     }
   };
 
-  function lane(on, { hop, index, of }, top, width) {
+  function lane(on, { node, hop, index, of }, top, width) {
+    if (node) { banner(on, node, top, width); return; }
     const picked = index === chosen.connection && (hop ? chosen.stream == null : chosen.stream === of.id);
     if (picked) { on.fillStyle = colours.shade; on.fillRect(0, top, width, LANE); }
     on.fillStyle = colours.grid;
@@ -50,7 +57,7 @@ function makeLanes(box, legend) {
     on.textAlign = "left";
     on.fillStyle = hop ? colours.ink : colours.soft;
     on.font = hop ? `600 ${FONT}` : FONT;
-    const name = hop ? `${of.id}  ${of.dialled ? "→" : "←"}  ${of.remote ?? "?"}` : `     ${of.name}  ${of.protocol ?? ""}`;
+    const name = hop ? `${of.id}  ${of.dialled ? "→" : "←"}  ${leadsTo(of)}` : `     ${of.name}  ${of.protocol ?? ""}`;
     on.fillText(clip(on, name, NAME - 16), 6, top + LANE / 2);
     on.font = FONT;
     on.textAlign = "right";
@@ -64,8 +71,8 @@ function makeLanes(box, legend) {
     const [from, to] = [x(of.from, width), x(of.until, width)];
     on.fillStyle = colours.grid;
     on.fillRect(from, top + 4, Math.max(2, to - from), LANE - 9);
-    strip(on, of.lane.out, "sent", top + 4, of.lane.in ? (LANE - 9) / 2 : LANE - 9, width, of);
-    strip(on, of.lane.in, "came", of.lane.out ? top + 4 + (LANE - 9) / 2 : top + 4, of.lane.out ? (LANE - 9) / 2 : LANE - 9, width, of);
+    strip(on, of.lane.out, "sent", top + 4, of.lane.in ? (LANE - 9) / 2 : LANE - 9, width, data.connections[index], of);
+    strip(on, of.lane.in, "came", of.lane.out ? top + 4 + (LANE - 9) / 2 : top + 4, of.lane.out ? (LANE - 9) / 2 : LANE - 9, width, data.connections[index], of);
     for (const [at, what] of of.marks ?? []) {
       on.fillStyle = colours[markColours[what] ?? "soft"];
       on.beginPath();
@@ -78,18 +85,33 @@ function makeLanes(box, legend) {
     on.restore();
   }
 
-  function strip(on, shades, colour, top, high, width, of) {
+  /** Whose lanes follow, and for how long it was recorded. */
+  function banner(on, node, top, width) {
+    on.fillStyle = colours.page;
+    on.fillRect(0, top, width, LANE - 1);
+    on.textAlign = "left";
+    on.fillStyle = colours.ink;
+    on.font = `700 ${FONT}`;
+    on.fillText(clip(on, node.name, NAME - 16), 6, top + LANE / 2);
+    on.font = FONT;
+    const [from, to] = [node.shift, node.shift + node.length].map((at) => Math.min(Math.max(x(at, width), NAME), width - END));
+    on.fillStyle = colours.line;
+    on.fillRect(from, top + LANE / 2 - 1, Math.max(0, to - from), 2);
+  }
+
+  function strip(on, shades, colour, top, high, width, one, of) {
     if (!shades) return;
     on.fillStyle = colours[colour];
-    const slice = whole / shades.length;
-    const first = Math.max(0, Math.floor(time.from / slice));
-    for (let index = first; index < shades.length && index * slice < time.to; index += 1) {
+    const { shift, length } = data.nodes[one.node];
+    const slice = length / shades.length;
+    const first = Math.max(0, Math.floor((time.from - shift) / slice));
+    for (let index = first; index < shades.length && shift + index * slice < time.to; index += 1) {
       const shade = shades.charCodeAt(index) - 48;
       if (!shade) continue;
       on.globalAlpha = 0.2 + (0.8 * shade) / 9;
       // A slice is coarse: what is not yet or no longer there is not drawn.
-      const from = x(Math.max(index * slice, of.from), width);
-      const to = x(Math.min((index + 1) * slice, of.until), width);
+      const from = x(Math.max(shift + index * slice, of.from), width);
+      const to = x(Math.min(shift + (index + 1) * slice, of.until), width);
       on.fillRect(from, top, Math.max(1.2, to - from + 0.4), high);
     }
     on.globalAlpha = 1;
@@ -101,11 +123,11 @@ function makeLanes(box, legend) {
     const wide = canvas.clientWidth;
     const place = event.clientX - canvas.getBoundingClientRect().left;
     time.point(place > NAME && place < wide - END ? time.from + ((place - NAME) / (wide - NAME - END)) * (time.to - time.from) : null);
-    if (!found) return hideTip();
+    if (!found || found.node) return hideTip();
     const { of, hop } = found;
     const moved = hop ? of.bytes : of.moved;
     showTip(event,
-      element("b", {}, hop ? `Connection ${of.id}` : `Stream ${of.name}`),
+      element("b", {}, hop ? `Connection ${id(found.index)}` : `Stream ${of.name} of ${id(found.index)}`),
       element("div", {}, `${span(of.from)} to ${span(of.until)}, ${size(moved[0])} out, ${size(moved[1])} in`),
       hop ? null : element("div", {}, `${of.protocol ?? "no protocol seen"}${of.size ? `, of ${size(of.size)}` : ""}; ${size(of.again[0])} sent again, ${size(of.again[1])} came again`),
       ...(of.marks ?? []).map(([when, what]) => element("div", { class: "mono" }, `${moment(when)} s ${what}`)));
@@ -113,7 +135,7 @@ function makeLanes(box, legend) {
   canvas.addEventListener("pointerleave", () => { time.point(null); hideTip(); });
   canvas.addEventListener("click", (event) => {
     const found = at(event);
-    if (found) select(found.index, found.hop ? null : found.of.id);
+    if (found && !found.node) select(found.index, found.hop ? null : found.of.id);
   });
   box.addEventListener("scroll", draw);
   box.addEventListener("keydown", (event) => {

@@ -43,7 +43,7 @@ function fillAxes() {
 
 function makeBar() {
   byId("which").replaceChildren(...data.connections.map((one, index) =>
-    element("option", { value: index }, `${one.id} ${one.dialled ? "to" : "from"} ${one.remote ?? "?"}`)));
+    element("option", { value: index }, `${id(index)} ${one.dialled ? "to" : "from"} ${leadsTo(one)}`)));
   byId("which").addEventListener("change", (event) => select(+event.target.value, null));
   byId("way").addEventListener("change", (event) => { choose({ sent: +event.target.value }); fillAxes(); });
   byId("axis").addEventListener("change", (event) => choose({ stream: axisValue(event.target.value) }));
@@ -78,6 +78,7 @@ makeBar();
 makeOverview(byId("overview"));
 makePanels(byId("panels"));
 makeLanes(byId("lanes"), byId("lanes-legend"));
+makeWays(byId("ways-section"));
 makeTables();
 const busiest = data.connections.reduce((best, one, index) => {
   const bytes = (each) => each.bytes[0] + each.bytes[1];

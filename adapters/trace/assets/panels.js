@@ -22,7 +22,8 @@ function choose(change) {
 function grouped() {
   if (groups) return groups;
   const group = () => ({ times: [], values: [], rows: [] });
-  groups = { plain: group(), acked: group(), lost: group(), again: group(), late: group() };
+  groups = { plain: group(), acked: group(), lost: group(), again: group(), late: group(), there: group() };
+  const other = data.connections[chosen.connection]?.other;
   const value = chosen.stream == null ? (row) => packets.number[row]
     : chosen.stream === "size" ? (row) => packets.size[row]
     : (row) => (packets.stream[row] === chosen.stream ? packets.offset[row] : null);
@@ -32,10 +33,15 @@ function grouped() {
     groups[name].rows.push(row);
   };
   for (let row = 0; row < total; row += 1) {
+    const at = packets.at[row];
+    if (other != null && chosen.sent && packets.connection[row] === other && !packets.sent[row]) {
+      const y = value(row);
+      if (y != null && chosen.stream !== "size") put("there", row, at, y);
+      continue;
+    }
     if (packets.connection[row] !== chosen.connection || packets.sent[row] !== chosen.sent) continue;
     const y = value(row);
     if (y == null) continue;
-    const at = packets.at[row];
     const fate = packets.fate[row];
     if (fate === 3) put("lost", row, at, y);
     else if (fate === 4) put("late", row, at, y);
@@ -71,8 +77,10 @@ function packetLayers(plot) {
   });
   if (!chosen.sent) return [layer("received", "dot", "came", "plain")];
   if (!opened) return [layer("sent", "dot", "sent", "plain")];
+  const there = made.there.times.length ? [layer("came there", "dot", "came", "there")] : [];
   return [
     layer("acknowledged", "dot", "acked", "acked"),
+    ...there,
     layer("sent", "dot", "sent", "plain"),
     layer("sent again", "diamond", "again", "again"),
     layer("lost", "cross", "lost", "lost"),
@@ -84,13 +92,14 @@ function packetLayers(plot) {
 function rateCurve(side) {
   const one = connection();
   const bytes = one ? one.rate[side] : [];
-  const slice = whole / Math.max(1, bytes.length);
-  const from = one ? Math.floor(one.from / slice) : 0;
-  const to = one ? Math.floor(one.until / slice) : 0;
+  const { shift, length } = one ? data.nodes[one.node] : { shift: 0, length: whole };
+  const slice = length / Math.max(1, bytes.length);
+  const from = one ? Math.floor((one.from - shift) / slice) : 0;
+  const to = one ? Math.floor((one.until - shift) / slice) : 0;
   const times = [];
   const values = [];
   for (let at = from; at <= to && at < bytes.length; at += 1) {
-    times.push(at * slice);
+    times.push(shift + at * slice);
     values.push(bytes[at] / (slice / 1e6));
   }
   return { times, values, until: one?.until };
@@ -162,12 +171,13 @@ function makePanels(parent) {
       { name: "received", shape: "line", colour: "came", ...rateCurve("in") },
     ],
   });
-  const held = data.piped[1].some(Boolean) || data.connections.some((one) => one.curves.held[1].some(Boolean));
+  const piped = () => (connection() ? data.nodes[connection().node].piped : [[], []]);
+  const held = data.nodes.some((node) => node.piped[1].some(Boolean)) || data.connections.some((one) => one.curves.held[1].some(Boolean));
   if (held) new Plot(parent, {
     title: "Held", height: 130, units: [size, size], words: ["bytes", ""], floor: 0, empty: unknown,
     layers: () => [
       { name: "received and not yet released, on this connection", shape: "area", colour: "held", ...curve("held") },
-      ...(data.piped[0].length ? [{ name: "in the pipes of the node", shape: "line", colour: "window", times: data.piped[0], values: data.piped[1] }] : []),
+      ...(piped()[0].length ? [{ name: "in the pipes of the node", shape: "line", colour: "window", times: piped()[0], values: piped()[1] }] : []),
     ],
   });
 }
@@ -181,13 +191,15 @@ function makeOverview(canvas) {
     const one = connection();
     if (one) {
       const most = Math.max(1, ...one.rate.out, ...one.rate.in);
-      const wide = width / Math.max(1, one.rate.out.length);
+      const { shift, length } = data.nodes[one.node];
+      const left = (shift / whole) * width;
+      const wide = ((length / whole) * width) / Math.max(1, one.rate.out.length);
       const middle = Math.round(tall / 2);
       for (const [side, colour, up] of [["out", "sent", -1], ["in", "came", 1]]) {
         on.fillStyle = colours[colour];
         one.rate[side].forEach((bytes, index) => {
           const high = (bytes / most) ** 0.5 * (middle - 4);
-          if (high) on.fillRect(index * wide, up < 0 ? middle - high : middle, Math.max(1, wide - 0.3), high);
+          if (high) on.fillRect(left + index * wide, up < 0 ? middle - high : middle, Math.max(1, wide - 0.3), high);
         });
       }
       on.fillStyle = colours.lost;

@@ -27,6 +27,7 @@ function swatch(layer) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", "0 0 16 10");
+  svg.setAttribute("class", "swatch");
   svg.setAttribute("aria-hidden", "true");
   const shape = document.createElementNS(space, "path");
   const colour = `var(--${layer.colour})`;

@@ -69,7 +69,12 @@ class Table {
   }
 }
 
-const id = (index) => (index == null ? "–" : data.connections[index].id);
+/** A connection, with its node where there are several. */
+function id(index, node) {
+  const name = index == null ? "–" : data.connections[index].id;
+  const of = index == null ? node : data.connections[index].node;
+  return several && of != null ? `${cut(nodeName(of), 14)} ${name}` : name;
+}
 const byId = (name) => document.getElementById(name);
 
 /** A word that asks for more than a part of the text. */
@@ -84,7 +89,7 @@ function packetWord(row, word) {
     case "acknowledged": case "acked": return packets.fate[row] === 2;
     case "late": return packets.fate[row] === 4;
     case "again": return packets.again[row] === 1;
-    default: return packets.words[row].toLowerCase().includes(word) || id(packets.connection[row]) === word;
+    default: return packets.words[row].toLowerCase().includes(word) || id(packets.connection[row], packets.node[row]).toLowerCase().split(" ").includes(word);
   }
 }
 
@@ -101,6 +106,7 @@ function packetFate(row) {
 }
 
 let packetTable;
+const connectionWidth = several ? "150px" : "86px";
 function makeTables() {
   packetTable = new Table(byId("packets"), {
     name: "Packets", rows: total, times: packets.at,
@@ -108,7 +114,7 @@ function makeTables() {
     takes: (row, words) => words.every((word) => packetWord(row, word)),
     columns: [
       ["Time, s", "96px", (row) => moment(packets.at[row]), "num"],
-      ["Connection", "86px", (row) => id(packets.connection[row])],
+      ["Connection", connectionWidth, (row) => id(packets.connection[row], packets.node[row])],
       ["Way", "76px", (row) => (packets.sent[row] ? ["sent", "way-sent"] : ["received", "way-came"])],
       ["Number", "74px", (row) => (packets.number[row] == null ? "–" : `#${packets.number[row]}`), "num"],
       ["Bytes", "64px", (row) => packets.size[row], "num"],
@@ -118,14 +124,14 @@ function makeTables() {
     ],
   });
   const lines = data.lines;
-  const text = (row) => `${lines.op[row]} ${lines.stream[row] ?? ""} ${lines.words[row]} ${id(lines.connection[row])}`.toLowerCase();
+  const text = (row) => `${lines.op[row]} ${lines.stream[row] ?? ""} ${lines.words[row]} ${id(lines.connection[row], lines.node[row])}`.toLowerCase();
   new Table(byId("lines"), {
     name: "Events and calls", rows: lines.at.length, times: lines.at,
     filter: byId("lines-filter"), zoomed: byId("lines-zoomed"), said: byId("lines-count"),
     takes: (row, words) => words.every((word) => text(row).includes(word)),
     columns: [
       ["Time, s", "96px", (row) => moment(lines.at[row]), "num"],
-      ["Connection", "86px", (row) => id(lines.connection[row])],
+      ["Connection", connectionWidth, (row) => id(lines.connection[row], lines.node[row])],
       ["Stream", "86px", (row) => lines.stream[row] ?? "–"],
       ["What", "130px", (row) => lines.op[row]],
       ["", "minmax(320px, 1fr)", (row) => lines.words[row], "words"],

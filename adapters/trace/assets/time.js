@@ -2,7 +2,12 @@
 // that reads out.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const whole = data.tape.length;
+const whole = data.length;
+
+/** Of what node something is, where there are several. */
+const several = data.nodes.length > 1;
+const nodeName = (node) => data.nodes[node].name;
+const cut = (text, most) => (text && text.length > most ? `${text.slice(0, most - 1)}…` : text ?? "");
 
 const time = {
   from: 0,

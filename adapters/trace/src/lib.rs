@@ -30,4 +30,4 @@ mod report;
 mod words;
 
 pub use export::{ExportError, Exported, Format, export};
-pub use report::{MAX_PAGE, Report, report};
+pub use report::{MAX_NODES, MAX_PAGE, Report, report, report_all};

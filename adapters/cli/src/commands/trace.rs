@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aqueduct_tokio::trace::{self, Filter, Summary, Tail};
 use aqueduct_tokio::{Instant, Payload, StreamId};
@@ -132,10 +132,14 @@ fn create(file: &Path) -> Result<fs::File, Failure> {
 }
 
 fn report(options: &Picture, output: &Output) -> Result<Fields, Failure> {
-    let tape = read(&options.file)?;
-    let name = options.file.file_name().unwrap_or_default().to_string_lossy();
-    let report = aqueduct_trace::report(&tape, &name)
-        .map_err(|why| Failure::new(Cause::Failure, why).context(options.file.display()))?;
+    let tapes = options.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<_> = options.files.iter().map(name).collect();
+    let tapes = tapes.iter().zip(&names).map(|(tape, name)| (tape.as_slice(), name.as_str()));
+    let report = aqueduct_trace::report_all(&tapes.collect::<Vec<_>>()).map_err(|(at, why)| {
+        let file = options.files.get(at).map(|file| file.display().to_string());
+        Failure::new(Cause::Failure, why).context(file.unwrap_or_default())
+    })?;
     let (out, page) = (options.out.as_path(), report.page.as_bytes());
     create(out)?.write_all(page).map_err(|error| Failure::local(out.display(), &error))?;
     report.notes.iter().for_each(|note| output.note(note));

@@ -10,6 +10,7 @@ use aqueduct_core::wire::id::StreamId;
 
 use super::curve::Curve;
 use super::lane::Lane;
+use super::moments::Moments;
 use super::stream::Stream;
 
 /// A connection. Times are microseconds since the run began.
@@ -23,6 +24,9 @@ pub(crate) struct Connection {
     pub(crate) from: u64,
     pub(crate) until: u64,
     pub(crate) connected: Option<u64>,
+    /// Of its handshake: the same at the other end.
+    pub(crate) hash: Option<[u8; 32]>,
+    pub(crate) moments: Moments,
     /// Why it ended.
     pub(crate) closed: Option<String>,
     pub(crate) sums: Sums,
@@ -121,6 +125,8 @@ impl Connection {
             from: now,
             until: now,
             connected: None,
+            hash: None,
+            moments: Moments::default(),
             closed: None,
             sums: Sums::default(),
             curves: Curves::new(span, slices),

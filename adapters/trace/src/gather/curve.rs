@@ -1,6 +1,8 @@
 //! A value over time, in a bounded number of points: of each slice of time the first, the least,
 //! the greatest and the last.
 
+use std::collections::BTreeMap;
+
 /// A slice: when and what.
 #[derive(Clone, Copy, Debug)]
 struct Slice {
@@ -14,7 +16,7 @@ struct Slice {
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     span: u64,
-    slices: Vec<Option<Slice>>,
+    slices: BTreeMap<usize, Slice>,
     count: usize,
     now: Option<u64>,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Curve {
 impl Curve {
     /// Of a run of this length.
     pub(crate) const fn new(span: u64, count: usize) -> Self {
-        Self { span, slices: Vec::new(), count, now: None }
+        Self { span, slices: BTreeMap::new(), count, now: None }
     }
 
     /// Its value at this time, and until it has another.
@@ -30,28 +32,22 @@ impl Curve {
         if self.now.replace(value) == Some(value) {
             return;
         }
-        self.slices.resize(self.count, None);
-        let index = slice(at, self.span, self.count);
-        let Some(slot) = self.slices.get_mut(index) else { return };
         let here = (at, value);
-        match slot {
-            None => *slot = Some(Slice { first: here, least: here, greatest: here, last: here }),
-            Some(slice) => {
-                slice.last = here;
-                if value < slice.least.1 {
-                    slice.least = here;
-                }
-                if value > slice.greatest.1 {
-                    slice.greatest = here;
-                }
-            }
+        let alone = Slice { first: here, least: here, greatest: here, last: here };
+        let slice = self.slices.entry(slice(at, self.span, self.count)).or_insert(alone);
+        slice.last = here;
+        if value < slice.least.1 {
+            slice.least = here;
+        }
+        if value > slice.greatest.1 {
+            slice.greatest = here;
         }
     }
 
     /// Its points: times and values.
     pub(crate) fn points(&self) -> (Vec<u64>, Vec<u64>) {
         let mut points = Vec::new();
-        for slice in self.slices.iter().flatten() {
+        for slice in self.slices.values() {
             let mut four = [slice.first, slice.least, slice.greatest, slice.last];
             four.sort_unstable();
             points.extend(four);

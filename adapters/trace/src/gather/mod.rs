@@ -3,19 +3,21 @@
 mod connection;
 mod curve;
 mod lane;
+mod moments;
 mod rows;
 mod stream;
 mod thin;
 
 use std::collections::{BTreeMap, HashMap};
 
+use aqueduct_core::endpoint::Leg;
 use aqueduct_core::tape::{Op, Outcome, Slot};
 use aqueduct_core::time::Instant;
 use aqueduct_core::trace::{
     Content, Depth, Packet, Record, Seen, Tail, Topic, Trace, TraceError, Watch, Way, What, records,
 };
 use aqueduct_core::wire::frame::Frame;
-use aqueduct_core::wire::id::PacketNumber;
+use aqueduct_core::wire::id::{PacketNumber, StreamId};
 
 pub(crate) use connection::{Connection, Sums};
 pub(crate) use curve::Curve;
@@ -67,6 +69,12 @@ impl Span {
     }
 }
 
+/// A stream of a connection.
+pub(crate) type End = (Slot, StreamId);
+
+/// Legs of pipes that are remembered, at most.
+const MOST_LEGS: usize = 10_000;
+
 /// A run.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -81,17 +89,23 @@ pub(crate) struct Run {
     pub(crate) packets: Thin<Row>,
     pub(crate) lines: Thin<Line>,
     pub(crate) piped: Curve,
+    /// What pipes passed on: from which stream to which.
+    pub(crate) pipes: Vec<(End, End)>,
+    /// By pipe, where it reads.
+    sources: HashMap<u64, End>,
     pub(crate) events: u64,
     /// Packets that became rows and may still be settled.
     waiting: HashMap<(Slot, u64), u64>,
+    /// Tapes on the page.
+    nodes: usize,
 }
 
 impl Run {
-    /// Watches a whole tape.
+    /// Watches a whole tape, one of so many that share a page.
     ///
     /// # Errors
     /// It is none.
-    pub(crate) fn of(tape: &[u8]) -> Result<Self, TraceError> {
+    pub(crate) fn of(tape: &[u8], nodes: usize) -> Result<Self, TraceError> {
         let span = Span::of(tape)?;
         let mut watch = Watch::of(tape)?;
         let mut run = Self {
@@ -101,9 +115,12 @@ impl Run {
             diverged: None,
             connections: BTreeMap::new(),
             strays: Sums::default(),
-            packets: Thin::new(MOST_PACKETS),
-            lines: Thin::new(MOST_LINES),
-            piped: Curve::new(span.length(), MOST_SLICES),
+            packets: Thin::new(MOST_PACKETS / nodes.max(1)),
+            lines: Thin::new(MOST_LINES / nodes.max(1)),
+            piped: Curve::new(span.length(), MOST_SLICES / nodes.max(1)),
+            pipes: Vec::new(),
+            sources: HashMap::new(),
+            nodes,
             events: 0,
             waiting: HashMap::new(),
         };
@@ -133,6 +150,7 @@ impl Run {
             Seen::Lost(slot, numbers) => self.on_fate(*slot, numbers, Fate::Lost, now),
             Seen::Spurious(slot, numbers) => self.on_fate(*slot, numbers, Fate::Late, now),
             Seen::Vitals(slot, vitals) => self.connection(*slot, now).on_vitals(vitals, now),
+            Seen::Met(slot, hash) => self.connection(*slot, now).hash = Some(*hash),
             Seen::Piped(held) => self.piped.set(now, *held),
             _ => {}
         }
@@ -141,7 +159,8 @@ impl Run {
     fn connection(&mut self, slot: Slot, now: u64) -> &mut Connection {
         let span = self.span.length();
         // Many connections share what a page has room for.
-        let slices = (4 * MOST_SLICES / (self.connections.len() + 1)).clamp(100, MOST_SLICES);
+        let slices =
+            (4 * MOST_SLICES / self.nodes / (self.connections.len() + 1)).clamp(100, MOST_SLICES);
         let new = || Connection::new(slot, span, slices, now);
         let connection = self.connections.entry(slot).or_insert_with(new);
         connection.until = now;
@@ -161,6 +180,9 @@ impl Run {
         connection.remote.get_or_insert(packet.route.remote);
         connection.sums.on_packet(way, packet.size as u64);
         connection.lane.add(now, way, packet.size as u64);
+        if let Content::Data { number, .. } = &packet.content {
+            connection.moments.on_packet(number.0, way, now);
+        }
         let (mut eliciting, mut repeated) = (false, 0);
         for frame in packet.frames().into_iter().flatten().flatten() {
             eliciting |= frame.is_ack_eliciting();
@@ -239,6 +261,17 @@ impl Run {
                 connection.remote = Some(*remote);
                 connection.peer = Some(id.iter().map(|byte| format!("{byte:02x}")).collect());
             }
+            What::Pipe(from, legs, ..) => {
+                let from = (from.connection.parts(), from.stream);
+                if let Some(pipe) = record.pipe {
+                    self.sources.insert(pipe, from);
+                }
+                legs.iter().for_each(|leg| self.on_leg(from, leg));
+            }
+            What::AddLeg(leg, _, Outcome::Done(_)) => {
+                let from = record.pipe.and_then(|pipe| self.sources.get(&pipe).copied());
+                from.into_iter().for_each(|from| self.on_leg(from, leg));
+            }
             What::Event(slot, _) => self.on_event(*slot, record, now),
             What::Write(_, _, Outcome::Done(bytes)) => self.on_call(record, Way::Sent, *bytes, now),
             What::Take(_, _, Outcome::Done(bytes)) => {
@@ -253,6 +286,14 @@ impl Run {
             let line = Line::of(record, now);
             let matters = line.matters(record.op);
             self.lines.push(line, matters);
+        }
+    }
+
+    fn on_leg(&mut self, from: End, leg: &Leg) {
+        if let Leg::Stream(to) = leg
+            && self.pipes.len() < MOST_LEGS
+        {
+            self.pipes.push((from, (to.connection.parts(), to.stream)));
         }
     }
 

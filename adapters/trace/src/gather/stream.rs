@@ -5,10 +5,14 @@ use aqueduct_core::trace::Way;
 use aqueduct_core::wire::frame::StreamFrame;
 use aqueduct_core::wire::id::StreamId;
 
+use super::curve::Curve;
 use super::lane::Lane;
 
 /// Ranges that are remembered of a stream; with more, what was sent again is not told apart.
 const MOST_RANGES: usize = 4_096;
+
+/// Slices of the curve of a stream's bytes.
+const PATH: usize = 400;
 
 /// A stream. Times are microseconds since the run began, sizes bytes of its body.
 #[derive(Debug)]
@@ -20,6 +24,9 @@ pub(crate) struct Stream {
     pub(crate) until: u64,
     /// New bytes, there and back.
     pub(crate) moved: [u64; 2],
+    /// The same over time; and when the first and the last of them did.
+    pub(crate) paths: [Curve; 2],
+    pub(crate) edges: [Option<(u64, u64)>; 2],
     /// Bytes that went, or came, more than once.
     pub(crate) again: [u64; 2],
     /// The last byte went, or came.
@@ -42,6 +49,8 @@ impl Stream {
             from: now,
             until: now,
             moved: [0; 2],
+            paths: [Curve::new(span, PATH), Curve::new(span, PATH)],
+            edges: [None; 2],
             again: [0; 2],
             fin: [None; 2],
             lane: Lane::new(span),
@@ -66,7 +75,7 @@ impl Stream {
             false => len,
         };
         self.lane.add(now, way, len);
-        add(&mut self.moved, side, new);
+        self.on_new(side, new, now);
         add(&mut self.again, side, len - new);
         len - new
     }
@@ -75,7 +84,18 @@ impl Stream {
     pub(crate) fn on_call(&mut self, way: Way, bytes: u64, now: u64) {
         self.until = now;
         self.lane.add(now, way, bytes);
-        add(&mut self.moved, usize::from(way == Way::Received), bytes);
+        self.on_new(usize::from(way == Way::Received), bytes, now);
+    }
+
+    fn on_new(&mut self, side: usize, bytes: u64, now: u64) {
+        add(&mut self.moved, side, bytes);
+        let (Some(moved), Some(path)) = (self.moved.get(side), self.paths.get_mut(side)) else {
+            return;
+        };
+        path.set(now, *moved);
+        if let Some(edges) = self.edges.get_mut(side).filter(|_| bytes > 0) {
+            *edges = Some((edges.map_or(now, |(first, _)| first), now));
+        }
     }
 
     /// Something became of it.

@@ -1,12 +1,14 @@
-//! One page for people (spec 24.2).
+//! One page for people (spec 24.2), of one node or of several that met.
 //!
 //! The page is a fixed frame of HTML, CSS and script, and what was seen as JSON in the middle. The
 //! script draws; nothing here does.
 
 mod data;
+mod join;
 mod notes;
+mod ways;
 
-use aqueduct_core::trace::TraceError;
+use aqueduct_core::trace::{Trace, TraceError};
 
 use crate::gather::Run;
 
@@ -16,12 +18,13 @@ pub const MAX_PAGE: usize = 8 << 20;
 const FRAME: &str = include_str!("../../assets/report.html");
 const STYLE: &str = include_str!("../../assets/report.css");
 /// In the order in which they need each other.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     include_str!("../../assets/units.js"),
     include_str!("../../assets/time.js"),
     include_str!("../../assets/plot.js"),
     include_str!("../../assets/panels.js"),
     include_str!("../../assets/lanes.js"),
+    include_str!("../../assets/ways.js"),
     include_str!("../../assets/tables.js"),
     include_str!("../../assets/summary.js"),
     include_str!("../../assets/main.js"),
@@ -35,8 +38,20 @@ pub struct Report {
     pub page: String,
     /// What the page cannot show, and what was left out; as it stands there.
     pub notes: Vec<String>,
-    /// Where this core did something else than the tape says.
+    /// Where this core did something else than a tape says: the first of them.
     pub diverged: Option<String>,
+}
+
+/// Tapes on a page, at most.
+pub const MAX_NODES: usize = 16;
+
+/// A node on a page: its tape, and what was seen of it.
+#[derive(Debug)]
+struct Node<'a> {
+    name: &'a str,
+    bytes: usize,
+    head: Trace<'a>,
+    run: Run,
 }
 
 /// Makes the page of a tape. `name`: what the tape is called there.
@@ -44,14 +59,34 @@ pub struct Report {
 /// # Errors
 /// [`TraceError`]: these bytes are no tape.
 pub fn report(tape: &[u8], name: &str) -> Result<Report, TraceError> {
-    let head = Run::head(tape)?;
-    let mut run = Run::of(tape)?;
+    report_all(&[(tape, name)]).map_err(|(_, why)| why)
+}
+
+/// Makes one page of the tapes of several nodes, the first [`MAX_NODES`] of them: each with what it
+/// is called there. Ends of the same connection are joined, clocks are set by their packets, and
+/// streams are followed from node to node (spec R-RPT-13).
+///
+/// # Errors
+/// Which of them is no tape, and why.
+pub fn report_all(tapes: &[(&[u8], &str)]) -> Result<Report, (usize, TraceError)> {
+    let count = tapes.len().min(MAX_NODES);
+    let mut nodes = Vec::new();
+    for (at, (tape, name)) in tapes.iter().take(MAX_NODES).enumerate() {
+        let named = |why| (at, why);
+        let head = Run::head(tape).map_err(named)?;
+        let run = Run::of(tape, count).map_err(named)?;
+        nodes.push(Node { name, bytes: tape.len(), head, run });
+    }
+    let joined = join::Joined::of(&nodes);
     loop {
-        let notes = notes::of(&mut run, &head);
-        let data = data::of(&mut run, &head, tape.len(), name, &notes);
+        let ways = ways::of(&nodes, &joined);
+        let notes = notes::of(&mut nodes, &joined, &ways);
+        let data = data::of(&mut nodes, &joined, &ways.0, &notes);
         let page = page(&data.to_string());
-        if page.len() <= MAX_PAGE || !run.halve() {
-            return Ok(Report { page, notes, diverged: run.diverged });
+        let halved = |nodes: &mut [Node<'_>]| nodes.iter_mut().all(|node| node.run.halve());
+        if page.len() <= MAX_PAGE || !halved(&mut nodes) {
+            let diverged = nodes.into_iter().find_map(|node| node.run.diverged);
+            return Ok(Report { page, notes, diverged });
         }
     }
 }

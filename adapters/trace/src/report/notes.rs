@@ -3,11 +3,52 @@
 use aqueduct_core::tape::{Ending, Payload};
 use aqueduct_core::trace::{Depth, Tail, Trace};
 
+use super::Node;
 use super::data::{MOST_CONNECTIONS, MOST_LANES};
+use super::join::Joined;
+use super::ways::Path;
 use crate::gather::Run;
 
-/// In the order of their weight.
-pub(super) fn of(run: &mut Run, head: &Trace<'_>) -> Vec<String> {
+/// In the order of their weight; of several nodes, whose it is stands before it.
+pub(super) fn of(
+    nodes: &mut [Node<'_>],
+    joined: &Joined,
+    (ways, all): &(Vec<Path>, usize),
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let several = nodes.len() > 1;
+    for (node, within) in nodes.iter_mut().zip(&joined.within) {
+        let of_node = of_node(&mut node.run, &node.head);
+        let own = (several && within.is_none()).then(|| {
+            "No packet of this node is on another tape of the page that can be opened: its clock \
+             is not known, and its times are drawn as if it had begun with the page."
+                .to_owned()
+        });
+        let named = |note| if several { format!("{}: {note}", node.name) } else { note };
+        notes.extend(of_node.into_iter().chain(own).map(named));
+    }
+    if ways.len() < *all {
+        notes.push(format!(
+            "{} of {all} streams are followed from point to point: those that moved most.",
+            ways.len()
+        ));
+    }
+    let connections: usize = nodes.iter().map(|node| node.run.connections.len()).sum();
+    if connections > MOST_CONNECTIONS {
+        notes.push(format!(
+            "{MOST_CONNECTIONS} of {connections} connections are shown: those that moved most."
+        ));
+    }
+    let streams = nodes.iter().flat_map(|node| node.run.connections.values());
+    let streams: usize = streams.map(|one| one.streams.len()).sum();
+    if streams > MOST_LANES {
+        notes
+            .push(format!("{MOST_LANES} of {streams} streams have a lane: those that moved most."));
+    }
+    notes
+}
+
+fn of_node(run: &mut Run, head: &Trace<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(why) = &run.diverged {
         let why = why.replace('\n', " ");
@@ -68,16 +109,5 @@ fn left_out(run: &mut Run, notes: &mut Vec<String>) {
             "{shown} of {all} records are listed: what happens once before what happens with each \
              piece of a stream. `aqueduct trace show` lists all."
         ));
-    }
-    let connections = run.connections.len();
-    if connections > MOST_CONNECTIONS {
-        notes.push(format!(
-            "{MOST_CONNECTIONS} of {connections} connections are shown: those that moved most."
-        ));
-    }
-    let streams: usize = run.connections.values().map(|one| one.streams.len()).sum();
-    if streams > MOST_LANES {
-        notes
-            .push(format!("{MOST_LANES} of {streams} streams have a lane: those that moved most."));
     }
 }

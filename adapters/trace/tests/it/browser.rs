@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use aqueduct_core::tape::Payload;
 use aqueduct_core::trace;
 use aqueduct_tests::tapes::small;
-use aqueduct_trace::report;
+use aqueduct_trace::{report, report_all};
 
-use crate::support::{bulk, crowded};
+use crate::support::{bulk, chain, crowded};
 
 /// On a busy machine a browser begins slowly.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -136,6 +136,21 @@ fn the_page_draws_and_follows_the_hand() {
     assert!(word("axis").starts_with("offset in"), "{said}");
     assert_eq!(word("theme"), "dark");
     assert!(seen.dom.contains("bulk &lt;b&gt;"), "a name is text");
+}
+
+/// spec: R-RPT-4 R-RPT-13
+#[test]
+fn a_page_of_several_nodes_draws_their_streams_hop_by_hop() {
+    let [source, relay, sink] = chain();
+    let nodes = [(&source[..], "the source"), (&relay, "the relay"), (&sink, "the sink")];
+    let Some(seen) = open(&report_all(&nodes).unwrap().page) else { return };
+    fine(&seen);
+    let rows = seen.dom.split(r#"<table id="ways">"#).nth(1).expect("ways");
+    let rows = rows.split("</table>").next().unwrap();
+    assert_eq!(rows.matches("<tr").count(), 5, "{rows}");
+    for said in ["the source sends", "the relay receives", "the relay sends", "the sink receives"] {
+        assert!(rows.contains(said), "{said} of {rows}");
+    }
 }
 
 /// spec: R-RPT-4 R-RPT-7

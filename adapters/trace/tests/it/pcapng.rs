@@ -106,7 +106,10 @@ fn wireshark_reads_it() {
         tshark.args(["-n", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]);
         let filter = "_ws.malformed || _ws.short || ip.checksum.status == Bad \
             || udp.checksum.status == Bad";
-        let Ok(bad) = tshark.args(["-Y", filter, "-r"]).arg(&file).output() else { return };
+        let Ok(bad) = tshark.args(["-Y", filter, "-r"]).arg(&file).output() else {
+            println!("SAID ALOUD: no tshark here; packets were counted and not taken apart");
+            continue;
+        };
         assert!(bad.status.success(), "{}", String::from_utf8_lossy(&bad.stderr));
         assert_eq!(String::from_utf8_lossy(&bad.stdout), "");
     }

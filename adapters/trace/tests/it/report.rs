@@ -1,13 +1,15 @@
 //! The page's frame and data (spec 24.2).
 
+use std::time::Duration;
+
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::tape::Payload;
 use aqueduct_core::trace::{self, Way};
 use aqueduct_tests::tapes::{again, small};
-use aqueduct_trace::{Format, MAX_PAGE, export, report};
+use aqueduct_trace::{Format, MAX_PAGE, export, report, report_all};
 use serde_json::Value;
 
-use crate::support::{bulk, crowded, losses, packets, tells, views};
+use crate::support::{apart, bulk, chain, crowded, losses, packets, tells, views};
 
 /// The data that stands in the page.
 fn data(page: &str) -> Value {
@@ -39,7 +41,7 @@ fn nothing_of_a_tape_becomes_markup() {
     let tape = &small(Payload::Full)[0];
     let name = "</script><script>alert(1)</script><!-- \u{2028}";
     let page = report(tape, name).unwrap().page;
-    assert_eq!(data(&page)["tape"]["name"], name);
+    assert_eq!(data(&page)["nodes"][0]["name"], name);
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("alert(1)</script>") && !page.contains("<!-- "));
     assert!(!page.contains('\u{2028}'));
@@ -69,7 +71,7 @@ fn sums_and_columns_are_those_of_the_run() {
         assert_eq!(sum(&rows["size"]), summary.sent.1 + summary.received.1);
         let fates = rows["fate"].as_array().unwrap();
         assert_eq!(fates.iter().filter(|fate| **fate == 3 || **fate == 4).count(), losses(&views));
-        assert_eq!(data["tape"]["records"], summary.records);
+        assert_eq!(data["nodes"][0]["records"], summary.records);
         assert_eq!(data["connections"].as_array().unwrap().len(), 1);
     }
 }
@@ -114,8 +116,98 @@ fn a_relay_has_its_hops_and_pipes() {
     let moved = |hop: usize, side: usize| hops[hop]["moved"][side].as_u64().unwrap();
     let (back, out) = (moved(0, 1) + moved(1, 1), moved(0, 0) + moved(1, 0));
     assert!(back > 1_000 && out > 1_000, "{back} came, {out} went");
-    let held = data["piped"][1].as_array().unwrap();
+    let held = data["nodes"][0]["piped"][1].as_array().unwrap();
     assert!(held.iter().any(|bytes| bytes.as_u64() > Some(0)), "{held:?}");
+}
+
+/// Source, relay and sink on one page: connections are joined, and what the source sent is followed
+/// to the sink, in the order of time.
+///
+/// spec: R-RPT-13 R-RPT-5
+#[test]
+fn a_chain_is_seen_hop_by_hop() {
+    let tapes = chain();
+    let names = ["source", "relay", "sink"];
+    let named: Vec<_> = tapes.iter().map(Vec::as_slice).zip(names).collect();
+    let report = report_all(&named).unwrap();
+    assert_eq!(report.notes, Vec::<String>::new());
+    let data = data(&report.page);
+    let ends = data["connections"].as_array().unwrap();
+    assert_eq!(ends.len(), 4);
+    for (at, end) in ends.iter().enumerate() {
+        let other = &ends[end["other"].as_u64().unwrap() as usize];
+        assert!(other["other"] == at && other["node"] != end["node"], "{end}");
+        assert_ne!(other["dialled"], end["dialled"]);
+    }
+    let way = data["ways"][0].as_array().unwrap();
+    let stops: Vec<_> = way.iter().map(|at| (at["node"].as_u64(), at["sent"].as_u64())).collect();
+    assert_eq!(stops, [(0, 1), (1, 0), (1, 1), (2, 0)].map(|(n, s)| (Some(n), Some(s))));
+    for (before, point) in way.iter().zip(&way[1..]) {
+        assert!(point["moved"] == before["moved"] && point["moved"].as_u64() > Some(10_000));
+        assert!(point["first"].as_u64() >= before["first"].as_u64(), "{way:?}");
+        assert!(point["last"].as_u64() >= before["last"].as_u64(), "{way:?}");
+        let [times, bytes] = [0, 1].map(|at| point["path"][at].as_array().unwrap());
+        assert!(bytes.last() == Some(&point["moved"]) && times.len() == bytes.len());
+        assert!(bytes.is_sorted_by_key(|bytes| bytes.as_u64()));
+    }
+    let sums = |node: usize| data["nodes"][node]["sums"]["packets"][0].as_u64().unwrap();
+    assert_eq!(data["sums"]["packets"][0], sums(0) + sums(1) + sums(2));
+    assert!(data["packets"]["at"].as_array().unwrap().is_sorted_by_key(|at| at.as_u64()));
+}
+
+/// Two ends whose clocks are an hour apart: on the page each packet comes half a round trip after
+/// it went.
+///
+/// spec: R-RPT-13
+#[test]
+fn clocks_are_set_by_packets() {
+    let ahead = Duration::from_secs(3_600);
+    let [here, there] = apart(ahead);
+    let report = report_all(&[(&here, "here"), (&there, "there")]).unwrap();
+    let data = data(&report.page);
+    let within = data["nodes"][1]["within"].as_u64().unwrap();
+    assert_eq!((&data["nodes"][0]["within"], within), (&0.into(), 10_000));
+    let rows = &data["packets"];
+    let column = |name: &str| rows[name].as_array().unwrap().clone();
+    let (at, node, sent, number) = (column("at"), column("node"), column("sent"), column("number"));
+    let mut left = std::collections::HashMap::new();
+    let mut took = Vec::new();
+    for row in (0..at.len()).filter(|row| node[*row] == u64::from(sent[*row] == 0)) {
+        let at = at[row].as_u64().unwrap();
+        let Some(number) = number[row].as_u64() else { continue };
+        match sent[row] == 1 {
+            true => _ = left.insert(number, at),
+            false => took.extend(left.get(&number).map(|left| at - left)),
+        }
+    }
+    assert!(took.len() > 100, "{}", took.len());
+    assert!(took.iter().all(|took| (9_990..30_000).contains(took)), "{took:?}");
+}
+
+/// spec: R-RPT-13
+#[test]
+fn a_node_that_tells_nothing_begins_with_the_page() {
+    let [full, other] = bulk(Payload::Full);
+    let elided = trace::redact(&other).unwrap();
+    let report = report_all(&[(&full, "one"), (&elided, "other")]).unwrap();
+    assert!(report.notes.iter().any(|note| note.starts_with("other: No packet of this node")));
+    let data = data(&report.page);
+    assert!(data["nodes"][1]["within"].is_null() && data["nodes"][1]["shift"] == 0);
+    assert!(data["connections"].as_array().unwrap().iter().all(|one| one["other"].is_null()));
+    let (at, why) = report_all(&[(&full, "one"), (b"no tape", "x")]).unwrap_err();
+    assert_eq!((at, why.to_string().is_empty()), (1, false));
+}
+
+/// spec: R-RPT-6 R-RPT-13
+#[test]
+fn many_nodes_share_the_bounds_of_a_page() {
+    let crowd = crowded();
+    let tapes: Vec<_> = (0..4).map(|_| (crowd.as_slice(), "crowd")).collect();
+    let report = report_all(&tapes).unwrap();
+    assert!(report.page.len() <= MAX_PAGE, "{} bytes", report.page.len());
+    let data = data(&report.page);
+    assert!(data["packets"]["at"].as_array().unwrap().len() <= 24_000);
+    assert_eq!(data["sums"]["packets"][1], 1_200_000);
 }
 
 /// spec: R-RPT-6
@@ -146,7 +238,7 @@ fn what_cannot_be_shown_is_said() {
     assert!(notes.contains("no payload and no keys"), "{notes}");
     assert_eq!(page["sums"]["bytes"][0], again(full).sent.1);
     assert_eq!(page["connections"][0]["streams"][0]["moved"][0], 300_000, "by the calls");
-    assert_eq!((&page["sums"]["lost"], &page["tape"]["depth"]), (&0.into(), &"records".into()));
+    assert_eq!((&page["sums"]["lost"], &page["nodes"][0]["depth"]), (&0.into(), &"records".into()));
     let (notes, page) = of(&bulk(Payload::Referenced)[0]);
     assert!(notes.contains("by reference"), "{notes}");
     assert!(page["sums"]["lost"].as_u64() > Some(0), "all the rest is there");

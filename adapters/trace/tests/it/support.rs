@@ -13,6 +13,7 @@ use aqueduct_core::wire::id::{CarrierId, Dir};
 use aqueduct_tests::app::{Pair, Reading};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::Net;
+use aqueduct_tests::net::clock::Clock;
 use aqueduct_tests::tapes::end;
 use aqueduct_tests::world::World;
 
@@ -29,6 +30,30 @@ pub(crate) fn bulk(payload: Payload) -> [Vec<u8>; 2] {
         world.pair.pass(Duration::from_millis(50));
         world.answer();
     }
+    [a, b].map(|host| end(&mut world.pair.net.host(host).endpoint))
+}
+
+/// The golden tapes of a source, a relay and a sink.
+pub(crate) fn chain() -> [Vec<u8>; 3] {
+    let traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/traces");
+    ["source", "relay", "sink"].map(|name| {
+        let file = format!("{traces}/pipe-{name}.tape");
+        std::fs::read(&file).unwrap_or_else(|why| panic!("{file}: {why}"))
+    })
+}
+
+/// A sender and a receiver over a link of 10 ms each way; the receiver's clock is ahead.
+pub(crate) fn apart(ahead: Duration) -> [Vec<u8>; 2] {
+    let delay = Duration::from_millis(10);
+    let mut net = Net::new(8, LinkConfig { delay, ..LinkConfig::default() });
+    net.tapes.payload = Some(Payload::Full);
+    let config = |key| EndpointConfig::new(NodeKey::from_seed(&[key; 32]));
+    let (a, b) = (net.add(config(1), 81), net.add(config(2), 82));
+    net.host(b).clock = Clock { ahead, drift: 0 };
+    let mut world = World::of(Pair::connect(net, a, b));
+    world.read([Reading::AsItComes, Reading::AsItComes]);
+    world.open(a, Dir::Uni, 300_000);
+    world.pair.pass(Duration::from_secs(2));
     [a, b].map(|host| end(&mut world.pair.net.host(host).endpoint))
 }
 
