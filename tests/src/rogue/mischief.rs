@@ -28,6 +28,8 @@ pub enum Mischief {
     AcksBlindly,
     /// Acknowledges nothing, and goes on talking.
     Mute,
+    /// Acknowledges packets without content, and no others: as a way that carries small packets.
+    Picky,
     /// Sends single bytes with gaps between.
     Crumbs,
     /// Passes limits at every door: counts of streams, credit of streams, of the connection.
@@ -52,7 +54,7 @@ pub enum Mischief {
 
 impl Mischief {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AcksUnsent,
         Self::AcksBlindly,
         Self::Mute,
@@ -66,6 +68,7 @@ impl Mischief {
         Self::Windows,
         Self::Params,
         Self::Babble,
+        Self::Picky,
     ];
 
     /// What it announces in a handshake.
@@ -100,9 +103,10 @@ impl Mischief {
             let given = Frame::CreditReturned { target, total };
             said.push((0, talk.peer.packet(&encoded(&[given]))));
         }
-        if !matches!(self, Self::AcksBlindly | Self::Mute) {
-            let received = talk.peer.received.clone();
-            said.extend(talk.acknowledge(&received));
+        match self {
+            Self::AcksBlindly | Self::Mute => {}
+            Self::Picky => said.extend(talk.acknowledge(&talk.bare.clone())),
+            _ => said.extend(talk.acknowledge(&talk.peer.received.clone())),
         }
         for _ in 0..1 + dice.below(3) {
             let plaintext = self.speech(talk, dice);
@@ -124,8 +128,8 @@ impl Mischief {
             }
             Self::AcksUnsent | Self::Keys | Self::Params => encoded(&[Frame::Ping]),
             Self::AcksBlindly => talk.all_acknowledged(dice),
-            Self::Mute if talk.round > 5 => talk.greedy(),
-            Self::Mute => encoded(&[Frame::Ping]),
+            Self::Mute | Self::Picky if talk.round > 5 => talk.greedy(),
+            Self::Mute | Self::Picky => encoded(&[Frame::Ping]),
             Self::Crumbs => talk.crumbs(dice),
             Self::Doors => talk.beyond(dice),
             Self::OpensAndResets => talk.opened_and_reset(),
@@ -157,6 +161,8 @@ pub struct Talk {
     owed: Vec<(usize, [u8; 8])>,
     /// Credit that it was asked back, and gives.
     returned: Vec<(CreditTarget, u64)>,
+    /// Packets that came with nothing in them but PING and ACK.
+    bare: RangeSet,
     /// Streams that it may open, and has opened.
     allowed: [u64; 2],
     opened: [u64; 2],
@@ -171,7 +177,8 @@ impl Talk {
         let params = &peer.established.peer_params;
         let allowed = [params.max_streams_bidi, params.max_streams_uni];
         let (owed, returned, opened) = (Vec::new(), Vec::new(), [0; 2]);
-        Self { peer, with, round: 0, owed, returned, allowed, opened, ids: 0, followed: 0 }
+        let (bare, round, ids, followed) = (RangeSet::new(), 0, 0, 0);
+        Self { peer, with, round, owed, returned, bare, allowed, opened, ids, followed }
     }
 
     /// Takes note of what came, and follows to new keys, unless it is ahead with its own.
@@ -183,6 +190,10 @@ impl Talk {
         self.followed = followed;
         for heard in std::mem::take(&mut self.peer.heard) {
             let home = usize::from(heard.to.port() != 666);
+            let bare = |frame| matches!(frame, Frame::Ping | Frame::Ack(_) | Frame::Padding { .. });
+            if frames(&heard.payload).flatten().all(bare) {
+                self.bare.insert(heard.number.0..heard.number.0 + 1);
+            }
             for frame in frames(&heard.payload).flatten() {
                 match frame {
                     Frame::MaxStreams { dir, limit } => {

@@ -69,6 +69,8 @@ pub enum Deed {
     Break(usize),
     /// Somebody sends a host something that was sent before, from anywhere, perhaps changed.
     Replay(HostId, u64),
+    /// Somebody sends a host something that was sent long before.
+    Recall(HostId),
     /// Somebody sends a host something that nobody ever said.
     Garbage(HostId, u64),
     /// A slow host reads so much of each stream, and again in a while.

@@ -39,10 +39,12 @@ impl Plan {
             }
         }
         let quiet_at = dice.between(SECOND * 4, SECOND * 50);
-        let rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
+        let mut rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
+        sort_out(&mut rogues, &mut Dice::new(seed, "picky"));
         let mut plan = Self { seed, nodes, edges, roads, rogues, deeds: Vec::new(), quiet_at };
         plan.draw_traffic(&mut dice.fork("traffic"));
         plan.draw_faults(&mut dice.fork("faults"));
+        plan.draw_history(&mut Dice::new(seed, "history"));
         plan.deeds.sort_by_key(|(at, _)| *at);
         plan
     }
@@ -74,6 +76,30 @@ impl Plan {
                 }
             };
             self.deeds.push((at, deed));
+        }
+    }
+
+    /// In one world of sixteen something large goes over a fair road, and whoever listened to its
+    /// beginning repeats that when a thousand packets have gone since. Chance of its own: all else
+    /// is as without.
+    fn draw_history(&mut self, dice: &mut Dice) {
+        if !dice.one_in(16) {
+            return;
+        }
+        let number = dice.below(self.edges.len() as u64) as usize;
+        let edge = self.edges[number];
+        let host = dice.pick(&[edge.dialer, edge.acceptor]);
+        let at = self.quiet_at / 4;
+        let good: [Box<dyn Machine>; 2] =
+            [Box::new(Queue::bytes(1_000_000, 100_000)), Box::new(Delay::of(MS * 5))];
+        for (from, to) in [(edge.dialer, edge.acceptor), (edge.acceptor, edge.dialer)] {
+            self.deeds.push((at, Deed::Road(from, to, good.to_vec())));
+        }
+        let (dir, onward, len) = (Dir::Uni, false, 2_500_000);
+        self.deeds.push((at, Deed::Open { host, edge: number, dir, onward, len }));
+        for part in [2, 3] {
+            let deed = Deed::Recall(edge.other(host));
+            self.deeds.push((self.quiet_at * part / 4 + MS * 900, deed));
         }
     }
 
@@ -110,13 +136,22 @@ impl Plan {
     }
 }
 
+/// One rogue in six acknowledges what it likes. Chance of its own, too.
+fn sort_out(rogues: &mut [RoguePlan], dice: &mut Dice) {
+    for rogue in rogues {
+        if dice.one_in(6) {
+            rogue.kind = Mischief::Picky;
+        }
+    }
+}
+
 /// In one world of four somebody keeps no rules. Chance of its own: all else is as without.
 fn rogues(nodes: &[NodePlan], dice: &mut Dice) -> Vec<RoguePlan> {
     let count = if dice.one_in(4) { 1 + dice.below(2) } else { 0 };
     // Who stands behind a NAT is not found.
     let open: Vec<_> = (0..nodes.len()).filter(|host| nodes[*host].nat.is_none()).collect();
     let rogue = |dice: &mut Dice| RoguePlan {
-        kind: dice.pick(&Mischief::ALL),
+        kind: dice.pick(&Mischief::ALL[..13]),
         victim: HostId(dice.pick(&open)),
         answers: dice.one_in(3),
         every: dice.between(MS * 10, MS * 200),

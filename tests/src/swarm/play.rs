@@ -17,6 +17,9 @@ use crate::net::{HostId, UDP};
 const OWN_LINE: u64 = 1_250_000;
 /// Datagrams that somebody listening remembers.
 const REMEMBERED: usize = 64;
+/// Of those before, each so many-th, and so many of these.
+const EACH: u64 = 32;
+const HISTORY: usize = 256;
 
 impl World {
     /// Something happens.
@@ -33,6 +36,7 @@ impl World {
             Deed::Dial(edge) => self.dial(edge),
             Deed::Restart(host) => self.restart(host),
             Deed::Replay(host, luck) => self.replay(host, luck),
+            Deed::Recall(host) => self.recall(host),
             Deed::Garbage(host, luck) => self.garbage(host, luck),
             Deed::Sip(host, most) => self.sip(host, most),
             Deed::Riot(number) => self.riot(number),
@@ -242,6 +246,14 @@ impl World {
         }
     }
 
+    /// What went to it comes again, however much has come since.
+    fn recall(&mut self, host: HostId) {
+        let to = self.net.host(host).addr;
+        for recorded in self.history.iter().filter(|recorded| recorded.to == to) {
+            self.net.inject(recorded.from, to, recorded.bytes.clone());
+        }
+    }
+
     fn garbage(&mut self, host: HostId, luck: u64) {
         let mut dice = Dice::new(luck, "garbage");
         let to = self.net.host(host).addr;
@@ -254,11 +266,15 @@ impl World {
     }
 
     fn forget_old_datagrams(&mut self) {
-        if let Some(recording) = &mut self.net.recording
-            && recording.len() > REMEMBERED
-        {
-            let old = recording.len() - REMEMBERED;
-            recording.drain(..old);
+        let Some(recording) = &mut self.net.recording else { return };
+        let old = recording.len().saturating_sub(REMEMBERED);
+        for recorded in recording.drain(..old) {
+            self.heard += 1;
+            if self.heard.is_multiple_of(EACH) {
+                self.history.push_back(recorded);
+            }
         }
+        let old = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..old);
     }
 }

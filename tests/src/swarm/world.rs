@@ -1,6 +1,6 @@
 //! A world while it is played: hosts, their applications, and who is connected to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
@@ -16,7 +16,7 @@ use super::{Summary, verdict};
 use crate::app::Reading;
 use crate::dice::Dice;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
-use crate::net::{HostId, NatId, Net, StageId, StreamNr};
+use crate::net::{HostId, NatId, Net, Recorded, StageId, StreamNr};
 use crate::rogue::Rogue;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,6 +57,9 @@ pub struct World {
     /// Messages and datagrams, by number, and whether they came.
     pub(super) notes: BTreeMap<u64, bool>,
     pub(super) restarted: BTreeSet<HostId>,
+    /// Datagrams that somebody listening remembers for long, of how many.
+    pub(super) history: VecDeque<Recorded>,
+    pub(super) heard: u64,
     pub(super) ends: Vec<String>,
     pub(super) raging: bool,
     over: bool,
@@ -107,6 +110,8 @@ impl World {
             texts: BTreeMap::new(),
             notes: BTreeMap::new(),
             restarted: BTreeSet::new(),
+            history: VecDeque::new(),
+            heard: 0,
             ends: Vec::new(),
             raging: true,
             over: false,

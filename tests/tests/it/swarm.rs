@@ -50,3 +50,18 @@ fn in_random_worlds_what_lives_comes_to_its_end_and_what_does_not_is_reported() 
     assert!(never.len() <= NEVER, "too little was searched, never: {never:?}");
     assert!(tally.unbroken * 4 >= tally.worlds, "too many connections are lost to look at");
 }
+
+/// Worlds that take a branch that few take.
+const RARE: [(u64, &str); 2] = [
+    (5, "crypto: a packet is below the window"),
+    (31, "recovery: a peer that answers is given up"),
+];
+
+/// spec: R-REC-26
+#[test]
+fn the_rarest_branches_are_taken_by_some_world() {
+    for (first, name) in RARE {
+        report(&Search { first, seeds: 1, ..Search::default() }.run(|_| ()));
+        assert!(!never_taken().contains(&name), "world {first}: not {name}");
+    }
+}
