@@ -29,6 +29,10 @@ pub enum Fault {
     RepeatedNumber,
     /// A pipe is not told that its source's connection is gone.
     DeafPipe,
+    /// A peer that speaks from another address is not followed.
+    RootedPath,
+    /// A stray is not answered with a reset.
+    MuteStray,
 }
 
 /// The bug that a node has, if any.

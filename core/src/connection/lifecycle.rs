@@ -15,6 +15,7 @@ use core::time::Duration;
 
 use crate::crypto::identity::NodeId;
 use crate::crypto::keys::PacketKeys;
+use crate::path::Source;
 use crate::time::Instant;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::frame::CloseCode;
@@ -204,6 +205,8 @@ pub(crate) struct Closing {
     pub(crate) until: Instant,
     /// Packets that came meanwhile.
     heard: u32,
+    /// Which of them is to be answered: from where it came, and its length.
+    pub(crate) asked: Option<(Source, usize)>,
     /// When to say it unasked.
     next: Option<Instant>,
     /// Whether CLOSE is to be sent (again).
@@ -228,13 +231,18 @@ impl Closing {
     pub(crate) fn new(code: CloseCode, reason: &[u8], pto: Duration, now: Instant) -> Self {
         let until = now + lateness(pto);
         let next = Some(now + pto);
-        Self { code, reason: reason.to_vec(), until, heard: 0, next, due: true, pto }
+        let (heard, asked) = (0, None);
+        Self { code, reason: reason.to_vec(), until, heard, asked, next, due: true, pto }
     }
 
-    /// Still packets: CLOSE again after the 1st, 2nd, 4th, 8th (spec R-CLOSE-6).
-    pub(crate) fn on_packet(&mut self) {
+    /// Still packets: CLOSE again after the 1st, 2nd, 4th, 8th (spec R-CLOSE-6), to where this one
+    /// came from.
+    pub(crate) fn on_packet(&mut self, source: Source, len: usize) {
         self.heard = self.heard.saturating_add(1);
-        self.due |= self.heard.is_power_of_two();
+        if self.heard.is_power_of_two() {
+            self.due = true;
+            self.asked = Some((source, len));
+        }
     }
 
     /// The last CLOSE may be lost, and the peer have no reason to speak: it is said again.
@@ -242,6 +250,7 @@ impl Closing {
         if let Some(at) = self.next.filter(|at| *at <= now) {
             sometimes!("connection: a close is said again");
             self.due = true;
+            self.asked = None;
             self.next = Some(at + self.pto).filter(|next| *next < self.until);
         }
     }

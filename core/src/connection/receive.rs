@@ -7,6 +7,7 @@ use crate::crypto::reset::is_reset;
 use crate::error::{CloseReason, TransportCode, Violation};
 use crate::flow::Budget;
 use crate::path::{Arrival, Source};
+use crate::planted::Fault;
 use crate::recovery::ReceivedPacket;
 use crate::stream::{Accepted, RecvAccount};
 use crate::time::Instant;
@@ -116,6 +117,7 @@ impl Connection {
             let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
             self.acks.on_packet(packet, now);
         }
+        let moving = moving && !self.config.planted.has(Fault::RootedPath);
         if let Some(path) = path.filter(|_| newest && moving) {
             let event = self.paths.on_moving_packet(path, now);
             self.on_path_events(event, budget, now);
@@ -255,6 +257,7 @@ impl Connection {
     /// A packet while we are closing: CLOSE is said again, now and then.
     fn receive_late(&mut self, source: &Source, packet: &mut [u8], now: Instant) -> bool {
         let pto = self.paths.active().pto();
+        let len = packet.len();
         let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return false };
         let Ok(opened) = session.keys.open(packet, pto, now) else { return false };
         let closed =
@@ -264,7 +267,7 @@ impl Connection {
             self.key_counts = session.keys.counters();
             self.lifecycle = Lifecycle::Draining { until };
         } else {
-            closing.on_packet();
+            closing.on_packet(*source, len);
             self.on_late_proof(source);
         }
         true

@@ -108,13 +108,14 @@ impl Connection {
         now: Instant,
     ) -> Option<Transmit> {
         let path = self.paths.active();
-        let (id, to) = (path.id(), *path.source());
+        let (id, usual) = (path.id(), *path.source());
         let allowed = path.unvalidated_allowance() >= u64::from(path::BASE_SIZE);
         let Lifecycle::Closing(session, closing) = &mut self.lifecycle else { return None };
-        if !closing.due || !allowed || !carriers.is_writable(to.carrier) {
+        if !closing.due || !allowed || !carriers.is_writable(usual.carrier) {
             return None;
         }
         closing.due = false;
+        let asked = closing.asked.take();
         let capacity = usize::from(path::BASE_SIZE) - SHORT_OVERHEAD;
         let close = CloseFrame { code: closing.code, reason: &closing.reason };
         let mut packet = PacketWriter::new(
@@ -137,9 +138,18 @@ impl Connection {
             session.keys.repeat_number();
         }
         session.keys.seal_close(buf, now).ok()?;
+        // Whoever has moved is answered where it is, by no more than a path may get unproven.
+        let elsewhere = asked.filter(|(from, len)| {
+            !from.is_same_way(&usual)
+                && buf.len() <= len.saturating_mul(3)
+                && carriers.is_writable(from.carrier)
+        });
+        if let Some((from, _)) = elsewhere {
+            return Some(transmit_to(&from));
+        }
         let len = u16::try_from(buf.len()).unwrap_or(u16::MAX);
         self.paths.active_mut().on_sent(len);
-        Some(transmit_to(&to))
+        Some(transmit_to(&usual))
     }
 
     /// Packets of frames: first for a path that is being tried, then a batch for the active one.

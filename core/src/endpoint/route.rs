@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use crate::crypto::reset::is_reset;
 use crate::path::Source;
+use crate::planted::Fault;
 use crate::time::Instant;
 use crate::wire::header::{Class, LongHeader, PacketType, classify};
 use crate::wire::id::{ConnectionId, Ecn};
@@ -104,7 +105,8 @@ impl Endpoint {
             return;
         }
         let mut answer = alloc::vec::Vec::new();
-        if self.strangers.may_reset(now)
+        if !self.config.transport.planted.has(Fault::MuteStray)
+            && self.strangers.may_reset(now)
             && self.reset.write(dcid, packet.len(), &mut self.reset_rng, &mut answer)
             && self.strangers.reply(source, answer)
         {

@@ -503,7 +503,7 @@ impl Paths {
 
 impl Source {
     /// Whether both name one way. A local address that a socket does not tell matches any.
-    fn is_same_way(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_way(&self, other: &Self) -> bool {
         let local = match (self.local, other.local) {
             (Some(one), Some(other)) => one == other,
             _ => true,

@@ -34,6 +34,10 @@ pub(crate) enum Do {
     Close(usize, u64),
     /// Ends it at once.
     Abort(usize, u64),
+    /// Its packets come from another port, and it does not know.
+    Move,
+    /// Its process begins anew, with its key and nothing else.
+    Forget,
     /// Waits until the world is explored.
     Gate,
     /// Waits; whatever is waited for on a connection that is over has come.
@@ -205,11 +209,17 @@ impl App {
         self.links.push(Link { handle, connected, closed, drained, hash, answers });
     }
 
-    /// Does what `ready` gave, but for dialling, which is the world's.
+    /// Nothing that it had is there any more, but what it wants to do.
+    pub(crate) fn forget(&mut self) {
+        let Self { links, out, inn, pipes, dialled, .. } = self;
+        (links.clear(), out.clear(), inn.clear(), pipes.clear(), dialled.clear());
+    }
+
+    /// Does what `ready` gave, but for what is the world's: dialling, moving and beginning anew.
     pub(crate) fn act(&mut self, what: Do, endpoint: &mut Endpoint, now: Instant) {
         self.next += 1;
         match what {
-            Do::Dial { .. } | Do::Gate | Do::Until(_) => {}
+            Do::Dial { .. } | Do::Gate | Do::Move | Do::Forget | Do::Until(_) => {}
             Do::Open { on, salt, len } => self.open(on, salt, len, endpoint),
             Do::Write { salt, len } => self.change(salt, endpoint, |out| out.wanted += len),
             Do::Finish(salt) => self.change(salt, endpoint, |out| out.finish = true),

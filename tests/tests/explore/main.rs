@@ -11,6 +11,7 @@ mod close;
 mod credit;
 mod handshake;
 mod keys;
+mod moves;
 mod nodes;
 mod pipes;
 mod planted;

@@ -32,6 +32,23 @@ pub(crate) fn pair(transport: &TransportConfig, scripts: [&[Do]; 2]) -> World {
     World::new(nodes).begun()
 }
 
+/// A source, two relays behind each other, and a sink. Each closes when the one before it has.
+pub(crate) fn chain(transport: &TransportConfig, source: &[Do], sink: &[Do]) -> World {
+    let dial = [Do::Dial { to: 1, known: true }, Do::Until(Met::Connected(0)), Do::Gate];
+    let relay = |to| {
+        let dial = Do::Dial { to, known: true };
+        App::relay_by(&[dial, Do::Gate, Do::Until(Met::Closed(1)), Do::Close(0, 9)])
+    };
+    let apps = [
+        App::new(&[&dial, source].concat()),
+        relay(2),
+        relay(3),
+        App::new(&[&[Do::Gate], sink].concat()),
+    ];
+    let nodes = (1..).zip(apps).map(|(number, app)| (node(number, transport.clone()), app));
+    World::new(nodes.collect()).begun()
+}
+
 /// A source, a relay that passes on what comes, and as many sinks as there are scripts beside the
 /// source's. The relay closes when the source has.
 pub(crate) fn relayed(transport: &TransportConfig, source: &[Do], sinks: &[&[Do]]) -> World {

@@ -4,7 +4,7 @@ use aqueduct_core::config::TransportConfig;
 use aqueduct_core::error::StreamCode;
 
 use crate::app::{Do, End, Met};
-use crate::nodes::{relayed, transport};
+use crate::nodes::{chain, relayed, transport};
 use crate::search::Scenario;
 use crate::world::World;
 
@@ -106,4 +106,50 @@ fn a_lost_sink_is_reported() {
     };
     let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
     Scenario::new("pipes, sink lost", start, agree).holds(1);
+}
+
+#[test]
+fn an_end_goes_through_a_chain() {
+    let agree = |world: &World| {
+        world.check_whole(3, 1)?;
+        world.check_stories()
+    };
+    let start = chain(&transport(), &[TEXT, Do::Finish(1), SETTLED, CLOSE], &[]);
+    Scenario::new("chain, FIN", start, agree).holds(1);
+}
+
+#[test]
+fn a_reset_goes_through_a_chain() {
+    let agree = |world: &World| {
+        if world.app(3).received(1).is_some() {
+            world.check_end_of(3, 1, &[End::Reset(5)])?;
+        }
+        world.check_stories()
+    };
+    let start = chain(&transport(), &[TEXT, Do::Reset(1, 5), CLOSE], &[]);
+    Scenario::new("chain, RESET", start, agree).holds(1);
+}
+
+#[test]
+fn a_stop_goes_through_a_chain() {
+    let sink = [Do::Until(Met::Came(1, 1)), Do::Stop(1, 6)];
+    let agree = |world: &World| {
+        world.check_settled(1)?;
+        world.check_end_of(3, 1, &[End::Stopped, End::Finished])?;
+        world.check_stories()
+    };
+    Scenario::new("chain, STOP", chain(&transport(), &[TEXT, SETTLED, CLOSE], &sink), agree)
+        .holds(1);
+}
+
+#[test]
+fn a_lost_source_is_reported_through_a_chain() {
+    let agree = |world: &World| {
+        if world.app(3).received(1).is_some() {
+            world.check_end_of(3, 1, &[BROKE_OFF])?;
+        }
+        world.check_stories()
+    };
+    let start = chain(&transport(), &[TEXT, Do::Abort(0, 7)], &[]);
+    Scenario::new("chain, source lost", start, agree).holds(1);
 }

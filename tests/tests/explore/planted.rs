@@ -5,7 +5,7 @@ use aqueduct_core::planted::Fault;
 
 use crate::rules::Rule;
 use crate::search::Scenario;
-use crate::{close, credit, handshake, keys, nodes, pipes, streams};
+use crate::{close, credit, handshake, keys, moves, nodes, pipes, streams};
 
 fn faulty(fault: Fault) -> TransportConfig {
     nodes::transport().with_fault(fault)
@@ -89,6 +89,20 @@ fn a_pipe_that_is_not_told() {
         1,
         &[Rule::Agree, Rule::Ends],
     );
+}
+
+#[test]
+fn a_peer_that_moved_and_is_not_followed() {
+    let fault = Fault::RootedPath;
+    let scenario = moves::moved("planted, moves", &faulty(fault));
+    finds(fault, &scenario, 1, &[Rule::Agree, Rule::Ends]);
+}
+
+#[test]
+fn a_stray_that_gets_no_answer() {
+    let fault = Fault::MuteStray;
+    let scenario = moves::forgotten("planted, reset", &faulty(fault));
+    finds(fault, &scenario, 1, &[Rule::Agree, Rule::Ends]);
 }
 
 /// Only this crate's tests can name a fault: no other manifest of the workspace asks for the

@@ -5,7 +5,7 @@ use aqueduct_core::error::{CloseReason, StreamCode};
 use aqueduct_core::wire::id::Side;
 
 use crate::app::{App, End, In, Link};
-use crate::world::World;
+use crate::world::{PORT, World};
 
 /// A kind of thing that must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +82,7 @@ impl World {
                 link.hash = Some(hash);
                 link.answers = view.side() == Side::Responder;
                 self.starved |= view.stats().limited_by == SendLimit::Credit;
+                self.followed |= view.remote().port() != PORT;
                 accounts.push((hash, node, view.witness()));
             }
         }

@@ -20,6 +20,8 @@ use aqueduct_tests::wiretap::Wiretap;
 use crate::app::{App, Do};
 use crate::rules::{Broken, Rule};
 
+/// Where all nodes live at first.
+pub(crate) const PORT: u16 = 4433;
 /// How long a datagram takes.
 pub(crate) const DELAY: Duration = Duration::from_millis(10);
 /// How much longer a late one takes: several probe time-outs, and longer than a handshake waits
@@ -66,9 +68,19 @@ struct Flying {
     bytes: Vec<u8>,
 }
 
+/// What a node begins with, and again if it must.
+#[derive(Clone)]
+struct Origin(EndpointConfig);
+
+/// It never changes.
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// A node.
 #[derive(Clone, Hash)]
 pub(crate) struct Host {
+    origin: Origin,
     pub(crate) endpoint: Endpoint,
     pub(crate) app: App,
     addr: SocketAddr,
@@ -86,14 +98,25 @@ pub(crate) struct World {
     flying: Vec<Flying>,
     /// Moves that the adversary has left.
     pub(crate) left: u8,
-    /// Datagrams that it took away.
+    /// Datagrams that it took away, or that went to where nobody lives any more.
     pub(crate) dropped: u8,
     /// Credit was given back.
     pub(crate) returned: bool,
     /// Streams waited for credit.
     pub(crate) starved: bool,
+    /// A peer was followed to another address.
+    pub(crate) followed: bool,
     /// The first rule that did not hold.
     pub(crate) broken: Option<Broken>,
+}
+
+impl Origin {
+    fn endpoint(&self, seed: u64, now: Instant) -> Endpoint {
+        let mut endpoint = Endpoint::new(self.0.clone(), Seed::from_u64(seed));
+        let kind = CarrierKind::Udp { max_segments: 1, max_datagram: 1_200 };
+        endpoint.carrier_opened(CarrierId(0), kind, now);
+        endpoint
+    }
 }
 
 impl World {
@@ -103,16 +126,15 @@ impl World {
         let mut hosts = Vec::new();
         for (config, app) in nodes {
             let number = hosts.len() as u8 + 1;
-            let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), 4433);
-            let mut endpoint = Endpoint::new(config, Seed::from_u64(number.into()));
-            let kind = CarrierKind::Udp { max_segments: 1, max_datagram: 1_200 };
-            endpoint.carrier_opened(CarrierId(0), kind, now);
+            let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), PORT);
+            let origin = Origin(config);
+            let endpoint = origin.endpoint(number.into(), now);
             let wiretap = Wiretap::default();
-            hosts.push(Host { endpoint, app, addr, wait: None, wiretap });
+            hosts.push(Host { origin, endpoint, app, addr, wait: None, wiretap });
         }
         let (flying, left, dropped, broken) = (Vec::new(), 0, 0, None);
-        let (returned, starved) = (false, false);
-        Self { now, hosts, flying, left, dropped, returned, starved, broken }
+        let (returned, starved, followed) = (false, false, false);
+        Self { now, hosts, flying, left, dropped, returned, starved, followed, broken }
     }
 
     /// What happens next if nobody interferes; `None` at the end.
@@ -246,7 +268,23 @@ impl World {
             }
         }
         let host = self.hosts.get_mut(at).expect("a node");
+        let was = host.addr;
+        match what {
+            Do::Move => host.addr.set_port(was.port() + 1),
+            Do::Forget => {
+                // Its key of resets is as it was: the seed is the node's.
+                host.endpoint = host.origin.endpoint(at as u64 + 1, now);
+                host.wiretap = Wiretap::default();
+                host.app.forget();
+            }
+            _ => {}
+        }
         host.app.act(what, &mut host.endpoint, now);
+        if what == Do::Move {
+            let all = self.flying.len();
+            self.flying.retain(|flying| flying.to != was);
+            self.dropped = self.dropped.saturating_add((all - self.flying.len()) as u8);
+        }
     }
 
     fn deliver(&mut self) {
@@ -265,7 +303,12 @@ impl World {
         self.hosts.iter().position(|host| host.addr == addr)
     }
 
+    /// On its way; it is lost if nobody lives there.
     fn launch(&mut self, flying: Flying) {
+        if self.at(flying.to).is_none() {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
         let key = |flying: &Flying| (flying.at, flying.to);
         let place = self.flying.partition_point(|other| key(other) <= key(&flying));
         self.flying.insert(place, flying);
