@@ -136,6 +136,48 @@ fn demand_is_remembered_only_when_the_pool_is_short_and_planned_ten_times_a_seco
     assert!(!budget.plan(candidates, now + Duration::from_millis(100)).is_empty());
 }
 
+/// spec: R-FLOW-23
+#[test]
+fn no_more_is_asked_back_than_is_missing() {
+    let mut budget = Budget::new(BudgetLimits::new(2 * MIB, 64).expect("fits"));
+    let mut shares: Vec<_> = (0..20).map(|_| budget.open().expect("a place")).collect();
+    for share in &mut shares {
+        budget.borrow(share, 60 * KIB);
+    }
+    let now = Instant::ZERO + Duration::from_secs(9);
+    let idle = |key: u32| Candidate {
+        key,
+        recallable: 50 * KIB,
+        lent: 60 * KIB,
+        active_at: Instant::ZERO + Duration::from_millis(key.into()),
+    };
+    // A sixteenth of the pool at least, from whom was idle for longest.
+    let plan = budget.plan([3, 1, 2].map(idle), now);
+    let missing = budget.limits().pool() / 16;
+    assert_eq!(plan, [(1, 50 * KIB), (2, missing - 50 * KIB)]);
+}
+
+/// spec: R-PIPE-14 R-FLOW-2
+#[test]
+fn what_is_lent_to_pipes_is_counted_until_it_is_settled() {
+    let mut budget = Budget::new(BudgetLimits::new(4 * MIB, 16).expect("fits"));
+    assert_eq!((budget.connections(), budget.committed()), (0, 0));
+    let shares = [budget.open().expect("a place"), budget.open().expect("a place")];
+    assert_eq!(budget.connections(), 2);
+    let (before, free) = (budget.committed(), budget.free());
+    let mut one = budget.lend(3 * KIB).expect("there is enough");
+    let mut two = budget.lend(5 * KIB).expect("there is enough");
+    budget.check(&shares);
+    assert_eq!((budget.committed(), budget.free()), (before + 8 * KIB, free - 8 * KIB));
+    assert!(budget.lend(free).is_none(), "more than there is");
+    budget.settle(&mut one, KIB);
+    budget.check(&shares);
+    budget.settle(&mut two, u64::MAX);
+    budget.settle(&mut one, u64::MAX);
+    budget.check(&shares);
+    assert_eq!((budget.committed(), budget.free()), (before, free));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Open,

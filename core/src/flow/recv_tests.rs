@@ -130,6 +130,12 @@ fn our_own_streams_need_cover_for_the_answer() {
     p.finish(own(0), 0).expect("empty");
     p.retire(own(0));
     assert!(p.open_own(own(2)), "what one had, another has");
+    // It is set aside: a stream of the peer's that would take everything does not get it.
+    let greedy = p.open(peer(Dir::Uni, 0));
+    p.finish(own(1), 0).expect("empty");
+    p.retire(own(1));
+    p.request(greedy, MIB);
+    assert!(p.open_own(own(3)), "the peer has it");
     let mut r = Receiver::usual();
     for n in 0..200 {
         assert!(r.open_own(own(n)), "borrowed");
