@@ -19,6 +19,7 @@ mod matrix;
 mod modes;
 mod paths;
 mod pipes;
+mod punch;
 mod routes;
 mod scenarios;
 mod search;
