@@ -5,7 +5,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::congestion::State;
-use crate::crypto::keys::{Looked, Sealing};
+use crate::crypto::keys::Looked;
+pub(crate) use crate::crypto::keys::Sealing;
 use crate::wire::id::{PacketNumber, PathId};
 
 use super::{Connection, SendLimit};

@@ -67,6 +67,7 @@ pub use audit::Audit;
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
+pub(crate) use look::Sealing;
 pub use look::{Times, Vitals};
 pub use stats::{ConnectionStats, SendLimit};
 #[cfg(any(test, feature = "fingerprint"))]

@@ -15,8 +15,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use crate::connection::Vitals;
-use crate::crypto::keys::Sealing;
+use crate::connection::{Sealing, Vitals};
 use crate::tape::{Ending, Op, Route, Slot};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};

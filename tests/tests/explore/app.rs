@@ -211,8 +211,8 @@ impl App {
 
     /// Nothing that it had is there any more, but what it wants to do.
     pub(crate) fn forget(&mut self) {
-        let Self { links, out, inn, pipes, dialled, .. } = self;
-        (links.clear(), out.clear(), inn.clear(), pipes.clear(), dialled.clear());
+        let Self { script, next, begun, refuses, relays, .. } = std::mem::take(self);
+        *self = Self { script, next, begun, refuses, relays, ..Self::default() };
     }
 
     /// Does what `ready` gave, but for what is the world's: dialling, moving and beginning anew.

@@ -78,13 +78,17 @@ fn a_sender_may_move() {
     moved("moves, the sender", &transport()).holds(2);
 }
 
+/// spec: R-CLOSE-6 R-PATH-9
 #[test]
 fn a_reader_may_move() {
     moved_reader().holds(2);
 }
 
+/// With a second move a late reset of the first connection ends the next one, which has the same ids:
+/// who keeps its key of resets here has the same seed, and with it the same chance again.
+///
 /// spec: R-EP-30
 #[test]
 fn who_forgot_everything_is_noticed() {
-    forgotten("reset, a peer that forgot", &transport()).holds(2);
+    forgotten("reset, a peer that forgot", &transport()).holds(1);
 }
