@@ -93,10 +93,13 @@ fn main() -> Outcome {
     let there = receiver.socket.local_addr()?;
     sender.courier.dial(&receiver.courier, there, clock())?;
     let mut events = Events::with_capacity(16);
-    while !sides.iter().all(|side| side.courier.is_over()) {
+    loop {
         let mut wakes = [None; 2];
         for (side, wake) in sides.iter_mut().zip(&mut wakes) {
             *wake = side.turn(clock())?;
+        }
+        if sides.iter().all(|side| side.courier.is_over()) {
+            break;
         }
         let now = clock();
         let wait = earliest(wakes).map_or(PATIENCE, |at| at.saturating_since(now));
@@ -107,7 +110,7 @@ fn main() -> Outcome {
             }
         }
         if began.elapsed() > PATIENCE {
-            break;
+            return Err("it takes too long".into());
         }
     }
     println!("in {:?}", began.elapsed());
