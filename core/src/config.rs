@@ -306,6 +306,11 @@ impl TransportConfig {
         self.streaming
     }
 
+    /// The largest datagram that it takes, in bytes.
+    pub const fn max_packet_size(&self) -> u16 {
+        self.max_packet_size
+    }
+
     /// Largest whole message to accept, in bytes.
     pub fn max_message_size(&self) -> u64 {
         self.max_message_size

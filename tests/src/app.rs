@@ -90,6 +90,8 @@ pub struct Diary {
     pub messages: Vec<Bytes>,
     /// Datagrams.
     pub datagrams: Vec<Bytes>,
+    /// Times that nothing came back.
+    pub silences: usize,
     /// Addresses that the peer moved to.
     pub moves: Vec<SocketAddr>,
     /// Addresses that the peer says we have.
@@ -236,6 +238,7 @@ impl App {
                 diary.drained = true;
             }
             EventKind::PathChanged { remote } => diary.moves.push(remote),
+            EventKind::PathSilent => diary.silences += 1,
             EventKind::AddressObserved(addr) => diary.observed.push(addr),
             EventKind::MessageReceived => {
                 if let Some(mut view) = endpoint.connection(connection) {

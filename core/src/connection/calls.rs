@@ -16,7 +16,7 @@ use crate::time::Instant;
 use crate::wire::capabilities::{Capabilities, Mode};
 use crate::wire::frame::CloseCode;
 use crate::wire::header::SHORT_OVERHEAD;
-use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
+use crate::wire::id::{AppCode, Dir, StreamId};
 
 use super::ending::Farewell;
 use super::event::EventKind;
@@ -89,6 +89,7 @@ impl Connection {
             congestion_window: path.congestion().window(),
             bytes_in_flight: self.ledger.in_flight(path.id()),
             limited_by: self.limited_by(),
+            carriage: self.carriage(),
             datagram_size: path.packet_size().datagram_size(),
             ledger: self.ledger.stats(),
             acks: self.acks.stats(),
@@ -347,37 +348,5 @@ impl Connection {
     pub(crate) fn top_up(&mut self, budget: &mut Budget, now: Instant) {
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         self.streams.top_up(&mut account);
-    }
-
-    /// A carrier is gone.
-    pub(crate) fn on_carrier_closed(
-        &mut self,
-        carrier: CarrierId,
-        budget: &mut Budget,
-        now: Instant,
-    ) {
-        use crate::path::CarrierLoss;
-        match self.paths.on_carrier_closed(carrier, now) {
-            CarrierLoss::Survived(events) => self.on_path_events(events, budget, now),
-            CarrierLoss::Fatal => {
-                if self.reason.is_none() {
-                    self.end_now(CloseReason::CarrierLost);
-                }
-            }
-        }
-    }
-
-    /// A carrier takes no bytes for now: silence on it proves nothing.
-    pub(crate) fn on_carrier_blocked(&mut self, carrier: CarrierId) {
-        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
-            self.ledger.on_suspended(path.id());
-        }
-    }
-
-    /// It takes bytes again.
-    pub(crate) fn on_carrier_writable(&mut self, carrier: CarrierId, now: Instant) {
-        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
-            self.ledger.on_resumed(path.id(), now);
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use smallvec::SmallVec;
+use alloc::collections::BTreeMap;
 
 use crate::wire::id::{CarrierId, Ecn};
 
@@ -63,33 +63,32 @@ pub struct Carrier {
     pub blocked: bool,
 }
 
-/// The open carriers: a handful.
+/// The open carriers.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Carriers {
-    open: SmallVec<[Carrier; 4]>,
+    open: BTreeMap<CarrierId, Carrier>,
 }
 
 impl Carriers {
     /// Adds a carrier, in place of one of the same name.
     pub fn open(&mut self, id: CarrierId, kind: CarrierKind) {
-        self.close(id);
-        self.open.push(Carrier { id, kind, blocked: false });
+        self.open.insert(id, Carrier { id, kind, blocked: false });
     }
 
     /// Takes a carrier out.
     pub fn close(&mut self, id: CarrierId) {
-        self.open.retain(|carrier| carrier.id != id);
+        self.open.remove(&id);
     }
 
     /// The carrier of that name.
     pub fn get(&self, id: CarrierId) -> Option<&Carrier> {
-        self.open.iter().find(|carrier| carrier.id == id)
+        self.open.get(&id)
     }
 
     /// Marks a carrier as taking no bytes, or as taking them again.
     pub fn set_blocked(&mut self, id: CarrierId, blocked: bool) {
-        if let Some(carrier) = self.open.iter_mut().find(|carrier| carrier.id == id) {
+        if let Some(carrier) = self.open.get_mut(&id) {
             carrier.blocked = blocked;
         }
     }

@@ -216,6 +216,11 @@ impl RemoteCids {
         Some(unused.cid)
     }
 
+    /// Whether there is an id for `path`, of its own or unused.
+    pub(crate) fn can_address(&self, path: PathId) -> bool {
+        self.known.iter().any(|known| known.paths.is_empty() || known.paths.contains(&path))
+    }
+
     /// `path` uses the id of `other` as well. Whether there is one.
     pub(crate) fn share(&mut self, path: PathId, other: PathId) -> bool {
         let known = self.known.iter_mut().find(|known| known.paths.contains(&other));

@@ -115,6 +115,7 @@ impl Connection {
             self.streams.set_side(self.side);
             self.credit.set_side(self.side);
         }
+        self.paths.set_leads(self.side == Side::Initiator);
         self.learn(&established);
         let keys = keys.unwrap_or_else(|| self.keys_of(&established));
         let token = established.peer_params.reset_token;

@@ -5,14 +5,12 @@ use core::time::Duration;
 
 use crate::error::CloseReason;
 use crate::flow::Budget;
-use crate::path::PathEvent;
 use crate::planted::Fault;
 use crate::recovery::Fired;
 use crate::stream::RecvAccount;
 use crate::time::{Instant, earliest};
 
 use super::Connection;
-use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
 
 impl Connection {
@@ -138,32 +136,7 @@ impl Connection {
         }
         self.paths.active_mut().on_probe_timeout(self.ledger.unanswered_probes());
         self.settle(budget, now);
+        self.on_silence(budget, now);
         false
-    }
-
-    /// What the paths say of themselves.
-    pub(super) fn on_path_events(
-        &mut self,
-        events: impl IntoIterator<Item = PathEvent>,
-        budget: &mut Budget,
-        now: Instant,
-    ) {
-        for event in events {
-            match event {
-                PathEvent::Moved { to, .. } => {
-                    if let Some(path) = self.paths.get(to) {
-                        let remote = path.source().remote;
-                        self.events.push(EventKind::PathChanged { remote });
-                    }
-                }
-                PathEvent::Dropped(path) => {
-                    self.ledger.declare_lost_all(path, &mut self.settled);
-                    self.settle(budget, now);
-                    if let Some(session) = self.lifecycle.session_mut() {
-                        session.cids.on_path_gone(path);
-                    }
-                }
-            }
-        }
     }
 }

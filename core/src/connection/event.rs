@@ -54,7 +54,11 @@ pub enum EventKind {
     DatagramsWritable,
     /// A whole message may be read.
     MessageReceived,
-    /// The peer moved to another address, and was proven to be there.
+    /// Nothing came back on a UDP path for probe timeouts in a row, and no TCP path is there: who
+    /// knows another way may make one and say so by `add_path`. Said after 2, 4, 8 and so on.
+    PathSilent,
+    /// Data takes another path: the peer was proven to be at another address, or UDP gave way to
+    /// TCP or the other way round.
     PathChanged {
         /// The address now.
         remote: SocketAddr,

@@ -3,7 +3,8 @@
 //! It reads as three short lists: **what came in** (`receive.rs`), **what goes out**
 //! (`transmit.rs`), **what became of it** (`settle.rs`). Beside them stand the parts of its life:
 //! the handshake that it begins with (`connecting.rs`, `confirm.rs`), the clock (`deadline.rs`,
-//! `idle.rs`), the end (`ending.rs`), and what the application sees (`calls.rs`, `event.rs`).
+//! `idle.rs`), the ways that it takes (`ways.rs`), the end (`ending.rs`), and what the application
+//! sees (`calls.rs`, `event.rs`).
 //!
 //! ```text
 //!  datagram ─► keys.open ─► frames ─┬─► acks, ledger ─► settle ─► owners of receipts
@@ -36,6 +37,7 @@ mod settle;
 mod setup;
 mod stats;
 mod transmit;
+mod ways;
 #[cfg(any(test, feature = "fingerprint"))]
 mod witness;
 

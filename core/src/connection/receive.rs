@@ -219,10 +219,7 @@ impl Connection {
             Frame::PathChallenge { token } => {
                 path.into_iter().for_each(|path| self.paths.on_challenge(path, *token));
             }
-            Frame::PathResponse { token } => {
-                let event = self.paths.on_response(*token, now);
-                self.on_path_events(event, budget, now);
-            }
+            Frame::PathResponse { token } => self.on_path_response(*token, budget, now),
             Frame::ObservedAddress { sequence, address } => {
                 if self.paths.on_observed(*sequence, *address) {
                     self.events.push(EventKind::AddressObserved(*address));

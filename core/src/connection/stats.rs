@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::crypto::keys::KeyCounters;
 use crate::message::DatagramStats;
-use crate::path::PathStats;
+use crate::path::{CarrierKind, PathStats};
 use crate::recovery::{AckStats, LedgerStats};
 use crate::stream::StreamStats;
 
@@ -41,6 +41,8 @@ pub struct ConnectionStats {
     pub bytes_in_flight: u64,
     /// What keeps it from sending more, when it was last asked for a packet.
     pub limited_by: SendLimit,
+    /// What data takes now: UDP, or a reliable carrier (TCP).
+    pub carriage: CarrierKind,
     /// The size of datagrams that the path is known to carry.
     pub datagram_size: u16,
     /// Packets sent, and what became of them.

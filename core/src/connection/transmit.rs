@@ -194,7 +194,7 @@ impl Connection {
         }
         let most = match carrier.kind {
             CarrierKind::Udp { max_segments, .. } => max_segments.max(1),
-            CarrierKind::Reliable { .. } => 1,
+            CarrierKind::Reliable { .. } => usize::from(path::MAX_BATCH),
         };
         let most = most.min(allowed.max_datagrams.into());
         // Nothing bounds a probe but how many there are.
@@ -255,11 +255,11 @@ impl Connection {
         carriers: &Carriers,
         now: Instant,
     ) -> Option<Transmit> {
-        let allowed = self.paths.side_budget()?;
+        let cids = &self.lifecycle.session()?.cids;
+        let allowed = self.paths.side_budget(|path| {
+            carriers.is_writable(path.source().carrier) && cids.can_address(path.id())
+        })?;
         let to = *self.paths.get(allowed.path)?.source();
-        if !carriers.is_writable(to.carrier) {
-            return None;
-        }
         let size = usize::from(allowed.datagram_size);
         let slip = Slip { path: allowed.path, allowance: allowed.allowance, size };
         self.build(buf, slip, Build::Side, now)?;

@@ -1,17 +1,19 @@
 //! A connection as the application holds it for a moment.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::connection::{Connection, MessageError};
+use crate::connection::{Carriers, Connection, MessageError};
 use crate::flow::Budget;
 use crate::message::{Queued, SendDatagramError};
+use crate::path::Source;
 use crate::stream::{OpenError, OpenOptions, RecvStream, SendStream};
 use crate::tape::{Deck, Op, Outcome, Taped};
 use crate::time::Instant;
-use crate::wire::id::{AppCode, Dir, StreamId};
+use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
 
 use super::taped::{posted, queued};
 use super::{ConnectionHandle, Member, ReadyQueue};
@@ -29,6 +31,7 @@ pub struct ConnectionRef<'a> {
     handle: ConnectionHandle,
     member: &'a mut Member,
     budget: &'a mut Budget,
+    carriers: &'a Carriers,
     queues: Queues<'a>,
     tape: &'a mut Deck,
     now: Instant,
@@ -38,13 +41,13 @@ impl<'a> ConnectionRef<'a> {
     pub(super) fn new(
         handle: ConnectionHandle,
         member: &'a mut Member,
-        budget: &'a mut Budget,
+        (budget, carriers): (&'a mut Budget, &'a Carriers),
         queues: Queues<'a>,
         tape: &'a mut Deck,
         now: Instant,
     ) -> Self {
         tape.note(|tape| tape.look(handle.parts()));
-        Self { handle, member, budget, queues, tape, now }
+        Self { handle, member, budget, carriers, queues, tape, now }
     }
 
     /// Opens a stream. OPEN goes out in one packet with what is written before the next `poll`.
@@ -136,6 +139,21 @@ impl<'a> ConnectionRef<'a> {
 
     fn note_received(&mut self, op: Op, came: Option<&Bytes>) {
         self.tape.note(|tape| tape.call(op, |out| came.map(Bytes::len).put(out)));
+    }
+
+    /// Another way to the peer, by an open carrier. A reliable one is kept, and taken when UDP
+    /// falls silent; a UDP socket is taken as soon as the peer answers there, while data takes TCP (spec
+    /// `12-tcp.md`). The peer learns of it from what is sent there. Returns whether it is of use.
+    pub fn add_path(&mut self, carrier: CarrierId, remote: SocketAddr) -> bool {
+        let kind = self.carriers.get(carrier).map(|carrier| carrier.kind.carriage());
+        let source = kind.map(|kind| Source { carrier, kind, remote, local: None });
+        let connection = &mut self.member.connection;
+        let useful =
+            source.is_some_and(|source| connection.add_path(&source, self.budget, self.now));
+        self.tape.note(|tape| {
+            tape.call(Op::AddPath, |out| (carrier, (remote, useful)).put(out));
+        });
+        useful
     }
 
     /// Ends the connection when everything that was written is delivered. Streams cannot be opened

@@ -297,8 +297,8 @@ impl Endpoint {
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<ConnectionRef<'_>> {
         let Some(Entry::Connection(member)) = self.slots.get_mut(handle.0) else { return None };
         let queues = connection_ref::Queues { ready: &mut self.ready, news: &mut self.news };
-        let (budget, tape) = (&mut self.budget, &mut self.tape);
-        Some(ConnectionRef::new(handle, member, budget, queues, tape, self.now))
+        let (budget, tape, carriers) = (&mut self.budget, &mut self.tape, &self.carriers);
+        Some(ConnectionRef::new(handle, member, (budget, carriers), queues, tape, self.now))
     }
 
     /// A pipe that is not over yet; `None` for ever after.
@@ -312,7 +312,7 @@ impl Endpoint {
         self.advance(now);
         self.carriers.open(carrier, kind);
         // One of that name may have been blocked.
-        self.tell_members(|connection, _| connection.on_carrier_writable(carrier, now));
+        self.tell_members(carrier, |connection, _| connection.on_carrier_writable(carrier, now));
     }
 
     /// A carrier is gone, with everything that was in it. Connections that have no other way end.
@@ -322,7 +322,7 @@ impl Endpoint {
         self.carriers.close(carrier);
         self.strangers.on_carrier_closed(carrier);
         self.forget_strangers_of(carrier);
-        self.tell_members(|connection, budget| {
+        self.tell_members(carrier, |connection, budget| {
             connection.on_carrier_closed(carrier, budget, now);
         });
     }
@@ -333,7 +333,7 @@ impl Endpoint {
         self.tape.note(|tape| tape.carrier(Op::CarrierBlocked, carrier, now));
         self.advance(now);
         self.carriers.set_blocked(carrier, true);
-        self.tell_members(|connection, _| connection.on_carrier_blocked(carrier));
+        self.tell_members(carrier, |connection, _| connection.on_carrier_blocked(carrier));
     }
 
     /// A blocked carrier takes bytes again.
@@ -341,12 +341,31 @@ impl Endpoint {
         self.tape.note(|tape| tape.carrier(Op::CarrierWritable, carrier, now));
         self.advance(now);
         self.carriers.set_blocked(carrier, false);
-        self.tell_members(|connection, _| connection.on_carrier_writable(carrier, now));
+        self.tell_members(carrier, |connection, _| connection.on_carrier_writable(carrier, now));
     }
 
-    fn tell_members(&mut self, mut tell: impl FnMut(&mut Connection, &mut Budget)) {
+    /// The carriers that a connection or a stranger's handshake needs. A driver may close others.
+    pub fn carriers_in_use(&self) -> BTreeSet<CarrierId> {
+        let mut used = BTreeSet::new();
+        for (_, entry) in self.slots.iter() {
+            match entry {
+                Entry::HalfOpen(half_open) => _ = used.insert(half_open.source.carrier),
+                Entry::Connection(member) => used.extend(member.connection.carriers()),
+            }
+        }
+        used
+    }
+
+    /// Tells those that have a path over a carrier.
+    fn tell_members(
+        &mut self,
+        carrier: CarrierId,
+        mut tell: impl FnMut(&mut Connection, &mut Budget),
+    ) {
         for (key, entry) in self.slots.iter_mut() {
-            if let Entry::Connection(member) = entry {
+            if let Entry::Connection(member) = entry
+                && member.connection.carriers().any(|used| used == carrier)
+            {
                 tell(&mut member.connection, &mut self.budget);
                 self.ready.push(key, &mut member.ready);
                 self.news.push(key, &mut member.news);

@@ -239,6 +239,7 @@ impl Event {
                 put_blob(if full { words.as_bytes() } else { b"" }, out);
             }
             EventKind::Drained => out.push(16),
+            EventKind::PathSilent => out.push(17),
         }
     }
 }

@@ -9,18 +9,19 @@ const FACTOR: u64 = 3;
 pub struct Amplification {
     received: u64,
     sent: u64,
+    limited: bool,
     validated: bool,
 }
 
 impl Amplification {
     /// Of an address that nothing is known of.
     pub const fn new() -> Self {
-        Self { received: 0, sent: 0, validated: false }
+        Self { received: 0, sent: 0, limited: true, validated: false }
     }
 
-    /// Of an address that is known to want what is sent to it.
-    pub const fn validated() -> Self {
-        Self { received: 0, sent: 0, validated: true }
+    /// Of an address that somebody is at, as TCP has shown; whether it is the peer is not known.
+    pub const fn unlimited() -> Self {
+        Self { received: 0, sent: 0, limited: false, validated: false }
     }
 
     /// Whether the address has proven itself.
@@ -45,7 +46,7 @@ impl Amplification {
 
     /// Bytes that may leave; `u64::MAX` once validated.
     pub fn remaining(&self) -> u64 {
-        if self.validated {
+        if self.validated || !self.limited {
             return u64::MAX;
         }
         self.received.saturating_mul(FACTOR).saturating_sub(self.sent)

@@ -31,13 +31,15 @@
 //! [`Path::on_rtt_sample`], then [`Path::on_outcome`].
 //!
 //! A path over a reliable carrier (TCP) has none of this: no loss, no window, no pacing, no
-//! probing. [`Deframer`] cuts datagrams out of its byte stream.
+//! probing. [`Deframer`] cuts datagrams out of its byte stream. A connection may have both kinds:
+//! `detour.rs` says when data moves between them.
 //!
 //! Rules and numbers: spec `09-path.md` (R-PATH) and `12-tcp.md` (R-TCP).
 
 mod amplification;
 mod budget;
 mod deframe;
+mod detour;
 mod ecn;
 mod mtu;
 mod observed;
@@ -59,6 +61,7 @@ use crate::wire::packet::Allowance;
 pub use amplification::Amplification;
 pub use budget::{Budget, LimitedBy, MAX_BATCH, MAX_BATCH_BYTES, Need};
 pub use deframe::{DeframeError, Deframer, MAX_FRAME, frame_header};
+pub(crate) use detour::SILENT_PROBES;
 pub use ecn::{EcnState, EcnValidation};
 pub use mtu::{BASE_SIZE, PacketSize, RETRY_AFTER, SizeChange};
 pub use observed::Observed;
@@ -181,7 +184,7 @@ impl Path {
             pacer: Pacer::new(config.timer_granularity, BASE_SIZE, window, now),
             congestion,
             usage: WindowUse::new(),
-            amplification: if udp { Amplification::new() } else { Amplification::validated() },
+            amplification: if udp { Amplification::new() } else { Amplification::unlimited() },
             validation: Validation::new(),
             size,
             ecn: EcnValidation::new(state, ecn),
@@ -417,6 +420,19 @@ impl Path {
         self.rtt = other.rtt;
         self.congestion = other.congestion.clone();
         self.size = other.size.clone();
+        self.size.forget_probe();
+        self.follow_size();
+        self.follow_window(now);
+    }
+
+    /// Data returns to it after a time by another carrier: what the network can carry is to be
+    /// found out anew.
+    fn begin_anew(&mut self, config: &PathConfig, ecn: EcnCounts, now: Instant) {
+        let fresh = Self::new(self.id, self.source, config, ecn, now);
+        self.congestion = fresh.congestion;
+        self.usage = fresh.usage;
+        self.ecn = fresh.ecn;
+        self.pacer = fresh.pacer;
         self.size.forget_probe();
         self.follow_size();
         self.follow_window(now);

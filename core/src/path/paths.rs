@@ -14,6 +14,7 @@ use crate::wire::frame::Frame;
 use crate::wire::id::{CarrierId, PathId};
 use crate::wire::packet::{Allowance, PacketWriter};
 
+use super::detour::Detour;
 use super::{
     BASE_SIZE, Budget, CarrierKind, LimitedBy, Need, Observed, Path, PathConfig, SizeChange, Source,
 };
@@ -77,6 +78,7 @@ pub struct Paths {
     candidate: Option<Candidate>,
     /// When an answer to a challenge last went past the congestion window.
     answered: Option<Instant>,
+    pub(super) detour: Detour,
     next_id: u32,
     rng: Rng,
     observed: Observed,
@@ -113,6 +115,7 @@ impl Paths {
             active: id,
             candidate: None,
             answered: None,
+            detour: Detour::new(),
             next_id: 1,
             rng,
             observed: Observed::new(),
@@ -196,12 +199,17 @@ impl Paths {
             path.on_received(bytes, now);
             return Seen { path: Some(path.id), opened: false, dropped: None };
         }
-        if arrival == Arrival::Late {
+        // Between TCP and UDP order says nothing.
+        if arrival == Arrival::Late && source.kind == CarrierKind::Udp {
             return Seen { path: None, opened: false, dropped: None };
         }
         let (id, dropped) = self.open(*source, now);
         if let Some(path) = self.get_mut(id) {
             path.on_received(bytes, now);
+        }
+        if source.kind == CarrierKind::Reliable {
+            // TCP has proven the address; this proves that it is the peer who is there.
+            self.challenge(id, now);
         }
         Seen { path: Some(id), opened: true, dropped }
     }
@@ -211,6 +219,10 @@ impl Paths {
     pub fn on_moving_packet(&mut self, path: PathId, now: Instant) -> Option<PathEvent> {
         if path == self.active {
             self.candidate.take_if(|candidate| candidate.wish == Wish::Peers);
+            return None;
+        }
+        if self.detour.is_settling(now) {
+            sometimes!("path: a packet that crossed a move leads nowhere");
             return None;
         }
         let validated = self.get(path)?.is_validated();
@@ -234,14 +246,10 @@ impl Paths {
         source: &Source,
         now: Instant,
     ) -> (PathId, SmallVec<[PathEvent; MAX_PATHS]>) {
-        let known = self.paths.iter().find(|path| path.source.is_same_way(source)).map(Path::id);
-        let (path, dropped) = match known {
-            Some(path) => (path, None),
-            None => self.open(*source, now),
-        };
+        let (path, dropped) = self.find_or_open(source, now);
         let mut events: SmallVec<_> = dropped.map(PathEvent::Dropped).into_iter().collect();
         if self.get(path).is_some_and(Path::is_validated) {
-            events.extend(self.move_to(path, now));
+            events.extend(self.move_by_own_wish(path, now));
         } else {
             self.candidate = Some(Candidate { path, wish: Wish::Ours });
             if let Some(path) = self.get_mut(path) {
@@ -258,6 +266,7 @@ impl Paths {
     pub fn close(&mut self, path: PathId) {
         if path != self.active {
             self.candidate.take_if(|candidate| candidate.path == path);
+            self.detour.on_closed(path);
             self.paths.retain(|known| known.id != path);
         }
     }
@@ -277,7 +286,14 @@ impl Paths {
                 path.id
             })
         })?;
-        if self.candidate() == Some(path) { self.move_to(path, now) } else { None }
+        let ours = Candidate { path, wish: Wish::Ours };
+        if self.detour.awaits(path) || self.candidate == Some(ours) {
+            self.move_by_own_wish(path, now)
+        } else if self.candidate() == Some(path) {
+            self.move_to(path, now)
+        } else {
+            None
+        }
     }
 
     /// OBSERVED_ADDRESS came. Returns whether it is news.
@@ -303,6 +319,7 @@ impl Paths {
     /// Takes in what became of the packets of one path; see [`Path::on_outcome`].
     pub fn on_outcome(&mut self, outcome: &PathOutcome, now: Instant) -> SizeChange {
         self.ecn = outcome.ecn.unwrap_or(self.ecn);
+        self.note_arrival(outcome);
         self.get_mut(outcome.path).map_or(SizeChange::None, |path| path.on_outcome(outcome, now))
     }
 
@@ -314,12 +331,14 @@ impl Paths {
     /// A path that is not active and has a challenge or an answer to send, and room to. One packet
     /// of at most [`BASE_SIZE`] goes there, which [`Paths::write`] fills; less if no more is
     /// allowed, for a peer that only receives says little from its new address (RFC 9000, 8.2.1).
-    pub fn side_budget(&self) -> Option<Budget> {
+    /// Paths that `usable` says no to must wait.
+    pub fn side_budget(&self, usable: impl Fn(&Path) -> bool) -> Option<Budget> {
         let allowed = |path: &Path| {
             path.amplification.remaining().try_into().map_or(BASE_SIZE, |it: u16| it.min(BASE_SIZE))
         };
         let ready = |path: &&Path| {
-            path.id != self.active && path.validation.has_news() && allowed(path) >= LEAST_CHALLENGE
+            let asks = path.id != self.active && path.validation.has_news();
+            asks && allowed(path) >= LEAST_CHALLENGE && usable(path)
         };
         let path = self.paths.iter().find(ready)?;
         Some(Budget {
@@ -362,6 +381,7 @@ impl Paths {
         }
         let Some(path) = self.get_mut(path) else { return };
         let answers = path.validation.is_asked();
+        let spare = path.source.kind == CarrierKind::Reliable;
         if !path.validation.write(packet, now) {
             return;
         }
@@ -371,7 +391,7 @@ impl Paths {
         }
         let extra = usize::from(path.size.datagram_size().saturating_sub(BASE_SIZE));
         let len = packet.room().saturating_sub(if active { extra } else { 0 });
-        if len > 0 {
+        if len > 0 && !spare {
             let _ = packet.write(&Frame::Padding { len });
         }
     }
@@ -380,14 +400,9 @@ impl Paths {
     pub fn on_carrier_closed(&mut self, carrier: CarrierId, now: Instant) -> CarrierLoss {
         let mut events = SmallVec::new();
         if self.active().source.carrier == carrier {
-            let heir = self
-                .paths
-                .iter()
-                .filter(|path| path.source.carrier != carrier && path.is_validated())
-                .max_by_key(|path| path.last_heard)
-                .map(Path::id);
+            let heir = self.heir(|source| source.carrier != carrier);
             let Some(heir) = heir else { return CarrierLoss::Fatal };
-            events.extend(self.move_to(heir, now));
+            events.extend(self.move_by_own_wish(heir, now));
         }
         let gone = self.paths.iter().filter(|path| path.source.carrier == carrier);
         let gone: SmallVec<[PathId; MAX_PATHS]> = gone.map(Path::id).collect();
@@ -400,7 +415,8 @@ impl Paths {
 
     /// When [`Paths::on_deadline`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.paths.iter().flat_map(|path| [path.deadline(), self.silent_at(path)]))
+        let of_paths = self.paths.iter().flat_map(|path| [path.deadline(), self.silent_at(path)]);
+        earliest(of_paths.chain([self.detour.deadline()]))
     }
 
     /// Time has passed: challenges are sent again or given up, silent paths dropped, sizes tried
@@ -408,11 +424,16 @@ impl Paths {
     pub fn on_deadline(&mut self, now: Instant) -> SmallVec<[PathEvent; MAX_PATHS]> {
         let mut gone: SmallVec<[PathId; MAX_PATHS]> = SmallVec::new();
         for path in &mut self.paths {
-            let expired = path.on_deadline(now);
-            if expired && path.id != self.active && !path.is_validated() {
+            if !path.on_deadline(now) || path.id == self.active {
+                continue;
+            }
+            if self.detour.is_home(path.id) {
+                self.detour.on_unanswered(path.id, now);
+            } else if !path.is_validated() {
                 gone.push(path.id);
             }
         }
+        self.ask_home(now);
         let silent = |path: &&Path| self.silent_at(path).is_some_and(|at| at <= now);
         gone.extend(self.paths.iter().filter(silent).map(Path::id));
         gone.dedup();
@@ -429,17 +450,28 @@ impl Paths {
         let used = path.id == self.active
             || self.candidate() == Some(path.id)
             || path.validation.is_pending()
+            || self.detour.is_home(path.id)
             || path.source.kind == CarrierKind::Reliable;
         (!used).then(|| path.last_heard + self.patience().saturating_mul(3))
     }
 
     /// The longer of the active path's probe timeout and that of a path of which nothing is known.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.active().pto().max(Rtt::new().pto(self.max_ack_delay))
     }
 
     fn position(&self, id: PathId) -> Option<usize> {
         self.paths.iter().position(|path| path.id == id)
+    }
+
+    /// The path by that way; one is made if there is none, for which another may have to give way.
+    pub(super) fn find_or_open(
+        &mut self,
+        source: &Source,
+        now: Instant,
+    ) -> (PathId, Option<PathId>) {
+        let known = self.paths.iter().find(|path| path.source.is_same_way(source)).map(Path::id);
+        known.map_or_else(|| self.open(*source, now), |path| (path, None))
     }
 
     /// Makes a path; the least useful gives way if there are too many.
@@ -458,36 +490,45 @@ impl Paths {
     }
 
     /// What gives way: first what is not validated, then what was silent longest; never the active
-    /// path.
+    /// path, and the way between UDP and TCP last.
     fn least_useful(&self) -> Option<PathId> {
         let idle = self.paths.iter().filter(|path| path.id != self.active);
-        idle.min_by_key(|path| (path.is_validated(), path.last_heard, path.id)).map(Path::id)
+        let kept =
+            |path: &Path| path.source.kind == CarrierKind::Reliable || self.detour.is_home(path.id);
+        idle.min_by_key(|path| (path.is_validated(), kept(path), path.last_heard, path.id))
+            .map(Path::id)
     }
 
-    fn challenge(&mut self, path: PathId, now: Instant) {
+    pub(super) fn challenge(&mut self, path: PathId, now: Instant) {
         let token = self.rng.bytes();
         let pto = self.patience();
-        if let Some(path) = self.get_mut(path)
-            && path.source.kind == CarrierKind::Udp
-        {
+        if let Some(path) = self.get_mut(path) {
             path.validation.start(token, pto, now);
         }
     }
 
-    fn move_to(&mut self, to: PathId, now: Instant) -> Option<PathEvent> {
+    pub(super) fn move_to(&mut self, to: PathId, now: Instant) -> Option<PathEvent> {
         let from = self.active;
         if from == to {
             return None;
         }
         let old = self.active().clone();
+        let (config, ecn) = (self.config, self.ecn);
         let path = self.get_mut(to)?;
-        if path.source.is_rebound(&old.source) {
-            sometimes!("path: a peer has moved to another port");
-            path.inherit(&old, now);
-        } else {
-            sometimes!("path: a peer has moved to another address");
-        }
         let source = path.source;
+        match (old.source.kind, source.kind) {
+            (CarrierKind::Reliable, CarrierKind::Udp) => {
+                sometimes!("path: data returns to UDP");
+                path.begin_anew(&config, ecn, now);
+                self.detour.on_returned(now);
+            }
+            (CarrierKind::Udp, CarrierKind::Reliable) => self.detour.on_left(from, now),
+            _ if source.is_rebound(&old.source) => {
+                sometimes!("path: a peer has moved to another port");
+                path.inherit(&old, now);
+            }
+            _ => sometimes!("path: a peer has moved to another address"),
+        }
         self.active = to;
         self.candidate = None;
         self.observe(&source);

@@ -47,6 +47,9 @@ pub const PEER_LOST_AFTER: Duration = Duration::from_secs(5);
 /// on a path that is not used any more are waited for.
 const LINGER: u32 = 3;
 
+/// But no shorter than this on a reliable carrier, which may be slow and yet bring everything.
+const HELD_BACK: Duration = Duration::from_secs(10);
+
 /// Persistent congestion lasts this many probe timeouts (RFC 9002 section 7.6.1).
 const PERSISTENT: u32 = 3;
 
@@ -169,11 +172,9 @@ impl Ledger {
     /// When [`Ledger::on_deadline`] wants to be called. `active` is the path in use, `rtt` its
     /// estimate.
     pub fn deadline(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
-        let timed = self.flights.iter().filter(|flight| flight.is_timed());
-        let by_path = timed.map(|flight| {
-            let stale = flight.path != active && flight.packets > 0;
-            let stale_at = stale.then(|| self.stale_at(flight, rtt));
-            earliest([flight.clock.loss_at, stale_at])
+        let by_path = self.flights.iter().map(|flight| {
+            let loss_at = flight.clock.loss_at.filter(|_| flight.is_timed());
+            earliest([loss_at, self.stale_at(flight, active, rtt)])
         });
         earliest(by_path.chain([self.probe_at(active, rtt)]))
     }
@@ -188,16 +189,12 @@ impl Ledger {
         now: Instant,
     ) -> Fired {
         for at in 0..self.flights.len() {
-            let Some(flight) = self.flights.get(at).filter(|flight| flight.is_timed()) else {
-                continue;
-            };
-            let stale =
-                flight.path != active && flight.packets > 0 && self.stale_at(flight, rtt) <= now;
-            if stale {
+            let Some(flight) = self.flights.get(at) else { continue };
+            if self.stale_at(flight, active, rtt).is_some_and(|at| at <= now) {
                 let path = flight.path;
                 sometimes!("recovery: packets on a path left behind are given up");
                 self.lose_flying(path, out);
-            } else if flight.clock.loss_at.is_some_and(|loss_at| loss_at <= now) {
+            } else if flight.is_timed() && flight.clock.loss_at.is_some_and(|at| at <= now) {
                 self.scan(at, out, now);
             }
         }
@@ -228,6 +225,12 @@ impl Ledger {
             flight.clock.loss_at = Some(now + flight.clock.loss_delay.max(GRANULARITY));
         }
         self.probes.waiting_since = now;
+    }
+
+    /// Data leaves the path for good or for a while: everything in flight on it is lost, which says
+    /// nothing of congestion.
+    pub fn abandon(&mut self, path: PathId, out: &mut Settled) {
+        self.lose_flying(path, out);
     }
 
     /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing
@@ -323,9 +326,18 @@ impl Ledger {
     }
 
     /// When packets on a path that is not in use have waited long enough: nothing that would prove
-    /// them lost is sent there any more.
-    fn stale_at(&self, flight: &Flight, rtt: &Rtt) -> Instant {
-        flight.last_sent.max(flight.resumed_at) + rtt.pto(self.peer_max_ack_delay) * LINGER
+    /// them lost is sent there any more. What a stream holds back longer may come too late for the
+    /// receiver's replay window, and nobody would ever hear of it.
+    fn stale_at(&self, flight: &Flight, active: PathId, rtt: &Rtt) -> Option<Instant> {
+        if flight.path == active || flight.packets == 0 {
+            return None;
+        }
+        let wait = rtt.pto(self.peer_max_ack_delay) * LINGER;
+        match flight.carriage {
+            Carriage::Reliable => Some(flight.last_sent + wait.max(HELD_BACK)),
+            Carriage::Datagrams if flight.suspended => None,
+            Carriage::Datagrams => Some(flight.last_sent.max(flight.resumed_at) + wait),
+        }
     }
 
     /// When the next probe timeout fires: not while a packet waits to be lost by time

@@ -511,6 +511,28 @@ fn a_path_left_behind_is_cleared() {
     assert_eq!((s.ledger.in_flight(A), s.deadline()), (0, None));
 }
 
+/// A stream may be slow and bring everything; but what it holds back for long is not waited for.
+///
+/// spec: R-REC-29
+#[test]
+fn a_stream_left_behind_is_cleared_later() {
+    for suspended in [false, true] {
+        let mut s = Sender::with_rtt(ms(50));
+        s.ledger.set_carriage(A, Carriage::Reliable);
+        s.burst(A, 5);
+        let left = s.now;
+        if suspended {
+            s.ledger.on_suspended(A);
+        }
+        assert_eq!(s.deadline(), None);
+        s.active = B;
+        assert_eq!(s.deadline(), Some(left + ms(10_000)));
+        assert_eq!(s.fire(), Fired::Nothing);
+        assert_eq!(s.lost(), [0, 1, 2, 3, 4]);
+        assert_eq!((s.ledger.in_flight(A), s.deadline()), (0, None));
+    }
+}
+
 /// Scenarios 46 and 47: clocks and delays at their ends.
 ///
 /// spec: R-REC-30

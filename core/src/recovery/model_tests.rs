@@ -169,7 +169,11 @@ impl Model {
 
     fn stale_at(&self, path: usize) -> Option<Instant> {
         let last = self.last_sent(path)?;
-        let waits = path != self.active && self.timed(path) && self.in_flight(path) > 0;
+        let waits = path != self.active && self.in_flight(path) > 0;
+        if waits && self.paths[path].reliable {
+            return Some(last + (self.pto() * 3).max(Duration::from_secs(10)));
+        }
+        let waits = waits && self.timed(path);
         waits.then(|| last.max(self.paths[path].resumed_at) + self.pto() * 3)
     }
 

@@ -89,6 +89,8 @@ ops! {
     Close = 0x29,
     /// `abort`.
     Abort = 0x2a,
+    /// `add_path`.
+    AddPath = 0x2b,
     /// The calls on sending halves that follow are this stream's.
     Send = 0x30,
     /// `write`.

@@ -239,6 +239,7 @@ impl<'a> Player<'a> {
             (What::Abort(code, now, reason), _) => {
                 connection.abort(*code, reason.bytes.unwrap_or_default(), *now);
             }
+            (What::AddPath(carrier, remote, _), _) => _ = connection.add_path(*carrier, *remote),
             (what, data) => {
                 if let Some(stream) = record.stream
                     && let Some(mut half) = connection.send(stream)

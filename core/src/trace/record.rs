@@ -58,6 +58,8 @@ pub enum What<'a> {
     Received(Option<usize>),
     Close(AppCode, Kept<'a>),
     Abort(AppCode, Instant, Kept<'a>),
+    /// By which carrier, to where, and whether it was of use.
+    AddPath(CarrierId, SocketAddr, bool),
     /// `write`, `write_at` or `forward`.
     Write(Option<u64>, Kept<'a>, Outcome),
     Skip(Range<u64>, Outcome),
@@ -332,6 +334,10 @@ impl<'a> Decoder<'a> {
             Op::RecvDatagram | Op::RecvMessage => What::Received(self.get()?),
             Op::Close => What::Close(self.get()?, self.kept()?),
             Op::Abort => What::Abort(self.get()?, self.get()?, self.kept()?),
+            Op::AddPath => {
+                let (carrier, (remote, useful)) = self.get()?;
+                What::AddPath(carrier, remote, useful)
+            }
             _ => What::Plain,
         })
     }

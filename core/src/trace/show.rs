@@ -172,6 +172,9 @@ fn call(what: &What<'_>) -> String {
             let now = now.saturating_since(Instant::ZERO);
             format!("code {}, at {now:?}, {}", code.0, kept(reason))
         }
+        What::AddPath(carrier, remote, useful) => {
+            format!("carrier {}, {remote}: of use {useful}", carrier.0)
+        }
         What::Write(None, bytes, outcome) => format!("{}, {}", kept(bytes), came(outcome)),
         What::Write(Some(at), bytes, outcome) => {
             format!("at {at}: {}, {}", kept(bytes), came(outcome))
@@ -206,7 +209,7 @@ fn call(what: &What<'_>) -> String {
 /// Reads over news of a connection. Gives the length of the words at their end.
 pub(super) fn skip_event(from: &mut Reader<'_>) -> Option<usize> {
     match from.byte()? {
-        0 | 1 | 10..=12 | 16 => {}
+        0 | 1 | 10..=12 | 16 | 17 => {}
         2..=6 => _ = from.get::<StreamId>()?,
         7 => _ = from.get::<(StreamId, (u64, u64))>()?,
         8 => _ = from.get::<(StreamId, Option<(u64, u64)>)>()?,
@@ -228,7 +231,7 @@ pub(super) fn stream_of(said: &[u8]) -> Option<StreamId> {
 }
 
 fn event(said: &[u8]) -> Option<String> {
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 18] = [
         "connected",
         "streams to accept",
         "readable",
@@ -246,6 +249,7 @@ fn event(said: &[u8]) -> Option<String> {
         "the peer sees this node at",
         "closed",
         "drained",
+        "nothing comes back",
     ];
     let mut from = Reader::new(said);
     let kind = from.byte()?;

@@ -30,6 +30,7 @@ mod streams;
 mod swarm;
 mod tamper;
 mod tapes;
+mod tcp;
 mod tidy;
 mod transfer;
 mod unfinished;

@@ -38,6 +38,9 @@ fn defined() -> BTreeMap<String, String> {
     found
 }
 
+/// How a test begins: one of a suite for several adapters is called from elsewhere.
+const FUNCTIONS: [&str; 3] = ["fn ", "async fn ", "pub(crate) fn "];
+
 /// Ids in the `spec:` comments that stand right before a test function.
 fn tested(source: &Source) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -46,8 +49,7 @@ fn tested(source: &Source) -> BTreeSet<String> {
         let attribute = line.starts_with("#[");
         if let Some(named) = line.strip_prefix("/// spec:") {
             waiting.extend(ids(named));
-        } else if (line.starts_with("fn ") || line.starts_with("async fn ")) && !waiting.is_empty()
-        {
+        } else if FUNCTIONS.iter().any(|fun| line.starts_with(fun)) && !waiting.is_empty() {
             found.extend(waiting.drain(..));
         } else if !line.starts_with("//") && !attribute && !line.is_empty() {
             waiting.clear();

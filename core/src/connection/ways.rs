@@ -1,0 +1,132 @@
+//! Other ways to the peer: carriers that come, go and stand still, and when data leaves one path
+//! for another.
+
+use crate::error::CloseReason;
+use crate::flow::Budget;
+use crate::path::{CarrierKind, CarrierLoss, PathEvent, SILENT_PROBES, Source};
+use crate::time::Instant;
+use crate::wire::id::{CarrierId, PathId};
+
+use super::Connection;
+use super::event::EventKind;
+use super::lifecycle::Lifecycle;
+
+impl Connection {
+    /// Another way to the peer. Returns whether it is of use now (spec R-TCP-9).
+    pub(crate) fn add_path(&mut self, source: &Source, budget: &mut Budget, now: Instant) -> bool {
+        if !matches!(self.lifecycle, Lifecycle::Open(_)) {
+            return false;
+        }
+        let Some((path, events)) = self.paths.offer(source, now) else { return false };
+        self.ledger.set_carriage(path, super::carriage(source));
+        self.on_path_events(events, budget, now);
+        true
+    }
+
+    /// What data takes now: UDP or TCP.
+    pub fn carriage(&self) -> CarrierKind {
+        self.paths.active().source().kind
+    }
+
+    /// The carriers that it has paths over.
+    pub(crate) fn carriers(&self) -> impl Iterator<Item = CarrierId> {
+        let over = self.is_drained();
+        self.paths.carriers().filter(move |_| !over)
+    }
+
+    /// The peer answers a challenge, which may be what data waits for.
+    pub(super) fn on_path_response(&mut self, token: [u8; 8], budget: &mut Budget, now: Instant) {
+        let event = self.paths.on_response(token, now);
+        self.on_path_events(event, budget, now);
+        self.leave_if_silent(budget, now);
+    }
+
+    /// A probe timeout fired. Where there is no other way to take, whoever can make one hears of it
+    /// (spec R-TCP-10).
+    pub(super) fn on_silence(&mut self, budget: &mut Budget, now: Instant) {
+        let silent = self.ledger.unanswered_probes();
+        if silent >= 2 && silent.is_power_of_two() && !self.paths.has_refuge() {
+            self.events.push(EventKind::PathSilent);
+        }
+        self.leave_if_silent(budget, now);
+    }
+
+    /// Nothing came back for some probe timeouts: data takes another way if there is one.
+    fn leave_if_silent(&mut self, budget: &mut Budget, now: Instant) {
+        if self.ledger.unanswered_probes() >= SILENT_PROBES
+            && let Some(event) = self.paths.leave(now)
+        {
+            self.on_path_events([event], budget, now);
+        }
+    }
+
+    /// Data goes another way now.
+    fn on_moved(&mut self, from: PathId, to: PathId, budget: &mut Budget, now: Instant) {
+        let kind = |path| self.paths.get(path).map(|path| path.source().kind);
+        let (before, after) = (kind(from), kind(to));
+        if let Some(path) = self.paths.get(to) {
+            let remote = path.source().remote;
+            self.events.push(EventKind::PathChanged { remote });
+        }
+        // The peer learns it from a packet that is more than a probe.
+        self.ping |= before != after;
+        if before != after && after == Some(CarrierKind::Reliable) {
+            // One of the two sides has found that UDP carries nothing: what is under way there is
+            // said again, and only that.
+            self.ledger.abandon(from, &mut self.settled);
+            self.settle(budget, now);
+        }
+    }
+
+    /// A carrier is gone.
+    pub(crate) fn on_carrier_closed(
+        &mut self,
+        carrier: CarrierId,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        match self.paths.on_carrier_closed(carrier, now) {
+            CarrierLoss::Survived(events) => self.on_path_events(events, budget, now),
+            CarrierLoss::Fatal => {
+                if self.reason.is_none() {
+                    self.end_now(CloseReason::CarrierLost);
+                }
+            }
+        }
+    }
+
+    /// A carrier takes no bytes for now: silence on it proves nothing.
+    pub(crate) fn on_carrier_blocked(&mut self, carrier: CarrierId) {
+        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
+            self.ledger.on_suspended(path.id());
+        }
+    }
+
+    /// It takes bytes again.
+    pub(crate) fn on_carrier_writable(&mut self, carrier: CarrierId, now: Instant) {
+        for path in self.paths.iter().filter(|path| path.source().carrier == carrier) {
+            self.ledger.on_resumed(path.id(), now);
+        }
+    }
+
+    /// What the paths say of themselves.
+    pub(super) fn on_path_events(
+        &mut self,
+        events: impl IntoIterator<Item = PathEvent>,
+        budget: &mut Budget,
+        now: Instant,
+    ) {
+        for event in events {
+            match event {
+                PathEvent::Moved { from, to } => self.on_moved(from, to, budget, now),
+                PathEvent::Dropped(path) => {
+                    self.ledger.declare_lost_all(path, &mut self.settled);
+                    self.settle(budget, now);
+                    if let Some(session) = self.lifecycle.session_mut() {
+                        session.cids.on_path_gone(path);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! From UDP to TCP where UDP carries nothing, and back when it answers again (spec `12-tcp.md`).
+//!
+//! ```text
+//!          3 probe timeouts in a row, and a proven path over TCP
+//!   UDP ────────────────────────────────────────────────────────▶ TCP
+//!    ▲                                                             │ the initiator asks by UDP
+//!    └──────────────── the challenge is answered ──────────────────┘ after 1 s, 2 s, … 32 s
+//! ```
+//!
+//! Either side may leave, for each knows best whether its own packets arrive; the other follows the
+//! newest packet. Only the initiator leads back, so that the two never disagree for long. While a
+//! move of this side is not known to the peer, packets that crossed it move nothing.
+
+use core::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{BASE_SIZE, CarrierKind, PathEvent, Paths, Source};
+use crate::recovery::PathOutcome;
+use crate::time::Instant;
+use crate::wire::id::{CarrierId, PathId};
+
+/// Probe timeouts in a row after which data leaves a UDP path (spec R-TCP-10).
+pub(crate) const SILENT_PROBES: u32 = 3;
+
+/// Time between two challenges by UDP while data takes TCP: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+
+/// UDP that carried data for so long since it came back has come back for good.
+const FOR_GOOD: Duration = Duration::from_secs(60);
+
+/// The way back to UDP, and a move of this side's that the peer may not have seen.
+#[derive(Clone, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub(super) struct Detour {
+    /// Whether this side leads back.
+    leads: bool,
+    /// The UDP path that data took, or may take.
+    home: Option<PathId>,
+    ask: Ask,
+    pause: Duration,
+    /// When data came back to UDP.
+    returned: Option<Instant>,
+    moved: Option<Moved>,
+}
+
+/// Whether UDP is asked if it is there again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+enum Ask {
+    /// Data takes it, or nothing is known of it.
+    Never,
+    /// Then.
+    At(Instant),
+    /// The challenge is under way.
+    Now,
+}
+
+/// This side moved by its own wish.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+struct Moved {
+    at: Instant,
+    /// The peer has had time enough to notice.
+    until: Instant,
+}
+
+impl Detour {
+    pub(super) const fn new() -> Self {
+        Self {
+            leads: false,
+            home: None,
+            ask: Ask::Never,
+            pause: FIRST_PAUSE,
+            returned: None,
+            moved: None,
+        }
+    }
+
+    pub(super) fn is_home(&self, path: PathId) -> bool {
+        self.home == Some(path)
+    }
+
+    /// Whether an answer from `path` leads data back to it.
+    pub(super) fn awaits(&self, path: PathId) -> bool {
+        self.is_home(path) && self.ask == Ask::Now
+    }
+
+    /// Data has left the UDP path `home`. One that was left soon after it had come back is trusted
+    /// less.
+    pub(super) fn on_left(&mut self, home: PathId, now: Instant) {
+        let held = self.returned.is_none_or(|at| now.saturating_since(at) >= FOR_GOOD);
+        self.pause =
+            if held { FIRST_PAUSE } else { self.pause.saturating_mul(2).min(LONGEST_PAUSE) };
+        self.home = Some(home);
+        self.ask_after(self.pause, now);
+    }
+
+    /// Data takes UDP again.
+    pub(super) fn on_returned(&mut self, now: Instant) {
+        self.ask = Ask::Never;
+        self.returned = Some(now);
+    }
+
+    /// A challenge by UDP was given up.
+    pub(super) fn on_unanswered(&mut self, path: PathId, now: Instant) {
+        if self.awaits(path) {
+            self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+            self.ask_after(self.pause, now);
+        }
+    }
+
+    fn ask_after(&mut self, pause: Duration, now: Instant) {
+        self.ask = if self.leads { Ask::At(now + pause) } else { Ask::Never };
+    }
+
+    /// A path is no more.
+    pub(super) fn on_closed(&mut self, path: PathId) {
+        if self.is_home(path) {
+            (self.home, self.ask) = (None, Ask::Never);
+        }
+    }
+
+    /// When UDP is to be asked.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        match self.ask {
+            Ask::At(at) => Some(at),
+            Ask::Never | Ask::Now => None,
+        }
+    }
+
+    /// Whether the peer may not have noticed a move of this side's yet: its packets that crossed
+    /// that move lead nowhere.
+    pub(super) fn is_settling(&self, now: Instant) -> bool {
+        self.moved.is_some_and(|moved| now < moved.until)
+    }
+
+    /// What was sent on the active path at `sent` has arrived.
+    pub(super) fn on_arrived(&mut self, sent: Instant) {
+        self.moved.take_if(|moved| sent >= moved.at);
+    }
+}
+
+impl Paths {
+    /// Says whether this side leads back to UDP: the initiator does.
+    pub fn set_leads(&mut self, leads: bool) {
+        self.detour.leads = leads;
+    }
+
+    /// Another way to the peer, that this side knows of: TCP, to be there when UDP falls silent; or
+    /// UDP, to be taken as soon as it answers, while data takes TCP. `None`: it is of no use.
+    pub fn offer(
+        &mut self,
+        source: &Source,
+        now: Instant,
+    ) -> Option<(PathId, SmallVec<[PathEvent; super::MAX_PATHS]>)> {
+        let by_tcp = self.active().source().kind == CarrierKind::Reliable;
+        if source.kind == CarrierKind::Udp && !by_tcp {
+            return None;
+        }
+        let (path, dropped) = self.find_or_open(source, now);
+        if source.kind == CarrierKind::Udp {
+            self.detour.home = Some(path);
+            self.detour.ask = Ask::At(now);
+        } else if !self.get(path)?.is_validated() {
+            self.challenge(path, now);
+        }
+        Some((path, dropped.map(PathEvent::Dropped).into_iter().collect()))
+    }
+
+    /// The UDP path in use carries nothing: data takes TCP, if there is a path that was proven.
+    pub fn leave(&mut self, now: Instant) -> Option<PathEvent> {
+        if self.active().source().kind != CarrierKind::Udp {
+            return None;
+        }
+        let to = self.heir(|source| source.kind == CarrierKind::Reliable)?;
+        sometimes!("path: data leaves UDP for TCP");
+        self.move_by_own_wish(to, now)
+    }
+
+    /// Whether a path over a reliable carrier is there, proven or not.
+    pub fn has_refuge(&self) -> bool {
+        self.iter().any(|path| path.source().kind == CarrierKind::Reliable)
+    }
+
+    /// The carriers that its paths go over.
+    pub fn carriers(&self) -> impl Iterator<Item = CarrierId> {
+        self.iter().map(|path| path.source().carrier)
+    }
+
+    /// The proven path last heard from that leads by such a way.
+    pub(super) fn heir(&self, fits: impl Fn(&Source) -> bool) -> Option<PathId> {
+        let fit = self.iter().filter(|path| path.is_validated() && fits(path.source()));
+        fit.max_by_key(|path| path.last_heard).map(super::Path::id)
+    }
+
+    /// Moves, and overlooks for a while that the peer has not.
+    pub(super) fn move_by_own_wish(&mut self, to: PathId, now: Instant) -> Option<PathEvent> {
+        let event = self.move_to(to, now)?;
+        let until = now + self.patience().saturating_mul(3);
+        self.detour.moved = Some(Moved { at: now, until });
+        Some(event)
+    }
+
+    /// What became of packets of a path may show that the peer knows where this side is.
+    pub(super) fn note_arrival(&mut self, outcome: &PathOutcome) {
+        if outcome.path == self.active().id()
+            && let Some(sent) = outcome.largest_acked_sent
+        {
+            self.detour.on_arrived(sent);
+        }
+    }
+
+    /// Asks by UDP whether it is there again, when it is time.
+    pub(super) fn ask_home(&mut self, now: Instant) {
+        let due = self.detour.deadline().is_some_and(|at| at <= now);
+        let Some(home) = self.detour.home.filter(|_| due) else { return };
+        self.detour.ask = Ask::Now;
+        if let Some(path) = self.get_mut(home) {
+            // This side chose the address, so a challenge to it is owed to nobody's request.
+            path.amplification.on_received(u64::from(BASE_SIZE));
+        }
+        self.challenge(home, now);
+    }
+}

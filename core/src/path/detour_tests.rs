@@ -1,0 +1,175 @@
+//! Moves between UDP and TCP.
+
+use super::*;
+
+/// A path over TCP that was offered and has answered.
+fn refuge(paths: &mut Paths, now: Instant) -> PathId {
+    let (path, events) = paths.offer(&tcp(5), now).unwrap();
+    assert!(events.is_empty());
+    let token = side(paths, now).unwrap().1.challenge.unwrap();
+    assert_eq!(paths.on_response(token, now), None, "kept, and not taken");
+    path
+}
+
+fn leader() -> Paths {
+    let mut paths = established();
+    paths.set_leads(true);
+    paths
+}
+
+/// What was sent on `path` at `sent` is acknowledged.
+fn acked(paths: &mut Paths, path: PathId, sent: Instant) {
+    let outcome = PathOutcome { path, largest_acked_sent: Some(sent), ..PathOutcome::default() };
+    paths.on_outcome(&outcome, sent + Duration::from_millis(40));
+}
+
+/// spec: R-TCP-8, R-TCP-9, R-TCP-10
+#[test]
+fn data_leaves_for_a_stream_that_answered_and_no_other() {
+    let mut paths = leader();
+    assert_eq!(paths.leave(at(50)), None, "there is nothing to leave for");
+    assert!(!paths.has_refuge());
+    paths.offer(&tcp(4), at(60)).unwrap();
+    side(&mut paths, at(60)).unwrap();
+    assert!(paths.has_refuge());
+    assert_eq!(paths.leave(at(60)), None, "nobody has answered there");
+    let path = refuge(&mut paths, at(70));
+    assert_eq!(paths.leave(at(80)), Some(PathEvent::Moved { from: HERE, to: path }));
+    assert_eq!(paths.leave(at(90)), None, "there is no flight from TCP");
+}
+
+/// spec: R-TCP-12
+#[test]
+fn udp_is_asked_ever_more_rarely_until_it_answers() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(100)).unwrap();
+    let (mut now, mut asked) = (at(100), Vec::new());
+    for _ in 0..7 {
+        while paths.side_budget(|_| true).is_none() {
+            now = paths.deadline().unwrap();
+            assert!(paths.on_deadline(now).is_empty(), "no path is dropped");
+        }
+        asked.push(now);
+        let mut said = 0;
+        while paths.detour.deadline().is_none() {
+            if let Some((to, written)) = side(&mut paths, now) {
+                assert!(to == HERE && written.challenge.is_some());
+                said += 1;
+            }
+            now = paths.deadline().unwrap();
+            paths.on_deadline(now);
+        }
+        assert!((1..=3).contains(&said), "{said}");
+    }
+    let pauses: Vec<_> =
+        asked.windows(2).map(|two| two[1].saturating_since(two[0]).as_secs()).collect();
+    // Each with the 3 s in which a challenge is waited for.
+    assert_eq!(pauses, [5, 7, 11, 19, 35, 35]);
+    assert_eq!(asked[0], at(1_100));
+    now = paths.deadline().unwrap();
+    paths.on_deadline(now);
+    let token = side(&mut paths, now).unwrap().1.challenge.unwrap();
+    paths.on_deadline(now + Duration::from_millis(50));
+    let back = paths.on_response(token, now + Duration::from_millis(50));
+    assert_eq!(back, Some(PathEvent::Moved { from: path, to: HERE }));
+    let active = paths.active();
+    assert_eq!(active.congestion().window(), 12_000, "the window begins anew");
+    assert_eq!(active.rtt().smoothed(), Duration::from_millis(40));
+    assert_eq!(paths.deadline(), None);
+}
+
+/// spec: R-TCP-12
+#[test]
+fn who_left_udp_again_soon_waits_longer() {
+    for (held, pause) in [(10, 2), (59, 2), (60, 1)] {
+        let mut paths = leader();
+        refuge(&mut paths, at(70));
+        paths.leave(at(100)).unwrap();
+        paths.on_deadline(at(1_100));
+        let token = side(&mut paths, at(1_100)).unwrap().1.challenge.unwrap();
+        assert!(paths.on_response(token, at(1_200)).is_some());
+        let left = at(1_200) + Duration::from_secs(held);
+        paths.leave(left).unwrap();
+        assert_eq!(paths.deadline(), Some(left + Duration::from_secs(pause)), "held {held} s");
+    }
+}
+
+/// spec: R-TCP-12
+#[test]
+fn only_the_initiator_leads_back() {
+    let mut paths = established();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(100)).unwrap();
+    assert_eq!(paths.deadline(), None, "the UDP path is kept, and not asked");
+    // But it goes where the peer goes.
+    acked(&mut paths, path, at(110));
+    let (_, event) = newest(&mut paths, &from(1, 1), at(9_000));
+    assert_eq!(event, Some(PathEvent::Moved { from: path, to: HERE }));
+}
+
+/// spec: R-TCP-13
+#[test]
+fn packets_that_cross_a_move_lead_nowhere() {
+    for seen in [true, false] {
+        let mut paths = leader();
+        let path = refuge(&mut paths, at(70));
+        paths.leave(at(100)).unwrap();
+        assert_eq!(newest(&mut paths, &from(1, 1), at(110)).1, None);
+        acked(&mut paths, path, at(99));
+        assert_eq!(newest(&mut paths, &from(1, 1), at(120)).1, None, "it was sent before");
+        // The peer has seen this side there, or has had time enough.
+        let now = if seen { at(130) } else { at(100) + paths.patience() * 3 };
+        if seen {
+            acked(&mut paths, path, at(105));
+        }
+        let back = PathEvent::Moved { from: path, to: HERE };
+        assert_eq!(newest(&mut paths, &from(1, 1), now).1, Some(back));
+    }
+}
+
+/// spec: R-TCP-12
+#[test]
+fn a_udp_address_is_asked_at_once_by_who_came_by_tcp() {
+    let mut paths = Paths::new(&PathConfig::default(), tcp(5), rng(), Instant::ZERO);
+    paths.set_leads(true);
+    paths.on_address_proven();
+    let (home, _) = paths.offer(&from(1, 1), at(10)).unwrap();
+    assert_eq!(paths.deadline(), Some(at(10)));
+    paths.on_deadline(at(10));
+    let (to, written) = side(&mut paths, at(10)).unwrap();
+    assert_eq!(to, home);
+    assert_eq!(written.bytes, 1_200, "whether the path carries as much is asked, too");
+    let event = paths.on_response(written.challenge.unwrap(), at(50));
+    assert_eq!(event, Some(PathEvent::Moved { from: HERE, to: home }));
+    // Beside UDP another UDP address is of no use.
+    assert_eq!(paths.offer(&from(2, 2), at(60)), None);
+}
+
+/// spec: R-PATH-13
+#[test]
+fn the_ways_between_udp_and_tcp_give_way_last() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    for host in 2..9 {
+        newest(&mut paths, &from(host, 1), at(100 + u64::from(host)));
+        if let Some((_, Written { challenge: Some(token), .. })) = side(&mut paths, at(110)) {
+            paths.on_response(token, at(111));
+        }
+        assert!(paths.get(path).is_some() && paths.iter().count() <= MAX_PATHS);
+    }
+}
+
+/// spec: R-TCP-14, R-PATH-15
+#[test]
+fn the_udp_path_inherits_from_a_stream_that_broke() {
+    let mut paths = established();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(100)).unwrap();
+    paths.on_deadline(at(60_000));
+    let CarrierLoss::Survived(events) = paths.on_carrier_closed(CarrierId(7), at(60_000)) else {
+        panic!("the UDP path is there");
+    };
+    let moved = PathEvent::Moved { from: path, to: HERE };
+    assert_eq!(events.as_slice(), [moved, PathEvent::Dropped(path)]);
+}
