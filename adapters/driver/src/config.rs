@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use aqueduct_core::config::EndpointConfig;
@@ -13,8 +13,9 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Engine, Parts};
 use crate::error::BindError;
 use crate::recording::Recording;
-use crate::socket::{SocketConfig, SocketIo, UdpIo};
-use crate::{environment, seed, socket};
+use crate::socket::{Bound, SocketConfig, SocketIo, UdpIo};
+use crate::tcp::Carriers;
+use crate::{environment, seed, socket, tcp};
 
 /// A fresh node key, from the operating system's randomness.
 ///
@@ -31,6 +32,7 @@ type Wrap = dyn Fn(UdpIo) -> Box<dyn SocketIo> + Send + Sync;
 pub struct Config {
     endpoint: EndpointConfig,
     socket: SocketConfig,
+    carriers: Carriers,
     wrap: Arc<Wrap>,
     environment: bool,
     recording: Option<Recording>,
@@ -53,6 +55,13 @@ impl Config {
     #[must_use]
     pub fn with_socket(mut self, socket: SocketConfig) -> Self {
         self.socket = socket;
+        self
+    }
+
+    /// Says by what others are reached: UDP and TCP, or one of them.
+    #[must_use]
+    pub fn with_carriers(mut self, carriers: Carriers) -> Self {
+        self.carriers = carriers;
         self
     }
 
@@ -97,13 +106,14 @@ impl Config {
         if self.environment {
             config = environment::heeded(config)?;
         }
-        let failed = |source| BindError::Socket { addr, source };
-        let bound = socket::bind(addr, &self.socket).map_err(failed)?;
+        let (bound, listener) = bind(addr, &self.socket, self.carriers)?;
         let io = (self.wrap)(bound.io);
         let parts = Parts {
             local: bound.local,
             takes_v4: bound.takes_v4,
             max_segments: io.max_gso_segments(),
+            carriers: self.carriers,
+            listens: listener.is_some(),
             warnings: bound.warnings,
         };
         let seed = seed::fresh_seed().map_err(BindError::Randomness)?;
@@ -117,7 +127,40 @@ impl Config {
         };
         let (node, local) = (endpoint.node_id(), endpoint.local_addr());
         tracing::info!(?node, %local, "endpoint bound");
-        Ok(Made { engine, endpoint, socket: bound.socket, io })
+        Ok(Made { engine, endpoint, socket: bound.socket, io, listener })
+    }
+}
+
+/// Times that a free UDP port is sought whose TCP port is free as well.
+const TRIES: usize = 16;
+
+/// Both sockets on one port number. Where the system chooses it, one is sought that is free for
+/// both.
+fn bind(
+    addr: SocketAddr,
+    socket: &SocketConfig,
+    carriers: Carriers,
+) -> Result<(Bound, Option<TcpListener>), BindError> {
+    let mut refused = Vec::new();
+    loop {
+        let failed = |source| BindError::Socket { addr, source };
+        let bound = socket::bind(addr, socket).map_err(failed)?;
+        if !carriers.tcp {
+            return Ok((bound, None));
+        }
+        match tcp::listen(bound.local, bound.takes_v4) {
+            Ok(listener) => return Ok((bound, Some(listener))),
+            // Kept, so that the next one has another port.
+            Err(_) if addr.port() == 0 && refused.len() < TRIES => refused.push(bound),
+            Err(source) if carriers.insist => {
+                return Err(BindError::Tcp { addr: bound.local, source });
+            }
+            Err(error) => {
+                let local = bound.local;
+                tracing::warn!(%local, %error, "nobody will reach this node by TCP");
+                return Ok((bound, None));
+            }
+        }
     }
 }
 
@@ -132,13 +175,16 @@ pub struct Made {
     pub socket: UdpSocket,
     /// Does the calls on it.
     pub io: Box<dyn SocketIo>,
+    /// On the same port, non-blocking.
+    pub listener: Option<TcpListener>,
 }
 
 impl From<EndpointConfig> for Config {
     fn from(endpoint: EndpointConfig) -> Self {
         let (socket, environment) = (SocketConfig::default(), true);
         let wrap: Arc<Wrap> = Arc::new(|io| Box::new(io));
-        Self { endpoint, socket, wrap, environment, recording: None }
+        let carriers = Carriers::default();
+        Self { endpoint, socket, carriers, wrap, environment, recording: None }
     }
 }
 

@@ -13,6 +13,7 @@ use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir};
@@ -53,6 +54,8 @@ pub(crate) struct ConnState {
     pub(crate) abandoned: bool,
     pub(crate) peer: Option<NodeId>,
     pub(crate) remote: SocketAddr,
+    /// What data takes.
+    pub(crate) carriage: CarrierKind,
     pub(crate) max_datagram: Option<usize>,
     /// Largest whole message that the peer takes, in bytes.
     pub(crate) max_message: u64,
@@ -127,6 +130,7 @@ impl ConnShared {
             abandoned: false,
             peer,
             remote,
+            carriage: CarrierKind::Udp,
             max_datagram: None,
             max_message: 0,
             mode: Mode::Traditional,
@@ -318,6 +322,11 @@ impl Connection {
     /// Where the peer is now.
     pub fn remote(&self) -> SocketAddr {
         lock(self.state()).remote
+    }
+
+    /// What data takes now: UDP, or a reliable carrier (TCP).
+    pub fn carriage(&self) -> CarrierKind {
+        lock(self.state()).carriage
     }
 
     /// How large messages cross this connection.

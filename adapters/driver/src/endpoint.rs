@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::wire::id::{AppCode, CarrierId};
 
 use crate::addrs::dialable_addrs;
@@ -17,6 +18,7 @@ use crate::hub::{Command, Diverted, EndpointState, Relayed, Shared};
 use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
+use crate::tcp::Carriers;
 use crate::wait::{Answer, lock, question, until};
 
 /// The socket that an endpoint begins with.
@@ -88,7 +90,17 @@ impl Endpoint {
         Some(Recorded::new(self.shared().clone(), progress))
     }
 
-    /// Begins a connection to one address.
+    /// By what it reaches others.
+    pub fn carriers(&self) -> Carriers {
+        self.shared().carriers
+    }
+
+    /// Whether others can reach it by TCP, on the port of its UDP socket.
+    pub fn listens_for_tcp(&self) -> bool {
+        self.shared().listens
+    }
+
+    /// Begins a connection to one address by UDP.
     ///
     /// # Errors
     /// The endpoint is closed, or its socket is of the other IP family.
@@ -96,6 +108,19 @@ impl Endpoint {
         &self,
         id: Option<NodeId>,
         remote: SocketAddr,
+    ) -> Result<Connecting, ConnectError> {
+        self.connect_by(id, remote, CarrierKind::Udp)
+    }
+
+    /// Begins a connection to one address by UDP or by TCP.
+    ///
+    /// # Errors
+    /// The endpoint is closed, or its socket is of the other IP family.
+    pub fn connect_by(
+        &self,
+        id: Option<NodeId>,
+        remote: SocketAddr,
+        by: CarrierKind,
     ) -> Result<Connecting, ConnectError> {
         let shared = self.shared();
         if !self.reaches(remote) {
@@ -108,7 +133,7 @@ impl Endpoint {
         let connection = ConnShared::new(shared.clone(), remote, id);
         let connecting = Connecting::new(connection.clone());
         shared.connection_begins();
-        let command = Command::Connect { to, connection };
+        let command = Command::Connect { to, by, connection };
         if shared.hub.push(command).is_err() {
             shared.connection_gone();
             return Err(ConnectError::EndpointClosed);

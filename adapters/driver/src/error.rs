@@ -25,6 +25,15 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// The TCP port of the same number could not be had, and [`Carriers`](crate::Carriers) insist
+    /// on it.
+    #[error("no TCP socket on {addr}: {source}; without it, only UDP would reach this node")]
+    Tcp {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The operating system gave no random bytes.
     #[error("no randomness from the operating system: {0}")]
     Randomness(#[source] io::Error),
@@ -57,6 +66,14 @@ pub enum ConnectError {
     /// The endpoint was closed or its driver has ended.
     #[error("the endpoint is closed")]
     EndpointClosed,
+    /// There is no TCP connection, and UDP was not tried or has failed as well.
+    #[error("no TCP connection to {remote}: {kind}")]
+    Tcp {
+        /// Where to.
+        remote: SocketAddr,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
     /// The core did not begin.
     #[error(transparent)]
     Core(aqueduct_core::endpoint::ConnectError),
@@ -238,6 +255,7 @@ impl From<ConnectError> for io::Error {
             ConnectError::Failed(reason) => kind_of(reason),
             ConnectError::EndpointClosed => io::ErrorKind::NotConnected,
             ConnectError::NoAddress | ConnectError::WrongFamily(..) => io::ErrorKind::InvalidInput,
+            ConnectError::Tcp { kind, .. } => *kind,
             ConnectError::Core(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)

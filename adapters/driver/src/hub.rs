@@ -23,6 +23,7 @@ use std::task::Waker;
 use aqueduct_core::config::Streaming;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::AppCode;
 
@@ -36,11 +37,12 @@ use crate::send::{SendHalf, SendShared};
 use crate::socket::BufferWarning;
 use crate::station::Errands;
 use crate::stats::{IoCounters, MessageTally};
+use crate::tcp::Carriers;
 use crate::wait::{Reply, Waiters, Wakers, lock};
 
 /// Work for the driver.
 pub(crate) enum Command {
-    Connect { to: PeerAddr, connection: Arc<ConnShared> },
+    Connect { to: PeerAddr, by: CarrierKind, connection: Arc<ConnShared> },
     Accept { incoming: Box<Incoming>, connection: Arc<ConnShared> },
     Refuse(Box<Incoming>),
     Connection(Arc<ConnShared>),
@@ -171,6 +173,12 @@ pub(crate) struct Shared {
     pub(crate) node_id: NodeId,
     pub(crate) local: SocketAddr,
     pub(crate) takes_v4: bool,
+    /// By what it reaches others.
+    pub(crate) carriers: Carriers,
+    /// Whether it listens for TCP.
+    pub(crate) listens: bool,
+    /// Largest datagram that it takes, in bytes.
+    pub(crate) max_packet: u16,
     pub(crate) warnings: Vec<BufferWarning>,
     /// How far the tape is, if there is one.
     pub(crate) tape: Option<Arc<Progress>>,

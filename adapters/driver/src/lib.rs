@@ -44,6 +44,7 @@ mod send;
 pub mod socket;
 pub mod station;
 mod stats;
+mod tcp;
 mod wait;
 
 pub use addrs::NodeAddr;
@@ -58,3 +59,4 @@ pub use recording::{Recorded, Recording};
 pub use recv::{RecvHalf, Verified};
 pub use send::{SEND_QUEUE, SendHalf};
 pub use stats::{IoStats, MessageStats};
+pub use tcp::{Carriers, is_connected};

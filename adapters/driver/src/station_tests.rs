@@ -46,6 +46,8 @@ fn station() -> (Arc<Station<Hole>>, Endpoint, Arc<AtomicUsize>) {
         local: ([127, 0, 0, 1], 1).into(),
         takes_v4: true,
         max_segments: 1,
+        carriers: crate::tcp::Carriers::udp(),
+        listens: false,
         warnings: Vec::new(),
     };
     let config = EndpointConfig::new(NodeKey::from_seed(&[1; 32]));

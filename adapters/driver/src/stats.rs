@@ -126,6 +126,14 @@ counters! {
     datagrams_unsendable,
     /// Batches of the core that were taken apart, because the kernel refuses them.
     batches_split,
+    /// TCP connections that this side began.
+    tcp_dialled,
+    /// TCP connections that were accepted.
+    tcp_accepted,
+    /// TCP connections that were closed when they came: too many that nobody used.
+    tcp_turned_away,
+    /// TCP connections that were closed because nothing used them.
+    tcp_unused,
     /// Times the driver slept.
     sleeps,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
@@ -71,6 +72,11 @@ impl Connection {
     /// Where the peer is now; it may move.
     pub fn remote(&self) -> SocketAddr {
         self.inner.remote()
+    }
+
+    /// What data takes now: UDP, or a reliable carrier, which is TCP. It may change.
+    pub fn carriage(&self) -> CarrierKind {
+        self.inner.carriage()
     }
 
     /// Opens a stream that both ends write to; waits while the peer allows no more. The peer hears

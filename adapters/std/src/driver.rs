@@ -1,22 +1,30 @@
 //! The loop that drives an endpoint: it waits for the socket, the clock and the handles, and gives
 //! every turn to the engine. Nothing is polled in vain: it sleeps until one of the three calls.
 
+mod lines;
+
+use std::collections::VecDeque;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::CarrierId;
 use aqueduct_driver::engine::{Engine, Turn, Wire};
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo};
 use aqueduct_driver::station::{Desk, Station};
-use polling::{Event, Events, PollMode, Poller};
+use polling::{AsRawSource, Event, Events, PollMode, Poller};
 use socket2::SockRef;
 
-/// The socket's name at the poller.
+use lines::Lines;
+
+/// The UDP socket's name at the poller, and the listening one's. TCP sockets follow.
 const SOCKET: usize = 0;
+const LISTENER: usize = 1;
+const FIRST_LINE: usize = 2;
 
 /// What rouses the loop from another thread.
 #[derive(Debug)]
@@ -58,6 +66,7 @@ impl Wake for Bell {
 struct Port {
     socket: UdpSocket,
     io: Box<dyn SocketIo>,
+    lines: Lines,
 }
 
 impl Wire for Port {
@@ -67,6 +76,34 @@ impl Wire for Port {
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
         self.io.send(SockRef::from(&self.socket), outgoing)
+    }
+
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.lines.accept()
+    }
+
+    fn adopt(&mut self, line: CarrierId, socket: TcpStream) -> io::Result<()> {
+        self.lines.adopt(line, socket)
+    }
+
+    fn connected(&mut self, line: CarrierId) -> io::Result<bool> {
+        self.lines.connected(line)
+    }
+
+    fn read(&mut self, line: CarrierId, into: &mut [u8]) -> io::Result<usize> {
+        self.lines.read(line, into)
+    }
+
+    fn write(&mut self, line: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        self.lines.write(line, bytes)
+    }
+
+    fn close(&mut self, line: CarrierId) {
+        self.lines.close(line);
+    }
+
+    fn ready(&mut self, into: &mut VecDeque<CarrierId>) {
+        self.lines.ready(into);
     }
 }
 
@@ -95,6 +132,7 @@ impl Driver {
         engine: Engine,
         socket: UdpSocket,
         io: Box<dyn SocketIo>,
+        listener: Option<TcpListener>,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
         let level = poller.supports_level();
@@ -102,7 +140,8 @@ impl Driver {
         let asked = Event::readable(SOCKET);
         watch(&poller, &socket, asked, mode)?;
         let bell = Arc::new(Bell { poller, stop: AtomicBool::new(false) });
-        Ok(Self { station: Station::new(engine, Port { socket, io }), bell, mode, asked })
+        let lines = Lines::new(bell.clone(), listener)?;
+        Ok(Self { station: Station::new(engine, Port { socket, io, lines }), bell, mode, asked })
     }
 
     pub(crate) fn bell(&self) -> Arc<Bell> {
@@ -137,7 +176,8 @@ impl Driver {
             Turn::Again => Next::Turn,
             Turn::Sleep(until) => {
                 desk.alarm = until;
-                if desk.engine.park(waker) { Next::Sleep(until) } else { Next::Turn }
+                let quiet = !desk.wire.lines.have_news() && desk.engine.park(waker);
+                if quiet { Next::Sleep(until) } else { Next::Turn }
             }
         }
     }
@@ -155,11 +195,17 @@ impl Driver {
         let left = until.map(|until| until.saturating_since(now).max(Duration::from_nanos(1)));
         events.clear();
         self.bell.poller.wait(events, left)?;
-        if events.iter().any(|event| event.writable)
-            && let Some(mut desk) = self.station.enter()
-        {
-            let Desk { engine, wire, .. } = &mut *desk;
-            engine.writable(wire);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let Some(mut desk) = self.station.enter() else { return Ok(()) };
+        let Desk { engine, wire, .. } = &mut *desk;
+        for event in events.iter() {
+            match event.key {
+                SOCKET if event.writable => engine.writable(wire),
+                SOCKET => {}
+                key => wire.lines.on_event(key),
+            }
         }
         Ok(())
     }
@@ -171,16 +217,23 @@ impl Drop for Driver {
             let Desk { engine, wire, .. } = &mut *desk;
             engine.farewell(wire);
             let _closing = self.bell.poller.delete(&wire.socket);
+            wire.lines.close_all();
         }
     }
 }
 
 /// Has `poller` tell of `socket`.
 #[expect(unsafe_code, reason = "the poller asks for a promise, which is given here")]
-fn watch(poller: &Poller, socket: &UdpSocket, event: Event, mode: PollMode) -> io::Result<()> {
-    // SAFETY: the socket must be taken from the poller before it is closed. It is closed with the
-    // station, which the driver keeps alive, and dropping the driver takes it from the poller
-    // first. Only after a panic inside of a turn it is not: then the poller may know a closed
+fn watch(
+    poller: &Poller,
+    socket: impl AsRawSource,
+    event: Event,
+    mode: PollMode,
+) -> io::Result<()> {
+    // SAFETY: the socket must be taken from the poller before it is closed. The UDP socket and the
+    // listening one are closed with the station, which the driver keeps alive, and dropping the
+    // driver takes them from the poller first; other TCP sockets are taken from it as they are
+    // closed, which is when the engine says so, or when the driver is dropped. Only after a panic inside of a turn it is not: then the poller may know a closed
     // socket, but nobody waits at it any more, since the loop ends and with it its last user.
     unsafe { poller.add_with_mode(socket, event, mode) }
 }

@@ -30,8 +30,9 @@ struct Running {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// One UDP socket, driven by a thread. Clones are handles of the same endpoint. When the last is
-/// gone nobody is accepted any more, and the thread ends once the connections have.
+/// A UDP socket, and TCP on the same port ([`Carriers`](crate::Carriers)), driven by a thread.
+/// Clones are handles of the same endpoint. When the last is gone nobody is accepted any more, and
+/// the thread ends once the connections have.
 ///
 /// Every call that waits takes as long as the handle's time-out at most
 /// ([`with_timeout`](Self::with_timeout)); by default it waits for ever. What a handle gives has
@@ -67,8 +68,8 @@ impl Endpoint {
         addr: SocketAddr,
         config: impl Into<Config>,
     ) -> Result<(Self, Driver), BindError> {
-        let Made { engine, endpoint, socket, io } = config.into().make(addr)?;
-        let driver = Driver::new(engine, socket, io).map_err(BindError::Runtime)?;
+        let Made { engine, endpoint, socket, io, listener } = config.into().make(addr)?;
+        let driver = Driver::new(engine, socket, io, listener).map_err(BindError::Runtime)?;
         let running = Arc::new(Running { bell: driver.bell(), thread: Mutex::default() });
         Ok((Self { inner: endpoint, running, timeout: None }, driver))
     }
@@ -90,6 +91,11 @@ impl Endpoint {
         self.inner.local_addr()
     }
 
+    /// Whether others can reach it by TCP, on the port of [`local_addr`](Self::local_addr).
+    pub fn listens_for_tcp(&self) -> bool {
+        self.inner.listens_for_tcp()
+    }
+
     /// Addresses under which others may dial: for a wildcard those of the machine's interfaces,
     /// with loopback last.
     pub fn dialable_addrs(&self) -> Vec<SocketAddr> {
@@ -102,7 +108,8 @@ impl Endpoint {
     }
 
     /// Dials a node. Of several addresses the next is tried when one has failed or has not answered
-    /// for 250 ms; the first that answers is taken and the others are given up.
+    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms. The
+    /// first that answers is taken and the others are given up.
     ///
     /// # Errors
     /// No address answered, or the time-out came first; the attempts are given up.

@@ -1,7 +1,8 @@
 //! Aqueduct for plain threads: encrypted streams, messages and datagrams between peers that know
 //! each other by their keys. No async runtime.
 //!
-//! An [`Endpoint`] is one UDP socket with a thread that drives it. It connects and accepts; a
+//! An [`Endpoint`] is a UDP socket, and TCP where UDP does not get through ([`Carriers`]), with a
+//! thread that drives them. It connects and accepts; a
 //! [`Connection`] opens and accepts streams, and carries messages and unreliable datagrams. A
 //! [`SendStream`] is a [`Write`](std::io::Write), a [`RecvStream`] a [`Read`](std::io::Read) and an
 //! [`Iterator`] of [`Bytes`].
@@ -88,6 +89,7 @@ pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::{Endings, EndpointStats, Standing, Totals};
 pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
+pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::tape::{Ending, Payload};
@@ -109,7 +111,7 @@ pub use aqueduct_driver::relay;
 pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
-pub use aqueduct_driver::{Config, generate_key};
+pub use aqueduct_driver::{Carriers, Config, generate_key};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
 pub use aqueduct_driver::{MessageStats, NodeAddr, Recording};
 pub use bytes::Bytes;

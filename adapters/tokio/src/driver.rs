@@ -1,13 +1,18 @@
 //! The task that drives an endpoint: it waits for the socket, the clock and the handles, and gives
 //! every turn to the engine. Nothing is polled in vain: it sleeps until one of the three calls.
 
+mod lines;
+
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::CarrierId;
 use aqueduct_driver::engine::{Engine, Turn, Wire};
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo};
 use aqueduct_driver::station::{Desk, Station};
@@ -15,6 +20,8 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::Sleep;
+
+use lines::Lines;
 
 /// Turns in one go before other tasks get theirs.
 const TURNS: usize = 16;
@@ -24,6 +31,7 @@ const TURNS: usize = 16;
 struct Port {
     socket: UdpSocket,
     io: Box<dyn SocketIo>,
+    lines: Lines,
 }
 
 impl Wire for Port {
@@ -53,6 +61,34 @@ impl Wire for Port {
             done => done,
         }
     }
+
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.lines.accept()
+    }
+
+    fn adopt(&mut self, line: CarrierId, socket: TcpStream) -> io::Result<()> {
+        self.lines.adopt(line, socket)
+    }
+
+    fn connected(&mut self, line: CarrierId) -> io::Result<bool> {
+        self.lines.connected(line)
+    }
+
+    fn read(&mut self, line: CarrierId, into: &mut [u8]) -> io::Result<usize> {
+        self.lines.read(line, into)
+    }
+
+    fn write(&mut self, line: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        self.lines.write(line, bytes)
+    }
+
+    fn close(&mut self, line: CarrierId) {
+        self.lines.close(line);
+    }
+
+    fn ready(&mut self, into: &mut VecDeque<CarrierId>) {
+        self.lines.ready(into);
+    }
 }
 
 /// The same socket without readiness: for the last words of a driver whose runtime is gone.
@@ -66,6 +102,10 @@ impl Wire for Bare<'_> {
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
         self.0.io.send(SockRef::from(&self.0.socket), outgoing)
     }
+
+    fn write(&mut self, line: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lines.write_last(line, bytes)
+    }
 }
 
 /// The task.
@@ -75,9 +115,16 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(engine: Engine, socket: UdpSocket, io: Box<dyn SocketIo>) -> Self {
+    /// # Errors
+    /// The runtime does not take a socket.
+    pub(crate) fn new(
+        engine: Engine,
+        (socket, io): (std::net::UdpSocket, Box<dyn SocketIo>),
+        listener: Option<TcpListener>,
+    ) -> io::Result<Self> {
         let sleep = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        Self { station: Station::new(engine, Port { socket, io }), sleep }
+        let port = Port { socket: UdpSocket::from_std(socket)?, io, lines: Lines::new(listener)? };
+        Ok(Self { station: Station::new(engine, port), sleep })
     }
 }
 
@@ -116,7 +163,7 @@ fn may_sleep(
         desk.engine.writable(&mut desk.wire);
         return false;
     }
-    desk.engine.park(cx.waker())
+    !desk.wire.lines.have_news() && desk.engine.park(cx.waker())
 }
 
 impl Future for Driver {
@@ -126,6 +173,7 @@ impl Future for Driver {
         let Self { station, sleep } = &mut *self;
         let Some(mut desk) = station.enter() else { return Poll::Ready(()) };
         let desk = &mut *desk;
+        desk.wire.lines.report_to(cx.waker());
         for _ in 0..TURNS {
             match desk.engine.turn(&mut desk.wire) {
                 Turn::Done => return Poll::Ready(()),

@@ -16,9 +16,9 @@ use crate::connecting::Connecting;
 use crate::driver::Driver;
 use crate::stream::{RecvStream, SendStream};
 
-/// One UDP socket, driven by a task of the runtime that it was bound in. Clones are handles of the
-/// same endpoint. When the last is gone nobody is accepted any more, and the task ends once the
-/// connections have.
+/// A UDP socket, and TCP on the same port ([`Carriers`](crate::Carriers)), driven by a task of the
+/// runtime that it was bound in. Clones are handles of the same endpoint. When the last is gone
+/// nobody is accepted any more, and the task ends once the connections have.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     inner: aqueduct_driver::Endpoint,
@@ -34,9 +34,9 @@ impl Endpoint {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
     pub fn bind(addr: SocketAddr, config: impl Into<Config>) -> Result<Self, BindError> {
-        let Made { engine, endpoint, socket, io } = config.into().make(addr)?;
-        let socket = tokio::net::UdpSocket::from_std(socket).map_err(BindError::Runtime)?;
-        tokio::spawn(Driver::new(engine, socket, io));
+        let Made { engine, endpoint, socket, io, listener } = config.into().make(addr)?;
+        let driver = Driver::new(engine, (socket, io), listener).map_err(BindError::Runtime)?;
+        tokio::spawn(driver);
         Ok(Self { inner: endpoint })
     }
 
@@ -48,6 +48,11 @@ impl Endpoint {
     /// The socket's own address; a wildcard if it was bound to one.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.local_addr()
+    }
+
+    /// Whether others can reach it by TCP, on the port of [`local_addr`](Self::local_addr).
+    pub fn listens_for_tcp(&self) -> bool {
+        self.inner.listens_for_tcp()
     }
 
     /// Addresses under which others may dial: for a wildcard those of the machine's interfaces,
@@ -62,7 +67,8 @@ impl Endpoint {
     }
 
     /// Dials a node. Of several addresses the next is tried when one has failed or has not answered
-    /// for 250 ms; the first that answers is taken and the others are given up.
+    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms. The
+    /// first that answers is taken and the others are given up.
     ///
     /// Cancel-safe: dropping what is returned gives the attempt up.
     pub fn connect(&self, to: impl Into<NodeAddr>) -> Connecting {

@@ -1,7 +1,8 @@
 //! Aqueduct for tokio: encrypted streams, messages and datagrams between peers that know each other
 //! by their keys.
 //!
-//! An [`Endpoint`] is one UDP socket with a task that drives it. It connects and accepts; a
+//! An [`Endpoint`] is a UDP socket, and TCP where UDP does not get through ([`Carriers`]), with a
+//! task that drives them. It connects and accepts; a
 //! [`Connection`] opens and accepts streams, and carries messages and unreliable datagrams. A
 //! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite), a [`RecvStream`] an
 //! [`AsyncRead`](tokio::io::AsyncRead) and a [`Stream`](futures_core::Stream) of [`Bytes`].
@@ -104,6 +105,7 @@ pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::{Endings, EndpointStats, Standing, Totals};
 pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
+pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::tape::{Ending, Payload};
@@ -125,7 +127,7 @@ pub use aqueduct_driver::relay;
 pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
-pub use aqueduct_driver::{Config, generate_key};
+pub use aqueduct_driver::{Carriers, Config, generate_key};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
 pub use aqueduct_driver::{MessageStats, NodeAddr, Pipe, Recorded, Recording};
 pub use bytes::Bytes;

@@ -4,7 +4,9 @@
 mod ends;
 mod node;
 mod streams;
+mod tcp;
 mod units;
+mod way;
 
 use std::sync::mpsc;
 use std::thread;
@@ -74,4 +76,20 @@ pairings! {
         a_refused_client_is_told,
         nobody_there_is_an_error,
         a_closed_endpoint_becomes_idle;
+    tcp:
+        streams_go_on_by_tcp_and_come_back,
+        tcp_alone_connects,
+        each_kind_of_carrier_may_be_left_out,
+        a_refusal_holds_for_both,
+        who_does_not_read_holds_up_nobody,
+        strangers_that_misbehave_lose_their_socket;
+}
+
+/// Figures of the move from UDP to TCP and back, for each adapter; to be run alone:
+/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture figures`
+#[test]
+#[ignore = "takes the machine for itself"]
+fn figures_of_a_cut_in_the_middle() {
+    tcp::a_cut_in_the_middle::<Tokio, Tokio>(256 << 20);
+    tcp::a_cut_in_the_middle::<Std, Std>(256 << 20);
 }

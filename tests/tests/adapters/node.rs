@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use aqueduct_std::{
-    AppCode, Bytes, Chunks, CloseReason, ConnectError, ConnectionError, DatagramError,
-    EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions, PipeOptions, PipeStats, ReadError,
-    StreamProtocol, TransportConfig, WriteError,
+    AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
+    ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
+    PipeOptions, PipeStats, ReadError, StreamProtocol, TransportConfig, WriteError,
 };
 use tokio::runtime::Runtime;
 
@@ -22,9 +22,9 @@ fn key() -> NodeKey {
     aqueduct_std::generate_key().expect("randomness")
 }
 
-fn config(transport: TransportConfig) -> aqueduct_std::Config {
+fn config(carriers: Carriers, transport: TransportConfig) -> aqueduct_std::Config {
     let endpoint = EndpointConfig::new(key()).with_transport(transport);
-    aqueduct_std::Config::from(endpoint).without_environment()
+    aqueduct_std::Config::from(endpoint).without_environment().with_carriers(carriers)
 }
 
 /// An endpoint of some adapter.
@@ -33,7 +33,7 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     /// A pipe that flows.
     type Pipe;
 
-    fn with(transport: TransportConfig) -> Self;
+    fn by(carriers: Carriers, transport: TransportConfig) -> Self;
     fn addr(&self) -> (NodeId, SocketAddr);
     fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError>;
     /// The next who knocks, let in.
@@ -45,6 +45,10 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     fn close(&self, code: AppCode);
     fn wait_idle(&self);
     fn connections(&self) -> u32;
+
+    fn with(transport: TransportConfig) -> Self {
+        Self::by(Carriers::default(), transport)
+    }
 
     fn new() -> Self {
         Self::with(TransportConfig::default())
@@ -59,6 +63,8 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
     type Send: Outlet;
     type Recv: Inlet;
 
+    fn carriage(&self) -> CarrierKind;
+    fn stats(&self) -> ConnectionStats;
     fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv);
     fn open_uni(&self, options: OpenOptions) -> Self::Send;
     fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError>;
@@ -110,8 +116,8 @@ impl Node for Std {
     type Link = aqueduct_std::Connection;
     type Pipe = aqueduct_std::Pipe;
 
-    fn with(transport: TransportConfig) -> Self {
-        Self::bind(LOOPBACK.parse().unwrap(), config(transport)).unwrap()
+    fn by(carriers: Carriers, transport: TransportConfig) -> Self {
+        Self::bind(LOOPBACK.parse().unwrap(), config(carriers, transport)).unwrap()
     }
 
     fn addr(&self) -> (NodeId, SocketAddr) {
@@ -154,6 +160,14 @@ impl Node for Std {
 impl Link for aqueduct_std::Connection {
     type Send = aqueduct_std::SendStream;
     type Recv = aqueduct_std::RecvStream;
+
+    fn carriage(&self) -> CarrierKind {
+        Self::carriage(self)
+    }
+
+    fn stats(&self) -> ConnectionStats {
+        Self::stats(self).unwrap()
+    }
 
     fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
         Self::open_bi(self, options).unwrap()
@@ -272,9 +286,9 @@ impl Node for Tokio {
     type Link = aqueduct_tokio::Connection;
     type Pipe = aqueduct_tokio::Pipe;
 
-    fn with(transport: TransportConfig) -> Self {
+    fn by(carriers: Carriers, transport: TransportConfig) -> Self {
         let _runtime = runtime().enter();
-        Self::bind(LOOPBACK.parse().unwrap(), config(transport)).unwrap()
+        Self::bind(LOOPBACK.parse().unwrap(), config(carriers, transport)).unwrap()
     }
 
     fn addr(&self) -> (NodeId, SocketAddr) {
@@ -317,6 +331,14 @@ impl Node for Tokio {
 impl Link for aqueduct_tokio::Connection {
     type Send = aqueduct_tokio::SendStream;
     type Recv = aqueduct_tokio::RecvStream;
+
+    fn carriage(&self) -> CarrierKind {
+        Self::carriage(self)
+    }
+
+    fn stats(&self) -> ConnectionStats {
+        now(Self::stats(self))
+    }
 
     fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
         now(Self::open_bi(self, options)).unwrap()
@@ -421,9 +443,18 @@ impl Inlet for aqueduct_tokio::RecvStream {
 
 /// A connection between two nodes, both ends.
 pub(crate) fn connect<C: Node, S: Node>(client: &C, server: &S) -> (C::Link, S::Link) {
+    connect_at(client, server, server.addr().1)
+}
+
+/// The same by an address at which the server seems to be.
+pub(crate) fn connect_at<C: Node, S: Node>(
+    client: &C,
+    server: &S,
+    at: SocketAddr,
+) -> (C::Link, S::Link) {
     std::thread::scope(|scope| {
         let taking = scope.spawn(|| server.take().expect("open").expect("a handshake"));
-        let near = client.dial(server.addr().into()).expect("an answer");
+        let near = client.dial((server.addr().0, at).into()).expect("an answer");
         (near, taking.join().expect("no panic"))
     })
 }

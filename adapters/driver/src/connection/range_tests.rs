@@ -23,7 +23,14 @@ fn comes(connection: &Arc<ConnShared>, request: u64) -> bool {
 #[test]
 fn parts_are_for_those_who_asked_for_them() {
     let local = ([10, 0, 0, 1], 4433).into();
-    let parts = EngineParts { local, takes_v4: true, max_segments: 1, warnings: Vec::new() };
+    let parts = EngineParts {
+        local,
+        takes_v4: true,
+        max_segments: 1,
+        carriers: crate::tcp::Carriers::udp(),
+        listens: false,
+        warnings: Vec::new(),
+    };
     let key = NodeKey::from_seed(&[1; 32]);
     let peer = key.id();
     let (_engine, endpoint) = Engine::new(EndpointConfig::new(key), Seed::from_u64(1), parts);

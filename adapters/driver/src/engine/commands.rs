@@ -1,11 +1,13 @@
 //! What handles wish, carried out on the core.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
-use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::endpoint::{ConnectionHandle, PeerAddr};
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
@@ -16,8 +18,16 @@ use crate::send::SendShared;
 use crate::stats::add;
 use crate::wait::{Wakers, lock};
 
+use super::lines::Purpose;
 use super::streams::dir_index;
 use super::{Engine, Halves, Slot};
+
+/// How a connection was dialled.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) remote: SocketAddr,
+    pub(super) by: CarrierKind,
+}
 
 impl Engine {
     pub(super) fn run_commands(&mut self) {
@@ -32,16 +42,15 @@ impl Engine {
     fn run(&mut self, command: Command) {
         let now = self.clock.now();
         match command {
-            Command::Connect { to, connection } => match self.core.connect(to, now) {
-                Ok(handle) => self.begin(handle, connection),
-                Err(error) => {
-                    connection.end(ConnectError::Core(error));
-                    self.shared.connection_gone();
-                }
-            },
+            Command::Connect { to, by: CarrierKind::Udp, connection } => {
+                self.connect(to, CarrierKind::Udp, connection);
+            }
+            Command::Connect { to, by: CarrierKind::Reliable, connection } => {
+                self.lines.want(to.remote, Purpose::Connect(to, connection));
+            }
             Command::Accept { incoming, connection } => {
                 let handle = self.core.accept(*incoming, now);
-                self.begin(handle, connection);
+                self.begin(handle, connection, None);
             }
             Command::Refuse(incoming) => self.core.refuse(*incoming, now),
             Command::Connection(connection) => self.serve(&connection),
@@ -62,7 +71,18 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, handle: ConnectionHandle, shared: Arc<ConnShared>) {
+    pub(super) fn connect(&mut self, to: PeerAddr, by: CarrierKind, connection: Arc<ConnShared>) {
+        let way = Some(Way { remote: to.remote, by });
+        match self.core.connect(to, self.clock.now()) {
+            Ok(handle) => self.begin(handle, connection, way),
+            Err(error) => {
+                connection.end(ConnectError::Core(error));
+                self.shared.connection_gone();
+            }
+        }
+    }
+
+    fn begin(&mut self, handle: ConnectionHandle, shared: Arc<ConnShared>, way: Option<Way>) {
         let _once = shared.handle.set(handle);
         while self.slots.len() <= handle.index() {
             self.slots.push(None);
@@ -73,6 +93,7 @@ impl Engine {
             streams: HashMap::new(),
             closing: None,
             open_blocked: [false; 2],
+            way,
             over: None,
         };
         if let Some(place) = self.slots.get_mut(handle.index()) {
@@ -116,7 +137,10 @@ impl Engine {
     /// Everything that a connection's handles wish.
     pub(super) fn serve(&mut self, shared: &Arc<ConnShared>) {
         shared.unmark();
-        let Some(&handle) = shared.handle.get() else { return };
+        let Some(&handle) = shared.handle.get() else {
+            self.lines.reconsider(shared);
+            return;
+        };
         let (close, questions) = {
             let mut state = lock(&shared.state);
             (state.wishes.close.take(), std::mem::take(&mut state.wishes.questions))

@@ -2,15 +2,18 @@
 
 use aqueduct_core::endpoint::{ConnectionHandle, Event, EventKind};
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::path::CarrierKind;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
+use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError, ReadError, StreamError};
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
 
 use super::Engine;
+use super::lines::Purpose;
 use super::streams::dir_index;
 
 impl Engine {
@@ -41,15 +44,19 @@ impl Engine {
                 }
             }
             EventKind::PathChanged { remote } => {
-                let max = self.core.connection(handle).and_then(|c| c.max_datagram_len());
+                let Some(connection) = self.core.connection(handle) else { return };
+                let (max, carriage) = (connection.max_datagram_len(), connection.carriage());
+                drop(connection);
                 if let Some(slot) = self.slot(handle) {
-                    tracing::info!(%remote, "the peer has moved");
+                    tracing::info!(%remote, ?carriage, "data takes another path");
                     slot.shared.update(|state| {
                         (state.remote, state.max_datagram) = (remote, max);
+                        state.carriage = carriage;
                         Wakers::default()
                     });
                 }
             }
+            EventKind::PathSilent => self.look_for_tcp(handle),
             EventKind::StreamPressure { stream, buffered, limit } => {
                 let peer = self.core.connection(handle).and_then(|connection| connection.peer());
                 tracing::warn!(
@@ -79,16 +86,39 @@ impl Engine {
         let max = connection.max_datagram_len();
         let max_message = connection.max_message_len();
         let mode = connection.mode().unwrap_or(Mode::Traditional);
+        let carriage = connection.carriage();
         drop(connection);
         let Some(slot) = self.slot(handle) else { return };
         tracing::info!(?peer, %remote, %mode, "connected");
         slot.shared.update(|state| {
             (state.connected, state.peer, state.remote) = (true, peer, remote);
             (state.max_datagram, state.max_message, state.mode) = (max, max_message, mode);
+            state.carriage = carriage;
             state.waiting.start.take()
         });
         let shared = slot.shared.clone();
         self.serve(&shared);
+        self.offer_udp(handle);
+    }
+
+    /// Who came by TCP goes on by UDP when that answers (spec R-TCP-16).
+    fn offer_udp(&mut self, handle: ConnectionHandle) {
+        let Some(way) = self.slot(handle).and_then(|slot| slot.way) else { return };
+        if way.by == CarrierKind::Reliable
+            && self.shared.carriers.udp
+            && let Some(mut connection) = self.core.connection(handle)
+        {
+            let _useful = connection.add_path(UDP, way.remote);
+        }
+    }
+
+    /// UDP carries nothing: whoever dialled tries TCP.
+    fn look_for_tcp(&mut self, handle: ConnectionHandle) {
+        let Some(way) = self.slot(handle).and_then(|slot| slot.way) else { return };
+        if self.shared.carriers.tcp && !self.lines.dials_for(handle) {
+            tracing::debug!(remote = %way.remote, "nothing comes back by UDP; TCP is tried");
+            self.lines.want(way.remote, Purpose::Path(handle));
+        }
     }
 
     fn on_stopped(&mut self, handle: ConnectionHandle, id: StreamId) {

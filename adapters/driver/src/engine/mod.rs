@@ -19,20 +19,22 @@
 mod alarms;
 mod commands;
 mod events;
+mod lines;
 mod outbox;
 mod pipes;
 mod relays;
 mod streams;
 mod tape;
+mod wire;
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use aqueduct_core::config::{EndpointConfig, Streaming};
+use aqueduct_core::config::{EndpointConfig, Streaming, TransportConfig};
 use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output, PipeId};
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
@@ -47,29 +49,17 @@ use crate::hub::{Command, EndpointState, Hub, Shared};
 use crate::recording::Recorder;
 use crate::recv::Inlet;
 use crate::send::SendShared;
-use crate::socket::{BufferWarning, Fault, Outgoing, RecvBatch};
+use crate::socket::{BufferWarning, Fault, RecvBatch};
 use crate::stats::{IoCounters, add, raise};
+use crate::tcp::Carriers;
 use crate::wait::lock;
 
 use alarms::Alarms;
+use commands::Way;
+use lines::Lines;
 use outbox::Outbox;
 
-/// The socket as the engine sees it: calls that never block. An adapter puts its own readiness in
-/// front of a [`SocketIo`](crate::socket::SocketIo).
-pub trait Wire {
-    /// Receives one batch. Fewer than [`RecvBatch::CAPACITY`] messages say that there are no more
-    /// for now, and that the adapter waits for the next.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if there is nothing; the adapter then waits for it.
-    fn recv(&mut self, batch: &mut RecvBatch) -> io::Result<usize>;
-
-    /// Sends in one call.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if the socket is full; the adapter then waits for it.
-    fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()>;
-}
+pub use wire::Wire;
 
 /// A full socket is tried again after this long, even if the system does not say that it has room.
 const RETRY: Duration = Duration::from_millis(20);
@@ -100,11 +90,15 @@ pub enum Turn {
 #[derive(Debug)]
 pub struct Parts {
     /// The socket's own address.
-    pub local: std::net::SocketAddr,
+    pub local: SocketAddr,
     /// Whether IPv4 peers can be reached through it.
     pub takes_v4: bool,
     /// Datagrams that one call may send; 1: one.
     pub max_segments: usize,
+    /// By what it reaches others.
+    pub carriers: Carriers,
+    /// Whether there is a listening TCP socket on its port.
+    pub listens: bool,
     /// What was found when the socket was set up.
     pub warnings: Vec<BufferWarning>,
 }
@@ -121,6 +115,7 @@ pub struct Engine {
     batch: RecvBatch,
     buf: Vec<u8>,
     outbox: Outbox,
+    lines: Lines,
     rest: Rest,
     /// The socket is full: when to try again if nobody says that it is not.
     retry_at: Option<Instant>,
@@ -133,6 +128,23 @@ pub struct Engine {
     /// The kernel has taken every batch so far.
     batches: bool,
     recorder: Option<Recorder>,
+}
+
+/// What the engine must know of the core's configuration.
+struct Limits {
+    streaming: Streaming,
+    max_message: u64,
+    max_packet: u16,
+}
+
+impl Limits {
+    fn of(transport: &TransportConfig) -> Self {
+        Self {
+            streaming: transport.streaming(),
+            max_message: transport.max_message_size(),
+            max_packet: transport.max_packet_size(),
+        }
+    }
 }
 
 /// What the core may do with the socket.
@@ -157,6 +169,8 @@ struct Slot {
     closing: Option<CloseWhen>,
     /// The peer allowed no more streams of a kind (by [`dir_index`]) when last asked.
     open_blocked: [bool; 2],
+    /// How it was dialled.
+    way: Option<Way>,
     /// It has ended: streams that are found only now end as soon as they were read.
     over: Option<ConnectionError>,
 }
@@ -204,19 +218,21 @@ impl Engine {
         parts: Parts,
     ) -> (Self, crate::endpoint::Endpoint) {
         let transport = config.transport();
-        let messages = (transport.streaming(), transport.max_message_size());
-        Self::of(Endpoint::new(config, seed), messages, parts, None)
+        let limits = Limits::of(transport);
+        Self::of(Endpoint::new(config, seed), limits, parts, None)
     }
 
     /// Of a core that has seen nothing yet.
     fn of(
         mut core: Endpoint,
-        (streaming, max_message): (Streaming, u64),
+        Limits { streaming, max_message, max_packet }: Limits,
         parts: Parts,
         recorder: Option<Recorder>,
     ) -> (Self, crate::endpoint::Endpoint) {
         let clock = Clock::start();
-        core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
+        if parts.carriers.udp {
+            core.carrier_opened(UDP, udp(parts.max_segments), clock.now());
+        }
         let shared = Arc::new(Shared {
             hub: Hub::default(),
             clock,
@@ -229,6 +245,9 @@ impl Engine {
             node_id: core.node_id(),
             local: parts.local,
             takes_v4: parts.takes_v4,
+            carriers: parts.carriers,
+            listens: parts.listens,
+            max_packet,
             warnings: parts.warnings,
             tape: recorder.as_ref().map(Recorder::progress),
         });
@@ -242,6 +261,7 @@ impl Engine {
             batch: RecvBatch::new(),
             buf: Vec::new(),
             outbox: Outbox::default(),
+            lines: Lines::default(),
             rest: Rest::default(),
             retry_at: None,
             alarms: Alarms::default(),
@@ -267,7 +287,8 @@ impl Engine {
             self.writable(wire);
         }
         self.run_commands();
-        let more = self.receive(wire);
+        self.dial_lines(wire);
+        let more = self.receive(wire) | self.tend_lines(wire);
         self.conclude(wire, more, usize::MAX)
     }
 
@@ -275,6 +296,7 @@ impl Engine {
     /// [`ERRAND_TRANSMITS`] go.
     pub(crate) fn errand(&mut self, wire: &mut impl Wire) -> Turn {
         self.run_commands();
+        self.dial_lines(wire);
         self.conclude(wire, false, ERRAND_TRANSMITS)
     }
 
@@ -283,13 +305,15 @@ impl Engine {
         let drained = self.drain(wire, transmits);
         let tape = self.turn_tape();
         let Turn::Sleep(wait) = drained else { return Turn::Again };
-        if self.abandoned && self.live == 0 && !self.shared.hub.has_work() {
+        let busy = self.live > 0 || self.lines.are_dialling();
+        if self.abandoned && !busy && !self.shared.hub.has_work() {
             return Turn::Done;
         }
-        if more || self.shared.hub.has_work() {
+        if more || self.shared.hub.has_work() || self.lines.are_ready() {
             return Turn::Again;
         }
-        let wake = [wait, self.rest.until, self.retry_at, self.alarms.next(), tape]
+        let lines = self.lines.deadline();
+        let wake = [wait, self.rest.until, self.retry_at, self.alarms.next(), tape, lines]
             .into_iter()
             .flatten()
             .min();
@@ -419,6 +443,10 @@ impl Engine {
                 Output::Incoming(incoming) => self.on_incoming(incoming),
                 Output::Transmit(transmit) => {
                     left -= 1;
+                    if transmit.carrier != UDP {
+                        self.write_line(wire, &transmit);
+                        continue;
+                    }
                     let sent =
                         self.outbox.send(wire, &self.shared.counters, &transmit, &mut self.buf);
                     self.heed_batches();
@@ -480,6 +508,7 @@ impl Drop for Engine {
         }
         drop(self.shared.close());
         self.last_of_tape();
+        self.end_lines();
         self.end_pipes();
         if !std::thread::panicking() {
             let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();
@@ -526,6 +555,10 @@ impl Engine {
             match self.core.poll(&mut self.buf, now) {
                 Output::Transmit(transmit) => {
                     left -= 1;
+                    if transmit.carrier != UDP {
+                        self.write_line(wire, &transmit);
+                        continue;
+                    }
                     let counters = &self.shared.counters;
                     let _last = self.outbox.send(wire, counters, &transmit, &mut self.buf);
                 }

@@ -24,10 +24,10 @@ impl Engine {
         recording: &Recording,
     ) -> io::Result<(Self, crate::endpoint::Endpoint)> {
         let transport = config.transport();
-        let messages = (transport.streaming(), transport.max_message_size());
+        let limits = super::Limits::of(transport);
         let recorder = recording.start()?;
         let core = Endpoint::recorded(config, seed, recording.options());
-        Ok(Self::of(core, messages, parts, Some(recorder)))
+        Ok(Self::of(core, limits, parts, Some(recorder)))
     }
 
     /// Moves on what was recorded. Gives when to come again for it.

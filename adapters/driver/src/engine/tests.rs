@@ -59,7 +59,8 @@ impl Hand {
 fn engine(number: u8, max_segments: usize) -> (Engine, crate::endpoint::Endpoint) {
     let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]));
     let (local, takes_v4, warnings) = (place(number), true, Vec::new());
-    let parts = Parts { local, takes_v4, max_segments, warnings };
+    let (carriers, listens) = (crate::tcp::Carriers::udp(), false);
+    let parts = Parts { local, takes_v4, max_segments, carriers, listens, warnings };
     Engine::new(config, Seed::from_u64(number.into()), parts)
 }
 

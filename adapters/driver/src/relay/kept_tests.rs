@@ -9,7 +9,14 @@ use super::*;
 
 fn engine() -> (Engine, Endpoint) {
     let local = ([10, 0, 0, 1], 4433).into();
-    let parts = Parts { local, takes_v4: true, max_segments: 1, warnings: Vec::new() };
+    let parts = Parts {
+        local,
+        takes_v4: true,
+        max_segments: 1,
+        carriers: crate::tcp::Carriers::udp(),
+        listens: false,
+        warnings: Vec::new(),
+    };
     Engine::new(EndpointConfig::new(NodeKey::from_seed(&[1; 32])), Seed::from_u64(1), parts)
 }
 

@@ -10,6 +10,7 @@ use aqueduct_core::wire::id::Dir;
 use aqueduct_core::wire::route::Hop;
 use futures_util::future::{Either, select, select_ok};
 
+use crate::addrs::NodeAddr;
 use crate::connection::Connection;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
@@ -79,8 +80,8 @@ impl Relay {
     async fn dial(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
         let lawful = hop.addrs.iter().filter(|addr| is_dialled(**addr));
         let reachable = lawful.filter(|addr| self.endpoint.reaches(**addr));
-        let dials: Vec<_> =
-            reachable.filter_map(|addr| self.endpoint.connect(Some(id), *addr).ok()).collect();
+        let there = |addr: &SocketAddr| NodeAddr::new(Some(id), vec![*addr]);
+        let dials: Vec<_> = reachable.map(|addr| self.endpoint.dial(there(addr))).collect();
         if dials.is_empty() {
             return None;
         }

@@ -1,0 +1,419 @@
+//! TCP sockets: each is a carrier of the core, by a number of its own.
+//!
+//! ```text
+//!   dial ──► Dialling ── connected ──┐
+//!                                    ├──► Open ── unused for 5 s, broken, a bad length ──► closed
+//!   accept ── no more than 256, ─────┘
+//!             16 of one address
+//! ```
+//!
+//! The adapter keeps the sockets and says which of them may be read or written again; what is read
+//! and what is kept until a socket takes it is here. A socket that takes no more holds up nobody
+//! but the connections that go over it: the core gives nothing more for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, PeerAddr, Transmit};
+use aqueduct_core::path::{Deframer, frame_header};
+use aqueduct_core::time::Instant;
+use aqueduct_core::wire::id::CarrierId;
+
+use crate::connection::ConnShared;
+use crate::error::ConnectError;
+use crate::stats::add;
+use crate::tcp;
+use crate::wait::lock;
+
+use super::{Engine, Wire};
+
+/// Time after which a socket that nobody uses is closed (spec R-TCP-17), and between two looks.
+const UNUSED: Duration = Duration::from_secs(5);
+/// Sockets of strangers, and of those of one IP address (spec R-TCP-18).
+const STRANGERS: usize = 256;
+const STRANGERS_OF_ONE: usize = 16;
+/// Sockets that are accepted, and read, in one turn.
+const A_TURN: usize = 32;
+/// Bytes that are read at once.
+const READ: usize = 64 << 10;
+/// Accepting pauses for so long when the system has no descriptor, and strangers' places are looked
+/// through no more often.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The TCP sockets of an engine.
+#[derive(Default)]
+pub(super) struct Lines {
+    lines: BTreeMap<CarrierId, Line>,
+    last: u32,
+    /// Those that may have something to read, or take something.
+    ready: VecDeque<CarrierId>,
+    wanted: Vec<Wanted>,
+    look_at: Option<Instant>,
+    accept_at: Option<Instant>,
+    looked_at: Option<Instant>,
+    /// What was read, and what is to be written.
+    memory: Vec<u8>,
+    framed: Vec<u8>,
+}
+
+/// A socket to be made.
+struct Wanted {
+    remote: SocketAddr,
+    purpose: Purpose,
+}
+
+/// What a socket is made for.
+#[derive(Clone)]
+pub(super) enum Purpose {
+    /// A new connection.
+    Connect(PeerAddr, Arc<ConnShared>),
+    /// A path of a connection that is there.
+    Path(ConnectionHandle),
+}
+
+impl Purpose {
+    /// Nobody waits for it any more.
+    fn is_given_up(&self) -> bool {
+        matches!(self, Self::Connect(_, connection) if lock(&connection.state).abandoned)
+    }
+}
+
+/// One socket.
+struct Line {
+    remote: SocketAddr,
+    stage: Stage,
+    deframer: Deframer,
+    /// Framed bytes that the socket did not take yet.
+    kept: Vec<u8>,
+    /// When a connection was last seen to use it, or it was made.
+    used: Instant,
+    /// Somebody else made it, and no connection was seen to use it.
+    stranger: bool,
+}
+
+enum Stage {
+    Dialling(Purpose),
+    Open,
+}
+
+impl Lines {
+    /// Has a socket made.
+    pub(super) fn want(&mut self, remote: SocketAddr, purpose: Purpose) {
+        self.wanted.push(Wanted { remote, purpose });
+    }
+
+    /// Whether a path for this connection is on its way.
+    pub(super) fn dials_for(&self, handle: ConnectionHandle) -> bool {
+        let is_it = |it: &Purpose| matches!(it, Purpose::Path(path) if *path == handle);
+        let dialling = self.lines.values().any(|line| line.purpose().is_some_and(is_it));
+        dialling || self.wanted.iter().any(|wanted| is_it(&wanted.purpose))
+    }
+
+    /// Whether a connection waits for a socket.
+    pub(super) fn are_dialling(&self) -> bool {
+        let waits = |purpose: &Purpose| matches!(purpose, Purpose::Connect(..));
+        self.wanted.iter().any(|wanted| waits(&wanted.purpose))
+            || self.lines.values().any(|line| line.purpose().is_some_and(waits))
+    }
+
+    /// Whether a socket is to be looked at or made.
+    pub(super) fn are_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.wanted.is_empty()
+    }
+
+    /// A connection that has not begun is perhaps not wanted any more.
+    pub(super) fn reconsider(&mut self, connection: &Arc<ConnShared>) {
+        let of_it = |line: &Line| match line.purpose() {
+            Some(Purpose::Connect(_, of)) => Arc::ptr_eq(of, connection),
+            _ => false,
+        };
+        self.ready.extend(self.lines.iter().filter(|(_, line)| of_it(line)).map(|(id, _)| *id));
+    }
+
+    /// The next instant at which something is to be done without a socket's saying so.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.look_at.into_iter().chain(self.accept_at).min()
+    }
+
+    fn insert(&mut self, line: Line, now: Instant) -> CarrierId {
+        self.last = self.last.wrapping_add(1).max(1);
+        let id = CarrierId(self.last);
+        self.lines.insert(id, line);
+        self.look_at.get_or_insert(now + UNUSED);
+        id
+    }
+
+    /// Whether one more stranger may come from there.
+    fn has_room_for(&self, ip: IpAddr) -> bool {
+        let strangers = self.lines.values().filter(|line| line.stranger);
+        let of_it = strangers.clone().filter(|line| line.remote.ip() == ip).count();
+        strangers.count() < STRANGERS && of_it < STRANGERS_OF_ONE
+    }
+}
+
+impl Line {
+    fn new(remote: SocketAddr, stage: Stage, limit: u16, now: Instant) -> Self {
+        let deframer = Deframer::new(limit);
+        let stranger = matches!(stage, Stage::Open);
+        Self { remote, stage, deframer, kept: Vec::new(), used: now, stranger }
+    }
+
+    /// What it is dialled for.
+    const fn purpose(&self) -> Option<&Purpose> {
+        match &self.stage {
+            Stage::Dialling(purpose) => Some(purpose),
+            Stage::Open => None,
+        }
+    }
+
+    /// Writes what is kept. `false`: the socket takes no more for now.
+    fn flush(&mut self, id: CarrierId, wire: &mut impl Wire) -> io::Result<bool> {
+        let sent = write(wire, id, &self.kept)?;
+        self.kept.drain(..sent);
+        if self.kept.is_empty() {
+            self.kept = Vec::new();
+        }
+        Ok(self.kept.is_empty())
+    }
+}
+
+/// Writes as much as the socket takes. Returns how much that was.
+fn write(wire: &mut impl Wire, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+        match wire.write(id, rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+impl Engine {
+    /// Makes the sockets that are wanted.
+    pub(super) fn dial_lines(&mut self, wire: &mut impl Wire) {
+        for Wanted { remote, purpose } in std::mem::take(&mut self.lines.wanted) {
+            add(&self.shared.counters.tcp_dialled, 1);
+            let now = self.clock.now();
+            let stage = Stage::Dialling(purpose.clone());
+            let line = Line::new(remote, stage, self.shared.max_packet, now);
+            let id = self.lines.insert(line, now);
+            let made = tcp::dial(self.shared.local, remote);
+            if let Err(error) = made.and_then(|socket| wire.adopt(id, socket)) {
+                self.close_line(id, wire, &error);
+            }
+        }
+    }
+
+    /// Takes strangers in, reads and writes what can be. Says whether there is more to do.
+    pub(super) fn tend_lines(&mut self, wire: &mut impl Wire) -> bool {
+        let now = self.clock.now();
+        let more = self.accept_lines(wire, now);
+        if self.lines.look_at.is_some_and(|at| at <= now) {
+            self.close_unused(wire, now);
+        }
+        wire.ready(&mut self.lines.ready);
+        for _ in 0..self.lines.ready.len().min(A_TURN) {
+            let Some(id) = self.lines.ready.pop_front() else { break };
+            match self.tend(id, wire) {
+                Ok(true) => self.lines.ready.push_back(id),
+                Ok(false) => {}
+                Err(error) => self.close_line(id, wire, &error),
+            }
+        }
+        more || !self.lines.ready.is_empty()
+    }
+
+    fn accept_lines(&mut self, wire: &mut impl Wire, now: Instant) -> bool {
+        if self.lines.accept_at.is_some_and(|at| at > now) {
+            return false;
+        }
+        self.lines.accept_at = None;
+        for _ in 0..A_TURN {
+            match wire.accept() {
+                Ok((socket, remote)) => self.take_line(wire, socket, remote, now),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return false,
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        tracing::warn!(%error, "no TCP connection can be accepted now");
+                        self.lines.accept_at = Some(now + PAUSE);
+                        return false;
+                    }
+                },
+            }
+        }
+        true
+    }
+
+    fn take_line(
+        &mut self,
+        wire: &mut impl Wire,
+        socket: TcpStream,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        if !self.lines.has_room_for(remote.ip())
+            && self.lines.looked_at.is_none_or(|at| now.saturating_since(at) >= PAUSE)
+        {
+            // Some of them may be connections by now.
+            self.close_unused(wire, now);
+        }
+        if !self.lines.has_room_for(remote.ip()) {
+            add(&self.shared.counters.tcp_turned_away, 1);
+            return;
+        }
+        add(&self.shared.counters.tcp_accepted, 1);
+        tcp::set_up(&socket);
+        let line = Line::new(remote, Stage::Open, self.shared.max_packet, now);
+        let id = self.lines.insert(line, now);
+        match wire.adopt(id, socket) {
+            Ok(()) => self.core.carrier_opened(id, CarrierKind::Reliable { remote }, now),
+            Err(error) => self.close_line(id, wire, &error),
+        }
+    }
+
+    /// A socket may have news. Says whether it may have more.
+    fn tend(&mut self, id: CarrierId, wire: &mut impl Wire) -> io::Result<bool> {
+        let Some(line) = self.lines.lines.get_mut(&id) else { return Ok(false) };
+        if let Stage::Dialling(purpose) = &line.stage {
+            if purpose.is_given_up() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if !wire.connected(id)? {
+                return Ok(false);
+            }
+            let (purpose, remote) = (purpose.clone(), line.remote);
+            line.stage = Stage::Open;
+            self.open_line(id, remote, purpose);
+            return Ok(true);
+        }
+        if !line.kept.is_empty() && line.flush(id, wire)? {
+            self.core.carrier_writable(id, self.clock.now());
+        }
+        self.read_line(id, wire)
+    }
+
+    /// A socket that was dialled is connected.
+    fn open_line(&mut self, id: CarrierId, remote: SocketAddr, purpose: Purpose) {
+        let now = self.clock.now();
+        let opened = CarrierKind::Reliable { remote };
+        let kind = opened.carriage();
+        self.core.carrier_opened(id, opened, now);
+        match purpose {
+            Purpose::Connect(to, connection) => {
+                self.connect(PeerAddr { carrier: id, ..to }, kind, connection);
+            }
+            Purpose::Path(handle) => {
+                let useful =
+                    self.core.connection(handle).is_some_and(|mut it| it.add_path(id, remote));
+                tracing::debug!(%remote, useful, "another way by TCP");
+            }
+        }
+    }
+
+    fn read_line(&mut self, id: CarrierId, wire: &mut impl Wire) -> io::Result<bool> {
+        let Some(line) = self.lines.lines.get_mut(&id) else { return Ok(false) };
+        self.lines.memory.resize(READ, 0);
+        let count = match wire.read(id, &mut self.lines.memory) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let counters = &self.shared.counters;
+        add(&counters.receives, 1);
+        let mut input = self.lines.memory.get_mut(..count).unwrap_or_default();
+        let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        while let Some(bytes) = line.deframer.next(&mut input).map_err(bad)? {
+            add(&counters.datagrams_received, 1);
+            add(&counters.bytes_received, bytes.len() as u64);
+            let (remote, local, ecn, segment) = (line.remote, None, None, None);
+            let datagram = Datagram { carrier: id, remote, local, ecn, segment, bytes };
+            self.core.handle_datagram(datagram, self.clock.now());
+        }
+        Ok(true)
+    }
+
+    /// Frames what the core has for a socket, and writes as much as that takes.
+    pub(super) fn write_line(&mut self, wire: &mut impl Wire, transmit: &Transmit) {
+        let id = transmit.carrier;
+        let Some(line) = self.lines.lines.get_mut(&id) else { return };
+        debug_assert!(line.kept.is_empty(), "the core was told that it is blocked");
+        let framed = &mut self.lines.framed;
+        framed.clear();
+        let segment = transmit.segment.unwrap_or(self.buf.len()).max(1);
+        let counters = &self.shared.counters;
+        for datagram in self.buf.chunks(segment) {
+            let Ok(len) = u16::try_from(datagram.len()) else { continue };
+            framed.extend_from_slice(&frame_header(len));
+            framed.extend_from_slice(datagram);
+            add(&counters.datagrams_sent, 1);
+        }
+        add(&counters.sends, 1);
+        add(&counters.bytes_sent, self.buf.len() as u64);
+        match write(wire, id, framed) {
+            Ok(sent) if sent == framed.len() => {}
+            Ok(sent) => {
+                add(&counters.blocked, 1);
+                line.kept.extend_from_slice(framed.get(sent..).unwrap_or_default());
+                self.core.carrier_blocked(id, self.clock.now());
+            }
+            Err(error) => self.close_line(id, wire, &error),
+        }
+    }
+
+    /// Closes what no connection and no handshake has used for some time.
+    fn close_unused(&mut self, wire: &mut impl Wire, now: Instant) {
+        self.lines.looked_at = Some(now);
+        let used = self.core.carriers_in_use();
+        let mut unused = Vec::new();
+        for (id, line) in &mut self.lines.lines {
+            if used.contains(id) {
+                (line.used, line.stranger) = (now, false);
+            } else if now.saturating_since(line.used) >= UNUSED {
+                unused.push(*id);
+            }
+        }
+        for id in unused {
+            add(&self.shared.counters.tcp_unused, 1);
+            self.close_line(id, wire, &io::ErrorKind::TimedOut.into());
+        }
+        self.lines.look_at = (!self.lines.lines.is_empty()).then(|| now + UNUSED);
+    }
+
+    fn close_line(&mut self, id: CarrierId, wire: &mut impl Wire, why: &io::Error) {
+        let Some(line) = self.lines.lines.remove(&id) else { return };
+        tracing::debug!(remote = %line.remote, %why, "a TCP connection is closed");
+        wire.close(id);
+        match line.stage {
+            Stage::Open => self.core.carrier_closed(id, self.clock.now()),
+            Stage::Dialling(Purpose::Connect(to, connection)) => {
+                connection.end(ConnectError::Tcp { remote: to.remote, kind: why.kind() });
+                self.shared.connection_gone();
+            }
+            Stage::Dialling(Purpose::Path(_)) => {}
+        }
+    }
+
+    /// The engine ends: those who wait for a socket are told.
+    pub(super) fn end_lines(&mut self) {
+        let dialled = std::mem::take(&mut self.lines.lines).into_values();
+        let dialled = dialled.filter_map(|line| line.purpose().cloned());
+        let wanted = std::mem::take(&mut self.lines.wanted).into_iter().map(|it| it.purpose);
+        for purpose in dialled.chain(wanted) {
+            if let Purpose::Connect(_, connection) = purpose {
+                connection.end(ConnectError::EndpointClosed);
+                self.shared.connection_gone();
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! TCP sockets under tokio. Each has a waker of its own, which notes whose news it is before it
+//! wakes the task: so a turn looks at those that have something, and not at all of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use aqueduct_core::wire::id::CarrierId;
+use aqueduct_driver::is_connected;
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+
+/// The listening socket, and those that are connected or about to be.
+#[derive(Debug)]
+pub(super) struct Lines {
+    listener: Option<TcpListener>,
+    sockets: BTreeMap<CarrierId, Line>,
+    news: Arc<News>,
+    listens: Waker,
+    /// Sockets are adopted on whatever thread there is work on.
+    runtime: Handle,
+}
+
+#[derive(Debug)]
+struct Line {
+    socket: TcpStream,
+    waker: Waker,
+}
+
+/// What the runtime has said and nobody has looked at.
+#[derive(Debug, Default)]
+struct News {
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    knock: Knock,
+    lines: VecDeque<CarrierId>,
+    task: Option<Waker>,
+}
+
+/// Whether somebody is at the listening socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Knock {
+    #[default]
+    None,
+    Heard,
+    /// Who was there could not be let in: to be tried again when the engine asks.
+    Failed,
+}
+
+impl News {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, of: Option<CarrierId>) {
+        let task = {
+            let mut heard = self.heard();
+            match of {
+                Some(line) => heard.lines.push_back(line),
+                None => heard.knock = Knock::Heard,
+            }
+            heard.task.clone()
+        };
+        task.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// Notes whose news it is; `None`: of the listening socket.
+struct Bell {
+    of: Option<CarrierId>,
+    news: Arc<News>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.news.tell(self.of);
+    }
+}
+
+impl Lines {
+    /// # Errors
+    /// The runtime does not take the listening socket.
+    pub(super) fn new(listener: Option<std::net::TcpListener>) -> io::Result<Self> {
+        let news = Arc::<News>::default();
+        news.heard().knock = Knock::Heard;
+        let listens = Waker::from(Arc::new(Bell { of: None, news: news.clone() }));
+        let listener = listener.map(TcpListener::from_std).transpose()?;
+        Ok(Self { listener, sockets: BTreeMap::new(), news, listens, runtime: Handle::current() })
+    }
+
+    /// News wake this task.
+    pub(super) fn report_to(&self, task: &Waker) {
+        let mut heard = self.news.heard();
+        match &mut heard.task {
+            Some(there) => there.clone_from(task),
+            none => *none = Some(task.clone()),
+        }
+    }
+
+    /// Whether anything was heard that nobody has looked at.
+    pub(super) fn have_news(&self) -> bool {
+        let heard = self.news.heard();
+        heard.knock == Knock::Heard || !heard.lines.is_empty()
+    }
+
+    pub(super) fn ready(&self, into: &mut VecDeque<CarrierId>) {
+        into.append(&mut self.news.heard().lines);
+    }
+
+    pub(super) fn accept(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        let none = || io::Error::from(io::ErrorKind::WouldBlock);
+        // Before the look: who knocks meanwhile is heard.
+        let before = std::mem::replace(&mut self.news.heard().knock, Knock::None);
+        if before == Knock::None {
+            return Err(none());
+        }
+        let Some(listener) = &self.listener else { return Err(none()) };
+        match listener.poll_accept(&mut Context::from_waker(&self.listens)) {
+            Poll::Ready(Ok((socket, remote))) => {
+                self.news.heard().knock = Knock::Heard;
+                Ok((socket.into_std()?, remote))
+            }
+            Poll::Ready(Err(error)) => {
+                self.news.heard().knock = Knock::Failed;
+                Err(error)
+            }
+            Poll::Pending => Err(none()),
+        }
+    }
+
+    pub(super) fn adopt(&mut self, id: CarrierId, socket: std::net::TcpStream) -> io::Result<()> {
+        let _runtime = self.runtime.enter();
+        let socket = TcpStream::from_std(socket)?;
+        let waker = Waker::from(Arc::new(Bell { of: Some(id), news: self.news.clone() }));
+        self.sockets.insert(id, Line { socket, waker });
+        self.news.tell(Some(id));
+        Ok(())
+    }
+
+    fn line(&self, id: CarrierId) -> io::Result<&Line> {
+        self.sockets.get(&id).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn connected(&self, id: CarrierId) -> io::Result<bool> {
+        let line = self.line(id)?;
+        let look = || match is_connected(SockRef::from(&line.socket))? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        match line.attempt(Interest::WRITABLE, look) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn read(&self, id: CarrierId, into: &mut [u8]) -> io::Result<usize> {
+        let line = self.line(id)?;
+        line.attempt(Interest::READABLE, || {
+            io::Read::read(&mut &*SockRef::from(&line.socket), into)
+        })
+    }
+
+    pub(super) fn write(&self, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        let line = self.line(id)?;
+        line.attempt(Interest::WRITABLE, || SockRef::from(&line.socket).send(bytes))
+    }
+
+    /// The same without readiness, when the runtime is gone.
+    pub(super) fn write_last(&self, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(&self.line(id)?.socket).send(bytes)
+    }
+
+    pub(super) fn close(&mut self, id: CarrierId) {
+        self.sockets.remove(&id);
+    }
+}
+
+impl Line {
+    /// Makes a call that does not block. If it would, the line's waker hears when it would no more.
+    fn attempt<T>(
+        &self,
+        interest: Interest,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut cx = Context::from_waker(&self.waker);
+        loop {
+            match self.socket.try_io(interest, &mut call) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let ready = match interest {
+                Interest::READABLE => self.socket.poll_read_ready(&mut cx),
+                _ => self.socket.poll_write_ready(&mut cx),
+            };
+            match ready {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+        }
+    }
+}

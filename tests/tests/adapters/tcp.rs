@@ -1,0 +1,325 @@
+//! UDP and TCP beside each other.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aqueduct_std::{CarrierKind, Carriers, ConnectError, TransportConfig};
+
+use crate::node::{Inlet, Link, Node, Outlet, connect, connect_at, options};
+use crate::way::Way;
+
+const MIB: usize = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Words that count: each is the number of those before it.
+fn words(from: u64, count: u64) -> Vec<u8> {
+    (from..from + count).flat_map(u64::to_be_bytes).collect()
+}
+
+/// Writes words until it is told that it is enough. Returns how many bytes these were.
+fn write_words(mut out: impl Outlet, enough: &AtomicBool) -> u64 {
+    const AT_ONCE: u64 = 16 << 10;
+    let mut written = 0;
+    while !enough.load(Ordering::Relaxed) {
+        out.put(&words(written, AT_ONCE)).unwrap();
+        written += AT_ONCE;
+    }
+    out.finish().unwrap();
+    out.delivered().unwrap();
+    written * 8
+}
+
+/// Reads them to the end, and looks at each. Returns how many bytes these were.
+fn read_words(mut from: impl Inlet, read: &AtomicU64) -> u64 {
+    let (mut next, mut rest) = (0_u64, Vec::new());
+    while let Some(bytes) = from.some(MIB).unwrap() {
+        rest.extend_from_slice(&bytes);
+        read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let whole = rest.len() / 8 * 8;
+        for word in rest[..whole].chunks_exact(8) {
+            assert_eq!(u64::from_be_bytes(word.try_into().unwrap()), next);
+            next += 1;
+        }
+        rest.drain(..whole);
+    }
+    assert!(rest.is_empty());
+    next * 8
+}
+
+fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < limit, "{what}: not after {limit:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    begun.elapsed()
+}
+
+/// Streams run in both directions while UDP is cut off and restored.
+///
+/// spec: R-TCP-8, R-TCP-10, R-TCP-12, R-TCP-16
+pub(crate) fn streams_go_on_by_tcp_and_come_back<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let way = Way::to(server.addr().1);
+    let (near, far) = connect_at(&client, &server, way.front);
+    assert_eq!((near.carriage(), way.streams()), (CarrierKind::Udp, 0), "TCP is not needed yet");
+    let (enough, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let up = near.open_uni(options());
+        let down = far.open_uni(options());
+        let writing =
+            [scope.spawn(|| write_words(up, &enough)), scope.spawn(|| write_words(down, &enough))];
+        let reading = [
+            scope.spawn(|| read_words(far.accept_uni().unwrap(), &count)),
+            scope.spawn(|| read_words(near.accept_uni().unwrap(), &count)),
+        ];
+        let by = |kind| {
+            move |near: &C::Link, far: &S::Link| near.carriage() == kind && far.carriage() == kind
+        };
+        for turn in 0..2 {
+            let moved = count.load(Ordering::Relaxed);
+            wait_for("data by UDP", SECOND * 10, || {
+                count.load(Ordering::Relaxed) > moved + 1_000_000
+            });
+            way.udp(false);
+            let left = wait_for("by TCP", SECOND * 10, || by(CarrierKind::Reliable)(&near, &far));
+            let moved = count.load(Ordering::Relaxed);
+            wait_for("data by TCP", SECOND * 10, || {
+                count.load(Ordering::Relaxed) > moved + 1_000_000
+            });
+            way.udp(true);
+            let back = wait_for("back by UDP", SECOND * 15, || by(CarrierKind::Udp)(&near, &far));
+            println!("turn {turn}: by TCP after {left:?}, back after {back:?}");
+        }
+        enough.store(true, Ordering::Relaxed);
+        let written = writing.map(|it| it.join().unwrap());
+        let read = reading.map(|it| it.join().unwrap());
+        assert_eq!(written, read);
+    });
+    assert_eq!((server.connections(), client.connections()), (1, 1), "another handshake");
+    assert_eq!(way.streams(), 1, "the TCP connection is kept");
+}
+
+/// Where only TCP is open, it is tried soon enough; and where nothing is, that is said.
+///
+/// spec: R-TCP-15, R-TCP-16
+pub(crate) fn tcp_alone_connects<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let way = Way::to(server.addr().1);
+    way.udp(false);
+    let begun = Instant::now();
+    let (near, far) = connect_at(&client, &server, way.front);
+    let took = begun.elapsed();
+    println!("connected by TCP alone after {took:?}");
+    assert!(took >= Duration::from_millis(200) && took < SECOND, "{took:?}");
+    assert_eq!((near.carriage(), far.carriage()), (CarrierKind::Reliable, CarrierKind::Reliable));
+    let (mut send, _) = near.open_bi(options());
+    send.put(b"hello").unwrap();
+    send.finish().unwrap();
+    let (_, mut said) = far.accept_bi().unwrap();
+    assert_eq!(said.all(10).unwrap(), &b"hello"[..]);
+    // UDP is asked at once, and then now and then.
+    way.udp(true);
+    wait_for("by UDP", SECOND * 10, || near.carriage() == CarrierKind::Udp);
+}
+
+/// spec: R-TCP-16
+pub(crate) fn each_kind_of_carrier_may_be_left_out<C: Node, S: Node>() {
+    let quick = || TransportConfig::default().with_handshake_timeout(SECOND);
+    let only = |carriers| (C::by(carriers, quick()), S::by(carriers, quick()));
+    let (client, server) = only(Carriers::tcp());
+    let begun = Instant::now();
+    let (near, _far) = connect(&client, &server);
+    assert!(begun.elapsed() < SECOND, "nothing is waited for");
+    assert_eq!(near.carriage(), CarrierKind::Reliable);
+    let (client, server) = only(Carriers::udp());
+    let (near, _far) = connect(&client, &server);
+    assert_eq!(near.carriage(), CarrierKind::Udp);
+    let error = TcpStream::connect(server.addr().1).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    // One by TCP alone does not find one by UDP alone.
+    let client = C::by(Carriers::tcp(), quick());
+    let error = client.dial(server.addr().into()).err().expect("no way");
+    assert!(matches!(error, ConnectError::Tcp { .. }), "{error:?}");
+}
+
+/// Whoever refuses a client by UDP is not asked again by TCP.
+///
+/// spec: R-TCP-16
+pub(crate) fn a_refusal_holds_for_both<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let way = Way::to(server.addr().1);
+    thread::scope(|scope| {
+        scope.spawn(|| server.turn_away());
+        let to = (server.addr().0, way.front);
+        assert!(matches!(client.dial(to.into()), Err(ConnectError::Failed(_))));
+    });
+    assert_eq!(way.streams(), 0);
+}
+
+/// A peer that stops reading its TCP socket holds up nobody else.
+///
+/// spec: R-TCP-19, R-EP-41
+pub(crate) fn who_does_not_read_holds_up_nobody<C: Node, S: Node>() {
+    let server = S::new();
+    let (slow, fast) = (C::new(), C::new());
+    let way = Way::to(server.addr().1);
+    way.udp(false);
+    let (_near, far) = connect_at(&slow, &server, way.front);
+    let (near, other) = connect(&fast, &server);
+    way.stand_still(true);
+    let enough = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stuck = far.open_uni(options());
+        let stuck = scope.spawn(|| {
+            let mut stuck = stuck;
+            while !enough.load(Ordering::Relaxed) && stuck.put(&words(0, 10_000)).is_ok() {}
+        });
+        thread::sleep(SECOND / 2);
+        // As much as three times what sockets and credit hold for the one that stands still.
+        let body = words(0, 4 * MIB as u64);
+        let mut out = other.open_uni(options());
+        let begun = Instant::now();
+        let sending = scope.spawn(move || {
+            out.put(&body).unwrap();
+            out.finish().unwrap();
+            out.delivered().unwrap();
+        });
+        let read = AtomicU64::new(0);
+        assert_eq!(read_words(near.accept_uni().unwrap(), &read), 32 * MIB as u64);
+        sending.join().unwrap();
+        println!("32 MiB beside one that stands still: {:?}", begun.elapsed());
+        enough.store(true, Ordering::Relaxed);
+        way.stand_still(false);
+        far.abort(aqueduct_std::AppCode(1), b"");
+        stuck.join().unwrap();
+    });
+}
+
+/// Strangers by TCP that say nothing, too much, or nonsense lose their socket, and cost nobody else
+/// anything.
+///
+/// spec: R-TCP-2, R-TCP-3, R-TCP-5, R-TCP-17, R-TCP-18
+pub(crate) fn strangers_that_misbehave_lose_their_socket<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let there = server.addr().1;
+    let knock = || {
+        let socket = TcpStream::connect(there).unwrap();
+        socket.set_read_timeout(Some(SECOND * 15)).unwrap();
+        socket
+    };
+    // Whether the other end closed it, and after which time.
+    let closed = |mut socket: TcpStream| {
+        let begun = Instant::now();
+        match socket.read(&mut [0; 10]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("not closed: {other:?}"),
+        }
+        begun.elapsed()
+    };
+    for bad in [&[0, 0][..], &[0xff, 0xff], &[5, 173, 1]] {
+        let mut socket = knock();
+        socket.write_all(bad).unwrap();
+        let took = closed(socket);
+        assert!(took < SECOND * 2, "{bad:?} after {took:?}");
+    }
+    let mut nonsense = knock();
+    for len in [1_u16, 43, 1_200] {
+        nonsense.write_all(&len.to_be_bytes()).unwrap();
+        nonsense.write_all(&vec![0xc3; len.into()]).unwrap();
+    }
+    drop(knock());
+    let mut half = knock();
+    half.write_all(&[4, 176, 1, 2, 3]).unwrap();
+    drop(half);
+    thread::sleep(SECOND / 2);
+    let begun = Instant::now();
+    // With the one above, two more than there is room for.
+    let mut slow: Vec<_> = (0..17).map(|_| knock()).collect();
+    thread::sleep(SECOND / 2);
+    let mut turned_away = 0;
+    slow.retain_mut(|socket| {
+        socket.set_nonblocking(true).unwrap();
+        let stays =
+            socket.read(&mut [0; 10]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        socket.set_nonblocking(false).unwrap();
+        turned_away += usize::from(!stays);
+        stays
+    });
+    assert_eq!(turned_away, 2);
+    // One byte after another is no datagram.
+    let mut first = slow.swap_remove(0);
+    while first.write_all(&[1]).is_ok() && begun.elapsed() < SECOND * 14 {
+        thread::sleep(SECOND / 4);
+    }
+    let took = begun.elapsed();
+    println!("a stranger byte by byte lost its socket after {took:?}");
+    assert!(took > SECOND * 3 && took < SECOND * 12, "{took:?}");
+    slow.into_iter().for_each(|socket| _ = closed(socket));
+    closed(nonsense);
+    let (near, far) = connect(&client, &server);
+    let (mut send, _) = near.open_bi(options());
+    send.put(b"hello").unwrap();
+    let (_, mut said) = far.accept_bi().unwrap();
+    assert_eq!(said.some(10).unwrap().unwrap(), &b"hello"[..]);
+}
+
+/// What a cut costs: 256 MiB, with UDP cut off after the first quarter and restored after the
+/// second. Prints what happened.
+///
+/// spec: R-TCP-11
+pub(crate) fn a_cut_in_the_middle<C: Node, S: Node>(total: u64) {
+    let (client, server) = (C::new(), S::new());
+    let way = Way::to(server.addr().1);
+    let (near, far) = connect_at(&client, &server, way.front);
+    let count = AtomicU64::new(0);
+    let read = || count.load(Ordering::Relaxed);
+    let mut out = near.open_uni(options());
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| read_words(far.accept_uni().unwrap(), &count));
+        scope.spawn(move || {
+            const AT_ONCE: u64 = 64 << 10;
+            for from in (0..total / 8).step_by(AT_ONCE as usize) {
+                out.put(&words(from, AT_ONCE.min(total / 8 - from))).unwrap();
+            }
+            out.finish().unwrap();
+            out.delivered().unwrap();
+        });
+        wait_for("a quarter", SECOND * 60, || read() > total / 4);
+        let before = near.stats();
+        way.udp(false);
+        let (cut_at, mut flight) = (read(), before.bytes_in_flight);
+        let left = wait_for("by TCP", SECOND * 10, || {
+            let stats = near.stats();
+            let by_udp = stats.carriage == CarrierKind::Udp;
+            flight = flight.max(if by_udp { stats.bytes_in_flight } else { 0 });
+            !by_udp
+        });
+        let after = near.stats();
+        let lost = after.ledger.lost - before.ledger.lost;
+        let again = lost * u64::from(before.datagram_size);
+        wait_for("a half", SECOND * 60, || read() > total / 2);
+        way.udp(true);
+        let back = wait_for("back", SECOND * 40, || near.carriage() == CarrierKind::Udp);
+        let (at, lost_by_tcp) = (read(), near.stats().ledger.lost - after.ledger.lost);
+        assert_eq!(reading.join().unwrap(), total);
+        println!(
+            "{} MiB in {:?}: cut at {} MiB, by TCP after {left:?}; restored, back after {back:?} \
+             at {} MiB; {again} bytes lost and sent again, {flight} were in flight; \
+             {lost_by_tcp} packets lost by TCP; {} connection, {} TCP connection",
+            total >> 20,
+            begun.elapsed(),
+            cut_at >> 20,
+            at >> 20,
+            server.connections(),
+            way.streams(),
+        );
+        assert!(again <= flight + 8 * 1_452, "more than one flight");
+        assert_eq!((server.connections(), way.streams()), (1, 1));
+    });
+}
