@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::trace;
-use aqueduct_tokio::{LegPolicy, NodeId, Payload};
+use aqueduct_tokio::{Carriers, LegPolicy, NodeId, Payload};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
@@ -42,6 +42,13 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10")]
     #[arg(value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Reach others, and be reached, by UDP alone [default: UDP, and TCP on the same port where UDP
+    /// does not get through]
+    #[arg(long, global = true)]
+    pub(crate) udp: bool,
+    /// Reach others, and be reached, by TCP alone (with --udp: by both)
+    #[arg(long, global = true)]
+    pub(crate) tcp: bool,
     /// Serve figures for Prometheus at http://ADDR/metrics while this runs (IP:PORT, or a port of
     /// the loopback address)
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
@@ -56,6 +63,18 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_enum, value_name = "WHAT", default_value_t)]
     #[arg(requires = "trace")]
     pub(crate) trace_payload: Kept,
+}
+
+impl Common {
+    /// By what others are reached; `unsaid` if neither is asked for.
+    pub(crate) fn carriers(&self, unsaid: Carriers) -> Carriers {
+        match (self.udp, self.tcp) {
+            (false, false) => unsaid,
+            (true, false) => Carriers::udp(),
+            (false, true) => Carriers::tcp(),
+            (true, true) => Carriers::both().insisting(),
+        }
+    }
 }
 
 /// What of the payload is recorded.

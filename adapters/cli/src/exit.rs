@@ -139,7 +139,9 @@ impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         let cause = match &error {
             BindError::Environment(_) => Cause::Usage,
-            BindError::Recording { .. } | BindError::Socket { .. } => Cause::LocalIo,
+            BindError::Recording { .. } | BindError::Socket { .. } | BindError::Tcp { .. } => {
+                Cause::LocalIo
+            }
             _ => Cause::Failure,
         };
         Self::new(cause, error)
@@ -150,7 +152,7 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Failed(reason) => reason.into(),
-            ConnectError::NoAddress | ConnectError::WrongFamily(..) => {
+            ConnectError::NoAddress | ConnectError::WrongFamily(..) | ConnectError::Tcp { .. } => {
                 Self::new(Cause::Unreachable, error)
             }
             other => Self::new(Cause::Failure, other),

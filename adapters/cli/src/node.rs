@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use aqueduct_cli::ticket::Ticket;
-use aqueduct_tokio::{AppCode, Config, Connection, Endpoint, EndpointConfig, NodeKey};
-use aqueduct_tokio::{Provider, TransportConfig};
+use aqueduct_tokio::{AppCode, Carriers, Config, Connection, Endpoint, EndpointConfig, NodeKey};
+use aqueduct_tokio::{CarrierKind, Provider, TransportConfig};
 
 use crate::args::Common;
 use crate::exit::{Cause, Failure};
@@ -25,17 +25,17 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes that peers may make a node hold, and how many of them share these: the defaults.
 const MEMORY: (u64, u32) = (256 << 20, 4096);
 
-/// An endpoint that counts the other side as gone after `timeout` of silence, or half of that where
-/// data waits for an answer, and says a word itself three times as often.
+/// An endpoint that counts the other side as gone after the time-out of silence, or half of that
+/// where data waits for an answer, and says a word itself three times as often.
 ///
 /// # Errors
 /// The address cannot be bound.
 pub(crate) fn bind(
     key: NodeKey,
     addr: Option<SocketAddr>,
-    timeout: Duration,
+    common: &Common,
 ) -> Result<Endpoint, Failure> {
-    bind_with(endpoint(key, timeout)?.into(), addr)
+    bind_with(endpoint(key, common.timeout)?, addr, common)
 }
 
 /// The same, with memory for `kept` bytes more.
@@ -45,17 +45,22 @@ pub(crate) fn bind(
 pub(crate) fn bind_keeping(
     key: NodeKey,
     addr: Option<SocketAddr>,
-    timeout: Duration,
+    common: &Common,
     kept: u64,
 ) -> Result<Endpoint, Failure> {
     let (bytes, peers) = MEMORY;
-    let endpoint = endpoint(key, timeout)?
+    let endpoint = endpoint(key, common.timeout)?
         .with_memory(bytes.saturating_add(kept), peers)
         .map_err(|error| Failure::new(Cause::Usage, error))?;
-    bind_with(endpoint.into(), addr)
+    bind_with(endpoint, addr, common)
 }
 
-fn bind_with(config: Config, addr: Option<SocketAddr>) -> Result<Endpoint, Failure> {
+fn bind_with(
+    endpoint: EndpointConfig,
+    addr: Option<SocketAddr>,
+    common: &Common,
+) -> Result<Endpoint, Failure> {
+    let config = Config::from(endpoint).with_carriers(common.carriers(Carriers::both()));
     if let Some(addr) = addr {
         return Ok(tapes::record(config, None, |config| Endpoint::bind(addr, config))?);
     }
@@ -109,7 +114,7 @@ pub(crate) async fn dial(
     let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let from = addrs.iter().all(SocketAddr::is_ipv4).then_some(v4);
     let key = if key.id() == ticket.id() { twin(&key) } else { key };
-    let endpoint = bind(key, from, common.timeout)?;
+    let endpoint = bind(key, from, common)?;
     let page = Page::open(common.metrics, &endpoint, output).await?;
     let addrs = addrs.to_vec();
     let places = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -118,8 +123,17 @@ pub(crate) async fn dial(
         connection.map_err(|error| Failure::from(error).context(format_args!("at {places}")))
     };
     let connection = interrupt.or(dialled).await?;
-    tracing::info!(peer = %connection.peer(), remote = %connection.remote(), "connected");
+    let carrier = carrier(connection.carriage());
+    tracing::info!(peer = %connection.peer(), remote = %connection.remote(), carrier, "connected");
     Ok(Dialled { endpoint, connection, _page: page })
+}
+
+/// What data takes, in a word.
+pub(crate) const fn carrier(kind: CarrierKind) -> &'static str {
+    match kind {
+        CarrierKind::Udp => "udp",
+        CarrierKind::Reliable => "tcp",
+    }
 }
 
 /// Ends a connection politely: what was written arrives first, then the other side learns why.

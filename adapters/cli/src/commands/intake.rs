@@ -85,6 +85,7 @@ impl<'a> Intake<'a> {
             direction: Direction::Receive,
             peer: self.connection.peer(),
             remote: self.connection.remote(),
+            carrier: self.connection.carriage(),
             name: &offer.name,
             time,
             paths: &paths,

@@ -31,9 +31,10 @@ pub(super) async fn run(
     let (endpoint, connection) = (&node.endpoint, &node.connection);
     let handshake = begun.elapsed();
     output.line(&format!(
-        "{} at {}: handshake {:.3} ms",
+        "{} at {} by {}: handshake {:.3} ms",
         connection.peer(),
         connection.remote(),
+        node::carrier(connection.carriage()),
         millis(handshake)
     ));
     let how = interrupt.or(exchange(options, connection, output)).await;
@@ -59,6 +60,7 @@ pub(super) async fn run(
     fields.insert("command".into(), json!("ping"));
     fields.insert("peer".into(), json!(connection.peer().to_string()));
     fields.insert("remote".into(), json!(connection.remote().to_string()));
+    fields.insert("carrier".into(), json!(node::carrier(connection.carriage())));
     fields.insert("count".into(), json!(times.len()));
     fields.insert("handshake_ms".into(), json!(millis(handshake)));
     fields.insert("min_ms".into(), json!(millis(min)));

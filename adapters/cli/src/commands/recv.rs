@@ -48,7 +48,7 @@ pub(super) async fn run(
     if allow.contains(&key.id()) {
         allow.push(key::twin(&key).id());
     }
-    let endpoint = node::bind(key, options.listen, common.timeout)?;
+    let endpoint = node::bind(key, options.listen, common)?;
     let _page = Page::open(common.metrics, &endpoint, output).await?;
     announce(&endpoint, output, options.yes || !allow.is_empty());
     let (tell, mut outcomes) = mpsc::channel(1);

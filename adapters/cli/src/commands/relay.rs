@@ -37,7 +37,7 @@ pub(super) async fn run(
 ) -> Result<Fields, Failure> {
     let key = key::load_or_make(common.key.as_deref())?.key;
     let kept = options.keep.min(LARGEST_WINDOW).saturating_mul(options.max_streams.into());
-    let endpoint = node::bind_keeping(key, options.listen, common.timeout, kept)?;
+    let endpoint = node::bind_keeping(key, options.listen, common, kept)?;
     let _page = Page::open(common.metrics, &endpoint, output).await?;
     let listed: Option<Vec<NodeId>> = (!options.everybody).then(|| options.allow.clone());
     let allow = match &listed {

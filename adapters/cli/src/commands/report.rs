@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aqueduct_tokio::NodeId;
+use aqueduct_tokio::{CarrierKind, NodeId};
 use serde_json::{Value, json};
 
 use crate::body::Summary;
 use crate::exit::Failure;
 use crate::names::printable;
+use crate::node::carrier;
 use crate::output::Fields;
 use crate::units;
 
@@ -31,6 +32,8 @@ pub(super) struct Report<'a> {
     pub(super) peer: NodeId,
     /// Where it is.
     pub(super) remote: SocketAddr,
+    /// By what data goes there.
+    pub(super) carrier: CarrierKind,
     /// Of the first file or folder.
     pub(super) name: &'a str,
     /// From the offer to the verdict.
@@ -87,6 +90,7 @@ impl Report<'_> {
         fields.insert("direction".into(), json!(direction));
         fields.insert("peer".into(), json!(self.peer.to_string()));
         fields.insert("remote".into(), json!(self.remote.to_string()));
+        fields.insert("carrier".into(), json!(carrier(self.carrier)));
         fields.insert("name".into(), json!(self.name));
         fields.insert("seconds".into(), json!(self.time.as_secs_f64()));
         fields

@@ -82,6 +82,7 @@ pub(super) async fn run(
             direction: Direction::Send,
             peer: ticket.id(),
             remote: connection.remote(),
+            carrier: connection.carriage(),
             name: &offer.name,
             time,
             paths: &[],

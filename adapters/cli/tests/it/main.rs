@@ -1,6 +1,8 @@
 //! The command as its users have it: real processes, real sockets, real files.
 
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod endings;

@@ -5,6 +5,7 @@ mod flow;
 mod nodes;
 mod table;
 
+use aqueduct_tokio::Carriers;
 use serde_json::json;
 
 use crate::args::{Common, Demo};
@@ -34,7 +35,9 @@ pub(super) async fn run(
         }
         (_, wanted) => wanted.unwrap_or(2),
     };
-    let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0)?;
+    // What is lost on purpose is lost by UDP, and is not to be fled from.
+    let carriers = common.carriers(Carriers::udp());
+    let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, carriers)?;
     let _page = Page::of(common.metrics, nodes.figures(), output).await?;
     let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
     let io = nodes.io_stats();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_tokio::metrics::EndpointCollector;
 use aqueduct_tokio::relay::{Allow, Refusal, RelayConfig, RelayEvent, Way};
-use aqueduct_tokio::{AppCode, Config, Endpoint, IoStats, LossyIo, NodeAddr, NodeKey};
+use aqueduct_tokio::{AppCode, Carriers, Config, Endpoint, IoStats, LossyIo, NodeAddr, NodeKey};
 use aqueduct_tokio::{OpenOptions, PipeStats, generate_key};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -58,10 +58,16 @@ impl Nodes {
     ///
     /// # Errors
     /// There are no sockets, or no randomness.
-    pub(super) fn bind(relays: usize, receivers: usize, loss: u32) -> Result<Self, Failure> {
+    pub(super) fn bind(
+        relays: usize,
+        receivers: usize,
+        loss: u32,
+        carriers: Carriers,
+    ) -> Result<Self, Failure> {
         let mut seeds = 0..;
-        let mut node =
-            |name: Option<String>| bind(loss, seeds.next().unwrap_or(0), name.as_deref());
+        let mut node = |name: Option<String>| {
+            bind(carriers, (loss, seeds.next().unwrap_or(0)), name.as_deref())
+        };
         let sender = node(None)?;
         let relays = (1..=relays)
             .map(|number| node(Some(format!("relay-{number}"))))
@@ -165,10 +171,14 @@ fn refused(relay: usize, why: &Refusal) -> Failure {
     Failure::new(Cause::Refused, format_args!("relay {}: {why}", relay + 1))
 }
 
-fn bind(loss: u32, seed: u64, name: Option<&str>) -> Result<Endpoint, Failure> {
+fn bind(
+    carriers: Carriers,
+    (loss, seed): (u32, u64),
+    name: Option<&str>,
+) -> Result<Endpoint, Failure> {
     let key: NodeKey = generate_key()
         .map_err(|error| Failure::new(Cause::Failure, format_args!("no randomness: {error}")))?;
-    let mut config = Config::new(key);
+    let mut config = Config::new(key).with_carriers(carriers);
     if loss > 0 {
         config = config.with_socket_io(move |io| LossyIo::new(io, loss, seed));
     }
