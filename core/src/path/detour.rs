@@ -8,15 +8,14 @@
 //! ```
 //!
 //! Either side may leave, for each knows best whether its own packets arrive; the other follows the
-//! newest packet. Only the initiator leads back, so that the two never disagree for long. While a
-//! move of this side is not known to the peer, packets that crossed it move nothing.
+//! newest packet. Only the initiator leads back, so that the two never disagree for long. While the
+//! peer has not followed a move of this side, its packets by other ways move nothing.
 
 use core::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::{BASE_SIZE, CarrierKind, PathEvent, Paths, Source};
-use crate::recovery::PathOutcome;
 use crate::time::Instant;
 use crate::wire::id::{CarrierId, PathId};
 
@@ -42,7 +41,8 @@ pub(super) struct Detour {
     pause: Duration,
     /// When data came back to UDP.
     returned: Option<Instant>,
-    moved: Option<Moved>,
+    /// This side moved by its own wish, and the peer has not followed yet: it is given so long.
+    moved_until: Option<Instant>,
 }
 
 /// Whether UDP is asked if it is there again.
@@ -57,15 +57,6 @@ enum Ask {
     Now,
 }
 
-/// This side moved by its own wish.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-struct Moved {
-    at: Instant,
-    /// The peer has had time enough to notice.
-    until: Instant,
-}
-
 impl Detour {
     pub(super) const fn new() -> Self {
         Self {
@@ -74,7 +65,7 @@ impl Detour {
             ask: Ask::Never,
             pause: FIRST_PAUSE,
             returned: None,
-            moved: None,
+            moved_until: None,
         }
     }
 
@@ -130,15 +121,15 @@ impl Detour {
         }
     }
 
-    /// Whether the peer may not have noticed a move of this side's yet: its packets that crossed
-    /// that move lead nowhere.
+    /// Whether the peer may not have followed a move of this side's yet: its packets by another way
+    /// lead nowhere.
     pub(super) fn is_settling(&self, now: Instant) -> bool {
-        self.moved.is_some_and(|moved| now < moved.until)
+        self.moved_until.is_some_and(|until| now < until)
     }
 
-    /// What was sent on the active path at `sent` has arrived.
-    pub(super) fn on_arrived(&mut self, sent: Instant) {
-        self.moved.take_if(|moved| sent >= moved.at);
+    /// The peer speaks by the active path: it is where this side is.
+    pub(super) const fn on_met(&mut self) {
+        self.moved_until = None;
     }
 }
 
@@ -199,17 +190,8 @@ impl Paths {
     pub(super) fn move_by_own_wish(&mut self, to: PathId, now: Instant) -> Option<PathEvent> {
         let event = self.move_to(to, now)?;
         let until = now + self.patience().saturating_mul(3);
-        self.detour.moved = Some(Moved { at: now, until });
+        self.detour.moved_until = Some(until);
         Some(event)
-    }
-
-    /// What became of packets of a path may show that the peer knows where this side is.
-    pub(super) fn note_arrival(&mut self, outcome: &PathOutcome) {
-        if outcome.path == self.active().id()
-            && let Some(sent) = outcome.largest_acked_sent
-        {
-            self.detour.on_arrived(sent);
-        }
     }
 
     /// Asks by UDP whether it is there again, when it is time.

@@ -218,6 +218,7 @@ impl Paths {
     /// frames (PATH_CHALLENGE, PATH_RESPONSE, NEW_CID, PADDING): the peer is there.
     pub fn on_moving_packet(&mut self, path: PathId, now: Instant) -> Option<PathEvent> {
         if path == self.active {
+            self.detour.on_met();
             self.candidate.take_if(|candidate| candidate.wish == Wish::Peers);
             return None;
         }
@@ -319,7 +320,6 @@ impl Paths {
     /// Takes in what became of the packets of one path; see [`Path::on_outcome`].
     pub fn on_outcome(&mut self, outcome: &PathOutcome, now: Instant) -> SizeChange {
         self.ecn = outcome.ecn.unwrap_or(self.ecn);
-        self.note_arrival(outcome);
         self.get_mut(outcome.path).map_or(SizeChange::None, |path| path.on_outcome(outcome, now))
     }
 
