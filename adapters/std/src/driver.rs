@@ -233,7 +233,8 @@ fn watch(
     // SAFETY: the socket must be taken from the poller before it is closed. The UDP socket and the
     // listening one are closed with the station, which the driver keeps alive, and dropping the
     // driver takes them from the poller first; other TCP sockets are taken from it as they are
-    // closed, which is when the engine says so, or when the driver is dropped. Only after a panic inside of a turn it is not: then the poller may know a closed
-    // socket, but nobody waits at it any more, since the loop ends and with it its last user.
+    // closed, which is when the engine says so, or when the driver is dropped. Only after a panic
+    // inside of a turn it is not: then the poller may know a closed socket, but nobody waits at it
+    // any more, since the loop ends and with it its last user.
     unsafe { poller.add_with_mode(socket, event, mode) }
 }

@@ -108,8 +108,8 @@ impl Endpoint {
     }
 
     /// Dials a node. Of several addresses the next is tried when one has failed or has not answered
-    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms. The
-    /// first that answers is taken and the others are given up.
+    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms.
+    /// The first that answers is taken and the others are given up.
     ///
     /// # Errors
     /// No address answered, or the time-out came first; the attempts are given up.

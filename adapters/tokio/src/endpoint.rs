@@ -67,8 +67,8 @@ impl Endpoint {
     }
 
     /// Dials a node. Of several addresses the next is tried when one has failed or has not answered
-    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms. The
-    /// first that answers is taken and the others are given up.
+    /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms.
+    /// The first that answers is taken and the others are given up.
     ///
     /// Cancel-safe: dropping what is returned gives the attempt up.
     pub fn connect(&self, to: impl Into<NodeAddr>) -> Connecting {

@@ -21,7 +21,8 @@ fn the_same_ticket_is_good_for_udp_and_for_tcp() {
     ];
     for (here, there, carrier) in cases {
         let recv = place.recv(&[&["--yes", "--once", "--overwrite"], here].concat());
-        let ping = [&["ping", "--json", "--count", "2", &recv.ticket()], there].concat();
+        let ticket = recv.ticket();
+        let ping = [&["ping", "--json", "--count", "2", &ticket], there].concat();
         assert_eq!(place.run(&ping).expect(0).last()["carrier"], carrier, "{here:?}, {there:?}");
         let sent = place.send(&[Path::new(&file)], &recv, there).expect(0);
         assert_eq!(sent.last()["carrier"], carrier, "{here:?}, {there:?}");

@@ -11,6 +11,7 @@ use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::Dir;
 
 use super::*;
+use crate::socket::Outgoing;
 
 /// A wire whose other end the test holds in its hand.
 struct Hand {
