@@ -176,7 +176,11 @@ pub(crate) fn who_does_not_read_holds_up_nobody<C: Node, S: Node>() {
         let stuck = far.open_uni(options());
         let stuck = scope.spawn(|| {
             let mut stuck = stuck;
-            while !enough.load(Ordering::Relaxed) && stuck.put(&words(0, 10_000)).is_ok() {}
+            while !enough.load(Ordering::Relaxed) {
+                if stuck.put(&words(0, 10_000)).is_err() {
+                    break;
+                }
+            }
         });
         thread::sleep(SECOND / 2);
         // As much as three times what sockets and credit hold for the one that stands still.

@@ -24,7 +24,7 @@ struct Hand {
     batches: Option<i32>,
 }
 
-fn place(number: u8) -> std::net::SocketAddr {
+fn place(number: u8) -> SocketAddr {
     ([10, 0, 0, number], 4433).into()
 }
 
@@ -60,7 +60,7 @@ impl Hand {
 fn engine(number: u8, max_segments: usize) -> (Engine, crate::endpoint::Endpoint) {
     let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]));
     let (local, takes_v4, warnings) = (place(number), true, Vec::new());
-    let (carriers, listens) = (crate::tcp::Carriers::udp(), false);
+    let (carriers, listens) = (Carriers::udp(), false);
     let parts = Parts { local, takes_v4, max_segments, carriers, listens, warnings };
     Engine::new(config, Seed::from_u64(number.into()), parts)
 }
