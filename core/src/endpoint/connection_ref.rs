@@ -143,7 +143,8 @@ impl<'a> ConnectionRef<'a> {
 
     /// Another way to the peer, by an open carrier. A reliable one is kept, and taken when UDP
     /// falls silent; a UDP socket is taken as soon as the peer answers there, while data takes TCP
-    /// (spec `12-tcp.md`). The peer learns of it from what is sent there. Returns whether it is of use.
+    /// (spec `12-tcp.md`). The peer learns of it from what is sent there. Returns whether it is of
+    /// use.
     pub fn add_path(&mut self, carrier: CarrierId, remote: SocketAddr) -> bool {
         let kind = self.carriers.get(carrier).map(|carrier| carrier.kind.carriage());
         let source = kind.map(|kind| Source { carrier, kind, remote, local: None });
