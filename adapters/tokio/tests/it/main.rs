@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod cancel_each;
 mod echo;
 mod ends;
 mod fan;
