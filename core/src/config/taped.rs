@@ -147,7 +147,7 @@ impl TransportConfig {
         set(7, send_buffer, out);
         set(8, max_message_size, out);
         set(9, &(*datagram_queue, *datagram_rule == DropRule::Newest), out);
-        set(10, &(*controller == Algorithm::NewReno), out);
+        set(10, &number_of(*controller), out);
         set(11, key_limits, out);
         set(12, streaming, out);
         set(13, stream_buffer, out);
@@ -184,8 +184,7 @@ impl TransportConfig {
                 let rule = if newest { DropRule::Newest } else { DropRule::Oldest };
                 return Some(self.with_datagrams(bytes, rule));
             }
-            10 if from.get()? => self.controller = Algorithm::NewReno,
-            10 => self.controller = Algorithm::Cubic,
+            10 => self.controller = controller_of(from.get()?)?,
             11 => self.key_limits = from.get()?,
             12 => self.streaming = from.get()?,
             13 => self.stream_buffer = from.get()?,
@@ -230,3 +229,16 @@ impl Taped for Streaming {
 #[cfg(test)]
 #[path = "taped_tests.rs"]
 mod tests;
+
+/// Controllers by number.
+const CONTROLLERS: [Algorithm; 4] =
+    [Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr, Algorithm::Weir];
+
+fn number_of(controller: Algorithm) -> u8 {
+    let at = CONTROLLERS.iter().position(|it| *it == controller);
+    at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+}
+
+fn controller_of(number: u8) -> Option<Algorithm> {
+    CONTROLLERS.get(usize::from(number)).copied()
+}

@@ -13,7 +13,7 @@
 //!                                                     └───────┘
 //! ```
 //!
-//! Both controllers walk the same states:
+//! NewReno and CUBIC walk the same states; those of BBR are drawn in its own file:
 //!
 //! ```text
 //!                 RTT grows (HyStart++)           5 rounds
@@ -27,28 +27,32 @@
 //!
 //! [`Congestion`] is an enum and not a trait object, so that a path is cloned, compared and printed
 //! with its controller. NewReno is the reference that others are judged by; CUBIC is the default;
-//! LEDBAT++ (for bulk that gives way) and BBR take their places behind the same verbs. All
-//! arithmetic is of integers: the same inputs give the same window on every machine.
+//! BBR is BBRv3, and Weir the same where only a queue makes loss congestion. All arithmetic is of
+//! integers: the same inputs give the same window on every machine.
 //!
 //! Rules and numbers: spec `08-congestion.md` (R-CC).
 
 mod base;
+mod bbr;
 mod cubic;
 mod hystart;
 mod new_reno;
 mod pacer;
 mod usage;
+mod weir;
 
 use core::time::Duration;
 
-use crate::recovery::Rtt;
+use crate::recovery::{LossSample, RateSample, Rtt};
 use crate::time::Instant;
 
+pub use bbr::{Bbr, Drafted, Rules, Waiting};
 pub use cubic::Cubic;
 pub use hystart::HyStart;
 pub use new_reno::NewReno;
 pub use pacer::Pacer;
 pub use usage::WindowUse;
+pub use weir::Weir;
 
 /// Which controller a path uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +63,30 @@ pub enum Algorithm {
     /// RFC 9438, leaving slow start by RFC 9406.
     #[default]
     Cubic,
+    /// BBRv3 (draft-ietf-ccwg-bbr).
+    Bbr,
+    /// BBRv3 that takes loss for congestion only where a queue stands.
+    Weir,
+}
+
+impl Algorithm {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::NewReno, Self::Cubic, Self::Bbr, Self::Weir];
+
+    /// Its name in one word, as options have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewReno => "newreno",
+            Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
+            Self::Weir => "weir",
+        }
+    }
+
+    /// The one with this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
 }
 
 /// What a controller starts from.
@@ -78,7 +106,7 @@ impl Default for CongestionConfig {
 }
 
 /// What one ACK newly acknowledged on one path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acked {
     /// Bytes of the packets that were in flight.
     pub bytes: u64,
@@ -86,15 +114,34 @@ pub struct Acked {
     pub sent: Instant,
     /// Whether the window was not the limit when they were sent: then it must not grow.
     pub app_limited: bool,
+    /// The round trip of the newest, if it was measured, with the peer's delay.
+    pub rtt: Option<Duration>,
+    /// How fast the path delivered.
+    pub rate: Option<RateSample>,
+    /// Bytes still in flight.
+    pub in_flight: u64,
 }
 
 /// What was declared lost on one path at one time. Probes for packet size are never part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// How many packets.
     pub packets: u64,
     /// When the newest of them was sent.
     pub sent: Instant,
+    /// Runs of packets sent one after another.
+    pub ranges: u64,
+    /// The first of which the flight lost more than may be.
+    pub excess: Option<LossSample>,
+}
+
+/// How fast packets leave: so many bytes in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Bytes.
+    pub bytes: u64,
+    /// The time that they take.
+    pub over: Duration,
 }
 
 /// Where a controller stands.
@@ -111,8 +158,6 @@ pub enum State {
 }
 
 /// A path's congestion controller: the same verbs for all.
-///
-/// LEDBAT++ and BBR will be added, so the enum is not exhaustive.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 #[non_exhaustive]
@@ -121,14 +166,20 @@ pub enum Congestion {
     NewReno(NewReno),
     /// RFC 9438.
     Cubic(Cubic),
+    /// draft-ietf-ccwg-bbr.
+    Bbr(Bbr<Drafted>),
+    /// The same, where only a queue makes loss congestion.
+    Weir(Bbr<Weir>),
 }
 
-/// One line a verb: the same call for every controller.
+/// One line a verb: what controllers with a window do, and what those with a rate do.
 macro_rules! each {
-    ($congestion:expr, $controller:ident => $call:expr) => {
+    ($congestion:expr, $windowed:ident => $one:expr, $rated:ident => $other:expr) => {
         match $congestion {
-            Congestion::NewReno($controller) => $call,
-            Congestion::Cubic($controller) => $call,
+            Congestion::NewReno($windowed) => $one,
+            Congestion::Cubic($windowed) => $one,
+            Congestion::Bbr($rated) => $other,
+            Congestion::Weir($rated) => $other,
         }
     };
 }
@@ -139,23 +190,36 @@ impl Congestion {
         match config.algorithm {
             Algorithm::NewReno => Self::NewReno(NewReno::new(config, datagram_size)),
             Algorithm::Cubic => Self::Cubic(Cubic::new(config, datagram_size)),
+            Algorithm::Bbr => Self::Bbr(Bbr::new(config, datagram_size)),
+            Algorithm::Weir => Self::Weir(Bbr::new(config, datagram_size)),
+        }
+    }
+
+    /// Which one it is.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::NewReno(_) => Algorithm::NewReno,
+            Self::Cubic(_) => Algorithm::Cubic,
+            Self::Bbr(_) => Algorithm::Bbr,
+            Self::Weir(_) => Algorithm::Weir,
         }
     }
 
     /// Bytes that may be in flight.
     pub fn window(&self) -> u64 {
-        each!(self, it => it.base().window())
+        each!(self, it => it.base().window(), it => it.window())
     }
 
     /// Bytes that may be in flight if a packet leaves now, while `in_flight` are: fewer than
     /// [`Congestion::window`] after an idle time, by which the packet itself will shrink that.
     pub fn window_to_send(&self, in_flight: u64, rtt: &Rtt, now: Instant) -> u64 {
-        each!(self, it => it.base().window_to_send(in_flight, rtt, now))
+        each!(self, it => it.base().window_to_send(in_flight, rtt, now), it => it.window())
     }
 
-    /// The window at which slow start ends, in bytes; `None` while none was found.
+    /// The window at which slow start ends, in bytes; `None` while none was found, or if there is
+    /// no such thing.
     pub fn slow_start_threshold(&self) -> Option<u64> {
-        each!(self, it => it.base().threshold())
+        each!(self, it => it.base().threshold(), _it => None)
     }
 
     /// Where the controller stands.
@@ -163,59 +227,77 @@ impl Congestion {
         match self {
             Self::NewReno(it) => it.base().state(),
             Self::Cubic(it) => it.state(),
+            Self::Bbr(it) => it.state(),
+            Self::Weir(it) => it.state(),
         }
     }
 
     /// Whether a packet sent at `sent` belongs to the flight that the last reduction answered.
     pub fn in_recovery(&self, sent: Instant) -> bool {
-        each!(self, it => it.base().in_recovery(sent))
+        each!(self, it => it.base().in_recovery(sent), it => it.in_recovery(sent))
     }
 
     /// A packet of `bytes` leaves while `in_flight` bytes are under way. After an idle time the
     /// window shrinks first: what was true of the path then may not be true now.
     pub fn on_sent(&mut self, bytes: u64, in_flight: u64, rtt: &Rtt, now: Instant) {
-        each!(self, it => it.on_sent(bytes, in_flight, rtt, now));
+        each!(self, it => it.on_sent(bytes, in_flight, rtt, now), it => it.on_sent(in_flight, now));
     }
 
     /// An ACK came. Called once an ACK and path, after `rtt` took its sample.
     pub fn on_acked(&mut self, acked: &Acked, rtt: &Rtt, now: Instant) {
-        each!(self, it => it.on_acked(acked, rtt, now));
+        each!(self, it => it.on_acked(acked, rtt, now), it => it.on_acked(acked, now));
     }
 
     /// Packets were declared lost. Reduces the window at most once a round trip.
     pub fn on_lost(&mut self, lost: &Lost, now: Instant) {
-        each!(self, it => it.on_congestion(lost.packets, lost.sent, now));
+        each!(
+            self,
+            it => it.on_congestion(lost.packets, lost.sent, now),
+            it => it.on_lost(lost, now)
+        );
     }
 
-    /// The path marked a packet sent at `sent` instead of dropping it. Reduces like a loss.
+    /// The path marked a packet sent at `sent` instead of dropping it. Reduces like a loss. Comes
+    /// before [`Congestion::on_acked`].
     pub fn on_congestion_event(&mut self, sent: Instant, now: Instant) {
-        each!(self, it => it.on_congestion(0, sent, now));
+        each!(self, it => it.on_congestion(0, sent, now), it => it.on_marked(now));
     }
 
     /// Everything sent over several probe timeouts was lost. Comes after [`Congestion::on_lost`].
     pub fn on_persistent_congestion(&mut self, now: Instant) {
-        each!(self, it => it.on_persistent_congestion(now));
+        each!(
+            self,
+            it => it.on_persistent_congestion(now),
+            it => it.on_persistent_congestion(now)
+        );
     }
 
     /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets
     /// of the last reduction have, the reduction is undone (RFC 9438 section 4.9.2).
-    pub fn on_spurious_loss(&mut self, sent: Instant, _now: Instant) {
-        each!(self, it => it.on_spurious_loss(sent));
+    pub fn on_spurious_loss(&mut self, sent: Instant, now: Instant) {
+        each!(self, it => it.on_spurious_loss(sent), it => it.on_spurious_loss(sent, now));
     }
 
     /// The path carries datagrams of another size now.
     pub fn on_datagram_size_changed(&mut self, datagram_size: u16) {
-        each!(self, it => it.base_mut().on_datagram_size_changed(datagram_size));
+        each!(
+            self,
+            it => it.base_mut().on_datagram_size_changed(datagram_size),
+            it => it.on_datagram_size_changed(datagram_size)
+        );
     }
 
-    /// Pacing gain as a fraction: how much faster than window a round trip packets leave, so that
-    /// the pacer is not what limits growth: 2 while the window doubles, 5/4 afterwards (RFC 9002
-    /// 7.7).
-    pub fn pacing_gain(&self) -> (u64, u64) {
-        match self.state() {
-            State::SlowStart | State::ConservativeSlowStart => (2, 1),
-            State::Recovery | State::Avoidance => (5, 4),
-        }
+    /// How fast packets leave. With a window, so much faster than it a round trip that the pacer is
+    /// not what limits growth: 2 while it doubles, 5/4 afterwards (RFC 9002 7.7).
+    pub fn pace(&self, rtt: &Rtt) -> Pace {
+        let windowed = |window: u64| {
+            let (num, den) = match self.state() {
+                State::SlowStart | State::ConservativeSlowStart => (2, 1),
+                State::Recovery | State::Avoidance => (5, 4),
+            };
+            Pace { bytes: window.saturating_mul(num) / den, over: rtt.smoothed() }
+        };
+        each!(self, it => windowed(it.base().window()), it => it.pace(rtt))
     }
 }
 

@@ -18,6 +18,8 @@ use core::time::Duration;
 use crate::recovery::Rtt;
 use crate::time::{Instant, nanos};
 
+use super::Pace;
+
 /// Tokens are counted in 1/65536 byte, so that frequent refills lose nothing.
 const SHIFT: u32 = 16;
 
@@ -63,11 +65,10 @@ impl Pacer {
         }
     }
 
-    /// Paces at `gain` times `window` bytes a `rtt` from now on.
-    pub fn set_rate(&mut self, window: u64, gain: (u64, u64), rtt: Duration, now: Instant) {
+    /// Paces like this from now on.
+    pub fn set_rate(&mut self, pace: Pace, now: Instant) {
         self.refill(now);
-        let bytes = window.saturating_mul(gain.0) / gain.1.max(1);
-        let rate = Rate { bytes: bytes.clamp(1, MAX_BYTES), nanos: nanos(rtt).max(1) };
+        let rate = Rate { bytes: pace.bytes.clamp(1, MAX_BYTES), nanos: nanos(pace.over).max(1) };
         if rate.nanos != self.rate.nanos {
             self.remainder = 0;
         }

@@ -13,7 +13,7 @@ const SECOND: u64 = 1_000_000_000;
 fn pacer(rate: u64, granularity: u64, datagram: u16) -> Pacer {
     let granularity = Duration::from_nanos(granularity);
     let mut pacer = Pacer::new(granularity, datagram, 12_000, Instant::ZERO);
-    pacer.set_rate(rate, (1, 1), Duration::from_secs(1), Instant::ZERO);
+    pacer.set_rate(Pace { bytes: rate, over: Duration::from_secs(1) }, Instant::ZERO);
     pacer.on_sent(12_000, Instant::ZERO);
     pacer
 }
@@ -82,11 +82,13 @@ fn the_rate_is_two_windows_a_round_trip_in_slow_start_and_five_quarters_after() 
         1_200,
     );
     let mut pacer = pacer(1, 1, 1_200);
-    let rtt = Duration::from_millis(100);
-    pacer.set_rate(congestion.window(), congestion.pacing_gain(), rtt, Instant::ZERO);
+    let mut rtt = Rtt::new();
+    rtt.on_sample(Duration::from_millis(100), Duration::ZERO, Duration::ZERO);
+    pacer.set_rate(congestion.pace(&rtt), Instant::ZERO);
     assert_eq!(pacer.bytes_per_second(), 240_000);
-    congestion.on_lost(&crate::congestion::Lost { packets: 1, sent: Instant::ZERO }, Instant::ZERO);
-    pacer.set_rate(congestion.window(), congestion.pacing_gain(), rtt, Instant::ZERO);
+    let lost = crate::congestion::Lost { packets: 1, ..Default::default() };
+    congestion.on_lost(&lost, Instant::ZERO);
+    pacer.set_rate(congestion.pace(&rtt), Instant::ZERO);
     assert_eq!(pacer.bytes_per_second(), 8_400 * 10 * 5 / 4);
 }
 
@@ -153,7 +155,7 @@ proptest! {
     ) {
         let granularity = Duration::from_nanos(granularity);
         let mut pacer = Pacer::new(granularity, datagram, 12_000, Instant::ZERO);
-        pacer.set_rate(rate, (1, 1), Duration::from_secs(1), Instant::ZERO);
+        pacer.set_rate(Pace { bytes: rate, over: Duration::from_secs(1) }, Instant::ZERO);
         let mut now = Instant::ZERO;
         let mut sent = 0u128;
         for (wait, bytes) in steps {

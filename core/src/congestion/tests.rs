@@ -33,11 +33,11 @@ fn both() -> [Congestion; 2] {
 }
 
 fn ack(bytes: u64, sent: Instant) -> Acked {
-    Acked { bytes, sent, app_limited: false }
+    Acked { bytes, sent, ..Acked::default() }
 }
 
 fn lost(packets: u64, sent: Instant) -> Lost {
-    Lost { packets, sent }
+    Lost { packets, sent, ..Lost::default() }
 }
 
 /// A sender with a constant RTT that always fills its window and gets an ACK for each datagram.
@@ -145,7 +145,7 @@ fn a_window_that_is_not_used_does_not_grow() {
     for mut congestion in both() {
         let rtt = rtt_of(ms(50));
         for i in 1..1_000 {
-            let acked = Acked { bytes: 1_200, sent: at(i), app_limited: true };
+            let acked = Acked { bytes: 1_200, sent: at(i), app_limited: true, ..Acked::default() };
             congestion.on_acked(&acked, &rtt, at(i + 50));
         }
         assert_eq!(congestion.window(), 12_000);
@@ -183,7 +183,8 @@ fn a_flight_that_drains_between_round_trips_is_not_idle() {
             }
             let limited = usage.on_acked(now, 0, window, State::SlowStart, now + ms(100));
             assert!(!limited);
-            let acked = Acked { bytes: window, sent: now, app_limited: limited };
+            let acked =
+                Acked { bytes: window, sent: now, app_limited: limited, ..Acked::default() };
             now = now + ms(101);
             congestion.on_acked(&acked, &rtt, now);
             assert_eq!(congestion.window(), 2 * window);
@@ -521,7 +522,7 @@ fn time_without_data_is_no_time_on_the_curve() {
     let mut paused = Flow { congestion: busy.congestion.clone(), ..busy };
     // For 60 s the application sends a little.
     for _ in 0..600 {
-        let acked = Acked { bytes: 100, sent: paused.now, app_limited: true };
+        let acked = Acked { bytes: 100, sent: paused.now, app_limited: true, ..Acked::default() };
         paused.congestion.on_acked(&acked, &paused.rtt, paused.now);
         paused.now = paused.now + ms(100);
     }
@@ -634,7 +635,8 @@ proptest! {
                 Op::Sent(bytes, in_flight) => congestion.on_sent(bytes, in_flight, &rtt, now),
                 Op::Acked(bytes, sent, app_limited) => {
                     let grows = !app_limited && !congestion.in_recovery(ago(sent));
-                    congestion.on_acked(&Acked { bytes, sent: ago(sent), app_limited }, &rtt, now);
+                    let acked = Acked { bytes, sent: ago(sent), app_limited, ..Acked::default() };
+                    congestion.on_acked(&acked, &rtt, now);
                     prop_assert!(congestion.window() >= before);
                     prop_assert!(grows || congestion.window() == before);
                 }

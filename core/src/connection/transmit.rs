@@ -201,7 +201,7 @@ impl Connection {
         let most = if need == Need::Probe { most.min(self.probes.into()) } else { most };
         let sent = self.fill(buf, slip, most, now);
         if sent < most && allowed.allowance == Allowance::Everything {
-            self.on_nothing_left(id, allowed.limited_by, now);
+            self.on_nothing_left(id, now);
         }
         (sent > 0).then(|| Transmit { segment: (sent > 1).then_some(size), ..self.marked(id, &to) })
     }
@@ -234,11 +234,9 @@ impl Connection {
 
     /// The application has nothing more to send although it might: what is measured now says little
     /// of the path. And what was asked of `close` may be fulfilled.
-    fn on_nothing_left(&mut self, path: PathId, limit: LimitedBy, now: Instant) {
+    fn on_nothing_left(&mut self, path: PathId, now: Instant) {
         self.limit = SendLimit::Application;
-        if limit == LimitedBy::Batch {
-            self.ledger.on_app_limited(path);
-        }
+        self.ledger.on_app_limited(path);
         self.close_if_delivered(now);
     }
 

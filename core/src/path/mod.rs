@@ -52,7 +52,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
-use crate::recovery::{PathOutcome, Rtt, RttSample};
+use crate::recovery::{PathOutcome, RateSample, Rtt, RttSample};
 use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
 use crate::wire::id::{CarrierId, Ecn, PathId};
@@ -156,6 +156,22 @@ pub struct PathStats {
     pub size_probes_acked: u64,
     /// Probes for packet size that were lost.
     pub size_probes_lost: u64,
+    /// How fast the path delivered, in bytes a second: the last sample that the application did not
+    /// limit, or a limited one that was faster. Zero before the first.
+    pub delivery_rate: u64,
+    /// Whether the application limited that one: then the path may be faster.
+    pub delivery_app_limited: bool,
+}
+
+impl PathStats {
+    /// Takes in a sample of the delivery rate. One over less than a round trip is none.
+    fn on_rate(&mut self, sample: Option<RateSample>, min_rtt: Duration) {
+        let Some(sample) = sample.filter(|sample| sample.interval >= min_rtt) else { return };
+        let rate = sample.bytes_per_second();
+        if !sample.app_limited || rate >= self.delivery_rate {
+            (self.delivery_rate, self.delivery_app_limited) = (rate, sample.app_limited);
+        }
+    }
 }
 
 impl Path {
@@ -326,13 +342,26 @@ impl Path {
         let left = outcome.prior_in_flight.saturating_sub(settled);
         let (window, state) = (self.congestion.window(), self.congestion.state());
         let app_limited = self.usage.on_acked(sent, left, window, state, now);
-        let acked = Acked { bytes: outcome.acked_bytes, sent, app_limited };
+        let acked = Acked {
+            bytes: outcome.acked_bytes,
+            sent,
+            app_limited,
+            rtt: outcome.rtt.map(|sample| sample.latest),
+            rate: outcome.rate,
+            in_flight: left,
+        };
+        self.stats.on_rate(outcome.rate, self.rtt.min());
         self.congestion.on_acked(&acked, &self.rtt, now);
     }
 
     fn on_lost(&mut self, outcome: &PathOutcome, now: Instant) {
         let Some(sent) = outcome.largest_lost_sent else { return };
-        let lost = Lost { packets: u64::from(outcome.lost_packets), sent };
+        let lost = Lost {
+            packets: u64::from(outcome.lost_packets),
+            sent,
+            ranges: u64::from(outcome.lost_ranges),
+            excess: outcome.excess_loss,
+        };
         self.stats.congestion_events += u64::from(!self.congestion.in_recovery(sent));
         self.congestion.on_lost(&lost, now);
         if outcome.persistent_congestion {
@@ -447,8 +476,7 @@ impl Path {
     }
 
     fn follow_window(&mut self, now: Instant) {
-        let gain = self.congestion.pacing_gain();
-        self.pacer.set_rate(self.congestion.window(), gain, self.rtt.smoothed(), now);
+        self.pacer.set_rate(self.congestion.pace(&self.rtt), now);
     }
 
     /// When [`Path::on_deadline`] wants to be called.

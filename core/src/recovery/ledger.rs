@@ -101,7 +101,7 @@ pub(super) struct Flight {
     pub(super) last_sent: Instant,
     pub(super) first_sample_at: Option<Instant>,
     pub(super) clock: super::loss::LossClock,
-    rate: RateAccount,
+    pub(super) rate: RateAccount,
 }
 
 impl Flight {
@@ -187,7 +187,7 @@ impl Ledger {
         self.stats.eliciting_sent += 1;
         self.probes.on_sent(self.flights.iter().all(|flight| flight.packets == 0), now);
         let flight = self.flight_mut(packet.path);
-        let stamp = flight.rate.on_sent(flight.bytes, now);
+        let stamp = flight.rate.on_sent(flight.bytes, packet.size, now);
         let index = flight.next_index;
         flight.next_index += 1;
         flight.bytes += u64::from(packet.size);

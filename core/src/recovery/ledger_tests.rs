@@ -526,3 +526,29 @@ fn a_sender_with_nothing_to_send_says_so() {
     s.ack(&[next..next + 1]);
     assert_eq!(s.outcome(A).rate, None);
 }
+
+/// spec: R-REC-32
+#[test]
+fn samples_know_their_flight_and_what_it_lost() {
+    let mut s = Sender::with_rtt(ms(20));
+    let first = s.ledger.next_number;
+    for _ in 0..100 {
+        s.send(A);
+    }
+    s.wait(ms(20));
+    // Of a hundred the second, third and fifth are missing.
+    s.ack(&[first + 5..first + 50, first + 3..first + 4, first..first + 1]);
+    let outcome = s.outcome(A);
+    let sample = outcome.rate.unwrap();
+    assert_eq!((sample.tx_in_flight, sample.lost), (50 * 1_200, 0));
+    assert!(!sample.has_excess_loss());
+    assert_eq!((outcome.lost_packets, outcome.lost_ranges), (3, 2));
+    // The second packet had two in flight: one lost of two is more than 2 %.
+    let excess = outcome.excess_loss.unwrap();
+    assert_eq!((excess.tx_in_flight, excess.lost, excess.size), (2_400, 1_200, 1_200));
+    // Three of a hundred are lost since the last of them left.
+    s.ack(&[first + 50..first + 100]);
+    let sample = s.outcome(A).rate.unwrap();
+    assert_eq!((sample.tx_in_flight, sample.lost), (100 * 1_200, 3 * 1_200));
+    assert!(sample.has_excess_loss());
+}

@@ -290,12 +290,20 @@ impl Ledger {
             }
             let (size, sent_at, index, probe) =
                 (slot.size, slot.sent_at, slot.index, slot.mtu_probe);
+            let stamp = slot.stamp;
             self.ring.lose(at, until);
             self.ring.give_receipts(at, &mut out.lost);
             self.stats.lost += 1;
             let outcome = out.outcome(flight.path, flight.bytes);
             flight.leave(size);
-            outcome.count_lost(size, sent_at, probe);
+            if probe {
+                outcome.mtu_lost = outcome.mtu_lost.max(Some(size));
+            } else {
+                outcome.count_lost(size, sent_at, run.next_index == index);
+                let sample = flight.rate.on_lost(stamp, size);
+                let excess = sample.is_excess().then_some(sample);
+                outcome.excess_loss = outcome.excess_loss.or(excess);
+            }
             if run.extend(index, sent_at, probe) && !outcome.persistent_congestion {
                 outcome.persistent_congestion = true;
                 sometimes!("recovery: everything was lost for long");

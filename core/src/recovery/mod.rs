@@ -47,7 +47,7 @@ pub use ledger::{Ledger, MAX_REMEMBERED_LOST, MAX_TRACKED_PACKETS};
 pub use loss::{
     MIN_PING_INTERVAL, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS,
 };
-pub use rate::RateSample;
+pub use rate::{EXCESS_LOSS, LossSample, RateSample};
 pub use rtt::{GRANULARITY, INITIAL_RTT, MAX_RTT, Rtt};
 pub use settled::{Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled};
 

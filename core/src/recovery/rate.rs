@@ -22,11 +22,47 @@ pub struct RateSample {
     pub prior_delivered: u64,
     /// Bytes that the path has delivered in all by now.
     pub total_delivered: u64,
+    /// Bytes in flight right after the newest acknowledged packet was sent, itself included.
+    pub tx_in_flight: u64,
+    /// Bytes declared lost since then.
+    pub lost: u64,
     /// Whether the sender had nothing more to send at that time: the path may be faster than this.
     pub app_limited: bool,
 }
 
+/// A packet that was lost, with more of its flight lost than [`EXCESS_LOSS`] (spec R-REC-32).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub struct LossSample {
+    /// Its bytes.
+    pub size: u64,
+    /// Bytes in flight right after it was sent, itself included.
+    pub tx_in_flight: u64,
+    /// Bytes declared lost since it was sent, itself included.
+    pub lost: u64,
+    /// Bytes that the path had delivered in all when it was sent.
+    pub prior_delivered: u64,
+    /// Whether the sender had nothing more to send at that time.
+    pub app_limited: bool,
+}
+
+/// Loss of more than one byte in so many of a flight is what a controller may answer (the draft's
+/// `LossThresh`: 2 %).
+pub const EXCESS_LOSS: u64 = 50;
+
+impl LossSample {
+    /// Whether more than one in [`EXCESS_LOSS`] of the flight is lost.
+    pub const fn is_excess(&self) -> bool {
+        self.lost.saturating_mul(EXCESS_LOSS) > self.tx_in_flight
+    }
+}
+
 impl RateSample {
+    /// Whether more than one in [`EXCESS_LOSS`] of the flight of the newest packet is lost.
+    pub const fn has_excess_loss(&self) -> bool {
+        self.lost.saturating_mul(EXCESS_LOSS) > self.tx_in_flight
+    }
+
     /// Bytes a second, rounded down; saturates.
     pub fn bytes_per_second(&self) -> u64 {
         let interval = u128::from(nanos(self.interval).max(1));
@@ -42,6 +78,8 @@ pub(super) struct Stamp {
     pub(super) delivered: u64,
     pub(super) delivered_at: Instant,
     pub(super) first_sent_at: Instant,
+    pub(super) in_flight: u64,
+    pub(super) lost: u64,
     pub(super) app_limited: bool,
 }
 
@@ -52,6 +90,7 @@ pub(super) struct RateAccount {
     delivered: u64,
     delivered_at: Instant,
     first_sent_at: Instant,
+    lost: u64,
     /// Samples count as limited until this much is delivered; 0 if they do not.
     app_limited_until: u64,
     /// The stamp of the newest packet of the ACK that is being taken in, and when that was sent.
@@ -59,8 +98,8 @@ pub(super) struct RateAccount {
 }
 
 impl RateAccount {
-    /// A packet goes out while `in_flight` bytes are under way.
-    pub(super) fn on_sent(&mut self, in_flight: u64, now: Instant) -> Stamp {
+    /// A packet of `size` bytes goes out while `in_flight` bytes are under way.
+    pub(super) fn on_sent(&mut self, in_flight: u64, size: u16, now: Instant) -> Stamp {
         if in_flight == 0 {
             self.first_sent_at = now;
             self.delivered_at = now;
@@ -69,6 +108,8 @@ impl RateAccount {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             first_sent_at: self.first_sent_at,
+            in_flight: in_flight + u64::from(size),
+            lost: self.lost,
             app_limited: self.app_limited_until != 0,
         }
     }
@@ -90,6 +131,18 @@ impl RateAccount {
         }
     }
 
+    /// A packet of `size` bytes was declared lost.
+    pub(super) fn on_lost(&mut self, stamp: Stamp, size: u16) -> LossSample {
+        self.lost += u64::from(size);
+        LossSample {
+            size: size.into(),
+            tx_in_flight: stamp.in_flight,
+            lost: self.lost - stamp.lost,
+            prior_delivered: stamp.delivered,
+            app_limited: stamp.app_limited,
+        }
+    }
+
     /// All packets of an ACK were taken in.
     pub(super) fn sample(&mut self) -> Option<RateSample> {
         let (stamp, sent_at) = self.newest.take()?;
@@ -105,6 +158,8 @@ impl RateAccount {
             interval,
             prior_delivered: stamp.delivered,
             total_delivered: self.delivered,
+            tx_in_flight: stamp.in_flight,
+            lost: self.lost - stamp.lost,
             app_limited: stamp.app_limited,
         })
     }

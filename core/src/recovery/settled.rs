@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::RateSample;
+use super::{LossSample, RateSample};
 use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
 use crate::wire::frame::SentFrame;
@@ -99,6 +99,10 @@ pub struct PathOutcome {
     pub largest_lost_sent: Option<Instant>,
     /// The size of the smallest of them.
     pub smallest_lost_size: Option<u16>,
+    /// Of those, runs of packets sent one after another.
+    pub lost_ranges: u32,
+    /// The first of them with which more of a flight was lost than congestion control lets pass.
+    pub excess_loss: Option<LossSample>,
     /// Everything was lost for so long that the path must be taken as new (RFC 9002 section 7.6).
     pub persistent_congestion: bool,
     /// The size of a probe of the packet size that arrived.
@@ -114,11 +118,9 @@ pub struct PathOutcome {
 }
 
 impl PathOutcome {
-    pub(super) fn count_lost(&mut self, size: u16, sent_at: Instant, mtu_probe: bool) {
-        if mtu_probe {
-            self.mtu_lost = self.mtu_lost.max(Some(size));
-            return;
-        }
+    /// A packet was lost, the next after the one before it if it `follows`.
+    pub(super) fn count_lost(&mut self, size: u16, sent_at: Instant, follows: bool) {
+        self.lost_ranges += u32::from(!follows || self.lost_packets == 0);
         self.lost_packets += 1;
         self.lost_bytes += u64::from(size);
         self.largest_lost_sent = self.largest_lost_sent.max(Some(sent_at));

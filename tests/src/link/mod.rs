@@ -62,7 +62,7 @@ pub use delay::{Delay, Reorder};
 pub use drops::Drops;
 pub use loss::{Bursts, Loss};
 pub use plain::{Fate, Link, LinkConfig};
-pub use queue::Queue;
+pub use queue::{Queue, Waits};
 pub use schedule::Schedule;
 pub use size::SizeLimit;
 

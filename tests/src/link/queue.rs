@@ -1,6 +1,7 @@
 //! A bottleneck: a transmitter of a certain rate, and a queue before it.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aqueduct_core::time::Instant;
@@ -18,6 +19,25 @@ pub enum Room {
     Bytes(u64),
 }
 
+/// How long each datagram waited in a queue, in microseconds; shared by all copies of the queue.
+#[derive(Clone, Debug, Default)]
+pub struct Waits(Arc<Mutex<Vec<u32>>>);
+
+impl Waits {
+    fn push(&self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
+    }
+
+    /// The time that so many of a hundred did not exceed.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        waits.sort_unstable();
+        let at = (waits.len() * percent / 100).min(waits.len().saturating_sub(1));
+        Duration::from_micros(waits.get(at).copied().unwrap_or(0).into())
+    }
+}
+
 /// A rate and a drop-tail queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -33,36 +53,48 @@ pub struct Queue {
     pub overflowed: u64,
     /// The most datagrams that waited.
     pub longest: usize,
+    /// How long each waited, if that was asked for.
+    pub waits: Option<Waits>,
     /// When what is in here leaves, with its bytes; the first is being transmitted.
     leaving: VecDeque<(Instant, u64)>,
+    /// All of their bytes.
+    bytes: u64,
 }
 
 impl Queue {
     /// So many bytes a second, and room for so many datagrams that wait.
-    pub const fn packets(rate: u64, packets: usize) -> Self {
+    pub fn packets(rate: u64, packets: usize) -> Self {
         Self::new(rate, Room::Packets(packets))
     }
 
     /// So many bytes a second, and room for so many bytes that wait.
-    pub const fn bytes(rate: u64, bytes: u64) -> Self {
+    pub fn bytes(rate: u64, bytes: u64) -> Self {
         Self::new(rate, Room::Bytes(bytes))
     }
 
-    const fn new(rate: u64, room: Room) -> Self {
+    fn new(rate: u64, room: Room) -> Self {
         let (overhead, mark_above, overflowed, longest) = (0, None, 0, 0);
-        Self { rate, room, overhead, mark_above, overflowed, longest, leaving: VecDeque::new() }
+        let (waits, leaving) = (None, VecDeque::new());
+        Self { rate, room, overhead, mark_above, overflowed, longest, waits, leaving, bytes: 0 }
+    }
+
+    /// Notes how long each datagram waits.
+    #[must_use]
+    pub fn noting(mut self, waits: &Waits) -> Self {
+        self.waits = Some(waits.clone());
+        self
     }
 
     /// Marks what comes while more than so many wait (RFC 3168, by queue length).
     #[must_use]
-    pub const fn marking_above(mut self, packets: usize) -> Self {
+    pub fn marking_above(mut self, packets: usize) -> Self {
         self.mark_above = Some(packets);
         self
     }
 
     /// Counts so many bytes more for every datagram.
     #[must_use]
-    pub const fn with_overhead(mut self, bytes: u64) -> Self {
+    pub fn with_overhead(mut self, bytes: u64) -> Self {
         self.overhead = bytes;
         self
     }
@@ -73,8 +105,8 @@ impl Queue {
             _ if self.leaving.is_empty() => true,
             Room::Packets(most) => waiting < most,
             Room::Bytes(most) => {
-                let bytes: u64 = self.leaving.iter().skip(1).map(|(_, len)| len).sum();
-                bytes + len <= most
+                let first = self.leaving.front().map_or(0, |(_, len)| *len);
+                self.bytes - first + len <= most
             }
         }
     }
@@ -83,7 +115,7 @@ impl Queue {
 impl Machine for Queue {
     fn pass(&mut self, mut parcel: Parcel, _: &mut Dice, out: &mut Vec<Parcel>) {
         while self.leaving.front().is_some_and(|(at, _)| *at <= parcel.at) {
-            self.leaving.pop_front();
+            self.bytes -= self.leaving.pop_front().map_or(0, |(_, len)| len);
         }
         let waiting = self.leaving.len().saturating_sub(1);
         self.longest = self.longest.max(waiting);
@@ -96,9 +128,13 @@ impl Machine for Queue {
             parcel.ecn = Some(Ecn::Ce);
         }
         let free = self.leaving.back().map_or(parcel.at, |(at, _)| *at);
+        if let Some(waits) = &self.waits {
+            waits.push(free.saturating_since(parcel.at));
+        }
         let takes = u128::from(len) * 1_000_000_000 / u128::from(self.rate.max(1));
         parcel.at = free + Duration::from_nanos(takes as u64);
         self.leaving.push_back((parcel.at, len));
+        self.bytes += len;
         out.push(parcel);
     }
 

@@ -11,10 +11,13 @@
 //! assert!(report.figures.iter().any(|(name, _)| *name == "seconds"));
 //! ```
 
+pub mod bulk;
+pub mod congestion;
 pub mod interop;
 pub mod lab;
 pub mod matrix;
 pub mod reliability;
+pub mod turns;
 
 use std::time::Duration;
 

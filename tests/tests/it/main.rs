@@ -4,6 +4,7 @@ mod both;
 mod broken;
 mod byzantine;
 mod closing;
+mod congestion;
 mod crowd;
 mod datagrams;
 mod doors;

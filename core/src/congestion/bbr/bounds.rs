@@ -1,0 +1,191 @@
+//! What losses bound (sections 5.5.10 and 5.5.11).
+
+use crate::recovery::RateSample;
+use crate::time::Instant;
+
+use super::{Bbr, Mode, Rules, Sample, UNBOUND};
+
+/// What remains at least of a bound after a round with losses, in percent (section 2.5: `Beta`).
+const BETA: u64 = 70;
+/// What is left free of the long-term bound, in percent (section 2.5: `Headroom`).
+const HEADROOM: u64 = 15;
+/// Ranges of lost packets in a round that end Startup (section 5.3.1.3).
+const STARTUP_RANGES: u64 = 6;
+
+/// Bounds in force, and what they were before the last round with losses.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub(super) struct Bounds {
+    /// Bytes in flight with which a probe lost too much.
+    pub(super) long: u64,
+    /// Since the last probe: bytes a second that were delivered in rounds with losses.
+    pub(super) short_rate: u64,
+    /// And bytes in flight.
+    pub(super) short_flight: u64,
+    before: (u64, u64, u64),
+    /// The state that was left for losses.
+    left: Option<Mode>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            long: UNBOUND,
+            short_rate: UNBOUND,
+            short_flight: UNBOUND,
+            before: (UNBOUND, UNBOUND, UNBOUND),
+            left: None,
+        }
+    }
+}
+
+impl Bounds {
+    /// Section 5.5.11.1.
+    pub(super) const fn save(&mut self) {
+        self.before = (self.long, self.short_rate, self.short_flight);
+        self.left = None;
+    }
+
+    /// Section 5.5.11.2. Returns the state to go back to.
+    pub(super) fn restore(&mut self) -> Option<Mode> {
+        let (long, rate, flight) = self.before;
+        self.long = self.long.max(long);
+        self.short_rate = self.short_rate.max(rate);
+        self.short_flight = self.short_flight.max(flight);
+        self.left.take()
+    }
+
+    /// Losses so far are forgotten: it is time to look again (section 5.3.3.3).
+    pub(super) const fn forget_short(&mut self) {
+        (self.short_rate, self.short_flight) = (UNBOUND, UNBOUND);
+    }
+}
+
+/// Losses of this round, and what it delivered.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub(super) struct Losses {
+    pub(super) in_round: bool,
+    /// A packet was marked since the last ACK.
+    pub(super) marked: bool,
+    /// Runs of lost packets in this round.
+    pub(super) ranges: u64,
+    /// Of the last round with losses: packets that did not turn up.
+    missing: u64,
+    round_ends_at: u64,
+    /// This ACK began a round.
+    round_began: bool,
+    /// The most of this round.
+    rate: u64,
+    delivered: u64,
+}
+
+impl Losses {
+    /// The first loss of a round: the round begins with it.
+    pub(super) const fn begin_round(&mut self, delivered: u64) {
+        self.round_ends_at = delivered;
+        self.in_round = true;
+        self.missing = 0;
+    }
+
+    pub(super) const fn lost(&mut self, packets: u64) {
+        self.missing = self.missing.saturating_add(packets);
+    }
+
+    /// A packet turned up that was taken for lost. Returns whether it was the last.
+    pub(super) const fn found_one(&mut self) -> bool {
+        if self.missing == 0 {
+            return false;
+        }
+        self.missing -= 1;
+        self.missing == 0
+    }
+
+    /// Section 5.5.10.3: `UpdateLatestDeliverySignals`.
+    pub(super) fn on_acked(&mut self, rate: &RateSample, sample: &Sample) {
+        self.rate = self.rate.max(sample.rate);
+        self.delivered = self.delivered.max(sample.delivered);
+        self.round_began = rate.prior_delivered >= self.round_ends_at;
+        if self.round_began {
+            self.round_ends_at = rate.total_delivered;
+        }
+    }
+
+    /// Section 5.5.10.3: `AdvanceLatestDeliverySignals`.
+    pub(super) const fn end_round(&mut self, sample: &Sample) {
+        self.marked = false;
+        if self.round_began {
+            (self.rate, self.delivered) = (sample.rate, sample.delivered);
+        }
+    }
+
+    pub(super) const fn reset(&mut self) {
+        self.in_round = false;
+        (self.rate, self.delivered, self.ranges) = (0, 0, 0);
+    }
+}
+
+impl<R: Rules> Bbr<R> {
+    /// At the end of a round with losses, while nothing is probed for: no more than was delivered
+    /// in it (section 5.5.10.3).
+    pub(super) fn lower_bounds(&mut self) {
+        if !self.losses.round_began {
+            return;
+        }
+        if self.losses.in_round && !self.mode.is_accelerating() {
+            let lower = |bound: u64, first: u64, delivered: u64| {
+                let bound = if bound == UNBOUND { first } else { bound };
+                delivered.max(bound / 100 * BETA + bound % 100 * BETA / 100)
+            };
+            let rate = self.max_rate.get();
+            self.bounds.short_rate = lower(self.bounds.short_rate, rate, self.losses.rate);
+            self.bounds.short_flight =
+                lower(self.bounds.short_flight, self.window, self.losses.delivered);
+        }
+        if self.mode == Mode::Startup {
+            return;
+        }
+        (self.losses.in_round, self.losses.ranges) = (false, 0);
+    }
+
+    /// Startup ends when a whole round lost too much, here and there (section 5.3.1.3).
+    pub(super) fn look_for_startup_loss(&mut self, sample: &Sample) {
+        if self.mode != Mode::Startup || !self.losses.round_began {
+            return;
+        }
+        let many = self.losses.ranges >= STARTUP_RANGES;
+        let excess = sample.excess_loss || self.losses.marked;
+        if self.losses.in_round && many && excess {
+            sometimes!("congestion: startup ended by losses");
+            self.bounds.left = Some(Mode::Startup);
+            self.full.reached = true;
+            self.bounds.long = self.flight(self.rate(), 100).max(self.losses.delivered);
+        }
+        (self.losses.in_round, self.losses.ranges) = (false, 0);
+    }
+
+    /// A probe had too much in flight: that is remembered, and the probe is over (section
+    /// 5.5.10.2).
+    pub(super) fn on_too_high(&mut self, flight: u64, app_limited: bool, now: Instant) {
+        sometimes!("congestion: a probe for more lost too much");
+        self.probe.too_high = true;
+        self.probe.sampling = false;
+        if !app_limited {
+            let target = self.flight(self.rate(), 100).min(self.window);
+            self.bounds.long = flight.max(target * BETA / 100);
+        }
+        if self.mode == Mode::Up {
+            self.bounds.left = Some(Mode::Up);
+            self.go_down(now);
+        }
+    }
+
+    /// The long-term bound without what is left to others (section 5.3.3.8).
+    pub(super) fn with_headroom(&self) -> u64 {
+        if self.bounds.long == UNBOUND {
+            return UNBOUND;
+        }
+        let free = (self.bounds.long / 100 * HEADROOM).max(self.datagram);
+        self.bounds.long.saturating_sub(free).max(self.least())
+    }
+}

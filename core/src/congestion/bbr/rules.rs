@@ -1,0 +1,56 @@
+//! Where BBR leaves room for another judgement: as drafted, unless a variant says otherwise.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+
+/// What a queue is measured against, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The least round trip.
+    pub min_rtt: u64,
+    /// By how much more even the fastest of the last packets took.
+    pub queue: u64,
+    /// What waited when the sender last began to probe for more.
+    pub before: u64,
+}
+
+/// The judgements of one variant. Nothing in it: the type is the variant.
+pub trait Rules: Clone + Debug {
+    /// Whether packets lost while so much waits mean congestion (section 5.5.10: always).
+    fn loss_is_congestion(_: Waiting) -> bool {
+        true
+    }
+
+    /// Rounds without growth that show a full pipe (section 5.3.1.2: three).
+    fn full_rounds(_: Waiting) -> u32 {
+        3
+    }
+
+    /// The window in Startup, in percent of rate times least round trip (section 5.6.1: twice).
+    fn startup_window(_: Waiting) -> u64 {
+        200
+    }
+
+    /// What counts as growth while probing in steady state, as a fraction (section 5.3.1.2).
+    fn growth() -> (u64, u64) {
+        (5, 4)
+    }
+
+    /// Whether a probe ends where its own bound is met, if it made a queue on the way (section
+    /// 5.3.3.4.3: no, the bound rises).
+    fn queue_ends_probe(_: Waiting) -> bool {
+        false
+    }
+
+    /// Whether a round trip that is not below the least one shows that it still holds (section
+    /// 5.3.4.3: no).
+    fn confirms(_rtt: u64, _least: u64) -> bool {
+        false
+    }
+}
+
+/// BBRv3 as it stands in the draft.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+pub struct Drafted;
+
+impl Rules for Drafted {}

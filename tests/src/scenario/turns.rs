@@ -1,0 +1,200 @@
+//! Paths that are not what they were: each for one flow at 50 Mbit/s, told in a line.
+
+use std::time::Duration;
+
+use aqueduct_core::congestion::Algorithm;
+
+use super::bulk::Bulk;
+use super::congestion::RATE;
+use crate::link::{Bursts, Delay, Loss, Machine, Queue, Reorder, Schedule};
+use crate::net::StageId;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// More than any of these moves.
+const ENDLESS: u64 = 1 << 34;
+
+/// A turn by its name.
+pub type Turn = (&'static str, fn(Algorithm, u64) -> String);
+
+/// All of them.
+pub const ALL: [Turn; 8] = [
+    ("bursts", bursts),
+    ("reorder", reorder),
+    ("acks", acks),
+    ("rate", rate_step),
+    ("rtt", rtt_step),
+    ("idle", idle),
+    ("limited", app_limited),
+    ("hole", hole),
+];
+
+fn one(
+    algorithm: Algorithm,
+    seed: u64,
+    rtt: u64,
+    before: Vec<Box<dyn Machine>>,
+    back: Vec<Box<dyn Machine>>,
+) -> (Bulk, [StageId; 2]) {
+    let room = RATE * rtt / 1_000;
+    let mut bulk = Bulk::new(seed, before, Queue::bytes(RATE, room));
+    let (_, delays) = bulk.add(algorithm, Duration::from_millis(rtt), back);
+    (bulk, delays)
+}
+
+/// Percent of the link that one flow got in each interval.
+fn shares(bulk: &mut Bulk, intervals: usize, time: Duration, rate: u64) -> Vec<f64> {
+    let could = rate as f64 * time.as_secs_f64() / 100.0;
+    bulk.watch(intervals, time).iter().map(|read| read[0] as f64 / could).collect()
+}
+
+fn mean(shares: &[f64]) -> f64 {
+    shares.iter().sum::<f64>() / shares.len().max(1) as f64
+}
+
+fn steady(mut bulk: Bulk) -> f64 {
+    bulk.give(0, ENDLESS, false);
+    mean(&shares(&mut bulk, 20, SECOND, RATE))
+}
+
+fn bursts(algorithm: Algorithm, seed: u64) -> String {
+    let before: Vec<Box<dyn Machine>> = vec![Box::new(Bursts::of(10_000, 10))];
+    let link = steady(one(algorithm, seed, 50, before, Vec::new()).0);
+    format!("1 % lost in bursts of 10: {link:.1} % of the link")
+}
+
+fn reorder(algorithm: Algorithm, seed: u64) -> String {
+    // Twenty datagrams at 50 Mbit/s.
+    let by = Duration::from_micros(4_650);
+    let (mut bulk, delays) = one(algorithm, seed, 50, Vec::new(), Vec::new());
+    bulk.change(
+        delays[0],
+        Late(Delay::of(Duration::from_millis(25)), Reorder { rate: 50_000, by }),
+    );
+    let link = steady(bulk);
+    format!("5 % up to 20 datagrams late: {link:.1} % of the link")
+}
+
+/// A delay, and a later one for some.
+#[derive(Clone, Copy, Debug)]
+struct Late(Delay, Reorder);
+
+impl Machine for Late {
+    fn pass(
+        &mut self,
+        parcel: crate::link::Parcel,
+        dice: &mut crate::dice::Dice,
+        out: &mut Vec<crate::link::Parcel>,
+    ) {
+        let mut late = Vec::new();
+        self.1.pass(parcel, dice, &mut late);
+        late.into_iter().for_each(|parcel| self.0.pass(parcel, dice, out));
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Machine> {
+        Box::new(*self)
+    }
+}
+
+fn acks(algorithm: Algorithm, seed: u64) -> String {
+    let back: Vec<Box<dyn Machine>> = vec![Box::new(Loss::of(300_000))];
+    let link = steady(one(algorithm, seed, 50, Vec::new(), back).0);
+    format!("30 % of the way back lost: {link:.1} % of the link")
+}
+
+fn rate_step(algorithm: Algorithm, seed: u64) -> String {
+    let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
+    bulk.give(0, ENDLESS, false);
+    let room = RATE / 20;
+    let fast = mean(&shares(&mut bulk, 10, SECOND, RATE));
+    bulk.change(bulk.bottleneck(), Queue::bytes(RATE / 10, room));
+    let slow = shares(&mut bulk, 20, SECOND, RATE / 10);
+    bulk.change(bulk.bottleneck(), Queue::bytes(RATE, room));
+    let again = shares(&mut bulk, 20, SECOND, RATE);
+    let back = again.iter().position(|share| *share >= 80.0).map_or(99, |at| at + 1);
+    let (slow, again) = (mean(&slow[5..]), mean(&again));
+    format!(
+        "50 Mbit/s {fast:.1} %, 5: {slow:.1} % after 5 s, 50 again: {again:.1} %, 80 % after {back} s"
+    )
+}
+
+fn rtt_step(algorithm: Algorithm, seed: u64) -> String {
+    let (mut bulk, delays) = one(algorithm, seed, 20, Vec::new(), Vec::new());
+    bulk.change(bulk.bottleneck(), Queue::bytes(RATE, RATE / 10));
+    bulk.give(0, ENDLESS, false);
+    let near = mean(&shares(&mut bulk, 10, SECOND, RATE));
+    delays.into_iter().for_each(|at| bulk.change(at, Delay::of(Duration::from_millis(100))));
+    let far = shares(&mut bulk, 30, SECOND, RATE);
+    let back = far.iter().position(|share| *share >= 80.0).map_or(99, |at| at + 1);
+    let far = mean(&far[10..]);
+    format!("20 ms {near:.1} %, 200 ms: {far:.1} % after 10 s, 80 % after {back} s")
+}
+
+fn idle(algorithm: Algorithm, seed: u64) -> String {
+    let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
+    bulk.give(0, 30_000_000, false);
+    bulk.pass(SECOND * 3_600);
+    let before = bulk.stats(0).ledger.lost;
+    bulk.give(0, ENDLESS, false);
+    let link = shares(&mut bulk, 5, SECOND, RATE);
+    let lost = bulk.stats(0).ledger.lost - before;
+    format!(
+        "after an hour: {:.1} % in the first second, {:.1} % in 5, {lost} lost",
+        link[0],
+        mean(&link)
+    )
+}
+
+fn app_limited(algorithm: Algorithm, seed: u64) -> String {
+    let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
+    bulk.give(0, 20_000_000, false);
+    bulk.pass(SECOND * 8);
+    for _ in 0..300 {
+        bulk.give(0, 10_000, false);
+        bulk.pass(SECOND / 10);
+    }
+    bulk.give(0, ENDLESS, false);
+    let link = shares(&mut bulk, 5, SECOND, RATE);
+    format!(
+        "after 30 s of 10 KB each 100 ms: {:.1} % in the first second, {:.1} % in 5",
+        link[0],
+        mean(&link)
+    )
+}
+
+fn hole(algorithm: Algorithm, seed: u64) -> String {
+    let (mut bulk, delays) = one(algorithm, seed, 50, Vec::new(), Vec::new());
+    bulk.give(0, ENDLESS, false);
+    bulk.pass(SECOND * 8);
+    let shut = Schedule { from: bulk.now(), on: Duration::ZERO, off: SECOND * 2, repeat: false };
+    delays.into_iter().for_each(|at| {
+        bulk.change(at, Hole(shut, Delay::of(Duration::from_millis(25))));
+    });
+    bulk.pass(SECOND * 2);
+    let (healed, before) = (bulk.now(), bulk.flows[0].read);
+    bulk.run(SECOND * 20, |bulk| bulk.flows[0].read > before);
+    let first = bulk.now().saturating_since(healed).as_millis();
+    let steps = shares(&mut bulk, 100, Duration::from_millis(50), RATE);
+    let back = steps.windows(4).position(|four| mean(four) >= 80.0).map_or(999, |at| at + 4);
+    format!("2 s: first byte {first} ms after it, 80 % of the rate {back} round trips later")
+}
+
+/// A delay that lets nothing in for a while.
+#[derive(Clone, Copy, Debug)]
+struct Hole(Schedule, Delay);
+
+impl Machine for Hole {
+    fn pass(
+        &mut self,
+        parcel: crate::link::Parcel,
+        dice: &mut crate::dice::Dice,
+        out: &mut Vec<crate::link::Parcel>,
+    ) {
+        if self.0.is_open(parcel.at) {
+            self.1.pass(parcel, dice, out);
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Machine> {
+        Box::new(*self)
+    }
+}
