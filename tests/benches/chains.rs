@@ -1,24 +1,30 @@
 //! Chains of relays: store-and-forward, a copying loop, an in-order pipe, cut-through.
 //!
-//! `cargo bench -p aqueduct-tests --bench chains -- [SEEDS] [MIB]`
+//! `cargo bench -p aqueduct-tests --bench chains -- [SEEDS] [MIB] [CONTROLLER]`
 //!
 //! Fails if cut-through costs more than it may (spec, decision 0004).
 
 use std::process::ExitCode;
 use std::time::Instant as Clock;
 
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_tests::race::{HOPS, Race, WAYS};
 
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
     let seeds = numbers.next().unwrap_or(100);
     let mib = numbers.next().unwrap_or(16) as usize;
+    let controller = std::env::args().find_map(|arg| Algorithm::by_name(&arg));
+    let controller = controller.unwrap_or_default();
     let began = Clock::now();
-    let race = Race::run(seeds, mib << 20, false, |done, all| {
+    let race = Race::run(seeds, mib << 20, false, controller, |done, all| {
         eprint!("\r{done} of {all} runs, {} s ", began.elapsed().as_secs());
     });
     eprintln!();
-    println!("{mib} MiB, {seeds} seeds, 20 ms one way, 1 % loss, 100 Mbit/s a hop\n");
+    println!(
+        "{mib} MiB, {seeds} seeds, 20 ms one way, 1 % loss, 100 Mbit/s a hop, {}\n",
+        controller.name()
+    );
     println!("{}", race.table());
     for (two, cost) in HOPS.windows(2).zip(race.added()) {
         println!("first byte, each hop from {} to {}: {cost:.2} ms", two[0], two[1]);

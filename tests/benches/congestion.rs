@@ -53,6 +53,11 @@ fn all<I: Sync, O: Send>(inputs: &[I], work: impl Fn(&I) -> O + Sync) -> Vec<O> 
     out.into_iter().map(|(_, result)| result).collect()
 }
 
+/// The names of controllers above their columns.
+fn heads(controllers: &[Algorithm], width: usize) -> String {
+    controllers.iter().map(|it| format!("{:>width$}", it.name())).collect()
+}
+
 const RTTS: [u64; 6] = [200, 5_000, 50_000, 135_000, 250_000, 750_000];
 const LOSSES: [u32; 4] = [0, 1_000, 10_000, 50_000];
 
@@ -61,10 +66,7 @@ fn matrix(controllers: &[Algorithm], rate: u64, size: u64, seeds: u64) {
     println!(
         "# share: % of the ideal sender; link: % of the link; wait: p99 in round trips; lost: %"
     );
-    println!(
-        "#  rtt loss queue   {}",
-        controllers.iter().map(|it| format!("{:>28}", it.name())).collect::<String>()
-    );
+    println!("#  rtt loss queue   {}", heads(controllers, 28));
     let mut rows = Vec::new();
     for rtt in RTTS {
         for loss in LOSSES {
@@ -93,10 +95,7 @@ fn one(cell: &Cell, controller: Algorithm, seeds: u64) -> String {
 
 fn short(controllers: &[Algorithm], seeds: u64) {
     println!("# Time as a multiple of the ideal sender's, no loss, queue of 1 BDP: 64 KB, 1 MB");
-    println!(
-        "# Mbit/s   rtt  {}",
-        controllers.iter().map(|it| format!("{:>14}", it.name())).collect::<String>()
-    );
+    println!("# Mbit/s   rtt  {}", heads(controllers, 14));
     for rate in [125_000, RATE, 125_000_000] {
         for rtt in RTTS {
             let times = all(controllers, |it| {
@@ -149,9 +148,8 @@ fn coexist(controllers: &[Algorithm]) {
         let since = since.map_or("never".into(), |from| format!("{from} s"));
         let queue = crowd.queue as f64 / 100.0;
         let jain = jain(&late);
-        let line = format!(
-            "{name:<26} {queue:>4.2}  link {link:>5.1} %  first {first:>5.1} %  Jain {jain:.3}  fair from {since}"
-        );
+        let shares = format!("link {link:>5.1} %  first {first:>5.1} %  Jain {jain:.3}");
+        let line = format!("{name:<26} {queue:>4.2}  {shares}  fair from {since}");
         eprintln!("{line}");
         line
     });

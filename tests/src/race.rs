@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
+
 use crate::link::LinkConfig;
 use crate::relay::{Chain, Forwarding, Passage};
 
@@ -47,6 +50,7 @@ impl Race {
         seeds: u64,
         len: usize,
         watched: bool,
+        controller: Algorithm,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Self {
         let mut runs = Vec::new();
@@ -59,7 +63,11 @@ impl Race {
         let work = || {
             while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let (hops, way, seed) = *run;
-                let mut chain = Chain::new(seed, hops, hop(10), WAYS[way]);
+                let configure = |config: EndpointConfig| {
+                    let transport = config.transport().clone().with_controller(controller);
+                    config.with_transport(transport)
+                };
+                let mut chain = Chain::with(seed, hops, hop(10), WAYS[way], configure);
                 if !watched {
                     chain.net.model = None;
                 }

@@ -6,11 +6,11 @@
 //!   marked             ──▶ as BBRv3 does                   (a router that says so)
 //! ```
 //!
-//! A path that loses packets for reasons of its own drives every controller down that answers loss,
-//! BBRv3 included: once in a round trip the rate falls by what was lost. But a drop-tail router that
-//! is too full has, by being full, made every packet wait. So loss counts only together with a wait
-//! that even the fastest of the last packets had; marks always count. What bounds a sender on a path
-//! that drops without any queue (a policer) is the delivery rate itself.
+//! A path that loses packets for reasons of its own drives every controller down that answers
+//! loss, BBRv3 included: once in a round trip the rate falls by what was lost. But a drop-tail
+//! router that is too full has, by being full, made every packet wait. So loss counts only together
+//! with a wait that even the fastest of the last packets had; marks always count. What bounds a
+//! sender on a path that drops without any queue (a policer) is the delivery rate itself.
 //!
 //! The same wait ends a probe after one round without growth, not three, so that a probe fills a
 //! small part of the router. And a round trip close to the least one confirms it, so that a sender

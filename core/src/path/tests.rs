@@ -268,3 +268,29 @@ fn a_reliable_carrier_has_no_loss_and_no_timers() {
     assert_eq!((budget.allowance, budget.datagram_size), (Allowance::Everything, 1_452));
     assert_eq!(path.deadline(), None);
 }
+
+/// spec: R-REC-33
+#[test]
+fn the_rate_is_public_with_its_mark() {
+    let mut path = path(&PathConfig::default());
+    path.on_rtt_sample(&sample(40));
+    let mut measure = |delivered: u64, ms: u64, app_limited: bool| {
+        let rate = RateSample {
+            delivered,
+            interval: Duration::from_millis(ms),
+            prior_delivered: 0,
+            total_delivered: delivered,
+            tx_in_flight: 12_000,
+            lost: 0,
+            app_limited,
+        };
+        path.on_outcome(&PathOutcome { rate: Some(rate), ..acked(1, at(100)) }, at(140));
+        (path.stats().delivery_rate, path.stats().delivery_app_limited)
+    };
+    assert_eq!(measure(4_000, 40, true), (100_000, true));
+    assert_eq!(measure(8_000, 40, false), (200_000, false));
+    assert_eq!(measure(4_000, 40, true), (200_000, false), "a limited one that is slower");
+    assert_eq!(measure(12_000, 40, true), (300_000, true), "and one that is faster");
+    assert_eq!(measure(6_000, 40, false), (150_000, false), "what is not limited counts");
+    assert_eq!(measure(60_000, 39, false), (150_000, false), "less than a round trip is nothing");
+}

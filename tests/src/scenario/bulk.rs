@@ -21,15 +21,20 @@ use super::lab::config;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
 use crate::net::{HostId, Net, StageId};
 
+/// What a stream of a source holds: with the megabyte that it is unless configured, a stream cannot
+/// have more in flight, and fills no path of more than a megabyte.
+const SEND_BUFFER: u64 = 16 << 20;
+
 /// What one write offers.
 const CHUNK: usize = 65_536;
 
-/// A host of this number whose transport has this controller, and no other time limit than an hour
-/// of silence.
+/// A host of this number whose transport has this controller, stays through silence, and holds what
+/// a long path needs.
 pub fn controlled(number: u8, algorithm: Algorithm) -> EndpointConfig {
     let config = config(number);
     let transport = config.transport().clone().with_controller(algorithm);
-    config.with_transport(transport.with_keep_alive(Some(Duration::from_secs(10))))
+    let transport = transport.with_keep_alive(Some(Duration::from_secs(10)));
+    config.with_transport(transport.with_send_buffer(SEND_BUFFER).expect("within bounds"))
 }
 
 /// Who sends, and who receives.

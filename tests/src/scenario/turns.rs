@@ -47,6 +47,11 @@ fn shares(bulk: &mut Bulk, intervals: usize, time: Duration, rate: u64) -> Vec<f
     bulk.watch(intervals, time).iter().map(|read| read[0] as f64 / could).collect()
 }
 
+/// A number of intervals, if it came to that.
+fn when(at: Option<usize>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+}
+
 fn mean(shares: &[f64]) -> f64 {
     shares.iter().sum::<f64>() / shares.len().max(1) as f64
 }
@@ -110,11 +115,10 @@ fn rate_step(algorithm: Algorithm, seed: u64) -> String {
     let slow = shares(&mut bulk, 20, SECOND, RATE / 10);
     bulk.change(bulk.bottleneck(), Queue::bytes(RATE, room));
     let again = shares(&mut bulk, 20, SECOND, RATE);
-    let back = again.iter().position(|share| *share >= 80.0).map_or(99, |at| at + 1);
+    let back = when(again.iter().position(|share| *share >= 80.0).map(|at| at + 1));
     let (slow, again) = (mean(&slow[5..]), mean(&again));
-    format!(
-        "50 Mbit/s {fast:.1} %, 5: {slow:.1} % after 5 s, 50 again: {again:.1} %, 80 % after {back} s"
-    )
+    let early = format!("50 Mbit/s {fast:.1} %, 5: {slow:.1} % after 5 s");
+    format!("{early}, 50 again: {again:.1} %, second of 80 %: {back}")
 }
 
 fn rtt_step(algorithm: Algorithm, seed: u64) -> String {
@@ -124,9 +128,9 @@ fn rtt_step(algorithm: Algorithm, seed: u64) -> String {
     let near = mean(&shares(&mut bulk, 10, SECOND, RATE));
     delays.into_iter().for_each(|at| bulk.change(at, Delay::of(Duration::from_millis(100))));
     let far = shares(&mut bulk, 30, SECOND, RATE);
-    let back = far.iter().position(|share| *share >= 80.0).map_or(99, |at| at + 1);
+    let back = when(far.iter().position(|share| *share >= 80.0).map(|at| at + 1));
     let far = mean(&far[10..]);
-    format!("20 ms {near:.1} %, 200 ms: {far:.1} % after 10 s, 80 % after {back} s")
+    format!("20 ms {near:.1} %, 200 ms: {far:.1} % after 10 s, second of 80 %: {back}")
 }
 
 fn idle(algorithm: Algorithm, seed: u64) -> String {
@@ -174,7 +178,8 @@ fn hole(algorithm: Algorithm, seed: u64) -> String {
     bulk.run(SECOND * 20, |bulk| bulk.flows[0].read > before);
     let first = bulk.now().saturating_since(healed).as_millis();
     let steps = shares(&mut bulk, 100, Duration::from_millis(50), RATE);
-    let back = steps.windows(4).position(|four| mean(four) >= 80.0).map_or(999, |at| at + 4);
+    let back = steps.windows(4).position(|four| mean(four) >= 80.0).map(|at| at + 4);
+    let back = when(back);
     format!("2 s: first byte {first} ms after it, 80 % of the rate {back} round trips later")
 }
 

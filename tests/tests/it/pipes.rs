@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{Leg, PipeError, PipeEventKind, PipeId, StreamAddr};
 use aqueduct_core::error::StreamCode;
@@ -27,7 +28,7 @@ fn clean(hops: usize) -> Chain {
 /// spec: R-PIPE-1 R-PIPE-2 R-PIPE-7
 #[test]
 fn a_hop_costs_its_delay_and_no_more() {
-    let race = Race::run(3, 2 << 20, true, |_, _| {});
+    let race = Race::run(3, 2 << 20, true, Algorithm::default(), |_, _| {});
     println!("{}", race.table());
     assert_eq!(race.missed(1.08, 1.25), Vec::<String>::new());
 }

@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tape", &["wire"]),
     ("crypto", &["wire", "rng", "tape"]),
     ("recovery", &["wire", "range_set"]),
-    ("congestion", &["rng", "recovery::Rtt", "recovery::RateSample"]),
+    ("congestion", &["rng", "recovery::Rtt", "recovery::RateSample", "recovery::LossSample"]),
     ("path", &["wire", "rng", "range_set", "crypto", "recovery", "congestion"]),
     ("handoff", &[]),
     ("flow", &["wire", "recovery::delivery", "recovery::Once", "recovery::Latest"]),
