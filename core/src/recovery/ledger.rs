@@ -385,7 +385,7 @@ impl Ledger {
         let Some(flight) = flight.filter(|_| open) else { return false };
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
-        flight.rate.on_acked(stamp, u64::from(size), sent_at, now);
+        flight.rate.on_acked(stamp, (number, size), sent_at, now);
         if !flying {
             sometimes!("recovery: a packet that was taken for lost has arrived");
             self.stats.spurious += 1;

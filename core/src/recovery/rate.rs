@@ -93,8 +93,9 @@ pub(super) struct RateAccount {
     lost: u64,
     /// Samples count as limited until this much is delivered; 0 if they do not.
     app_limited_until: u64,
-    /// The stamp of the newest packet of the ACK that is being taken in, and when that was sent.
-    newest: Option<(Stamp, Instant)>,
+    /// The stamp of the newest packet of the ACK that is being taken in, when that was sent, and
+    /// its number: packets of one batch leave at one time.
+    newest: Option<(Stamp, Instant, u64)>,
 }
 
 impl RateAccount {
@@ -119,15 +120,18 @@ impl RateAccount {
         self.app_limited_until = (self.delivered + in_flight).max(1);
     }
 
-    /// A packet of `size` bytes that left at `sent_at` was acknowledged.
-    pub(super) fn on_acked(&mut self, stamp: Stamp, size: u64, sent_at: Instant, now: Instant) {
-        self.delivered += size;
+    /// The packet `number` of `size` bytes, which left at `sent_at`, was acknowledged.
+    pub(super) fn on_acked(
+        &mut self,
+        stamp: Stamp,
+        (number, size): (u64, u16),
+        sent_at: Instant,
+        now: Instant,
+    ) {
+        self.delivered += u64::from(size);
         self.delivered_at = now;
-        let newer = self
-            .newest
-            .is_none_or(|(newest, at)| (stamp.delivered, sent_at) > (newest.delivered, at));
-        if newer {
-            self.newest = Some((stamp, sent_at));
+        if self.newest.is_none_or(|(_, _, newest)| number > newest) {
+            self.newest = Some((stamp, sent_at, number));
         }
     }
 
@@ -145,7 +149,7 @@ impl RateAccount {
 
     /// All packets of an ACK were taken in.
     pub(super) fn sample(&mut self) -> Option<RateSample> {
-        let (stamp, sent_at) = self.newest.take()?;
+        let (stamp, sent_at, _) = self.newest.take()?;
         self.first_sent_at = self.first_sent_at.max(sent_at);
         if self.app_limited_until != 0 && self.delivered > self.app_limited_until {
             self.app_limited_until = 0;
