@@ -23,7 +23,7 @@ const LEAST_QUEUE: u64 = 500_000;
 /// And one above is a queue, however long the way: that of others may be short.
 const MOST_QUEUE: u64 = 5_000_000;
 
-/// See [the module](self).
+/// BBRv3 in which loss bounds nothing unless a queue stands (spec R-CC-33).
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Weir;
 
