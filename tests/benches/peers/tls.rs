@@ -1,94 +1,123 @@
-//! TCP with TLS 1.3 by rustls and aws-lc-rs.
+//! TCP with TLS 1.3 by rustls and aws-lc-rs: a connection for each stream.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::run::Peer;
+use crate::certificate;
+use crate::peer::{self, Gone, Peer};
+use crate::serve::answer;
 
-pub(crate) struct Tls {
-    addr: SocketAddr,
-    connector: TlsConnector,
-    bulk: TlsStream<TcpStream>,
-    long: TlsStream<TcpStream>,
-}
+pub(crate) struct Tls;
 
-async fn dial(connector: &TlsConnector, addr: SocketAddr) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(addr).await.expect("a connection");
-    stream.set_nodelay(true).expect("an option");
-    let name = ServerName::try_from("localhost").expect("a name");
-    connector.connect(name, stream).await.expect("a handshake")
+const PROTOCOL: &[u8] = b"bench";
+/// What a read takes at most.
+const READ: usize = 64 << 10;
+
+#[derive(Clone)]
+pub(crate) struct Dialer(TlsConnector, SocketAddr);
+
+impl Dialer {
+    async fn dial(&self) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(self.1).await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        let name = ServerName::try_from(certificate::NAME).expect("a name");
+        self.0.connect(name, stream).await.expect("a handshake").into()
+    }
 }
 
 impl Peer for Tls {
     const NAME: &'static str = "TCP + TLS 1.3";
+    const MULTIPLEXED: bool = false;
+    type Door = SocketAddr;
+    type Dialer = Dialer;
+    type Client = Client;
 
-    async fn connect() -> Self {
-        let (cert, key) = crate::quinn::certificate();
-        let config = ServerConfig::builder().with_no_client_auth();
-        let config = config.with_single_cert(vec![cert.clone()], key).expect("a server");
+    async fn serve() -> SocketAddr {
+        let acceptor = TlsAcceptor::from(Arc::new(certificate::server(PROTOCOL)));
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = TcpListener::bind(any).await.expect("a socket");
-        let addr = listener.local_addr().expect("an address");
-        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config))));
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(cert).expect("a root");
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
-        let bulk = dial(&connector, addr).await;
-        let long = dial(&connector, addr).await;
-        Self { addr, connector, bulk, long }
+        let door = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).expect("an option");
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    answer(Stream::new(stream.into())).await;
+                });
+            }
+        });
+        door
     }
 
-    async fn bulk(&mut self, bytes: u64) {
-        let block = vec![7; 256 << 10];
-        let mut left = bytes;
-        while left > 0 {
-            let next = block.len().min(left as usize);
-            self.bulk.write_all(&block[..next]).await.expect("a write");
-            left -= next as u64;
-        }
-        self.bulk.shutdown().await.expect("an end");
-        let mut told = [0; 8];
-        self.bulk.read_exact(&mut told).await.expect("an answer");
-        assert_eq!(told, bytes.to_be_bytes());
-        self.bulk = dial(&self.connector, self.addr).await;
+    async fn dialer(door: SocketAddr) -> Dialer {
+        Dialer(TlsConnector::from(Arc::new(certificate::client(PROTOCOL))), door)
     }
 
-    async fn request(&mut self) {
-        let mut answer = [0; 64];
-        self.long.write_all(&[1; 64]).await.expect("a write");
-        self.long.flush().await.expect("a flush");
-        self.long.read_exact(&mut answer).await.expect("an answer");
-    }
-
-    async fn close(mut self) {
-        let _ = self.long.shutdown().await;
-        let _ = self.bulk.shutdown().await;
+    async fn connect(dialer: &Dialer) -> Client {
+        let first = Mutex::new(Some(dialer.dial().await));
+        Client { dialer: dialer.clone(), first }
     }
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let acceptor = acceptor.clone();
-        tokio::spawn(async move {
-            stream.set_nodelay(true).expect("an option");
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let (mut buf, mut bytes) = (vec![0; 256 << 10], 0);
-            while let Ok(read @ 1..) = stream.read(&mut buf).await {
-                bytes += read as u64;
-                if read == 64 && buf[0] == 1 {
-                    stream.write_all(&buf[..64]).await.expect("an echo");
-                }
-            }
-            let _ = stream.write_all(&bytes.to_be_bytes()).await;
-            let _ = stream.shutdown().await;
-        });
+/// One connection, and how to have more.
+pub(crate) struct Client {
+    dialer: Dialer,
+    first: Mutex<Option<TlsStream<TcpStream>>>,
+}
+
+impl peer::Client for Client {
+    type Stream = Stream;
+
+    async fn open(&self) -> Stream {
+        let first = self.first.lock().expect("no panic").take();
+        Stream::new(match first {
+            Some(first) => first,
+            None => self.dialer.dial().await,
+        })
+    }
+
+    async fn close(self) {
+        let first = self.first.lock().expect("no panic").take();
+        if let Some(mut first) = first {
+            let _gone = first.shutdown().await;
+        }
+    }
+}
+
+pub(crate) struct Stream {
+    stream: TlsStream<TcpStream>,
+    buf: Vec<u8>,
+}
+
+impl Stream {
+    fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, buf: Vec::new() }
+    }
+}
+
+impl peer::Stream for Stream {
+    async fn write(&mut self, block: Bytes) -> Result<(), Gone> {
+        self.stream.write_all(&block).await.map_err(|_| Gone)?;
+        self.stream.flush().await.map_err(|_| Gone)
+    }
+
+    async fn finish(&mut self) -> Result<(), Gone> {
+        self.stream.shutdown().await.map_err(|_| Gone)
+    }
+
+    async fn read(&mut self, mut sink: impl FnMut(&[u8]) + Send) -> bool {
+        self.buf.resize(READ, 0);
+        let read = self.stream.read(&mut self.buf).await.unwrap_or(0);
+        if read > 0 {
+            sink(&self.buf[..read]);
+        }
+        read > 0
     }
 }
