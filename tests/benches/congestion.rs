@@ -3,14 +3,16 @@
 //! `cargo bench -p aqueduct-tests --bench congestion -- CASE [CONTROLLER]... [seeds=N]`
 //!
 //! Cases: `matrix` (100 MB at 50 Mbit/s; `matrix-1000` at 1 Gbit/s, `matrix-1` 1 MB at 1 Mbit/s),
-//! `short`, `coexist`, `turns`. All controllers unless some are named.
+//! `short`, `narrow` (queues of a few milliseconds, policers), `coexist`, `turns`. All controllers
+//! unless some are named, one seed a cell unless `seeds=N`; `rtt=MS` and `loss=PERCENT` leave out the
+//! other rows, `crowd=TEXT` the crowds with no such text in their names.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use aqueduct_core::congestion::Algorithm;
-use aqueduct_tests::scenario::congestion::{Cell, Crowd, RATE, jain, total};
+use aqueduct_tests::scenario::congestion::{Cell, Crowd, Figures, RATE, jain, total};
 use aqueduct_tests::scenario::turns;
 
 fn main() {
@@ -20,13 +22,15 @@ fn main() {
         controllers = Algorithm::ALL.to_vec();
     }
     let seeds = args.iter().find_map(|arg| arg.strip_prefix("seeds=")?.parse().ok()).unwrap_or(1);
+    let only = Only::of(&args);
     for case in &args {
         match case.as_str() {
-            "matrix" => matrix(&controllers, RATE, 100_000_000, seeds),
-            "matrix-1000" => matrix(&controllers, 125_000_000, 100_000_000, seeds),
-            "matrix-1" => matrix(&controllers, 125_000, 1_000_000, seeds),
+            "matrix" => matrix(&controllers, RATE, 100_000_000, seeds, &only),
+            "matrix-1000" => matrix(&controllers, 125_000_000, 100_000_000, seeds, &only),
+            "matrix-1" => matrix(&controllers, 125_000, 1_000_000, seeds, &only),
             "short" => short(&controllers, seeds),
-            "coexist" => coexist(&controllers),
+            "narrow" => narrow(&controllers, seeds, &only),
+            "coexist" => coexist(&controllers, seeds, &only),
             "turns" => controllers.iter().for_each(|controller| turn(*controller)),
             _ => {}
         }
@@ -61,7 +65,31 @@ fn heads(controllers: &[Algorithm], width: usize) -> String {
 const RTTS: [u64; 6] = [200, 5_000, 50_000, 135_000, 250_000, 750_000];
 const LOSSES: [u32; 4] = [0, 1_000, 10_000, 50_000];
 
-fn matrix(controllers: &[Algorithm], rate: u64, size: u64, seeds: u64) {
+/// Which rows of a matrix.
+struct Only {
+    /// In milliseconds.
+    rtt: Option<f64>,
+    /// In percent.
+    loss: Option<f64>,
+    /// What the name of a crowd has in it.
+    crowd: String,
+}
+
+impl Only {
+    fn of(args: &[String]) -> Self {
+        let number = |name| args.iter().find_map(|arg| arg.strip_prefix(name)?.parse().ok());
+        let crowd = args.iter().find_map(|arg| arg.strip_prefix("crowd="));
+        let crowd = crowd.unwrap_or_default().to_owned();
+        Self { rtt: number("rtt="), loss: number("loss="), crowd }
+    }
+
+    fn has(&self, cell: &Cell) -> bool {
+        self.rtt.is_none_or(|rtt| cell.rtt as f64 == rtt * 1e3)
+            && self.loss.is_none_or(|loss| f64::from(cell.loss) == loss * 1e4)
+    }
+}
+
+fn matrix(controllers: &[Algorithm], rate: u64, size: u64, seeds: u64, only: &Only) {
     println!("# {} Mbit/s, {size} bytes, median of {seeds} seeds.", rate * 8 / 1_000_000);
     println!(
         "# share: % of the ideal sender; link: % of the link; wait: p99 in round trips; lost: %"
@@ -75,8 +103,10 @@ fn matrix(controllers: &[Algorithm], rate: u64, size: u64, seeds: u64) {
             }
         }
     }
+    rows.retain(|cell| only.has(cell));
     let lines = all(&rows, |cell| {
-        let cells: String = controllers.iter().map(|it| one(cell, *it, seeds)).collect();
+        let play = |it: &Algorithm| median(seeds, |seed| cell.play(*it, seed));
+        let cells: String = controllers.iter().map(play).collect();
         let (rtt, loss) = (cell.rtt as f64 / 1e3, f64::from(cell.loss) / 1e4);
         let line = format!("{rtt:>6.1} {loss:>4.1} {:>5.2} {cells}", cell.queue as f64 / 100.0);
         eprintln!("{line}");
@@ -85,12 +115,48 @@ fn matrix(controllers: &[Algorithm], rate: u64, size: u64, seeds: u64) {
     lines.iter().for_each(|line| println!("{line}"));
 }
 
-fn one(cell: &Cell, controller: Algorithm, seeds: u64) -> String {
-    let mut runs: Vec<_> = (1..=seeds).map(|seed| cell.play(controller, seed)).collect();
+/// The run in the middle.
+fn median(seeds: u64, play: impl Fn(u64) -> Figures) -> String {
+    let mut runs: Vec<_> = (1..=seeds).map(play).collect();
     runs.sort_by(|one, other| one.share.total_cmp(&other.share));
     let it = runs[runs.len() / 2];
     let [share, link, lost] = [it.share, it.link, it.lost].map(|part| part * 100.0);
     format!("  {share:>6.1} {link:>6.1} {:>6.2} {lost:>4.1}", it.waited)
+}
+
+/// Where loss is all that tells of too much.
+fn narrow(controllers: &[Algorithm], seeds: u64, only: &Only) {
+    println!(
+        "# 100 MB at 50 Mbit/s: a queue of some ms of the rate, a policer with a bucket of some"
+    );
+    println!(
+        "# share: % of the ideal sender; link: % of the link; wait: p99 in round trips; lost: %"
+    );
+    println!("#          rtt loss   {}", heads(controllers, 28));
+    let mut rows = Vec::new();
+    for rtt in [20_000, 50_000, 135_000] {
+        for loss in [0, 10_000] {
+            for (wall, millis) in [("queue", 2), ("queue", 4), ("policer", 10), ("policer", 100)] {
+                let cell = Cell { rtt, loss, rate: RATE, queue: 0, size: 100_000_000 };
+                rows.push((cell, wall, millis));
+            }
+        }
+    }
+    rows.retain(|(cell, ..)| only.has(cell));
+    let lines = all(&rows, |(cell, wall, millis)| {
+        let play = |it: &Algorithm| {
+            median(seeds, |seed| match *wall {
+                "queue" => cell.play_shallow(*millis, *it, seed),
+                _ => cell.play_policed(*millis, *it, seed),
+            })
+        };
+        let cells: String = controllers.iter().map(play).collect();
+        let (rtt, loss) = (cell.rtt as f64 / 1e3, f64::from(cell.loss) / 1e4);
+        let line = format!("{wall:<7} {millis:>3} {rtt:>5.0} {loss:>3.0}  {cells}");
+        eprintln!("{line}");
+        line
+    });
+    lines.iter().for_each(|line| println!("{line}"));
 }
 
 fn short(controllers: &[Algorithm], seeds: u64) {
@@ -114,8 +180,10 @@ fn short(controllers: &[Algorithm], seeds: u64) {
     }
 }
 
-fn coexist(controllers: &[Algorithm]) {
-    println!("# 50 Mbit/s, 60 s, counted from 20 s on; queues in parts of 50 ms of the rate");
+fn coexist(controllers: &[Algorithm], seeds: u64, only: &Only) {
+    println!(
+        "# 50 Mbit/s, 60 s, counted from 20 s on, by Jain the median of {seeds} seeds; queues in parts of 50 ms of the rate"
+    );
     let mut crowds = Vec::new();
     for it in controllers {
         let it = *it;
@@ -136,24 +204,47 @@ fn coexist(controllers: &[Algorithm]) {
             crowds.push((name, Crowd { flows, queue, lasts: 60 }));
         }
     }
+    crowds.retain(|(name, _)| name.contains(&only.crowd));
     let lines = all(&crowds, |(name, crowd)| {
-        let seconds = crowd.play(1);
-        let late = total(&seconds[20..]);
-        let sum: u64 = late.iter().sum();
-        let link = sum as f64 / (RATE * 40) as f64 * 100.0;
-        let first = late[0] as f64 / sum as f64 * 100.0;
-        // From when on each span of five seconds is fair.
-        let fair = |from: usize| jain(&total(&seconds[from..from + 5])) > 0.9;
-        let since = (0..56).rev().take_while(|from| fair(*from)).last();
-        let since = since.map_or("never".into(), |from| format!("{from} s"));
+        let mut runs: Vec<_> = (1..=seeds).map(|seed| Shares::of(&crowd.play(seed))).collect();
+        runs.sort_by(|one, other| one.jain.total_cmp(&other.jain));
         let queue = crowd.queue as f64 / 100.0;
-        let jain = jain(&late);
-        let shares = format!("link {link:>5.1} %  first {first:>5.1} %  Jain {jain:.3}");
-        let line = format!("{name:<26} {queue:>4.2}  {shares}  fair from {since}");
+        let line = format!("{name:<26} {queue:>4.2}  {}", runs[runs.len() / 2]);
         eprintln!("{line}");
         line
     });
     lines.iter().for_each(|line| println!("{line}"));
+}
+
+/// How flows shared a link.
+struct Shares {
+    link: f64,
+    first: f64,
+    jain: f64,
+    /// From when on each span of five seconds is fair.
+    since: Option<usize>,
+}
+
+impl Shares {
+    fn of(seconds: &[Vec<u64>]) -> Self {
+        let late = total(&seconds[20..]);
+        let sum: u64 = late.iter().sum();
+        let fair = |from: usize| jain(&total(&seconds[from..from + 5])) > 0.9;
+        Self {
+            link: sum as f64 / (RATE * 40) as f64 * 100.0,
+            first: late[0] as f64 / sum as f64 * 100.0,
+            jain: jain(&late),
+            since: (0..56).rev().take_while(|from| fair(*from)).last(),
+        }
+    }
+}
+
+impl std::fmt::Display for Shares {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { link, first, jain, since } = self;
+        let since = since.map_or("never".into(), |from| format!("{from} s"));
+        write!(f, "link {link:>5.1} %  first {first:>5.1} %  Jain {jain:.3}  fair from {since}")
+    }
 }
 
 fn turn(controller: Algorithm) {

@@ -43,7 +43,7 @@ mod weir;
 
 use core::time::Duration;
 
-use crate::recovery::{LossSample, RateSample, Rtt};
+use crate::recovery::{LossSample, RateSample, Rtt, Spurious};
 use crate::time::Instant;
 
 pub use bbr::{Bbr, Drafted, Rules, Waiting};
@@ -127,11 +127,13 @@ pub struct Acked {
 pub struct Lost {
     /// How many packets.
     pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// When the newest of them was sent.
     pub sent: Instant,
-    /// Runs of packets sent one after another.
+    /// Runs of packets sent one after another that begin among them.
     pub ranges: u64,
-    /// The first of which the flight lost more than may be.
+    /// The one with which the most of the flight was lost beyond one in fifty.
     pub excess: Option<LossSample>,
 }
 
@@ -240,12 +242,22 @@ impl Congestion {
     /// A packet of `bytes` leaves while `in_flight` bytes are under way. After an idle time the
     /// window shrinks first: what was true of the path then may not be true now.
     pub fn on_sent(&mut self, bytes: u64, in_flight: u64, rtt: &Rtt, now: Instant) {
-        each!(self, it => it.on_sent(bytes, in_flight, rtt, now), it => it.on_sent(in_flight, now));
+        each!(self, it => it.on_sent(bytes, in_flight, rtt, now), _it => ());
+    }
+
+    /// A packet leaves that the application kept everybody waiting for: nothing is under way.
+    pub fn on_restart(&mut self, now: Instant) {
+        each!(self, _it => (), it => it.on_restart(now));
+    }
+
+    /// From now on it counts what is delivered by another path, from nothing.
+    pub fn on_moved(&mut self) {
+        each!(self, _it => (), it => it.on_moved());
     }
 
     /// An ACK came. Called once an ACK and path, after `rtt` took its sample.
     pub fn on_acked(&mut self, acked: &Acked, rtt: &Rtt, now: Instant) {
-        each!(self, it => it.on_acked(acked, rtt, now), it => it.on_acked(acked, now));
+        each!(self, it => it.on_acked(acked, rtt, now), it => it.on_acked(acked, rtt, now));
     }
 
     /// Packets were declared lost. Reduces the window at most once a round trip.
@@ -272,10 +284,14 @@ impl Congestion {
         );
     }
 
-    /// A packet that was sent at `sent` and declared lost has arrived after all. When all packets
-    /// of the last reduction have, the reduction is undone (RFC 9438 section 4.9.2).
-    pub fn on_spurious_loss(&mut self, sent: Instant, now: Instant) {
-        each!(self, it => it.on_spurious_loss(sent), it => it.on_spurious_loss(sent, now));
+    /// A packet that was declared lost has arrived after all. When all packets of the last
+    /// reduction have, the reduction is undone (RFC 9438 section 4.9.2).
+    pub fn on_spurious_loss(&mut self, packet: &Spurious) {
+        each!(
+            self,
+            it => it.on_spurious_loss(packet.sent),
+            it => it.on_spurious_loss(packet.lost)
+        );
     }
 
     /// The path carries datagrams of another size now.

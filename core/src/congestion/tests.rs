@@ -36,6 +36,11 @@ fn ack(bytes: u64, sent: Instant) -> Acked {
     Acked { bytes, sent, ..Acked::default() }
 }
 
+/// A packet sent then that was taken for lost.
+fn late(sent: Instant) -> Spurious {
+    Spurious { sent, lost: sent + ms(100) }
+}
+
 fn lost(packets: u64, sent: Instant) -> Lost {
     Lost { packets, sent, ..Lost::default() }
 }
@@ -274,15 +279,15 @@ fn a_reduction_for_nothing_is_undone() {
         flow.congestion.on_lost(&lost(1, sent), detected + ms(1));
         assert!(flow.congestion.window() < window);
         // Two of three turn up, and one of an older reduction.
-        flow.congestion.on_spurious_loss(sent, detected + ms(2));
-        flow.congestion.on_spurious_loss(at(1), detected + ms(2));
-        flow.congestion.on_spurious_loss(sent, detected + ms(2));
+        flow.congestion.on_spurious_loss(&late(sent));
+        flow.congestion.on_spurious_loss(&late(at(1)));
+        flow.congestion.on_spurious_loss(&late(sent));
         assert!(flow.congestion.window() < window);
-        flow.congestion.on_spurious_loss(sent, detected + ms(3));
+        flow.congestion.on_spurious_loss(&late(sent));
         assert_eq!(flow.congestion.window(), window);
         assert_eq!(flow.congestion.slow_start_threshold(), threshold);
         // Undone once.
-        flow.congestion.on_spurious_loss(sent, detected + ms(4));
+        flow.congestion.on_spurious_loss(&late(sent));
         assert_eq!(flow.congestion.window(), window);
     }
 }
@@ -299,7 +304,7 @@ fn after_an_undone_reduction_cubic_is_on_its_old_curve() {
     let mut undone = Flow { congestion: spared.congestion.clone(), ..spared };
     let sent = undone.now + Duration::from_nanos(1);
     undone.congestion.on_lost(&lost(1, sent), sent);
-    undone.congestion.on_spurious_loss(sent, sent);
+    undone.congestion.on_spurious_loss(&late(sent));
     for _ in 0..60 {
         spared.round();
         undone.round();
@@ -645,7 +650,7 @@ proptest! {
                     prop_assert!(congestion.window() <= before);
                 }
                 Op::Persistent => congestion.on_persistent_congestion(now),
-                Op::Spurious(sent) => congestion.on_spurious_loss(ago(sent), now),
+                Op::Spurious(sent) => congestion.on_spurious_loss(&late(ago(sent))),
                 Op::Size(size) => {
                     datagram = u64::from(size.max(1));
                     congestion.on_datagram_size_changed(size);

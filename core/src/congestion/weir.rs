@@ -33,6 +33,16 @@ impl Rules for Weir {
         stands(waiting.min_rtt, waiting.queue)
     }
 
+    /// R-CC-36.
+    fn knows_background() -> bool {
+        true
+    }
+
+    /// R-CC-39.
+    fn first_windows(waiting: Waiting) -> u64 {
+        if stands(waiting.min_rtt, waiting.queue) { 1 } else { 8 }
+    }
+
     /// R-CC-34.
     fn full_rounds(waiting: Waiting) -> u32 {
         if Self::queue_ends_probe(waiting) { 1 } else { 3 }
@@ -55,11 +65,16 @@ impl Rules for Weir {
 
     /// R-CC-35.
     fn confirms(rtt: u64, least: u64) -> bool {
-        rtt <= least.saturating_add(least / 16)
+        rtt <= least.saturating_add(standing(least) / 2)
     }
 }
 
-/// Whether a queue stands: an eighth of the least round trip, within reason.
+/// Whether a queue stands.
 fn stands(min_rtt: u64, queue: u64) -> bool {
-    queue > (min_rtt / 8).clamp(LEAST_QUEUE, MOST_QUEUE)
+    queue > standing(min_rtt)
+}
+
+/// What may wait before that is a queue: an eighth of the least round trip, within reason.
+fn standing(min_rtt: u64) -> u64 {
+    (min_rtt / 8).clamp(LEAST_QUEUE, MOST_QUEUE)
 }

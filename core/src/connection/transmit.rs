@@ -377,6 +377,9 @@ impl Connection {
         if let Some(path) = self.paths.get_mut(packet.path) {
             path.on_sent(packet.size);
             if packet.ack_eliciting && !packet.mtu_probe {
+                if in_flight == 0 && self.ledger.is_app_limited(packet.path) {
+                    path.on_restart(now);
+                }
                 path.on_sent_in_flight(packet.size, in_flight, now);
             }
         }

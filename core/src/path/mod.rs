@@ -295,6 +295,12 @@ impl Path {
         self.usage.on_sent(in_flight.saturating_add(bytes), self.congestion.window(), datagram);
     }
 
+    /// A packet is to leave, and nothing was for a while because the application had nothing.
+    pub fn on_restart(&mut self, now: Instant) {
+        self.congestion.on_restart(now);
+        self.follow_window(now);
+    }
+
     /// Takes in what became of its packets, all at once: congestion, packet size, ECN, pacing.
     pub fn on_outcome(&mut self, outcome: &PathOutcome, now: Instant) -> SizeChange {
         if self.source.kind == CarrierKind::Reliable {
@@ -304,10 +310,8 @@ impl Path {
         self.on_marked(outcome, now);
         self.on_acked(outcome, now);
         self.on_lost(outcome, now);
-        if let Some(sent) = outcome.largest_spurious_sent {
-            for _ in 0..outcome.spurious_packets {
-                self.congestion.on_spurious_loss(sent, now);
-            }
+        for packet in &outcome.spurious {
+            self.congestion.on_spurious_loss(packet);
         }
         self.ecn.on_lost(u64::from(outcome.lost_packets));
         self.stats.size_probes_acked += u64::from(outcome.mtu_acked.is_some());
@@ -358,6 +362,7 @@ impl Path {
         let Some(sent) = outcome.largest_lost_sent else { return };
         let lost = Lost {
             packets: u64::from(outcome.lost_packets),
+            bytes: outcome.lost_bytes,
             sent,
             ranges: u64::from(outcome.lost_ranges),
             excess: outcome.excess_loss,
@@ -448,6 +453,7 @@ impl Path {
     fn inherit(&mut self, other: &Self, now: Instant) {
         self.rtt = other.rtt;
         self.congestion = other.congestion.clone();
+        self.congestion.on_moved();
         self.size = other.size.clone();
         self.size.forget_probe();
         self.follow_size();

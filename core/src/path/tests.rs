@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 
 use super::*;
 use crate::congestion::Algorithm;
+use crate::recovery::Spurious;
 
 mod link;
 
@@ -144,8 +145,8 @@ fn persistent_congestion_and_spurious_losses_reach_the_controller() {
     path.on_rtt_sample(&sample(50));
     path.on_outcome(&lost(3, at(10)), at(60));
     assert_eq!(path.congestion.window(), 8_400);
-    let spurious =
-        PathOutcome { spurious_packets: 3, largest_spurious_sent: Some(at(10)), ..outcome() };
+    let late = Spurious { sent: at(10), lost: at(60) };
+    let spurious = PathOutcome { spurious: [late; 3].into_iter().collect(), ..outcome() };
     path.on_outcome(&spurious, at(70));
     assert_eq!(path.congestion.window(), 12_000);
 

@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use super::rate::RateAccount;
 use super::ring::{Entry, Fate, Ring};
-use super::settled::{Carriage, LedgerStats, RttSample, SentPacket, Settled};
+use super::settled::{Carriage, LedgerStats, RttSample, SentPacket, Settled, Spurious};
 use crate::error::{TransportCode, Violation};
 use crate::time::Instant;
 use crate::wire::ack::{AckFrame, EcnCounts};
@@ -96,6 +96,9 @@ pub(super) struct Flight {
     next_index: u64,
     /// Number and index of the highest acknowledged.
     pub(super) largest_acked: Option<(u64, u64)>,
+    /// The index after the packet that was lost last.
+    pub(super) next_lost: Option<u64>,
+    pub(super) reordering: super::reorder::Reordering,
     /// No packet of this path below is in flight.
     pub(super) settled_below: u64,
     pub(super) last_sent: Instant,
@@ -115,6 +118,8 @@ impl Flight {
             packets: 0,
             next_index: 0,
             largest_acked: None,
+            next_lost: None,
+            reordering: super::reorder::Reordering::default(),
             settled_below: 0,
             last_sent: Instant::ZERO,
             first_sample_at: None,
@@ -276,6 +281,11 @@ impl Ledger {
         flight.rate.on_app_limited(flight.bytes);
     }
 
+    /// Whether the application is what limits what is measured on `path` now.
+    pub fn is_app_limited(&self, path: PathId) -> bool {
+        self.flight(path).is_some_and(|flight| flight.rate.is_app_limited())
+    }
+
     /// Bytes in flight on `path`.
     pub fn in_flight(&self, path: PathId) -> u64 {
         self.flight(path).map_or(0, |flight| flight.bytes)
@@ -375,7 +385,7 @@ impl Ledger {
         let Some(slot) = self.ring.get(at) else { return false };
         let (number, path, index, size) = (slot.number, slot.path, slot.index, slot.size);
         let (sent_at, stamp, probe) = (slot.sent_at, slot.stamp, slot.mtu_probe);
-        let (flying, open) = (slot.fate == Fate::Flying, slot.fate.is_open(now));
+        let (fate, open) = (slot.fate, slot.fate.is_open(now));
         if slot.was_repeated() {
             self.probes.on_content();
         }
@@ -386,12 +396,15 @@ impl Ledger {
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.rate.on_acked(stamp, (number, size), sent_at, now);
-        if !flying {
+        if let Fate::Lost { at: lost, .. } = fate {
             sometimes!("recovery: a packet that was taken for lost has arrived");
             self.stats.spurious += 1;
-            outcome.spurious_packets += 1;
-            outcome.spurious_bytes += u64::from(size);
-            outcome.largest_spurious_sent = outcome.largest_spurious_sent.max(Some(sent_at));
+            if !probe {
+                outcome.spurious.push(Spurious { sent: sent_at, lost });
+            }
+            let behind = flight.largest_acked.map_or(0, |(_, last)| last.saturating_sub(index));
+            let took = now.saturating_since(sent_at);
+            flight.reordering.on_spurious(behind, took, flight.clock.rtt);
             return true;
         }
         self.stats.acked += 1;

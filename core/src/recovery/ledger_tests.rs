@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::range_set::RangeSet;
-use crate::recovery::{Fired, PathOutcome, Rtt};
+use crate::recovery::{Fired, PathOutcome, Rtt, Spurious};
 
 #[path = "loss_tests.rs"]
 mod loss;
@@ -244,8 +244,8 @@ fn a_receipt_comes_back_once() {
     s.ack(&[0..8]);
     assert_eq!((s.acked(), s.lost()), (vec![], vec![]));
     let outcome = s.outcome(A);
-    assert_eq!((outcome.spurious_packets, outcome.spurious_bytes), (4, 4_800));
-    assert_eq!(outcome.largest_spurious_sent, Some(left));
+    let late = Spurious { sent: left, lost: s.now };
+    assert_eq!(outcome.spurious.to_vec(), [late; 4]);
     assert_eq!(s.ledger.stats().spurious, 4);
     s.ack(&[0..8]);
     assert_eq!(s.outcome(A), PathOutcome::default(), "an ACK repeated says nothing");
@@ -541,14 +541,86 @@ fn samples_know_their_flight_and_what_it_lost() {
     let outcome = s.outcome(A);
     let sample = outcome.rate.unwrap();
     assert_eq!((sample.tx_in_flight, sample.lost), (50 * 1_200, 0));
-    assert!(!sample.has_excess_loss());
     assert_eq!((outcome.lost_packets, outcome.lost_ranges), (3, 2));
-    // The second packet had two in flight: one lost of two is more than 2 %.
+    // The fifth packet had five in flight: three lost of five are the most beyond 2 %.
     let excess = outcome.excess_loss.unwrap();
-    assert_eq!((excess.tx_in_flight, excess.lost, excess.size), (2_400, 1_200, 1_200));
+    assert_eq!((excess.tx_in_flight, excess.lost, excess.size), (6_000, 3_600, 1_200));
     // Three of a hundred are lost since the last of them left.
     s.ack(&[first + 50..first + 100]);
     let sample = s.outcome(A).rate.unwrap();
     assert_eq!((sample.tx_in_flight, sample.lost), (100 * 1_200, 3 * 1_200));
-    assert!(sample.has_excess_loss());
+    // A flight that loses no more than one in fifty has no excess.
+    let first = s.burst(A, 100).start;
+    s.wait(ms(20));
+    s.ack(&[first..first + 60]);
+    s.ack(&[first + 61..first + 90]);
+    assert_eq!((s.outcome(A).lost_packets, s.outcome(A).excess_loss), (1, None));
+}
+
+/// A hole that is found one packet after another is one hole.
+///
+/// spec: R-REC-35
+#[test]
+fn a_hole_is_one_run_however_it_is_found() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 20);
+    s.wait(ms(100));
+    // Ten are missing, and what comes behind them comes one by one.
+    s.ack(&[0..5]);
+    let mut ranges = 0;
+    for last in 15..20 {
+        s.ack(&[15..last + 1]);
+        ranges += s.outcome(A).lost_ranges;
+    }
+    assert_eq!((s.ledger.stats().lost, ranges), (10, 1));
+    // Of packets sent further apart, each is a run of its own.
+    let first = s.burst(A, 20).start;
+    s.wait(ms(100));
+    s.ack(&[first + 1..first + 2, first + 3..first + 9]);
+    assert_eq!((s.outcome(A).lost_packets, s.outcome(A).lost_ranges), (2, 2));
+}
+
+/// Scenario 51: a path that reorders teaches patience, and one that only loses has it forgotten.
+///
+/// spec: R-REC-36
+#[test]
+fn reordering_is_learnt_and_forgotten() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 12);
+    s.wait(ms(100));
+    s.ack(&[1..10]);
+    assert_eq!(s.lost(), [0]);
+    s.wait(ms(1));
+    s.ack(&[0..10]);
+    assert_eq!(s.ledger.stats().spurious, 1);
+    // Nine had come before it: now it takes ten.
+    let first = s.burst(A, 20).start;
+    s.wait(ms(100));
+    s.ack(&[10..12, first + 1..first + 10]);
+    assert_eq!(s.lost(), NONE);
+    s.ack(&[first + 10..first + 11]);
+    assert_eq!(s.lost(), [first]);
+    s.ack(&[first + 11..first + 20]);
+    // One that takes half as long again makes time count for more as well.
+    s.wait(ms(50));
+    s.ack(&[first..first + 1]);
+    let sent = s.now;
+    let two = s.burst(A, 2);
+    s.wait(ms(100));
+    s.ack(&[two.start + 1..two.end]);
+    let wait = s.rtt().loss_delay(4);
+    assert!(s.deadline().unwrap() >= sent + wait, "{:?}", s.deadline());
+    assert_eq!(s.fire(), Fired::Nothing);
+    assert_eq!(s.lost(), [two.start]);
+    // Sixteen runs of losses that were real.
+    for _ in 0..16 {
+        let first = s.burst(A, 80).start;
+        s.wait(ms(100));
+        s.ack(&[first + 1..first + 80]);
+        assert_eq!(s.lost(), [first]);
+    }
+    let first = s.burst(A, 4).start;
+    s.wait(ms(100));
+    s.ack(&[first + 1..first + 4]);
+    assert_eq!(s.lost(), [first]);
 }

@@ -1,7 +1,7 @@
 //! When a packet in flight is lost, and what to do when nothing is heard at all.
 //!
 //! ```text
-//!  a later packet of the path arrived ──▶ lost if 3 of its packets are between, or 9/8 RTT passed
+//!  a later packet of the path arrived ──▶ lost if the third did, or 9/8 RTT passed (`reorder.rs`)
 //!  nothing arrived for a probe timeout ──▶ two probes with content, twice
 //!  nor after that ──▶ one PING after another, slower and slower
 //!  32 timeouts and 5 s brought nothing ──▶ the peer is lost
@@ -13,14 +13,12 @@
 use core::time::Duration;
 
 use super::ledger::{Flight, MAX_REMEMBERED_LOST};
-use super::ring::Fate;
-use super::settled::{Carriage, Fired, Settled};
+use super::rate::Stamp;
+use super::ring::{Fate, Slot};
+use super::settled::{Carriage, Fired, PathOutcome, Settled};
 use super::{GRANULARITY, Ledger, Rtt};
 use crate::time::{Instant, earliest};
 use crate::wire::id::PathId;
-
-/// Later packets of its path that must have arrived for a packet to be lost at once.
-pub const PACKET_THRESHOLD: u64 = 3;
 
 /// Packets with content sent for a probe timeout.
 pub const PROBE_PACKETS: u8 = 2;
@@ -61,6 +59,8 @@ pub(super) struct LossClock {
     pub(super) loss_at: Option<Instant>,
     loss_delay: Duration,
     pto: Duration,
+    /// The moving average.
+    pub(super) rtt: Duration,
 }
 
 /// Probe timeouts of the connection.
@@ -161,7 +161,8 @@ impl Ledger {
         let Some(at) = self.flights.iter().position(|flight| flight.path == path) else { return };
         let pto = rtt.pto(self.peer_max_ack_delay);
         if let Some(flight) = self.flights.get_mut(at) {
-            flight.clock.loss_delay = rtt.loss_delay();
+            flight.clock.loss_delay = flight.reordering.loss_delay(rtt);
+            flight.clock.rtt = rtt.smoothed();
             flight.clock.pto = pto;
         }
         self.scan(at, out, now);
@@ -276,35 +277,25 @@ impl Ledger {
                 continue;
             }
             let lost_at = slot.sent_at.max(flight.resumed_at) + flight.clock.loss_delay;
-            let behind = largest_index.saturating_sub(slot.index);
-            if behind < PACKET_THRESHOLD && lost_at > now {
+            let far = flight.reordering.is_far(largest_index.saturating_sub(slot.index));
+            if !far && lost_at > now {
                 flight.clock.loss_at = earliest([flight.clock.loss_at, Some(lost_at)]);
                 flight.settled_below = flight.settled_below.min(slot.number);
                 at += 1;
                 continue;
             }
-            if behind < PACKET_THRESHOLD {
-                sometimes!("recovery: a packet is lost by time");
-            } else {
+            if far {
                 sometimes!("recovery: a packet is lost because three later ones arrived");
+            } else {
+                sometimes!("recovery: a packet is lost by time");
             }
-            let (size, sent_at, index, probe) =
-                (slot.size, slot.sent_at, slot.index, slot.mtu_probe);
-            let stamp = slot.stamp;
-            self.ring.lose(at, until);
+            let lost = LostPacket::of(slot);
+            self.ring.lose(at, until, now);
             self.ring.give_receipts(at, &mut out.lost);
             self.stats.lost += 1;
             let outcome = out.outcome(flight.path, flight.bytes);
-            flight.leave(size);
-            if probe {
-                outcome.mtu_lost = outcome.mtu_lost.max(Some(size));
-            } else {
-                outcome.count_lost(size, sent_at, run.next_index == index);
-                let sample = flight.rate.on_lost(stamp, size);
-                let excess = sample.is_excess().then_some(sample);
-                outcome.excess_loss = outcome.excess_loss.or(excess);
-            }
-            if run.extend(index, sent_at, probe) && !outcome.persistent_congestion {
+            flight.lose(&lost, outcome);
+            if run.extend(&lost) && !outcome.persistent_congestion {
                 outcome.persistent_congestion = true;
                 sometimes!("recovery: everything was lost for long");
                 self.stats.persistent_congestion += 1;
@@ -355,7 +346,9 @@ impl Ledger {
         if !flight.is_timed() || flight.packets == 0 || flight.clock.loss_at.is_some() {
             return None;
         }
-        let wait = self.probes.wait(rtt.pto(self.peer_max_ack_delay));
+        // The peer answers a second packet at once; one that is alone it may leave waiting.
+        let delay = if flight.packets > 1 { Duration::ZERO } else { self.peer_max_ack_delay };
+        let wait = self.probes.wait(rtt.pto(delay));
         Some(flight.last_sent.max(flight.resumed_at).max(self.probes.fired_at) + wait)
     }
 
@@ -402,9 +395,43 @@ impl Ledger {
 }
 
 impl Flight {
+    /// Takes note of a packet that is lost.
+    fn lose(&mut self, lost: &LostPacket, outcome: &mut PathOutcome) {
+        self.leave(lost.size);
+        let follows = self.next_lost == Some(lost.index);
+        if follows || !lost.mtu_probe {
+            self.next_lost = Some(lost.index + 1);
+        }
+        if lost.mtu_probe {
+            outcome.mtu_lost = outcome.mtu_lost.max(Some(lost.size));
+            return;
+        }
+        if !follows {
+            self.reordering.on_run();
+        }
+        let sample = self.rate.on_lost(lost.stamp, lost.size);
+        outcome.count_lost(lost.size, lost.sent_at, follows, sample);
+    }
+
     /// Whether time and order say anything about this path's packets now.
     fn is_timed(&self) -> bool {
         self.carriage == Carriage::Datagrams && !self.suspended
+    }
+}
+
+/// What a slot knew of a packet that is lost.
+struct LostPacket {
+    index: u64,
+    sent_at: Instant,
+    stamp: Stamp,
+    size: u16,
+    mtu_probe: bool,
+}
+
+impl LostPacket {
+    const fn of(slot: &Slot) -> Self {
+        let Slot { index, sent_at, stamp, size, mtu_probe, .. } = *slot;
+        Self { index, sent_at, stamp, size, mtu_probe }
     }
 }
 
@@ -424,15 +451,15 @@ impl LostRun {
     }
 
     /// One more packet is lost. Returns whether the run shows persistent congestion.
-    fn extend(&mut self, index: u64, sent_at: Instant, mtu_probe: bool) -> bool {
-        if index != self.next_index {
+    fn extend(&mut self, lost: &LostPacket) -> bool {
+        if lost.index != self.next_index {
             self.start = None;
         }
-        self.next_index = index + 1;
-        if mtu_probe || self.after.is_none_or(|after| sent_at <= after) {
+        self.next_index = lost.index + 1;
+        if lost.mtu_probe || self.after.is_none_or(|after| lost.sent_at <= after) {
             return false;
         }
-        let start = *self.start.get_or_insert(sent_at);
-        sent_at.saturating_since(start) > self.long
+        let start = *self.start.get_or_insert(lost.sent_at);
+        lost.sent_at.saturating_since(start) > self.long
     }
 }

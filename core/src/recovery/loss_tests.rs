@@ -78,13 +78,18 @@ fn a_path_without_loss_sees_none() {
         s.ack(&[0..1]);
         for round in 0..500 {
             let burst = s.burst(A, 8);
-            s.wait(ms(rtt) + ACK_DELAY);
+            s.wait(ms(rtt));
             assert!(s.deadline().unwrap() >= s.now, "round {round} at {rtt} ms");
             // The last two changed places.
-            s.try_ack(&[burst.start..burst.end - 2, burst.end - 1..burst.end], ACK_DELAY).unwrap();
+            s.ack(&[burst.start..burst.end - 2, burst.end - 1..burst.end]);
             assert_eq!(s.lost(), NONE);
             s.ack(&[burst]);
             assert_eq!(s.ledger.in_flight(A), 0);
+            // One that is alone the peer leaves waiting as long as it may.
+            let alone = s.send(A);
+            s.wait(ms(rtt) + ACK_DELAY);
+            assert!(s.deadline().unwrap() >= s.now, "round {round} at {rtt} ms");
+            s.try_ack(&[alone..alone + 1], ACK_DELAY).unwrap();
         }
         assert_eq!(s.ledger.stats().probe_timeouts + s.ledger.stats().lost, 0);
     }
@@ -187,8 +192,8 @@ fn silence_is_probed() {
     let sent = s.now;
     s.send(A);
     s.send_bare(A);
-    // 100 + max(4 x 0, 1) + 25, from the last that elicits.
-    assert_eq!(s.deadline(), Some(sent + ms(126)));
+    // 100 + max(4 x 0, 1), from the last that elicits.
+    assert_eq!(s.deadline(), Some(sent + ms(101)));
     assert_eq!(s.fire(), Fired::Probe { count: 2 });
     // The oldest two come back to be sent again; all three stay in flight.
     assert_eq!(s.lost(), [0, 1]);
@@ -203,6 +208,34 @@ fn silence_is_probed() {
     s.wait(ms(10));
     s.ack(&[5..6]);
     assert_eq!((s.acked(), s.lost()), (vec![5], vec![]));
+}
+
+/// The peer answers every second packet at once: only one that is alone waits for its delay.
+///
+/// spec: R-REC-34
+#[test]
+fn a_tail_is_probed_without_the_delay_of_the_peer() {
+    let mut s = Sender::with_rtt(Duration::from_micros(200));
+    let sent = s.now;
+    s.send(A);
+    assert_eq!(s.deadline(), Some(sent + s.rtt().pto(ACK_DELAY)), "alone");
+    s.send(A);
+    assert_eq!(s.deadline(), Some(sent + s.rtt().pto_base()));
+    // Two of ten arrive; of the rest none is behind: one timeout later two go out again.
+    s.burst(A, 8);
+    s.wait(Duration::from_micros(200));
+    s.ack(&[0..2]);
+    assert_eq!(s.deadline(), Some(sent + s.rtt().pto_base()));
+    assert_eq!(s.fire(), Fired::Probe { count: 2 });
+    assert_eq!(s.lost(), [2, 3]);
+    let fired = s.now;
+    assert_eq!(s.deadline(), Some(fired + s.rtt().pto_base() * 2));
+    // The first answer to them shows the whole tail lost.
+    let probes = s.burst(A, 2);
+    s.wait(Duration::from_micros(200));
+    s.ack(&[probes]);
+    assert_eq!(s.lost(), [4, 5, 6, 7, 8, 9]);
+    assert_eq!(s.ledger.in_flight(A), 0);
 }
 
 /// While a packet waits to be lost by time there is no probing.
@@ -251,7 +284,7 @@ fn content_is_said_twice_more_then_pings_ask() {
         obey(&mut s, fired);
     }
     assert_eq!(given, [0, 1, 2, 3], "what the oldest held, two by two");
-    assert_eq!(waits[..4], [126, 252, 125, 125].map(ms));
+    assert_eq!(waits[..4], [101, 202, 125, 125].map(ms));
     let apart = |doublings: u32| ms(125 << doublings);
     let wanted = (2..waits.len() as u32).map(|count| apart(count / 32));
     assert!(waits[2..].iter().copied().eq(wanted), "{waits:?}");
@@ -472,7 +505,7 @@ fn a_blocked_carrier_is_not_to_blame() {
     // It takes packets again: waiting begins now.
     s.ledger.on_resumed(A, s.now);
     let resumed = s.now;
-    assert_eq!(s.deadline(), Some(resumed + s.rtt().loss_delay()));
+    assert_eq!(s.deadline(), Some(resumed + s.rtt().loss_delay(1)));
     s.ack(&[8..9]);
     assert_eq!(s.lost(), [0, 1, 2, 3, 4, 5]);
     assert_eq!(s.deadline(), Some(resumed + s.rtt().pto(ACK_DELAY)), "9 has nothing behind it");
@@ -483,13 +516,13 @@ fn a_blocked_carrier_is_not_to_blame() {
         s.ledger.on_suspended(A);
         s.wait(ms(10_000));
         s.ledger.on_resumed(A, s.now);
-        assert_eq!(s.deadline(), Some(s.now + s.rtt().pto(ACK_DELAY)));
+        assert_eq!(s.deadline(), Some(s.now + s.rtt().pto_base()));
         s.ledger.on_suspended(A);
     }
     s.ledger.on_resumed(A, s.now);
     let resumed = s.now;
     assert_eq!(s.fire(), Fired::Probe { count: 2 });
-    assert_eq!(s.now, resumed + ms(76));
+    assert_eq!(s.now, resumed + ms(51));
 }
 
 /// spec: R-REC-29

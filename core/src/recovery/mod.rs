@@ -37,6 +37,7 @@ mod loss;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod ops;
 mod rate;
+mod reorder;
 mod ring;
 mod rtt;
 mod settled;
@@ -44,12 +45,13 @@ mod settled;
 pub use acks::{AckStats, AckTracker, DEFAULT_MAX_ACK_DELAY, MAX_RECEIVED_RANGES, ReceivedPacket};
 pub use delivery::{Latest, Once};
 pub use ledger::{Ledger, MAX_REMEMBERED_LOST, MAX_TRACKED_PACKETS};
-pub use loss::{
-    MIN_PING_INTERVAL, PACKET_THRESHOLD, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS,
-};
+pub use loss::{MIN_PING_INTERVAL, PEER_LOST_AFTER, PEER_LOST_PROBES, PROBE_PACKETS};
 pub use rate::{EXCESS_LOSS, LossSample, RateSample};
+pub use reorder::{MAX_PACKET_THRESHOLD, PACKET_THRESHOLD};
 pub use rtt::{GRANULARITY, INITIAL_RTT, MAX_RTT, Rtt};
-pub use settled::{Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled};
+pub use settled::{
+    Carriage, Fired, LedgerStats, PathOutcome, RttSample, SentPacket, Settled, Spurious,
+};
 
 #[cfg(test)]
 #[path = "model_tests.rs"]

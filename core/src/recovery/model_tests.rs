@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
+use super::reorder::Reordering;
 use super::*;
 use crate::range_set::RangeSet;
 use crate::time::Instant;
@@ -107,6 +108,8 @@ struct ModelPath {
     resumed_at: Instant,
     loss_at: Option<Instant>,
     largest_acked: Option<u64>,
+    next_lost: Option<usize>,
+    reordering: Reordering,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,7 +151,7 @@ impl Model {
         let Some(largest) = self.paths[path].largest_acked.filter(|_| self.timed(path)) else {
             return;
         };
-        let (delay, resumed) = (self.paths[path].rtt.loss_delay(), self.paths[path].resumed_at);
+        let (delay, resumed) = (self.loss_delay(path), self.paths[path].resumed_at);
         let forgotten = now + self.paths[path].rtt.pto(DEFAULT_MAX_ACK_DELAY) * 3;
         for at in 0..self.packets.len() {
             let p = &self.packets[at];
@@ -156,14 +159,34 @@ impl Model {
                 continue;
             }
             let lost_at = p.sent_at.max(resumed) + delay;
-            if self.later(path, p.number, largest) >= 3 || lost_at <= now {
-                let p = &mut self.packets[at];
-                p.fate = Fate::Lost(forgotten);
-                lost.append(&mut p.receipts);
+            let far = self.later(path, p.number, largest) as u64;
+            if self.paths[path].reordering.is_far(far) || lost_at <= now {
+                self.lose(at, forgotten, lost);
             } else {
                 let loss_at = &mut self.paths[path].loss_at;
                 *loss_at = Some(loss_at.map_or(lost_at, |before| before.min(lost_at)));
             }
+        }
+    }
+
+    fn loss_delay(&self, path: usize) -> Duration {
+        let path = &self.paths[path];
+        path.reordering.loss_delay(&path.rtt)
+    }
+
+    fn lose(&mut self, at: usize, forgotten: Instant, lost: &mut Vec<SentFrame>) {
+        let p = &mut self.packets[at];
+        p.fate = Fate::Lost(forgotten);
+        lost.append(&mut p.receipts);
+        let (path, number, probe) = (p.path, p.number, p.probe);
+        let index = self.later(path, 0, number);
+        let path = &mut self.paths[path];
+        let follows = path.next_lost == Some(index);
+        if follows || !probe {
+            path.next_lost = Some(index + 1);
+        }
+        if !follows && !probe {
+            path.reordering.on_run();
         }
     }
 
@@ -187,15 +210,21 @@ impl Model {
         self.paths[self.active].rtt.pto(DEFAULT_MAX_ACK_DELAY)
     }
 
+    /// What silence is measured by: a peer answers the second of two packets at once.
+    fn silence(&self) -> Duration {
+        let alone = self.flying(self.active).count() < 2;
+        if alone { self.pto() } else { self.paths[self.active].rtt.pto_base() }
+    }
+
     fn probe_at(&self) -> Option<Instant> {
         let path = &self.paths[self.active];
         if !self.timed(self.active) || self.in_flight(self.active) == 0 || path.loss_at.is_some() {
             return None;
         }
         let wait = match self.probes {
-            0 => self.pto(),
-            1 => self.pto() * 2,
-            n => (self.pto() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
+            0 => self.silence(),
+            1 => self.silence() * 2,
+            n => (self.silence() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
         };
         let last = self.last_sent(self.active)?;
         Some(last.max(path.resumed_at).max(self.fired_at) + wait)
@@ -216,11 +245,24 @@ impl Model {
         let largest = ranges.last().unwrap().end - 1;
         let mut touched = [false; 2];
         let measured = self.packets.iter().find(|p| p.number == largest).cloned();
-        for p in &mut self.packets {
-            if !Self::open(p, now) || !ranges.contains(p.number) {
+        let by_range = ranges.iter().rev().flat_map(|range| {
+            let inside = |p: &Packet| range.contains(&p.number);
+            (0..self.packets.len()).filter(|at| inside(&self.packets[*at])).collect::<Vec<_>>()
+        });
+        for at in by_range.collect::<Vec<_>>() {
+            let p = &self.packets[at];
+            if !Self::open(p, now) {
                 continue;
             }
-            spurious += u64::from(p.fate != Fate::Flying);
+            if p.fate != Fate::Flying {
+                spurious += 1;
+                let last = self.paths[p.path].largest_acked.unwrap();
+                let (behind, took) =
+                    (self.later(p.path, p.number, last), now.saturating_since(p.sent_at));
+                let path = &mut self.paths[p.path];
+                path.reordering.on_spurious(behind as u64, took, path.rtt.smoothed());
+            }
+            let p = &mut self.packets[at];
             p.fate = Fate::Acked;
             acked.append(&mut p.receipts);
             touched[p.path] = true;
@@ -442,7 +484,7 @@ impl Pair {
         if core::mem::replace(&mut p.suspended, false) {
             p.resumed_at = self.now;
             if flying && p.largest_acked.is_some() {
-                p.loss_at = Some(self.now + p.rtt.loss_delay());
+                p.loss_at = Some(self.now + p.reordering.loss_delay(&p.rtt));
             }
         }
     }

@@ -30,7 +30,7 @@ pub struct RateSample {
     pub app_limited: bool,
 }
 
-/// A packet that was lost, with more of its flight lost than [`EXCESS_LOSS`] (spec R-REC-32).
+/// A packet that was lost, with more of its flight lost than one in [`EXCESS_LOSS`] (R-REC-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct LossSample {
@@ -51,18 +51,13 @@ pub struct LossSample {
 pub const EXCESS_LOSS: u64 = 50;
 
 impl LossSample {
-    /// Whether more than one in [`EXCESS_LOSS`] of the flight is lost.
-    pub const fn is_excess(&self) -> bool {
-        self.lost.saturating_mul(EXCESS_LOSS) > self.tx_in_flight
+    /// By how much more than one in [`EXCESS_LOSS`] of the flight is lost, in parts of a byte.
+    pub const fn excess(&self) -> u64 {
+        self.lost.saturating_mul(EXCESS_LOSS).saturating_sub(self.tx_in_flight)
     }
 }
 
 impl RateSample {
-    /// Whether more than one in [`EXCESS_LOSS`] of the flight of the newest packet is lost.
-    pub const fn has_excess_loss(&self) -> bool {
-        self.lost.saturating_mul(EXCESS_LOSS) > self.tx_in_flight
-    }
-
     /// Bytes a second, rounded down; saturates.
     pub fn bytes_per_second(&self) -> u64 {
         let interval = u128::from(nanos(self.interval).max(1));
@@ -118,6 +113,10 @@ impl RateAccount {
     /// The sender has nothing more to send, with `in_flight` bytes under way.
     pub(super) fn on_app_limited(&mut self, in_flight: u64) {
         self.app_limited_until = (self.delivered + in_flight).max(1);
+    }
+
+    pub(super) const fn is_app_limited(&self) -> bool {
+        self.app_limited_until != 0
     }
 
     /// The packet `number` of `size` bytes, which left at `sent_at`, was acknowledged.

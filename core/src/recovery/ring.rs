@@ -48,8 +48,8 @@ impl Slot {
 pub(super) enum Fate {
     /// In flight.
     Flying,
-    /// Declared lost; remembered until then, in case it is acknowledged after all.
-    Lost { until: Instant },
+    /// Declared lost at that time; remembered for a while, in case it is acknowledged after all.
+    Lost { at: Instant, until: Instant },
     /// Nothing more is to be learnt.
     Done,
 }
@@ -59,7 +59,7 @@ impl Fate {
     pub(super) fn is_open(self, now: Instant) -> bool {
         match self {
             Self::Flying => true,
-            Self::Lost { until } => until > now,
+            Self::Lost { until, .. } => until > now,
             Self::Done => false,
         }
     }
@@ -180,10 +180,10 @@ impl Ring {
     }
 
     /// The packet is lost, and remembered for a while.
-    pub(super) fn lose(&mut self, at: usize, until: Instant) {
+    pub(super) fn lose(&mut self, at: usize, until: Instant, now: Instant) {
         let Some(slot) = self.slots.get_mut(at) else { return };
         debug_assert_eq!(slot.fate, Fate::Flying);
-        slot.fate = Fate::Lost { until };
+        slot.fate = Fate::Lost { at: now, until };
         self.lost += 1;
     }
 
@@ -216,7 +216,7 @@ impl Ring {
         while let Some(slot) = self.slots.front() {
             match slot.fate {
                 Fate::Flying => break,
-                Fate::Lost { until } if until > now && self.lost <= most_lost => break,
+                Fate::Lost { until, .. } if until > now && self.lost <= most_lost => break,
                 Fate::Lost { .. } => self.lost -= 1,
                 Fate::Done => {}
             }

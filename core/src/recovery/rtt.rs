@@ -117,11 +117,11 @@ impl Rtt {
         self.pto_base().saturating_add(max_ack_delay)
     }
 
-    /// How long after it was sent a packet is lost, if a later one of its path has arrived: 9/8 of
-    /// the larger of average and last sample (RFC 9002 section 6.1.2).
-    pub fn loss_delay(&self) -> Duration {
+    /// How long after it was sent a packet is lost, if a later one of its path has arrived: the
+    /// larger of average and last sample, and so many eighths more (RFC 9002 section 6.1.2: one).
+    pub fn loss_delay(&self, eighths: u64) -> Duration {
         let rtt = self.smoothed.max(self.latest);
-        Duration::from_nanos((rtt + rtt / 8).max(nanos(GRANULARITY)))
+        Duration::from_nanos((rtt + rtt / 8 * eighths).max(nanos(GRANULARITY)))
     }
 }
 

@@ -28,7 +28,7 @@ fn follows_rfc_9002() {
     assert_eq!(rtt.smoothed(), Duration::from_micros(101_250));
     assert_eq!(rtt.pto_base(), Duration::from_micros(261_250));
     assert_eq!(rtt.pto(MAX_DELAY), Duration::from_micros(286_250));
-    assert_eq!(rtt.loss_delay(), ms(135));
+    assert_eq!(rtt.loss_delay(1), ms(135));
 }
 
 /// spec: R-REC-1
@@ -65,7 +65,7 @@ fn absurd_samples_are_clamped() {
     rtt.on_sample(Duration::ZERO, Duration::MAX, Duration::MAX);
     assert!(rtt.smoothed() > Duration::ZERO);
     assert!(rtt.pto_base() > GRANULARITY);
-    assert_eq!(rtt.loss_delay(), GRANULARITY);
+    assert_eq!(rtt.loss_delay(1), GRANULARITY);
 }
 
 /// spec: R-REC-1
@@ -95,7 +95,7 @@ proptest! {
             prop_assert!(smoothed + 8 >= low && smoothed <= high);
             prop_assert_eq!(rtt.min().as_nanos() as u64, low);
             prop_assert!(rtt.variance() <= MAX_RTT);
-            prop_assert!(rtt.loss_delay() <= MAX_RTT + MAX_RTT / 8);
+            prop_assert!(rtt.loss_delay(1) <= MAX_RTT + MAX_RTT / 8);
         }
     }
 }

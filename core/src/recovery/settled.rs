@@ -99,9 +99,9 @@ pub struct PathOutcome {
     pub largest_lost_sent: Option<Instant>,
     /// The size of the smallest of them.
     pub smallest_lost_size: Option<u16>,
-    /// Of those, runs of packets sent one after another.
+    /// Runs of packets sent one after another that begin among them.
     pub lost_ranges: u32,
-    /// The first of them with which more of a flight was lost than congestion control lets pass.
+    /// The one of them with which the most was lost beyond what congestion control lets pass.
     pub excess_loss: Option<LossSample>,
     /// Everything was lost for so long that the path must be taken as new (RFC 9002 section 7.6).
     pub persistent_congestion: bool,
@@ -109,24 +109,39 @@ pub struct PathOutcome {
     pub mtu_acked: Option<u16>,
     /// The size of a probe of the packet size that was lost.
     pub mtu_lost: Option<u16>,
-    /// Packets that arrived after all, having been declared lost before.
-    pub spurious_packets: u32,
-    /// Their bytes.
-    pub spurious_bytes: u64,
-    /// When the last of them had left: a reduction that it caused may be undone.
-    pub largest_spurious_sent: Option<Instant>,
+    /// Packets that arrived after all: a reduction that they caused may be undone.
+    pub spurious: SmallVec<[Spurious; 2]>,
 }
 
 impl PathOutcome {
-    /// A packet was lost, the next after the one before it if it `follows`.
-    pub(super) fn count_lost(&mut self, size: u16, sent_at: Instant, follows: bool) {
-        self.lost_ranges += u32::from(!follows || self.lost_packets == 0);
+    /// A packet was lost, the next after the one that was lost before it if it `follows`.
+    pub(super) fn count_lost(
+        &mut self,
+        size: u16,
+        sent_at: Instant,
+        follows: bool,
+        sample: LossSample,
+    ) {
+        if sample.excess() > self.excess_loss.map_or(0, |worst| worst.excess()) {
+            self.excess_loss = Some(sample);
+        }
+        self.lost_ranges += u32::from(!follows);
         self.lost_packets += 1;
         self.lost_bytes += u64::from(size);
         self.largest_lost_sent = self.largest_lost_sent.max(Some(sent_at));
         let smallest = self.smallest_lost_size.map_or(size, |seen| seen.min(size));
         self.smallest_lost_size = Some(smallest);
     }
+}
+
+/// A packet that arrived after all, having been declared lost before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+pub struct Spurious {
+    /// When it was sent.
+    pub sent: Instant,
+    /// When it was declared lost.
+    pub lost: Instant,
 }
 
 /// How long a packet took, as [`super::Rtt::on_sample`] wants it.

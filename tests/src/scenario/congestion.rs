@@ -11,7 +11,7 @@ use std::time::Duration;
 use aqueduct_core::congestion::Algorithm;
 
 use super::bulk::Bulk;
-use crate::link::{Loss, Machine, Queue, Waits};
+use crate::link::{Loss, Machine, Policer, Queue, Waits};
 
 /// 50 Mbit/s in bytes a second.
 pub const RATE: u64 = 6_250_000;
@@ -76,13 +76,37 @@ impl Cell {
     /// # Panics
     /// If it takes a hundred times as long as it could, and a minute.
     pub fn play(&self, algorithm: Algorithm, seed: u64) -> Figures {
-        let waits = Waits::default();
         let room = (self.bdp() * self.queue / 100).max(LEAST_QUEUE);
-        let loss = || vec![Box::new(Loss::of(self.loss)) as Box<dyn Machine>];
-        let queue = Queue::bytes(self.rate, room).noting(&waits);
-        let mut bulk = Bulk::new(seed, loss(), queue);
+        self.through(Vec::new(), Queue::bytes(self.rate, room), algorithm, seed)
+    }
+
+    /// Plays it where a queue holds so many milliseconds of the rate, whatever it says itself.
+    pub fn play_shallow(&self, millis: u64, algorithm: Algorithm, seed: u64) -> Figures {
+        let queue = Queue::bytes(self.rate, self.rate * millis / 1_000);
+        self.through(Vec::new(), queue, algorithm, seed)
+    }
+
+    /// Plays it where no queue is: what is beyond the rate is dropped, but for so many milliseconds
+    /// of it at once.
+    pub fn play_policed(&self, millis: u64, algorithm: Algorithm, seed: u64) -> Figures {
+        let policer = Policer::of(self.rate, self.rate * millis / 1_000);
+        let queue = Queue::bytes(self.rate * 20, self.rate);
+        self.through(vec![Box::new(policer)], queue, algorithm, seed)
+    }
+
+    fn through(
+        &self,
+        first: Vec<Box<dyn Machine>>,
+        queue: Queue,
+        algorithm: Algorithm,
+        seed: u64,
+    ) -> Figures {
+        let waits = Waits::default();
+        let loss = || Box::new(Loss::of(self.loss)) as Box<dyn Machine>;
+        let before = first.into_iter().chain([loss()]).collect();
+        let mut bulk = Bulk::new(seed, before, queue.noting(&waits));
         let rtt = Duration::from_micros(self.rtt);
-        let (flow, _) = bulk.add(algorithm, rtt, loss());
+        let (flow, _) = bulk.add(algorithm, rtt, vec![loss()]);
         let began = bulk.now();
         bulk.give(flow, self.size, true);
         let limit = self.ideal() * 100 + Duration::from_secs(60);

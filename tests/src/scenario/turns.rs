@@ -1,5 +1,6 @@
 //! Paths that are not what they were: each for one flow at 50 Mbit/s, told in a line.
 
+use std::fmt;
 use std::time::Duration;
 
 use aqueduct_core::congestion::Algorithm;
@@ -14,7 +15,31 @@ const SECOND: Duration = Duration::from_secs(1);
 const ENDLESS: u64 = 1 << 34;
 
 /// A turn by its name.
-pub type Turn = (&'static str, fn(Algorithm, u64) -> String);
+pub type Turn = (&'static str, fn(Algorithm, u64) -> Told);
+
+/// What came of it: figures by what they are, in the order of the telling.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Vec<(&'static str, f64)>);
+
+impl Told {
+    /// The figure of this name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn get(&self, name: &str) -> f64 {
+        self.0.iter().find(|(it, _)| *it == name).unwrap_or_else(|| panic!("no {name}")).1
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{name}: {value:.1}")?;
+        }
+        Ok(())
+    }
+}
 
 /// All of them.
 pub const ALL: [Turn; 8] = [
@@ -47,9 +72,9 @@ fn shares(bulk: &mut Bulk, intervals: usize, time: Duration, rate: u64) -> Vec<f
     bulk.watch(intervals, time).iter().map(|read| read[0] as f64 / could).collect()
 }
 
-/// A number of intervals, if it came to that.
-fn when(at: Option<usize>) -> String {
-    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+/// A number of intervals; endless if it never came to that.
+fn when(at: Option<usize>) -> f64 {
+    at.map_or(f64::INFINITY, |at| at as f64)
 }
 
 fn mean(shares: &[f64]) -> f64 {
@@ -61,13 +86,13 @@ fn steady(mut bulk: Bulk) -> f64 {
     mean(&shares(&mut bulk, 20, SECOND, RATE))
 }
 
-fn bursts(algorithm: Algorithm, seed: u64) -> String {
+fn bursts(algorithm: Algorithm, seed: u64) -> Told {
     let before: Vec<Box<dyn Machine>> = vec![Box::new(Bursts::of(10_000, 10))];
     let link = steady(one(algorithm, seed, 50, before, Vec::new()).0);
-    format!("1 % lost in bursts of 10: {link:.1} % of the link")
+    Told(vec![("% of the link, 1 % lost in bursts of 10", link)])
 }
 
-fn reorder(algorithm: Algorithm, seed: u64) -> String {
+fn reorder(algorithm: Algorithm, seed: u64) -> Told {
     // Twenty datagrams at 50 Mbit/s.
     let by = Duration::from_micros(4_650);
     let (mut bulk, delays) = one(algorithm, seed, 50, Vec::new(), Vec::new());
@@ -76,7 +101,7 @@ fn reorder(algorithm: Algorithm, seed: u64) -> String {
         Late(Delay::of(Duration::from_millis(25)), Reorder { rate: 50_000, by }),
     );
     let link = steady(bulk);
-    format!("5 % up to 20 datagrams late: {link:.1} % of the link")
+    Told(vec![("% of the link, 5 % up to 20 datagrams late", link)])
 }
 
 /// A delay, and a later one for some.
@@ -100,13 +125,13 @@ impl Machine for Late {
     }
 }
 
-fn acks(algorithm: Algorithm, seed: u64) -> String {
+fn acks(algorithm: Algorithm, seed: u64) -> Told {
     let back: Vec<Box<dyn Machine>> = vec![Box::new(Loss::of(300_000))];
     let link = steady(one(algorithm, seed, 50, Vec::new(), back).0);
-    format!("30 % of the way back lost: {link:.1} % of the link")
+    Told(vec![("% of the link, 30 % of the way back lost", link)])
 }
 
-fn rate_step(algorithm: Algorithm, seed: u64) -> String {
+fn rate_step(algorithm: Algorithm, seed: u64) -> Told {
     let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
     bulk.give(0, ENDLESS, false);
     let room = RATE / 20;
@@ -117,11 +142,15 @@ fn rate_step(algorithm: Algorithm, seed: u64) -> String {
     let again = shares(&mut bulk, 20, SECOND, RATE);
     let back = when(again.iter().position(|share| *share >= 80.0).map(|at| at + 1));
     let (slow, again) = (mean(&slow[5..]), mean(&again));
-    let early = format!("50 Mbit/s {fast:.1} %, 5: {slow:.1} % after 5 s");
-    format!("{early}, 50 again: {again:.1} %, second of 80 %: {back}")
+    Told(vec![
+        ("% of 50 Mbit/s", fast),
+        ("% of 5 after 5 s", slow),
+        ("% of 50 again", again),
+        ("seconds until 80 %", back),
+    ])
 }
 
-fn rtt_step(algorithm: Algorithm, seed: u64) -> String {
+fn rtt_step(algorithm: Algorithm, seed: u64) -> Told {
     let (mut bulk, delays) = one(algorithm, seed, 20, Vec::new(), Vec::new());
     bulk.change(bulk.bottleneck(), Queue::bytes(RATE, RATE / 10));
     bulk.give(0, ENDLESS, false);
@@ -130,10 +159,10 @@ fn rtt_step(algorithm: Algorithm, seed: u64) -> String {
     let far = shares(&mut bulk, 30, SECOND, RATE);
     let back = when(far.iter().position(|share| *share >= 80.0).map(|at| at + 1));
     let far = mean(&far[10..]);
-    format!("20 ms {near:.1} %, 200 ms: {far:.1} % after 10 s, second of 80 %: {back}")
+    Told(vec![("% at 20 ms", near), ("% at 200 ms after 10 s", far), ("seconds until 80 %", back)])
 }
 
-fn idle(algorithm: Algorithm, seed: u64) -> String {
+fn idle(algorithm: Algorithm, seed: u64) -> Told {
     let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
     bulk.give(0, 30_000_000, false);
     bulk.pass(SECOND * 3_600);
@@ -141,14 +170,15 @@ fn idle(algorithm: Algorithm, seed: u64) -> String {
     bulk.give(0, ENDLESS, false);
     let link = shares(&mut bulk, 5, SECOND, RATE);
     let lost = bulk.stats(0).ledger.lost - before;
-    format!(
-        "after an hour: {:.1} % in the first second, {:.1} % in 5, {lost} lost",
-        link[0],
-        mean(&link)
-    )
+    let (first, five) = (link[0], mean(&link));
+    Told(vec![
+        ("% in the first second after an hour", first),
+        ("% in five", five),
+        ("lost", lost as f64),
+    ])
 }
 
-fn app_limited(algorithm: Algorithm, seed: u64) -> String {
+fn app_limited(algorithm: Algorithm, seed: u64) -> Told {
     let (mut bulk, _) = one(algorithm, seed, 50, Vec::new(), Vec::new());
     bulk.give(0, 20_000_000, false);
     bulk.pass(SECOND * 8);
@@ -158,14 +188,14 @@ fn app_limited(algorithm: Algorithm, seed: u64) -> String {
     }
     bulk.give(0, ENDLESS, false);
     let link = shares(&mut bulk, 5, SECOND, RATE);
-    format!(
-        "after 30 s of 10 KB each 100 ms: {:.1} % in the first second, {:.1} % in 5",
-        link[0],
-        mean(&link)
-    )
+    let (first, five) = (link[0], mean(&link));
+    Told(vec![
+        ("% in the first second after 30 s of 10 KB each 100 ms", first),
+        ("% in five", five),
+    ])
 }
 
-fn hole(algorithm: Algorithm, seed: u64) -> String {
+fn hole(algorithm: Algorithm, seed: u64) -> Told {
     let (mut bulk, delays) = one(algorithm, seed, 50, Vec::new(), Vec::new());
     bulk.give(0, ENDLESS, false);
     bulk.pass(SECOND * 8);
@@ -176,11 +206,14 @@ fn hole(algorithm: Algorithm, seed: u64) -> String {
     bulk.pass(SECOND * 2);
     let (healed, before) = (bulk.now(), bulk.flows[0].read);
     bulk.run(SECOND * 20, |bulk| bulk.flows[0].read > before);
-    let first = bulk.now().saturating_since(healed).as_millis();
+    let first = bulk.now().saturating_since(healed).as_secs_f64() * 1e3;
     let steps = shares(&mut bulk, 100, Duration::from_millis(50), RATE);
     let back = steps.windows(4).position(|four| mean(four) >= 80.0).map(|at| at + 4);
     let back = when(back);
-    format!("2 s: first byte {first} ms after it, 80 % of the rate {back} round trips later")
+    Told(vec![
+        ("ms from 2 s of nothing to the first byte", first),
+        ("round trips until 80 %", back),
+    ])
 }
 
 /// A delay that lets nothing in for a while.

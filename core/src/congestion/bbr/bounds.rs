@@ -1,5 +1,6 @@
 //! What losses bound (sections 5.5.10 and 5.5.11).
 
+use crate::congestion::Lost;
 use crate::recovery::RateSample;
 use crate::time::Instant;
 
@@ -72,6 +73,12 @@ pub(super) struct Losses {
     pub(super) ranges: u64,
     /// Of the last round with losses: packets that did not turn up.
     missing: u64,
+    /// When the first of them was declared lost.
+    began: Instant,
+    /// A packet was marked among them, which nothing takes back.
+    certain: bool,
+    /// Bytes lost in this round.
+    lost: u64,
     round_ends_at: u64,
     /// This ACK began a round.
     round_began: bool,
@@ -82,23 +89,34 @@ pub(super) struct Losses {
 
 impl Losses {
     /// The first loss of a round: the round begins with it.
-    pub(super) const fn begin_round(&mut self, delivered: u64) {
+    pub(super) const fn begin_round(&mut self, delivered: u64, now: Instant) {
         self.round_ends_at = delivered;
         self.in_round = true;
-        self.missing = 0;
+        (self.missing, self.began, self.certain) = (0, now, false);
     }
 
-    pub(super) const fn lost(&mut self, packets: u64) {
-        self.missing = self.missing.saturating_add(packets);
+    pub(super) const fn lost(&mut self, lost: &Lost) {
+        self.missing = self.missing.saturating_add(lost.packets);
+        self.lost = self.lost.saturating_add(lost.bytes);
     }
 
-    /// A packet turned up that was taken for lost. Returns whether it was the last.
-    pub(super) const fn found_one(&mut self) -> bool {
-        if self.missing == 0 {
+    pub(super) const fn mark(&mut self) {
+        (self.marked, self.certain) = (true, true);
+    }
+
+    /// A packet turned up that was taken for lost at `lost`. Returns whether it was the last of its
+    /// round, and that round nothing but a mistake.
+    pub(super) fn found_one(&mut self, lost: Instant) -> bool {
+        if lost < self.began || self.missing == 0 {
             return false;
         }
         self.missing -= 1;
-        self.missing == 0
+        self.missing == 0 && !self.certain
+    }
+
+    /// Delivered bytes are counted from nothing.
+    pub(super) const fn on_moved(&mut self) {
+        self.round_ends_at = 0;
     }
 
     /// Section 5.5.10.3: `UpdateLatestDeliverySignals`.
@@ -119,9 +137,14 @@ impl Losses {
         }
     }
 
+    const fn forget(&mut self) {
+        self.in_round = false;
+        (self.ranges, self.lost) = (0, 0);
+    }
+
     pub(super) const fn reset(&mut self) {
         self.in_round = false;
-        (self.rate, self.delivered, self.ranges) = (0, 0, 0);
+        (self.rate, self.delivered, self.ranges, self.lost) = (0, 0, 0, 0);
     }
 }
 
@@ -132,7 +155,10 @@ impl<R: Rules> Bbr<R> {
         if !self.losses.round_began {
             return;
         }
-        if self.losses.in_round && !self.mode.is_accelerating() {
+        let sent = self.losses.delivered.saturating_add(self.losses.lost);
+        let counts =
+            self.losses.certain || self.background.is_more(self.losses.lost, sent, self.datagram);
+        if self.losses.in_round && counts && !self.mode.is_accelerating() {
             let lower = |bound: u64, first: u64, delivered: u64| {
                 let bound = if bound == UNBOUND { first } else { bound };
                 delivered.max(bound / 100 * BETA + bound % 100 * BETA / 100)
@@ -145,7 +171,7 @@ impl<R: Rules> Bbr<R> {
         if self.mode == Mode::Startup {
             return;
         }
-        (self.losses.in_round, self.losses.ranges) = (false, 0);
+        self.losses.forget();
     }
 
     /// Startup ends when a whole round lost too much, here and there (section 5.3.1.3).
@@ -161,7 +187,7 @@ impl<R: Rules> Bbr<R> {
             self.full.reached = true;
             self.bounds.long = self.flight(self.rate(), 100).max(self.losses.delivered);
         }
-        (self.losses.in_round, self.losses.ranges) = (false, 0);
+        self.losses.forget();
     }
 
     /// A probe had too much in flight: that is remembered, and the probe is over (section

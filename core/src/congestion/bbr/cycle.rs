@@ -117,6 +117,9 @@ impl<R: Rules> Bbr<R> {
     /// One step of the machine.
     pub(super) fn step(&mut self, sample: &Sample, now: Instant) {
         self.look_for_startup_loss(sample);
+        if self.losses.marked && self.probe.sampling {
+            self.on_too_high(sample.tx_in_flight, sample.app_limited, now);
+        }
         if self.mode == Mode::Startup && self.full.reached {
             self.mode = Mode::Drain;
             self.full.drain_round = self.rounds.count;
@@ -197,11 +200,6 @@ impl<R: Rules> Bbr<R> {
 
     /// Section 5.3.3.4.3.
     fn is_time_to_go_down(&mut self, sample: &Sample) -> bool {
-        if self.losses.marked {
-            self.probe.too_high = true;
-            self.bounds.long = sample.tx_in_flight.max(self.least());
-            return true;
-        }
         if self.probe.too_high && sample.in_flight >= self.bounds.long {
             (self.probe.precautionary, self.probe.too_high) = (true, false);
             return true;

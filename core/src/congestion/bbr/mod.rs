@@ -28,17 +28,20 @@
 //! *Long* is the flight with which a probe lost too much; *short* is what was delivered in a round
 //! that lost something since the last probe. What a [`Rules`] says is where variants differ.
 
+mod background;
 mod bounds;
 mod cycle;
 mod model;
 mod rules;
 
 use core::marker::PhantomData;
+use core::time::Duration;
 
 use crate::recovery::{LossSample, RateSample, Rtt};
 use crate::time::{Instant, nanos};
 
 use super::{Acked, CongestionConfig, Lost, Pace, State};
+use background::Background;
 use bounds::{Bounds, Losses};
 use cycle::{Full, Probe, ProbeRtt};
 use model::{ExtraAcked, MaxRate, MinRtt, Rounds, volume};
@@ -55,6 +58,8 @@ const MARGIN: u64 = 99;
 const MAX_QUANTUM: u64 = 65_536;
 /// Rounds for which aggregation is remembered once the pipe was full (section 2.10).
 const EXTRA_ROUNDS: u64 = 10;
+/// Nanoseconds of the rate that aggregation counts for, at most.
+const MOST_EXTRA: u64 = 100_000_000;
 
 /// Where BBR stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +142,10 @@ pub struct Bbr<R> {
     full: Full,
     bounds: Bounds,
     losses: Losses,
+    background: Background,
     probe: Probe,
     probe_rtt: ProbeRtt,
     idle_restart: bool,
-    sent_before: bool,
     /// Samples of packets sent before this much was delivered are taken as limited.
     limited_until: u64,
     reduced_at: Option<Instant>,
@@ -168,10 +173,10 @@ impl<R: Rules> Bbr<R> {
             full: Full::default(),
             bounds: Bounds::default(),
             losses: Losses::default(),
+            background: Background::default(),
             probe: Probe::default(),
             probe_rtt: ProbeRtt::default(),
             idle_restart: false,
-            sent_before: false,
             limited_until: 0,
             reduced_at: None,
             restore_after: None,
@@ -193,13 +198,29 @@ impl<R: Rules> Bbr<R> {
         self.reduced_at.is_some_and(|at| sent <= at)
     }
 
-    /// Section 5.6.2: before the first sample, the initial window a round trip.
+    /// A datagram a round trip at least: nothing is learnt of a path where nothing goes.
     pub(super) fn pace(&self, rtt: &Rtt) -> Pace {
         if self.pacing == 0 {
-            let bytes = self.initial * Mode::Startup.pacing_gain() / 100;
-            return Pace { bytes, over: rtt.smoothed() };
+            return Pace { bytes: self.first_flight(), over: rtt.smoothed() };
         }
-        Pace { bytes: self.pacing, over: core::time::Duration::from_secs(1) }
+        if volume(self.pacing, nanos(rtt.smoothed())) < self.datagram {
+            return Pace { bytes: self.datagram, over: rtt.smoothed() };
+        }
+        Pace { bytes: self.pacing, over: Duration::from_secs(1) }
+    }
+
+    /// What leaves in the first round trip (section 5.6.2: `BBRInitPacingRate`).
+    const fn first_flight(&self) -> u64 {
+        self.initial * Mode::Startup.pacing_gain() / 100
+    }
+
+    /// Before the pipe was full the rate never falls, nor below that of the first flight.
+    fn begin_pacing(&mut self, rtt: &Rtt) {
+        if self.pacing == 0 && rtt.is_sampled() {
+            let rtt = u128::from(nanos(rtt.smoothed()).max(1));
+            let rate = u128::from(self.first_flight()) * 1_000_000_000 / rtt;
+            self.pacing = u64::try_from(rate).unwrap_or(u64::MAX).max(1);
+        }
     }
 
     pub(super) fn on_datagram_size_changed(&mut self, datagram_size: u16) {
@@ -207,13 +228,17 @@ impl<R: Rules> Bbr<R> {
         self.window = self.window.max(2 * self.datagram);
     }
 
-    /// A packet leaves. After idleness it leaves at the rate that the path had (section 5.4.1).
-    pub(super) fn on_sent(&mut self, in_flight: u64, now: Instant) {
-        let restarts = in_flight == 0 && self.sent_before;
-        self.sent_before = true;
-        if !restarts {
-            return;
-        }
+    /// Delivered bytes are counted from nothing, by another path: all that is known stays, but for
+    /// what was marked by that count.
+    pub(super) fn on_moved(&mut self) {
+        (self.delivered, self.limited_until) = (0, 0);
+        self.rounds.begin(0);
+        self.losses.on_moved();
+        self.background.on_moved();
+    }
+
+    /// After idleness packets leave at the rate that the path had (section 5.4.1).
+    pub(super) fn on_restart(&mut self, now: Instant) {
         self.idle_restart = true;
         self.extra.restart(now);
         if self.mode.is_probe_bw() {
@@ -224,7 +249,8 @@ impl<R: Rules> Bbr<R> {
     }
 
     /// Section 5.2.3.
-    pub(super) fn on_acked(&mut self, acked: &Acked, now: Instant) {
+    pub(super) fn on_acked(&mut self, acked: &Acked, rtt: &Rtt, now: Instant) {
+        self.begin_pacing(rtt);
         if self.restore_after.is_some_and(|after| acked.sent > after) {
             self.restore_after = None;
             self.window = self.window.max(self.prior_window);
@@ -242,14 +268,33 @@ impl<R: Rules> Bbr<R> {
         self.lower_bounds();
         let window_rounds = if self.full.reached { EXTRA_ROUNDS } else { 1 };
         let round = (self.rounds.count, window_rounds);
-        self.extra.update(sample.acked, self.rate(), self.window, round, now);
+        let most = self.window.min(volume(self.rate(), MOST_EXTRA));
+        self.extra.update(sample.acked, self.rate(), most, round, now);
+        self.background.on_acked(sample.acked, R::loss_is_congestion(self.waiting()));
         self.look_for_full(&sample);
+        self.judge_losses(&sample, now);
         self.step(&sample, now);
-        self.min_rtt.update::<R>(acked.rtt, rate.has_excess_loss(), now);
+        self.look_at_rtt(acked.rtt, now);
         self.look_for_min_rtt(&sample, now);
         self.losses.end_round(&sample);
         self.set_pacing(self.mode.pacing_gain());
         self.set_window(&sample);
+        self.hurry(rtt);
+    }
+
+    /// The first windows leave as in slow start: what a handful of datagrams measures is not the
+    /// rate of a path.
+    fn hurry(&mut self, rtt: &Rtt) {
+        if !self.full.reached && self.delivered < self.first_windows() {
+            let rtt = u128::from(nanos(rtt.smoothed()).max(1));
+            let rate = u128::from(self.window) * 2 * 1_000_000_000 / rtt;
+            self.pacing = self.pacing.max(u64::try_from(rate).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Delivered bytes until which the window just grows.
+    fn first_windows(&self) -> u64 {
+        self.initial.saturating_mul(R::first_windows(self.waiting()))
     }
 
     fn sample(&mut self, acked: &Acked, rate: &RateSample) -> Sample {
@@ -261,7 +306,8 @@ impl<R: Rules> Bbr<R> {
             delivered: rate.delivered,
             acked: acked.bytes,
             tx_in_flight: rate.tx_in_flight,
-            excess_loss: rate.has_excess_loss() && R::loss_is_congestion(self.waiting()),
+            excess_loss: self.is_excess(rate.lost, rate.tx_in_flight)
+                && R::loss_is_congestion(self.waiting()),
             app_limited: rate.app_limited || rate.prior_delivered < self.limited_until,
             in_flight: acked.in_flight,
             window_limited: !acked.app_limited,
@@ -270,25 +316,32 @@ impl<R: Rules> Bbr<R> {
 
     /// Packets were lost (section 5.2.4).
     pub(super) fn on_lost(&mut self, lost: &Lost, now: Instant) {
+        self.background.on_lost(lost);
         if R::loss_is_congestion(self.waiting()) {
             self.note_loss(lost.ranges, now);
-            self.losses.lost(lost.packets);
-            if let Some(excess) = lost.excess.filter(|_| self.probe.sampling) {
+            self.losses.lost(lost);
+            let excess = lost.excess.filter(|it| self.is_excess(it.lost, it.tx_in_flight));
+            if let Some(excess) = excess.filter(|_| self.probe.sampling) {
                 self.on_too_high(excess.safe_flight(), excess.app_limited, now);
             }
         }
     }
 
+    /// Whether a flight lost more than may be.
+    fn is_excess(&self, lost: u64, flight: u64) -> bool {
+        self.background.is_excess(lost, flight, self.datagram)
+    }
+
     /// A packet was marked: as much as if too much had been lost (section 3.6).
     pub(super) fn on_marked(&mut self, now: Instant) {
         self.note_loss(1, now);
-        self.losses.marked = true;
+        self.losses.mark();
     }
 
     fn note_loss(&mut self, ranges: u64, now: Instant) {
         self.reduced_at = Some(now);
         if !self.losses.in_round {
-            self.losses.begin_round(self.delivered);
+            self.losses.begin_round(self.delivered, now);
             self.save_window();
             self.bounds.save();
         }
@@ -304,9 +357,10 @@ impl<R: Rules> Bbr<R> {
         self.restore_after = Some(now);
     }
 
-    /// Section 5.5.11.2, once all packets of the last round with losses have turned up.
-    pub(super) fn on_spurious_loss(&mut self, sent: Instant, now: Instant) {
-        if !self.in_recovery(sent) || !self.losses.found_one() {
+    /// Section 5.5.11.2, once all packets of the last round with losses have turned up. One of them
+    /// was declared lost at `lost`.
+    pub(super) fn on_spurious_loss(&mut self, lost: Instant) {
+        if !self.losses.found_one(lost) {
             return;
         }
         self.window = self.window.max(self.prior_window);
@@ -322,7 +376,19 @@ impl<R: Rules> Bbr<R> {
             Some(Mode::Up) if !matches!(self.mode, Mode::Up | Mode::ProbeRtt) => self.refill(),
             _ => {}
         }
-        self.reduced_at = self.reduced_at.filter(|_| self.losses.in_round).or(Some(now));
+    }
+
+    /// Looks for the least round trip. If a smaller one shows that what was the least was a queue,
+    /// then nothing is known of what is lost without one.
+    fn look_at_rtt(&mut self, rtt: Option<Duration>, now: Instant) {
+        let before = self.min_rtt.get();
+        self.min_rtt.update::<R>(rtt, now);
+        if let (Some(before), Some(min_rtt)) = (before, self.min_rtt.get()) {
+            let queue = before.saturating_sub(min_rtt);
+            if R::loss_is_congestion(Waiting { min_rtt, queue, before: 0 }) && queue > 0 {
+                self.background.forget();
+            }
+        }
     }
 
     fn waiting(&self) -> Waiting {
@@ -372,9 +438,9 @@ impl<R: Rules> Bbr<R> {
         let flight = self.flight(self.rate(), gain);
         let most = self.whole(flight.saturating_add(self.extra.get()));
         let grown = self.window.saturating_add(sample.acked);
-        if self.full.reached {
+        if self.full.reached || gain < Mode::Startup.window_gain() {
             self.window = grown.min(most);
-        } else if self.window < most || self.delivered < self.initial {
+        } else if self.window < most || self.delivered < self.first_windows() {
             self.window = grown;
         }
         self.window = self.window.clamp(self.least(), MAX_WINDOW);

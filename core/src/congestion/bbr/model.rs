@@ -53,6 +53,11 @@ impl MaxRate {
         self.this = self.this.max(rate);
     }
 
+    /// What was larger was no rate of the path.
+    pub(super) fn lower(&mut self, most: u64) {
+        (self.this, self.last) = (self.this.min(most), self.last.min(most));
+    }
+
     /// A cycle of probing is over.
     pub(super) const fn advance(&mut self) {
         // A cycle without a sample says nothing.
@@ -99,10 +104,12 @@ impl MinRtt {
         (self.value != UNKNOWN).then_some(self.value)
     }
 
-    pub(super) fn update<R: Rules>(&mut self, sample: Option<Duration>, lossy: bool, now: Instant) {
-        if lossy {
-            self.doubted_until = now + PROBE_INTERVAL;
-        }
+    /// Too much is lost to take any sample for a confirmation.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubted_until = now + PROBE_INTERVAL;
+    }
+
+    pub(super) fn update<R: Rules>(&mut self, sample: Option<Duration>, now: Instant) {
         self.expired = self.probed != UNKNOWN && now > self.probed_at + PROBE_INTERVAL;
         if let Some(rtt) = sample.map(|sample| nanos(sample).max(1)) {
             if let Some(slot) = self.recent.get_mut(self.next) {

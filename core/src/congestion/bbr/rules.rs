@@ -21,6 +21,18 @@ pub trait Rules: Clone + Debug {
         true
     }
 
+    /// Whether loss is left out of account that was there before anything waited (section 5.5.10:
+    /// no).
+    fn knows_background() -> bool {
+        false
+    }
+
+    /// Initial windows that leave before what they measure bounds the window (section 5.6.4.6:
+    /// one).
+    fn first_windows(_: Waiting) -> u64 {
+        1
+    }
+
     /// Rounds without growth that show a full pipe (section 5.3.1.2: three).
     fn full_rounds(_: Waiting) -> u32 {
         3

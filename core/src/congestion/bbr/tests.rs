@@ -37,6 +37,11 @@ struct Path<R> {
     queue: u64,
     /// Every so many packets one is lost; 0 for none.
     lose_each: u64,
+    /// Of a million, so many are lost by chance.
+    lose: u64,
+    /// What is dropped when the queue is full waited for nothing: a policer with such a bucket.
+    policed: bool,
+    chance: u64,
     free: Instant,
     flying: VecDeque<Packet>,
     in_flight: u64,
@@ -62,6 +67,9 @@ impl<R: Rules> Path<R> {
             rate,
             queue,
             lose_each: 0,
+            lose: 0,
+            policed: false,
+            chance: 1,
             free: start,
             flying: VecDeque::new(),
             in_flight: 0,
@@ -77,16 +85,22 @@ impl<R: Rules> Path<R> {
         }
     }
 
-    fn pace(&self) -> u64 {
+    fn rtt(&self) -> Rtt {
         let mut rtt = Rtt::new();
         rtt.on_sample(self.rtt, Duration::ZERO, Duration::ZERO);
-        let pace = self.bbr.pace(&rtt);
+        rtt
+    }
+
+    fn pace(&self) -> u64 {
+        let pace = self.bbr.pace(&self.rtt());
         let over = pace.over.as_nanos() as u64;
         (u128::from(pace.bytes) * 1_000_000_000 / u128::from(over)) as u64
     }
 
     fn send(&mut self) {
-        self.bbr.on_sent(self.in_flight, self.now);
+        if self.in_flight == 0 && self.limited_until > 0 {
+            self.bbr.on_restart(self.now);
+        }
         if self.in_flight == 0 {
             (self.first_sent, self.delivered_at) = (self.now, self.now);
         }
@@ -94,6 +108,8 @@ impl<R: Rules> Path<R> {
         let waits = self.free.saturating_since(self.now);
         let waiting = volume(self.rate, nanos(waits));
         let lost = self.lose_each > 0 && self.count.is_multiple_of(self.lose_each);
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let lost = lost || (self.chance >> 33) % 1_000_000 < self.lose;
         let full = waiting + DATAGRAM > self.queue + DATAGRAM;
         let gone = lost || full;
         self.overflowed += u64::from(full);
@@ -105,7 +121,7 @@ impl<R: Rules> Path<R> {
         }
         self.flying.push_back(Packet {
             sent: self.now,
-            arrives: self.free.max(self.now) + self.rtt,
+            arrives: if self.policed { self.now } else { self.free.max(self.now) } + self.rtt,
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
@@ -130,8 +146,8 @@ impl<R: Rules> Path<R> {
                 prior_delivered: packet.delivered,
                 app_limited: packet.limited,
             };
-            let excess = sample.is_excess().then_some(sample);
-            let lost = Lost { packets: 1, sent: packet.sent, ranges: 1, excess };
+            let excess = (sample.excess() > 0).then_some(sample);
+            let lost = Lost { packets: 1, bytes: DATAGRAM, sent: packet.sent, ranges: 1, excess };
             self.bbr.on_lost(&lost, self.now);
             return;
         }
@@ -157,7 +173,7 @@ impl<R: Rules> Path<R> {
             rate,
             in_flight: self.in_flight,
         };
-        self.bbr.on_acked(&acked, self.now);
+        self.bbr.on_acked(&acked, &self.rtt(), self.now);
     }
 
     /// Lets time pass, sending whatever may leave.
@@ -275,6 +291,54 @@ fn loss_without_a_queue_slows_the_draft_and_not_weir() {
     assert_eq!(drafted.bbr.bounds.short_rate, UNBOUND);
 }
 
+/// A path that loses as much whether or not something waits.
+///
+/// spec: R-CC-36
+#[test]
+fn what_is_lost_anyway_is_left_out_of_account() {
+    for (rtt, lose, least) in [(135, 50_000, 80), (250, 10_000, 85), (50, 100_000, 75)] {
+        let rate = 6_250_000;
+        let mut weir = Path::<Weir>::new(rate, ms(rtt), rate / 8);
+        weir.lose = lose;
+        weir.run(ms(3_000));
+        let delivered = weir.run(ms(20_000));
+        assert!(delivered > rate * 20 * least / 100, "{rtt} ms: {delivered}");
+    }
+    // And one that begins to.
+    let mut weir = Path::<Weir>::new(RATE, ms(40), 1 << 20);
+    weir.run(ms(5_000));
+    weir.lose = 80_000;
+    weir.run(ms(3_000));
+    let delivered = weir.run(ms(20_000));
+    assert!(delivered > RATE * 20 * 75 / 100, "{delivered}");
+}
+
+/// Where nothing ever waits for long, loss alone tells of too much.
+///
+/// spec: R-CC-36
+#[test]
+fn a_policer_and_a_short_queue_are_not_run_over() {
+    let rate = 6_250_000;
+    for (queue, policed, rtt) in [
+        (2, false, 50),
+        (4, false, 50),
+        (4, false, 135),
+        (10, true, 50),
+        (100, true, 50),
+        (10, true, 135),
+        (100, true, 135),
+    ] {
+        let mut weir = Path::<Weir>::new(rate, ms(rtt), rate * queue / 1_000);
+        weir.policed = policed;
+        weir.run(ms(5_000));
+        let (sent, over) = (weir.count, weir.overflowed);
+        let delivered = weir.run(ms(30_000));
+        let lost = (weir.overflowed - over) * 1_000 / (weir.count - sent);
+        assert!(lost <= 50, "{queue} ms at {rtt}: {lost} of a thousand");
+        assert!(delivered > rate * 30 * 80 / 100, "{queue} ms at {rtt}: {delivered}");
+    }
+}
+
 /// spec: R-CC-33
 #[test]
 fn loss_with_a_queue_bounds_weir_too() {
@@ -374,6 +438,126 @@ fn an_outage_keeps_the_model() {
     assert!(path.bbr.window() > window / 2, "{} {window}", path.bbr.window());
 }
 
+/// A path over which little goes says little by a mark.
+///
+/// spec: R-CC-28
+#[test]
+fn a_mark_on_a_quiet_way_bounds_no_more_than_loss_would() {
+    let mut path = drafted(1 << 20);
+    path.until(Mode::Up);
+    while !path.flying.is_empty() {
+        path.now = path.flying[0].arrives.max(path.now);
+        path.arrive();
+    }
+    assert_eq!((path.bbr.mode, path.bbr.bounds.long), (Mode::Up, UNBOUND));
+    path.limited_until = u64::MAX;
+    path.send();
+    path.now = path.flying[0].arrives;
+    path.bbr.on_marked(path.now);
+    path.arrive();
+    assert_ne!(path.bbr.mode, Mode::Up);
+    assert_eq!(path.bbr.bounds.long, UNBOUND);
+    // Not limited, a small flight that was marked leaves seven tenths of what the path needs.
+    let mut path = drafted(1 << 20);
+    path.until(Mode::Up);
+    while path.flying.len() > 1 {
+        path.now = path.flying[0].arrives.max(path.now);
+        path.arrive();
+    }
+    path.flying[0].in_flight = DATAGRAM;
+    path.bbr.on_marked(path.flying[0].arrives);
+    path.now = path.flying[0].arrives;
+    path.arrive();
+    assert!(path.bbr.bounds.long >= path.bdp() * 6 / 10, "{}", path.bbr.bounds.long);
+}
+
+/// Who moved counts from nothing, and goes on.
+///
+/// spec: R-CC-37
+#[test]
+fn a_path_that_takes_over_goes_on() {
+    let mut path = Path::<Weir>::new(RATE, ms(40), 1 << 20);
+    path.run(ms(10_000));
+    path.until(Mode::Up);
+    path.bbr.on_moved();
+    for packet in &mut path.flying {
+        packet.delivered = 0;
+    }
+    (path.delivered, path.limited_until) = (0, 0);
+    let began = path.now;
+    path.until(Mode::Down);
+    assert!(path.now <= began + ms(1_000), "{:?}", path.now);
+    for mode in [Mode::Cruise, Mode::Refill, Mode::Up] {
+        path.until(mode);
+    }
+    assert!(path.now <= began + ms(5_000), "{:?}", path.now);
+}
+
+/// spec: R-CC-30
+#[test]
+fn a_loss_of_another_round_undoes_nothing() {
+    let mut path = drafted(1 << 20);
+    path.until(Mode::Cruise);
+    let lost = |path: &Path<Drafted>| Lost {
+        packets: 1,
+        bytes: 1_200,
+        sent: path.now,
+        ranges: 1,
+        excess: None,
+    };
+    path.bbr.on_lost(&lost(&path), path.now);
+    let first = path.now;
+    path.run(ms(100));
+    let bound = path.bbr.bounds.short_flight;
+    assert_ne!(bound, UNBOUND);
+    path.bbr.on_lost(&lost(&path), path.now);
+    path.run(ms(1));
+    path.bbr.on_spurious_loss(first);
+    assert_ne!(path.bbr.bounds.short_flight, UNBOUND, "it is of the round before");
+    // A mark is true whatever turns up.
+    path.bbr.on_marked(path.now);
+    path.run(ms(100));
+    let bound = path.bbr.bounds.short_flight;
+    path.bbr.on_spurious_loss(path.now);
+    assert_eq!(path.bbr.bounds.short_flight, bound);
+}
+
+/// spec: R-CC-31
+#[test]
+fn an_empty_path_is_no_idleness() {
+    let mut path = drafted(1 << 20);
+    path.until(Mode::ProbeRtt);
+    path.flying.clear();
+    path.in_flight = 0;
+    path.send();
+    assert!(!path.bbr.idle_restart, "all was lost; the application has more");
+    path.flying.clear();
+    path.in_flight = 0;
+    path.limited_until = path.delivered + 1;
+    path.send();
+    assert!(path.bbr.idle_restart);
+}
+
+/// The first sample of a path is of a handful of bytes.
+///
+/// spec: R-CC-38
+#[test]
+fn the_first_flight_goes_on_at_its_pace() {
+    let mut path = drafted(1 << 20);
+    let first = path.pace();
+    assert_eq!(first, 12_000 * 277 / 100 * 25);
+    path.send();
+    path.now = path.flying[0].arrives;
+    path.arrive();
+    assert!(path.pace() >= first * 99 / 100, "{} {first}", path.pace());
+    // And however slow a path is said to be, a datagram a round trip leaves.
+    path.bbr.full.reached = true;
+    path.bbr.max_rate = MaxRate::default();
+    path.bbr.max_rate.update(10);
+    path.bbr.set_pacing(100);
+    assert_eq!(path.pace(), DATAGRAM * 25);
+}
+
 /// spec: R-CC-30
 #[test]
 fn losses_that_were_none_are_undone() {
@@ -381,16 +565,16 @@ fn losses_that_were_none_are_undone() {
     path.until(Mode::Cruise);
     path.run(ms(100));
     let window = path.bbr.window();
-    let lost = Lost { packets: 3, sent: path.now, ranges: 1, excess: None };
+    let lost = Lost { packets: 3, bytes: 3_600, sent: path.now, ranges: 1, excess: None };
     path.bbr.on_lost(&lost, path.now);
     path.run(ms(100));
     assert_ne!(path.bbr.bounds.short_rate, UNBOUND);
     let at = path.bbr.reduced_at.unwrap();
     for _ in 0..2 {
-        path.bbr.on_spurious_loss(at, path.now);
+        path.bbr.on_spurious_loss(at);
         assert_ne!(path.bbr.bounds.short_rate, UNBOUND);
     }
-    path.bbr.on_spurious_loss(at, path.now);
+    path.bbr.on_spurious_loss(at);
     assert_eq!(path.bbr.bounds.short_rate, UNBOUND);
     assert!(path.bbr.window() >= window);
 }
@@ -406,6 +590,7 @@ fn after_idleness_it_paces_at_the_rate() {
         path.arrive();
     }
     path.now = path.now + ms(3_600_000);
+    path.limited_until = path.delivered + 1;
     path.send();
     assert!(path.bbr.window() >= window / 2);
     let rate = path.bbr.rate();
@@ -435,6 +620,17 @@ fn acks_in_bunches_widen_the_window() {
     }
     assert!(bunched.bbr.extra.get() > smooth.bbr.extra.get() + 10 * DATAGRAM);
     assert!(bunched.delivered > RATE * 4, "{}", bunched.delivered);
+    // A tenth of a second of the rate is enough for any aggregation.
+    bunched.bbr.window = 1 << 30;
+    let rate = bunched.bbr.rate();
+    for _ in 0..1_000 {
+        bunched.send();
+    }
+    bunched.now = bunched.flying.back().unwrap().arrives;
+    while !bunched.flying.is_empty() {
+        bunched.arrive();
+    }
+    assert!(bunched.bbr.extra.get() <= volume(rate, MOST_EXTRA), "{}", bunched.bbr.extra.get());
     // One quantum always fits, however short the way.
     let mut near = Path::<Drafted>::new(125_000_000, Duration::from_micros(50), 1 << 20);
     near.run(ms(500));
@@ -461,7 +657,8 @@ fn bounded<R: Rules>(ops: &[(u8, u32, u32)]) -> Result<(), TestCaseError> {
         let (small, large) = (u64::from(*one), u64::from(*one) << 12);
         let sent = now.saturating_sub(Duration::from_nanos(u64::from(*two)));
         match op {
-            0 => bbr.on_sent(small % 3 * 1_200, now),
+            0 if one.is_multiple_of(2) => bbr.on_restart(now),
+            0 => bbr.on_moved(),
             1 | 2 => {
                 let before = total.saturating_sub(u64::from(*two));
                 total += large;
@@ -478,7 +675,7 @@ fn bounded<R: Rules>(ops: &[(u8, u32, u32)]) -> Result<(), TestCaseError> {
                 let (bytes, in_flight) = (large, small);
                 let app_limited = two.is_multiple_of(2);
                 let acked = Acked { bytes, sent, app_limited, rtt, rate: Some(rate), in_flight };
-                bbr.on_acked(&acked, now);
+                bbr.on_acked(&acked, &Rtt::with_initial(Duration::from_nanos(large)), now);
             }
             3 => {
                 let (tx_in_flight, lost) = (large, small);
@@ -489,12 +686,13 @@ fn bounded<R: Rules>(ops: &[(u8, u32, u32)]) -> Result<(), TestCaseError> {
                     prior_delivered: total,
                     app_limited: false,
                 };
-                let lost = Lost { packets: 1, sent, ranges: small % 9, excess: Some(excess) };
+                let (packets, bytes) = (1, small);
+                let lost = Lost { packets, bytes, sent, ranges: small % 9, excess: Some(excess) };
                 bbr.on_lost(&lost, now);
             }
             4 if one.is_multiple_of(2) => bbr.on_marked(now),
             4 => bbr.on_persistent_congestion(now),
-            5 if one.is_multiple_of(2) => bbr.on_spurious_loss(sent, now),
+            5 if one.is_multiple_of(2) => bbr.on_spurious_loss(sent),
             5 => {
                 datagram = u64::from((*one as u16).max(1));
                 bbr.on_datagram_size_changed(*one as u16);

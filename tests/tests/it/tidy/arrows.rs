@@ -20,7 +20,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tape", &["wire"]),
     ("crypto", &["wire", "rng", "tape"]),
     ("recovery", &["wire", "range_set"]),
-    ("congestion", &["rng", "recovery::Rtt", "recovery::RateSample", "recovery::LossSample"]),
+    (
+        "congestion",
+        &[
+            "rng",
+            "recovery::Rtt",
+            "recovery::RateSample",
+            "recovery::LossSample",
+            "recovery::Spurious",
+        ],
+    ),
     ("path", &["wire", "rng", "range_set", "crypto", "recovery", "congestion"]),
     ("handoff", &[]),
     ("flow", &["wire", "recovery::delivery", "recovery::Once", "recovery::Latest"]),
