@@ -306,6 +306,16 @@ impl TransportConfig {
         self.streaming
     }
 
+    /// How long silence lasts until a connection is over, if the peer wants no less.
+    pub const fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// How long a handshake may take.
+    pub const fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
     /// The largest datagram that it takes, in bytes.
     pub const fn max_packet_size(&self) -> u16 {
         self.max_packet_size

@@ -92,6 +92,8 @@ pub struct Diary {
     pub datagrams: Vec<Bytes>,
     /// Times that nothing came back.
     pub silences: usize,
+    /// Times that another way was wished for although this one carries something.
+    pub pauses: usize,
     /// Addresses that the peer moved to.
     pub moves: Vec<SocketAddr>,
     /// Addresses that the peer says we have.
@@ -239,6 +241,7 @@ impl App {
             }
             EventKind::PathChanged { remote } => diary.moves.push(remote),
             EventKind::PathSilent => diary.silences += 1,
+            EventKind::PathPaused => diary.pauses += 1,
             EventKind::AddressObserved(addr) => diary.observed.push(addr),
             EventKind::MessageReceived => {
                 if let Some(mut view) = endpoint.connection(connection) {

@@ -152,9 +152,10 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Failed(reason) => reason.into(),
-            ConnectError::NoAddress | ConnectError::WrongFamily(..) | ConnectError::Tcp { .. } => {
-                Self::new(Cause::Unreachable, error)
-            }
+            ConnectError::NoAddress
+            | ConnectError::WrongFamily(..)
+            | ConnectError::Tcp { .. }
+            | ConnectError::TcpTimeout { .. } => Self::new(Cause::Unreachable, error),
             other => Self::new(Cause::Failure, other),
         }
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ struct Attempt {
 struct Rest {
     endpoint: Endpoint,
     to: NodeAddr,
+    /// Its addresses, for whom one of them fails later.
+    known: Arc<[SocketAddr]>,
     lanes: [Lane; 2],
     /// Where the peer itself has refused us.
     refused: Vec<SocketAddr>,
@@ -76,7 +79,8 @@ impl Endpoint {
             Lane { by: CarrierKind::Udp, next: udp, hurried: true, head_start: None },
             Lane { by: CarrierKind::Reliable, next: tcp, hurried: !wait, head_start },
         ];
-        let rest = Rest { endpoint: self.clone(), to, lanes, refused: Vec::new() };
+        let known = to.addrs.iter().copied().filter(|addr| self.reaches(*addr)).collect();
+        let rest = Rest { endpoint: self.clone(), to, known, lanes, refused: Vec::new() };
         let mut dialing = Dialing { attempts: Vec::new(), rest: Some(rest), failure: None };
         dialing.try_due(None);
         dialing
@@ -90,14 +94,14 @@ impl Rest {
 
     /// Begins with the next address that can be dialled by this kind of carrier.
     fn try_next(&mut self, lane: usize, failure: &mut Option<ConnectError>) -> Option<Attempt> {
-        let Self { endpoint, to, lanes, refused } = self;
+        let Self { endpoint, to, known, lanes, refused } = self;
         let lane = lanes.get_mut(lane)?;
         while let Some(&remote) = to.addrs.get(lane.next) {
             lane.next += 1;
             if refused.contains(&remote) {
                 continue;
             }
-            match endpoint.connect_by(to.id, remote, lane.by) {
+            match endpoint.call(to.id, remote, lane.by, known.clone()) {
                 Ok(connecting) => {
                     lane.hurried = false;
                     let more = lane.next < to.addrs.len();

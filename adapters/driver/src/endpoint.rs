@@ -14,7 +14,7 @@ use crate::addrs::dialable_addrs;
 use crate::clock::Clock;
 use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
-use crate::hub::{Command, Diverted, EndpointState, Relayed, Shared};
+use crate::hub::{Call, Command, Diverted, EndpointState, Relayed, Shared};
 use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
@@ -122,6 +122,17 @@ impl Endpoint {
         remote: SocketAddr,
         by: CarrierKind,
     ) -> Result<Connecting, ConnectError> {
+        self.call(id, remote, by, Arc::default())
+    }
+
+    /// The same to a node that may be at other addresses as well.
+    pub(crate) fn call(
+        &self,
+        id: Option<NodeId>,
+        remote: SocketAddr,
+        by: CarrierKind,
+        known: Arc<[SocketAddr]>,
+    ) -> Result<Connecting, ConnectError> {
         let shared = self.shared();
         if !self.reaches(remote) {
             return Err(ConnectError::WrongFamily(remote, shared.local));
@@ -133,7 +144,7 @@ impl Endpoint {
         let connection = ConnShared::new(shared.clone(), remote, id);
         let connecting = Connecting::new(connection.clone());
         shared.connection_begins();
-        let command = Command::Connect { to, by, connection };
+        let command = Command::Connect(Call { to, by, known, connection });
         if shared.hub.push(command).is_err() {
             shared.connection_gone();
             return Err(ConnectError::EndpointClosed);

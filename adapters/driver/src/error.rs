@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::wire::id::AppCode;
@@ -73,6 +74,15 @@ pub enum ConnectError {
         remote: SocketAddr,
         /// What the system said.
         kind: io::ErrorKind,
+    },
+    /// No TCP connection was made in the time that a handshake may take, and UDP was not tried or
+    /// has failed as well.
+    #[error("no TCP connection to {remote} within {waited:?} (setting: handshake_timeout)")]
+    TcpTimeout {
+        /// Where to.
+        remote: SocketAddr,
+        /// How long it was tried.
+        waited: Duration,
     },
     /// The core did not begin.
     #[error(transparent)]
@@ -256,6 +266,7 @@ impl From<ConnectError> for io::Error {
             ConnectError::EndpointClosed => io::ErrorKind::NotConnected,
             ConnectError::NoAddress | ConnectError::WrongFamily(..) => io::ErrorKind::InvalidInput,
             ConnectError::Tcp { kind, .. } => *kind,
+            ConnectError::TcpTimeout { .. } => io::ErrorKind::TimedOut,
             ConnectError::Core(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)

@@ -37,12 +37,22 @@ use crate::send::{SendHalf, SendShared};
 use crate::socket::BufferWarning;
 use crate::station::Errands;
 use crate::stats::{IoCounters, MessageTally};
-use crate::tcp::Carriers;
+use crate::tcp::{Carriers, Patience};
 use crate::wait::{Reply, Waiters, Wakers, lock};
+
+/// A connection to be begun.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) to: PeerAddr,
+    pub(crate) by: CarrierKind,
+    /// Where else the peer may be.
+    pub(crate) known: Arc<[SocketAddr]>,
+    pub(crate) connection: Arc<ConnShared>,
+}
 
 /// Work for the driver.
 pub(crate) enum Command {
-    Connect { to: PeerAddr, by: CarrierKind, connection: Arc<ConnShared> },
+    Connect(Call),
     Accept { incoming: Box<Incoming>, connection: Arc<ConnShared> },
     Refuse(Box<Incoming>),
     Connection(Arc<ConnShared>),
@@ -179,6 +189,8 @@ pub(crate) struct Shared {
     pub(crate) listens: bool,
     /// Largest datagram that it takes, in bytes.
     pub(crate) max_packet: u16,
+    /// How long it waits for TCP.
+    pub(crate) patience: Patience,
     pub(crate) warnings: Vec<BufferWarning>,
     /// How far the tape is, if there is one.
     pub(crate) tape: Option<Arc<Progress>>,

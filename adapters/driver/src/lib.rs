@@ -59,4 +59,4 @@ pub use recording::{Recorded, Recording};
 pub use recv::{RecvHalf, Verified};
 pub use send::{SEND_QUEUE, SendHalf};
 pub use stats::{IoStats, MessageStats};
-pub use tcp::{Carriers, is_connected};
+pub use tcp::{Carriers, is_connected, send};

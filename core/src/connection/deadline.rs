@@ -54,7 +54,7 @@ impl Connection {
         if self.ping {
             return expiry;
         }
-        earliest([expiry, self.idle.keep_alive(self.streams.expects_data())])
+        earliest([expiry, self.idle.keep_alive(self.streams.expects_data()), self.refuge_wish()])
     }
 
     /// Fires what is due, in the order of the parts below.
@@ -111,6 +111,7 @@ impl Connection {
         }
         let keep_alive = self.idle.keep_alive(self.streams.expects_data());
         self.ping |= keep_alive.is_some_and(|at| at <= now);
+        self.wish_for_refuge(now);
     }
 
     /// Streams that have not moved for too long. Their application hears of it.
@@ -125,7 +126,8 @@ impl Connection {
         if self.ledger.deadline(id, &rtt).is_none_or(|at| at > now) {
             return false;
         }
-        match self.ledger.on_deadline(id, &rtt, &mut self.settled, now) {
+        let fired = self.ledger.on_deadline(id, &rtt, &mut self.settled, now);
+        match fired {
             Fired::Nothing => {}
             Fired::Probe { count } => self.probes = count,
             Fired::Ping => self.asks = true,
@@ -136,7 +138,9 @@ impl Connection {
         }
         self.paths.active_mut().on_probe_timeout(self.ledger.unanswered_probes());
         self.settle(budget, now);
-        self.on_silence(budget, now);
+        if fired != Fired::Nothing {
+            self.on_silence(budget, now);
+        }
         false
     }
 }

@@ -57,6 +57,10 @@ pub enum EventKind {
     /// Nothing came back on a UDP path for probe timeouts in a row, and no TCP path is there: who
     /// knows another way may make one and say so by `add_path`. Said after 2, 4, 8 and so on.
     PathSilent,
+    /// Bytes of a stream stopped coming by UDP, and no TCP path is there. Should UDP die in this
+    /// pause, the peer is the first to notice, and cannot dial: who knows another way may make one
+    /// now and say so by `add_path` (spec R-TCP-22). Said to who dialled, at most once a minute.
+    PathPaused,
     /// Data takes another path: the peer was proven to be at another address, or UDP gave way to
     /// TCP or the other way round.
     PathChanged {

@@ -77,6 +77,11 @@ impl Idle {
         earliest([regular, self.missed().filter(|_| receiving)])
     }
 
+    /// When a stream's bytes will have stopped coming, if none come any more.
+    pub(crate) fn pause(&self) -> Instant {
+        self.fed + MISSED
+    }
+
     /// When to ask after bytes that stopped coming: perhaps our address changed without our
     /// knowledge, and the peer sends to where we were. One answer shows that it did not.
     fn missed(&self) -> Option<Instant> {

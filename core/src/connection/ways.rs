@@ -36,25 +36,52 @@ impl Connection {
 
     /// The peer answers a challenge, which may be what data waits for.
     pub(super) fn on_path_response(&mut self, token: [u8; 8], budget: &mut Budget, now: Instant) {
+        let by_tcp = self.paths.is_answer_by_tcp(token);
         let event = self.paths.on_response(token, now);
         self.on_path_events(event, budget, now);
-        self.leave_if_silent(budget, now);
+        if by_tcp {
+            self.leave_if_silent(budget, now);
+        }
     }
 
     /// A probe timeout fired. Where there is no other way to take, whoever can make one hears of it
     /// (spec R-TCP-10).
     pub(super) fn on_silence(&mut self, budget: &mut Budget, now: Instant) {
         let silent = self.ledger.unanswered_probes();
-        if silent >= 2 && silent.is_power_of_two() && !self.paths.has_refuge() {
-            self.events.push(EventKind::PathSilent);
+        if silent == 1 {
+            self.paths.on_silence(now);
+        }
+        if silent.is_power_of_two() {
+            self.call_for_refuge();
         }
         self.leave_if_silent(budget, now);
+    }
+
+    fn call_for_refuge(&mut self) {
+        if self.ledger.unanswered_probes() >= 2 && !self.paths.has_refuge() {
+            self.events.push(EventKind::PathSilent);
+        }
+    }
+
+    /// When bytes of a stream have stopped coming for so long that a way by TCP is wished for:
+    /// should UDP die in this pause, the peer alone would notice (spec R-TCP-22).
+    pub(super) fn refuge_wish(&self) -> Option<Instant> {
+        let pause = self.streams.expects_data().then(|| self.idle.pause())?;
+        self.paths.refuge_wish(pause)
+    }
+
+    pub(super) fn wish_for_refuge(&mut self, now: Instant) {
+        if self.refuge_wish().is_some_and(|at| at <= now) {
+            self.paths.on_refuge_wished(now);
+            self.events.push(EventKind::PathPaused);
+        }
     }
 
     /// Nothing came back for some probe timeouts: data takes another way if there is one.
     fn leave_if_silent(&mut self, budget: &mut Budget, now: Instant) {
         if self.ledger.unanswered_probes() >= SILENT_PROBES
-            && let Some(event) = self.paths.leave(now)
+            && let Some(since) = self.ledger.silent_since()
+            && let Some(event) = self.paths.leave(since, now)
         {
             self.on_path_events([event], budget, now);
         }
@@ -64,6 +91,7 @@ impl Connection {
     fn on_moved(&mut self, from: PathId, to: PathId, budget: &mut Budget, now: Instant) {
         let kind = |path| self.paths.get(path).map(|path| path.source().kind);
         let (before, after) = (kind(from), kind(to));
+        self.ledger.on_moved(now);
         if let Some(path) = self.paths.get(to) {
             let remote = path.source().remote;
             self.events.push(EventKind::PathChanged { remote });
@@ -125,6 +153,7 @@ impl Connection {
                     if let Some(session) = self.lifecycle.session_mut() {
                         session.cids.on_path_gone(path);
                     }
+                    self.call_for_refuge();
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::error::{CloseReason, Refusal};
 use crate::path::Source;
 use crate::tape::Op;
 use crate::time::Instant;
-use crate::wire::id::{CarrierId, ConnectionId};
+use crate::wire::id::ConnectionId;
 
 use super::incoming::{Offer, Offered};
 use super::slab::SlotKey;
@@ -276,6 +276,7 @@ impl Endpoint {
         let half_open = HalfOpen { ephemeral, source, share, until, stage };
         self.slots.put(key, Entry::HalfOpen(Box::new(half_open)));
         self.strangers.on_begun(ephemeral, source.remote.ip(), key);
+        self.users.insert((source.carrier, key));
         self.deadlines.change(key, None, Some(until));
         Some(key)
     }
@@ -325,6 +326,7 @@ impl Endpoint {
         }
         let Some(Entry::HalfOpen(half_open)) = self.slots.take(key) else { return None };
         self.deadlines.change(key, Some(half_open.until), None);
+        self.users.remove(&(half_open.source.carrier, key));
         Some(*half_open)
     }
 
@@ -348,18 +350,6 @@ impl Endpoint {
             self.offers.retain(|offered| offered.key != key);
             self.budget.close(half_open.share);
             self.slots.release(key);
-        }
-    }
-
-    /// Nobody can finish a handshake by a carrier that is gone (spec R-EP-23).
-    pub(super) fn forget_strangers_of(&mut self, carrier: CarrierId) {
-        let of_it = |(key, entry): (SlotKey, &Entry)| match entry {
-            Entry::HalfOpen(half_open) => (half_open.source.carrier == carrier).then_some(key),
-            Entry::Connection(_) => None,
-        };
-        let gone: Vec<SlotKey> = self.slots.iter().filter_map(of_it).collect();
-        for key in gone {
-            self.forget_half_open(key);
         }
     }
 

@@ -16,13 +16,14 @@ use crate::time::Instant;
 use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
 
 use super::taped::{posted, queued};
-use super::{ConnectionHandle, Member, ReadyQueue};
+use super::{ConnectionHandle, Member, ReadyQueue, Users};
 
 /// The endpoint's queues, for when the application is done.
 #[derive(Debug)]
 pub(super) struct Queues<'a> {
     pub(super) ready: &'a mut ReadyQueue,
     pub(super) news: &'a mut ReadyQueue,
+    pub(super) users: &'a mut Users,
 }
 
 /// A connection, for as long as it is looked at. What was done to it is seen to when this is
@@ -151,6 +152,7 @@ impl<'a> ConnectionRef<'a> {
         let connection = &mut self.member.connection;
         let useful =
             source.is_some_and(|source| connection.add_path(&source, self.budget, self.now));
+        self.member.note_carrier(self.handle.0, carrier, self.queues.users);
         self.tape.note(|tape| {
             tape.call(Op::AddPath, |out| (carrier, (remote, useful)).put(out));
         });

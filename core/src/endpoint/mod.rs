@@ -55,12 +55,14 @@ mod strangers;
 mod taped;
 mod totals;
 mod turn;
+mod users;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::config::EndpointConfig;
@@ -91,6 +93,7 @@ use pipes::Pipes;
 use ready::{Deadlines, Queued, ReadyQueue};
 use slab::{Slab, SlotKey};
 use strangers::{HalfOpen, Strangers};
+use users::Users;
 
 /// Why a connection was not begun. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -139,6 +142,8 @@ struct Member {
     dialing: Option<NodeId>,
     /// In `Endpoint::by_remote` under this address.
     remote: SocketAddr,
+    /// In `Endpoint::users` under these.
+    carriers: SmallVec<[CarrierId; 2]>,
     /// Holds a place of this address among the half-open handshakes, as long as it is half-open.
     place: Option<IpAddr>,
 }
@@ -156,6 +161,7 @@ pub struct Endpoint {
     dialing: BTreeMap<NodeId, SlotKey>,
     /// Connections by where their peer is: whom a stateless reset could mean.
     by_remote: BTreeSet<(SocketAddr, SlotKey)>,
+    users: Users,
     /// Strangers that the application has not been told of.
     offers: VecDeque<Offered>,
     /// Connections that may have something to send.
@@ -196,6 +202,7 @@ impl Endpoint {
             strangers: Strangers::new(cookies, &config),
             dialing: BTreeMap::new(),
             by_remote: BTreeSet::new(),
+            users: Users::new(),
             offers: VecDeque::new(),
             ready: ReadyQueue::default(),
             news: ReadyQueue::default(),
@@ -296,7 +303,8 @@ impl Endpoint {
     /// A connection that is not drained yet; `None` for ever after.
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<ConnectionRef<'_>> {
         let Some(Entry::Connection(member)) = self.slots.get_mut(handle.0) else { return None };
-        let queues = connection_ref::Queues { ready: &mut self.ready, news: &mut self.news };
+        let (ready, news, users) = (&mut self.ready, &mut self.news, &mut self.users);
+        let queues = connection_ref::Queues { ready, news, users };
         let (budget, tape, carriers) = (&mut self.budget, &mut self.tape, &self.carriers);
         Some(ConnectionRef::new(handle, member, (budget, carriers), queues, tape, self.now))
     }
@@ -344,35 +352,6 @@ impl Endpoint {
         self.tell_members(carrier, |connection, _| connection.on_carrier_writable(carrier, now));
     }
 
-    /// The carriers that a connection or a stranger's handshake needs. A driver may close others.
-    pub fn carriers_in_use(&self) -> BTreeSet<CarrierId> {
-        let mut used = BTreeSet::new();
-        for (_, entry) in self.slots.iter() {
-            match entry {
-                Entry::HalfOpen(half_open) => _ = used.insert(half_open.source.carrier),
-                Entry::Connection(member) => used.extend(member.connection.carriers()),
-            }
-        }
-        used
-    }
-
-    /// Tells those that have a path over a carrier.
-    fn tell_members(
-        &mut self,
-        carrier: CarrierId,
-        mut tell: impl FnMut(&mut Connection, &mut Budget),
-    ) {
-        for (key, entry) in self.slots.iter_mut() {
-            if let Entry::Connection(member) = entry
-                && member.connection.carriers().any(|used| used == carrier)
-            {
-                tell(&mut member.connection, &mut self.budget);
-                self.ready.push(key, &mut member.ready);
-                self.news.push(key, &mut member.news);
-            }
-        }
-    }
-
     /// Time moves on; it never goes back.
     fn advance(&mut self, now: Instant) {
         debug_assert!(now >= self.now, "time goes back");
@@ -409,10 +388,13 @@ impl Endpoint {
             ephemeral: None,
             dialing: None,
             remote,
+            carriers: SmallVec::new(),
             place: None,
         };
+        let carrier = member.connection.carriers().next();
         self.by_remote.insert((remote, key));
         self.slots.put(key, Entry::Connection(Box::new(member)));
+        carrier.into_iter().for_each(|carrier| self.note_user(key, carrier));
     }
 
     fn note_dialing(&mut self, key: SlotKey, id: NodeId) {

@@ -63,6 +63,7 @@ impl Endpoint {
         match self.slots.get_mut(key) {
             Some(Entry::Connection(member)) if member.connection.accepts(index) => {
                 if member.connection.on_datagram(source, ecn, packet, &mut self.budget, now) {
+                    self.note_user(key, source.carrier);
                     self.touch(key);
                 }
             }

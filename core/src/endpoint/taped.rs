@@ -240,6 +240,7 @@ impl Event {
             }
             EventKind::Drained => out.push(16),
             EventKind::PathSilent => out.push(17),
+            EventKind::PathPaused => out.push(18),
         }
     }
 }

@@ -1,8 +1,37 @@
 //! The endpoint's own parts; whole runs are in the integration tests.
 
+use alloc::vec::Vec;
+
 use super::ready::{Deadlines, Queued, ReadyQueue};
 use super::slab::{Slab, SlotKey};
+use super::{CarrierKind, Endpoint, Output, PeerAddr};
+use crate::config::EndpointConfig;
+use crate::crypto::identity::NodeKey;
+use crate::rng::Seed;
 use crate::time::Instant;
+use crate::wire::id::CarrierId;
+
+/// News of a carrier are a matter of those that use it, however many others there are.
+///
+/// spec: R-EP-46
+#[test]
+fn who_uses_a_carrier_is_known() {
+    let config = EndpointConfig::new(NodeKey::from_seed(&[1; 32]));
+    let mut node = Endpoint::new(config, Seed::from_u64(1));
+    let (udp, tcp, now) = (CarrierId(0), CarrierId(1), Instant::ZERO);
+    let remote = ([192, 0, 2, 1], 7).into();
+    node.carrier_opened(udp, CarrierKind::Udp { max_segments: 1, max_datagram: 1_452 }, now);
+    node.carrier_opened(tcp, CarrierKind::Reliable { remote }, now);
+    for carrier in [udp, tcp, udp, udp] {
+        node.connect(PeerAddr { id: None, remote, carrier }, now).unwrap();
+    }
+    assert_eq!((node.users_of(udp).len(), node.users_of(tcp).len()), (3, 1));
+    assert_eq!(node.carriers_in_use().into_iter().collect::<Vec<_>>(), [udp, tcp]);
+    node.carrier_closed(tcp, now);
+    let mut buf = Vec::new();
+    while !matches!(node.poll(&mut buf, now), Output::Wait(_)) {}
+    assert_eq!((node.users_of(udp).len(), node.users_of(tcp).len()), (3, 0));
+}
 
 #[test]
 fn a_stale_key_finds_nothing() {

@@ -207,10 +207,12 @@ impl Endpoint {
     /// The connection is over and said so: everything that it had is free.
     fn remove(&mut self, key: SlotKey) {
         let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
-        let Member { connection, deadline, ephemeral, dialing, remote, place, .. } = *member;
+        let Member { connection, deadline, ephemeral, dialing, remote, carriers, place, .. } =
+            *member;
         self.on_pipes_connection_lost(key, self.now);
         self.deadlines.change(key, deadline, None);
         self.by_remote.remove(&(remote, key));
+        carriers.into_iter().for_each(|carrier| _ = self.users.remove(&(carrier, key)));
         if let Some(ephemeral) = ephemeral {
             self.strangers.forget(&ephemeral);
         }

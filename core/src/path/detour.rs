@@ -1,11 +1,16 @@
 //! From UDP to TCP where UDP carries nothing, and back when it answers again (spec `12-tcp.md`).
 //!
 //! ```text
-//!          3 probe timeouts in a row, and a proven path over TCP
+//!          3 probe timeouts in a row, and a path over TCP that answers
 //!   UDP ────────────────────────────────────────────────────────▶ TCP
 //!    ▲                                                             │ the initiator asks by UDP
 //!    └──────────────── the challenge is answered ──────────────────┘ after 1 s, 2 s, … 32 s
 //! ```
+//!
+//! TCP does not say that it is dead before minutes have passed. So a path over it is believed only
+//! while it answers: it is asked when UDP falls silent, before data takes it, and when data has
+//! left it, for the sake of what is still under way there. One that brings nothing is dropped, and
+//! does not stand in the way of another.
 //!
 //! Either side may leave, for each knows best whether its own packets arrive; the other follows the
 //! newest packet. Only the initiator leads back, so that the two never disagree for long. While the
@@ -29,6 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 /// UDP that carried data for so long since it came back has come back for good.
 const FOR_GOOD: Duration = Duration::from_secs(60);
 
+/// Time between two wishes for a path over TCP while all is well: it may not be there to be made.
+const BETWEEN_WISHES: Duration = Duration::from_secs(60);
+
 /// The way back to UDP, and a move of this side's that the peer may not have seen.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -43,6 +51,8 @@ pub(super) struct Detour {
     returned: Option<Instant>,
     /// This side moved by its own wish, and the peer has not followed yet: it is given so long.
     moved_until: Option<Instant>,
+    /// When a path over TCP was last wished for although all is well.
+    wished: Option<Instant>,
 }
 
 /// Whether UDP is asked if it is there again.
@@ -66,6 +76,7 @@ impl Detour {
             pause: FIRST_PAUSE,
             returned: None,
             moved_until: None,
+            wished: None,
         }
     }
 
@@ -160,19 +171,42 @@ impl Paths {
         Some((path, dropped.map(PathEvent::Dropped).into_iter().collect()))
     }
 
-    /// The UDP path in use carries nothing: data takes TCP, if there is a path that was proven.
-    pub fn leave(&mut self, now: Instant) -> Option<PathEvent> {
-        if self.active().source().kind != CarrierKind::Udp {
+    /// The UDP path in use seems to carry nothing: the paths over TCP are asked whether they do.
+    pub fn on_silence(&mut self, now: Instant) {
+        let over_tcp = self.iter().filter(|path| path.is_reliable()).map(super::Path::id);
+        let over_tcp: SmallVec<[PathId; super::MAX_PATHS]> = over_tcp.collect();
+        for path in over_tcp {
+            self.challenge_anew(path, now);
+        }
+    }
+
+    /// The UDP path in use has carried nothing since then: data takes TCP, if there is a proven
+    /// path that did.
+    pub fn leave(&mut self, since: Instant, now: Instant) -> Option<PathEvent> {
+        if self.active().is_reliable() {
             return None;
         }
-        let to = self.heir(|source| source.kind == CarrierKind::Reliable)?;
+        let to = self.heir(|path| path.is_reliable() && path.last_heard > since)?;
         sometimes!("path: data leaves UDP for TCP");
         self.move_by_own_wish(to, now)
     }
 
     /// Whether a path over a reliable carrier is there, proven or not.
     pub fn has_refuge(&self) -> bool {
-        self.iter().any(|path| path.source().kind == CarrierKind::Reliable)
+        self.iter().any(super::Path::is_reliable)
+    }
+
+    /// When a path over TCP is wished for although all is well, in a pause that begins at `pause`:
+    /// by who dialled, if there is none.
+    pub fn refuge_wish(&self, pause: Instant) -> Option<Instant> {
+        let wishes = self.detour.leads && !self.has_refuge();
+        let again = self.detour.wished.map(|at| at + BETWEEN_WISHES);
+        wishes.then(|| again.map_or(pause, |again| again.max(pause)))
+    }
+
+    /// It was wished for.
+    pub fn on_refuge_wished(&mut self, now: Instant) {
+        self.detour.wished = Some(now);
     }
 
     /// The carriers that its paths go over.
@@ -181,8 +215,8 @@ impl Paths {
     }
 
     /// The proven path last heard from that leads by such a way.
-    pub(super) fn heir(&self, fits: impl Fn(&Source) -> bool) -> Option<PathId> {
-        let fit = self.iter().filter(|path| path.is_validated() && fits(path.source()));
+    pub(super) fn heir(&self, fits: impl Fn(&super::Path) -> bool) -> Option<PathId> {
+        let fit = self.iter().filter(|path| path.is_validated() && fits(path));
         fit.max_by_key(|path| path.last_heard).map(super::Path::id)
     }
 

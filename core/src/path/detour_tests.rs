@@ -11,6 +11,14 @@ fn refuge(paths: &mut Paths, now: Instant) -> PathId {
     path
 }
 
+/// The path over TCP that is asked answers.
+fn answer_by_tcp(paths: &mut Paths, now: Instant) {
+    let token = side(paths, now).unwrap().1.challenge.unwrap();
+    paths.on_packet(&tcp(5), 60, Arrival::Late, now);
+    assert!(paths.is_answer_by_tcp(token));
+    assert_eq!(paths.on_response(token, now), None);
+}
+
 fn leader() -> Paths {
     let mut paths = established();
     paths.set_leads(true);
@@ -21,15 +29,15 @@ fn leader() -> Paths {
 #[test]
 fn data_leaves_for_a_stream_that_answered_and_no_other() {
     let mut paths = leader();
-    assert_eq!(paths.leave(at(50)), None, "there is nothing to leave for");
+    assert_eq!(paths.leave(at(40), at(50)), None, "there is nothing to leave for");
     assert!(!paths.has_refuge());
     paths.offer(&tcp(4), at(60)).unwrap();
     side(&mut paths, at(60)).unwrap();
     assert!(paths.has_refuge());
-    assert_eq!(paths.leave(at(60)), None, "nobody has answered there");
+    assert_eq!(paths.leave(at(50), at(60)), None, "nobody has answered there");
     let path = refuge(&mut paths, at(70));
-    assert_eq!(paths.leave(at(80)), Some(PathEvent::Moved { from: HERE, to: path }));
-    assert_eq!(paths.leave(at(90)), None, "there is no flight from TCP");
+    assert_eq!(paths.leave(at(60), at(80)), Some(PathEvent::Moved { from: HERE, to: path }));
+    assert_eq!(paths.leave(at(60), at(90)), None, "there is no flight from TCP");
 }
 
 /// spec: R-TCP-12
@@ -37,7 +45,7 @@ fn data_leaves_for_a_stream_that_answered_and_no_other() {
 fn udp_is_asked_ever_more_rarely_until_it_answers() {
     let mut paths = leader();
     let path = refuge(&mut paths, at(70));
-    paths.leave(at(100)).unwrap();
+    paths.leave(at(60), at(100)).unwrap();
     let (mut now, mut asked) = (at(100), Vec::new());
     for _ in 0..7 {
         while paths.side_budget(|_| true).is_none() {
@@ -70,6 +78,7 @@ fn udp_is_asked_ever_more_rarely_until_it_answers() {
     let active = paths.active();
     assert_eq!(active.congestion().window(), 12_000, "the window begins anew");
     assert_eq!(active.rtt().smoothed(), Duration::from_millis(40));
+    answer_by_tcp(&mut paths, now + Duration::from_millis(90));
     assert_eq!(paths.deadline(), None);
 }
 
@@ -79,12 +88,13 @@ fn who_left_udp_again_soon_waits_longer() {
     for (held, pause) in [(10, 2), (59, 2), (60, 1)] {
         let mut paths = leader();
         refuge(&mut paths, at(70));
-        paths.leave(at(100)).unwrap();
+        paths.leave(at(60), at(100)).unwrap();
         paths.on_deadline(at(1_100));
         let token = side(&mut paths, at(1_100)).unwrap().1.challenge.unwrap();
         assert!(paths.on_response(token, at(1_200)).is_some());
         let left = at(1_200) + Duration::from_secs(held);
-        paths.leave(left).unwrap();
+        answer_by_tcp(&mut paths, left);
+        paths.leave(at(1_200), left).unwrap();
         assert_eq!(paths.deadline(), Some(left + Duration::from_secs(pause)), "held {held} s");
     }
 }
@@ -94,7 +104,7 @@ fn who_left_udp_again_soon_waits_longer() {
 fn only_the_initiator_leads_back() {
     let mut paths = established();
     let path = refuge(&mut paths, at(70));
-    paths.leave(at(100)).unwrap();
+    paths.leave(at(60), at(100)).unwrap();
     assert_eq!(paths.deadline(), None, "the UDP path is kept, and not asked");
     // But it goes where the peer goes.
     newest(&mut paths, &tcp(5), at(110));
@@ -108,7 +118,7 @@ fn packets_that_cross_a_move_lead_nowhere() {
     for seen in [true, false] {
         let mut paths = leader();
         let path = refuge(&mut paths, at(70));
-        paths.leave(at(100)).unwrap();
+        paths.leave(at(60), at(100)).unwrap();
         assert_eq!(newest(&mut paths, &from(1, 1), at(110)).1, None);
         // The peer has followed, or has had time enough.
         let now = if seen { at(130) } else { at(100) + paths.patience() * 3 };
@@ -157,11 +167,96 @@ fn the_ways_between_udp_and_tcp_give_way_last() {
 fn the_udp_path_inherits_from_a_stream_that_broke() {
     let mut paths = established();
     let path = refuge(&mut paths, at(70));
-    paths.leave(at(100)).unwrap();
+    paths.leave(at(60), at(100)).unwrap();
     paths.on_deadline(at(60_000));
     let CarrierLoss::Survived(events) = paths.on_carrier_closed(CarrierId(7), at(60_000)) else {
         panic!("the UDP path is there");
     };
     let moved = PathEvent::Moved { from: path, to: HERE };
     assert_eq!(events.as_slice(), [moved, PathEvent::Dropped(path)]);
+}
+
+/// Long kept, perhaps dead: nobody would say so.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_kept_stream_is_taken_only_if_it_answers() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.on_silence(at(50_000));
+    assert_eq!(paths.leave(at(50_000), at(50_300)), None, "it was proven long ago");
+    answer_by_tcp(&mut paths, at(50_400));
+    let left = paths.leave(at(50_000), at(50_400));
+    assert_eq!(left, Some(PathEvent::Moved { from: HERE, to: path }));
+}
+
+/// spec: R-TCP-20
+#[test]
+fn a_kept_stream_that_does_not_answer_is_dropped() {
+    for brings in [false, true] {
+        let mut paths = leader();
+        let path = refuge(&mut paths, at(70));
+        paths.on_silence(at(50_000));
+        let (_, written) = side(&mut paths, at(50_000)).unwrap();
+        assert!(written.challenge.is_some());
+        let expiry = at(50_000) + paths.patience() * 3;
+        if brings {
+            let outcome = PathOutcome { path, acked_packets: 1, ..PathOutcome::default() };
+            paths.on_outcome(&outcome, at(52_000));
+        }
+        let mut events = Vec::new();
+        while let Some(now) = paths.deadline().filter(|at| *at <= expiry) {
+            events.extend(paths.on_deadline(now));
+            side(&mut paths, now);
+        }
+        assert_eq!(paths.has_refuge(), brings, "what brings something is slow, and asked again");
+        let dropped = (!brings).then_some(PathEvent::Dropped(path));
+        assert_eq!(events, dropped.into_iter().collect::<Vec<_>>());
+        assert_eq!(paths.deadline().is_some(), brings);
+    }
+}
+
+/// An older challenge says nothing of this silence.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_silence_begins_a_pending_challenge_anew() {
+    let mut paths = leader();
+    refuge(&mut paths, at(70));
+    paths.on_silence(at(50_000));
+    let before = side(&mut paths, at(50_000)).unwrap().1.challenge;
+    paths.on_silence(at(52_500));
+    let again = side(&mut paths, at(52_500)).unwrap().1.challenge;
+    assert_eq!(before, again, "a late answer is as good");
+    let expiry = at(52_500) + paths.patience() * 3;
+    while let Some(now) = paths.deadline().filter(|at| *at < expiry) {
+        assert!(paths.on_deadline(now).is_empty());
+        side(&mut paths, now);
+    }
+    assert_eq!(paths.on_deadline(expiry).len(), 1);
+}
+
+/// spec: R-TCP-21
+#[test]
+fn a_stream_that_data_has_left_is_asked() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    let (_, event) = newest(&mut paths, &from(1, 1), at(9_000));
+    assert_eq!(event, Some(PathEvent::Moved { from: path, to: HERE }));
+    let (to, written) = side(&mut paths, at(9_000)).unwrap();
+    assert!(to == path && written.challenge.is_some());
+}
+
+/// spec: R-TCP-22
+#[test]
+fn a_stream_is_wished_for_by_who_dialled_and_has_none() {
+    let mut paths = leader();
+    assert_eq!(paths.refuge_wish(at(1_000)), Some(at(1_000)));
+    paths.on_refuge_wished(at(1_000));
+    assert_eq!(paths.refuge_wish(at(2_000)), Some(at(61_000)), "it may not be there to be had");
+    assert_eq!(paths.refuge_wish(at(62_000)), Some(at(62_000)));
+    refuge(&mut paths, at(61_100));
+    assert_eq!(paths.refuge_wish(at(200_000)), None);
+    assert_eq!(established().refuge_wish(at(1_000)), None, "who was dialled cannot dial");
 }

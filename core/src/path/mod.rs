@@ -132,6 +132,7 @@ pub struct Path {
     validation: Validation,
     size: PacketSize,
     ecn: EcnValidation,
+    /// When it was last seen to carry something: from the peer, or, by TCP, to the peer.
     last_heard: Instant,
     /// The pacer held something back: its deadline counts.
     paced: bool,
@@ -220,6 +221,11 @@ impl Path {
         &self.source
     }
 
+    /// Whether it goes over TCP.
+    pub(crate) fn is_reliable(&self) -> bool {
+        self.source.kind == CarrierKind::Reliable
+    }
+
     /// Its round-trip time.
     pub const fn rtt(&self) -> &Rtt {
         &self.rtt
@@ -304,6 +310,9 @@ impl Path {
     /// Takes in what became of its packets, all at once: congestion, packet size, ECN, pacing.
     pub fn on_outcome(&mut self, outcome: &PathOutcome, now: Instant) -> SizeChange {
         if self.source.kind == CarrierKind::Reliable {
+            if outcome.acked_packets > 0 {
+                self.last_heard = now;
+            }
             return SizeChange::None;
         }
         // The window must not grow by what was marked (RFC 9002 section 7.1).
@@ -491,8 +500,8 @@ impl Path {
         crate::time::earliest([paced, self.validation.deadline(), self.size.deadline()])
     }
 
-    /// Time has passed. Returns whether its challenge was given up.
-    fn on_deadline(&mut self, now: Instant) -> bool {
+    /// Time has passed. Returns when its challenge began, if that is given up now.
+    fn on_deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.pacer.deadline() <= now {
             self.paced = false;
         }

@@ -279,6 +279,11 @@ impl Paths {
         }
     }
 
+    /// Whether this is the answer of a path over TCP that was asked.
+    pub fn is_answer_by_tcp(&self, token: [u8; 8]) -> bool {
+        self.paths.iter().any(|path| path.is_reliable() && path.validation.asks(token))
+    }
+
     /// PATH_RESPONSE came, on whatever path.
     pub fn on_response(&mut self, token: [u8; 8], now: Instant) -> Option<PathEvent> {
         let path = self.paths.iter_mut().find_map(|path| {
@@ -400,7 +405,7 @@ impl Paths {
     pub fn on_carrier_closed(&mut self, carrier: CarrierId, now: Instant) -> CarrierLoss {
         let mut events = SmallVec::new();
         if self.active().source.carrier == carrier {
-            let heir = self.heir(|source| source.carrier != carrier);
+            let heir = self.heir(|path| path.source.carrier != carrier);
             let Some(heir) = heir else { return CarrierLoss::Fatal };
             events.extend(self.move_by_own_wish(heir, now));
         }
@@ -422,16 +427,26 @@ impl Paths {
     /// Time has passed: challenges are sent again or given up, silent paths dropped, sizes tried
     /// again.
     pub fn on_deadline(&mut self, now: Instant) -> SmallVec<[PathEvent; MAX_PATHS]> {
-        let mut gone: SmallVec<[PathId; MAX_PATHS]> = SmallVec::new();
+        let (mut gone, mut asked_again) = (SmallVec::<[PathId; MAX_PATHS]>::new(), SmallVec::new());
+        let patience = self.patience();
         for path in &mut self.paths {
-            if !path.on_deadline(now) || path.id == self.active {
+            let Some(began) = path.on_deadline(now) else { continue };
+            if path.id == self.active {
                 continue;
             }
             if self.detour.is_home(path.id) {
                 self.detour.on_unanswered(path.id, now);
             } else if !path.is_validated() {
                 gone.push(path.id);
+            } else if path.is_reliable() {
+                // At first there may come what was under way before.
+                let slow = path.last_heard > began + patience;
+                if slow { &mut asked_again } else { &mut gone }.push(path.id);
             }
+        }
+        for path in asked_again {
+            sometimes!("path: a way by TCP that is slow to answer is kept");
+            self.challenge(path, now);
         }
         self.ask_home(now);
         let silent = |path: &&Path| self.silent_at(path).is_some_and(|at| at <= now);
@@ -451,7 +466,7 @@ impl Paths {
             || self.candidate() == Some(path.id)
             || path.validation.is_pending()
             || self.detour.is_home(path.id)
-            || path.source.kind == CarrierKind::Reliable;
+            || path.is_reliable();
         (!used).then(|| path.last_heard + self.patience().saturating_mul(3))
     }
 
@@ -493,8 +508,7 @@ impl Paths {
     /// path, and the way between UDP and TCP last.
     fn least_useful(&self) -> Option<PathId> {
         let idle = self.paths.iter().filter(|path| path.id != self.active);
-        let kept =
-            |path: &Path| path.source.kind == CarrierKind::Reliable || self.detour.is_home(path.id);
+        let kept = |path: &Path| path.is_reliable() || self.detour.is_home(path.id);
         idle.min_by_key(|path| (path.is_validated(), kept(path), path.last_heard, path.id))
             .map(Path::id)
     }
@@ -504,6 +518,14 @@ impl Paths {
         let pto = self.patience();
         if let Some(path) = self.get_mut(path) {
             path.validation.start(token, pto, now);
+        }
+    }
+
+    /// The same, and one that is pending begins anew.
+    pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
+        let (token, pto) = (self.rng.bytes(), self.patience());
+        if let Some(path) = self.get_mut(path) {
+            path.validation.renew(token, pto, now);
         }
     }
 
@@ -521,6 +543,8 @@ impl Paths {
                 sometimes!("path: data returns to UDP");
                 path.begin_anew(&config, ecn, now);
                 self.detour.on_returned(now);
+                // Whether what is under way there arrives.
+                self.challenge(from, now);
             }
             (CarrierKind::Udp, CarrierKind::Reliable) => self.detour.on_left(from, now),
             _ if source.is_rebound(&old.source) => {

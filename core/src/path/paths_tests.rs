@@ -477,7 +477,7 @@ proptest! {
                     paths.set_leads(port == 0);
                     chosen.extend(paths.offer(&source, now).map(|(path, _)| path));
                 }
-                Op::Leave => _ = paths.leave(now),
+                Op::Leave => _ = paths.leave(Instant::ZERO, now),
                 Op::Close(path) => paths.close(PathId(path)),
                 Op::CarrierClosed(carrier) => {
                     paths.on_carrier_closed(CarrierId(carrier), now);

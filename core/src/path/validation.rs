@@ -32,7 +32,13 @@ struct Challenge {
     /// When it is sent again; `None` if it waits to be sent.
     resend_at: Option<Instant>,
     interval: Duration,
-    expires_at: Instant,
+    began: Instant,
+}
+
+impl Challenge {
+    fn expires_at(&self) -> Instant {
+        self.began + self.interval.saturating_mul(LIFETIME_PTOS)
+    }
 }
 
 impl Validation {
@@ -48,13 +54,24 @@ impl Validation {
             token,
             resend_at: None,
             interval: pto,
-            expires_at: now + pto.saturating_mul(LIFETIME_PTOS),
+            began: now,
         });
+    }
+
+    /// The same, and a challenge that is pending has all its time before it again.
+    pub fn renew(&mut self, token: [u8; 8], pto: Duration, now: Instant) {
+        let pending = self.challenge.take();
+        self.start(pending.map_or(token, |challenge| challenge.token), pto, now);
     }
 
     /// Whether a challenge waits for its answer.
     pub const fn is_pending(&self) -> bool {
         self.challenge.is_some()
+    }
+
+    /// Whether it is this challenge that waits for its answer.
+    pub fn asks(&self, token: [u8; 8]) -> bool {
+        self.challenge.is_some_and(|challenge| challenge.token == token)
     }
 
     /// Gives up asking.
@@ -104,20 +121,17 @@ impl Validation {
     /// When [`Validation::on_deadline`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         let challenge = self.challenge?;
-        earliest([challenge.resend_at, Some(challenge.expires_at)])
+        earliest([challenge.resend_at, Some(challenge.expires_at())])
     }
 
-    /// Time has passed. Returns whether the challenge was given up.
-    pub fn on_deadline(&mut self, now: Instant) -> bool {
-        let Some(challenge) = &mut self.challenge else { return false };
-        if challenge.expires_at <= now {
+    /// Time has passed. Returns when the challenge began that is given up now.
+    pub fn on_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let challenge = self.challenge.as_mut()?;
+        if challenge.expires_at() <= now {
             sometimes!("path: a challenge is given up");
-            self.challenge = None;
-            return true;
+            return self.challenge.take().map(|challenge| challenge.began);
         }
-        if challenge.resend_at.is_some_and(|at| at <= now) {
-            challenge.resend_at = None;
-        }
-        false
+        challenge.resend_at.take_if(|at| *at <= now);
+        None
     }
 }

@@ -102,6 +102,9 @@ pub(super) struct Flight {
     /// No packet of this path below is in flight.
     pub(super) settled_below: u64,
     pub(super) last_sent: Instant,
+    /// On a reliable carrier: a PING went out because nothing was acknowledged for long, and
+    /// nothing was since.
+    pub(super) asked: bool,
     pub(super) first_sample_at: Option<Instant>,
     pub(super) clock: super::loss::LossClock,
     pub(super) rate: RateAccount,
@@ -122,6 +125,7 @@ impl Flight {
             reordering: super::reorder::Reordering::default(),
             settled_below: 0,
             last_sent: Instant::ZERO,
+            asked: false,
             first_sample_at: None,
             clock: super::loss::LossClock::default(),
             rate: RateAccount::default(),
@@ -395,6 +399,7 @@ impl Ledger {
         let Some(flight) = flight.filter(|_| open) else { return false };
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
+        flight.asked = false;
         flight.rate.on_acked(stamp, (number, size), sent_at, now);
         if let Fate::Lost { at: lost, .. } = fate {
             sometimes!("recovery: a packet that was taken for lost has arrived");

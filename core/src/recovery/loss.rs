@@ -7,6 +7,9 @@
 //!  32 timeouts and 5 s brought nothing ──▶ the peer is lost
 //! ```
 //!
+//! A reliable carrier brings everything, and in order: what is behind a later packet there was
+//! refused by the receiver. Silence on it is asked about once, and proves nothing.
+//!
 //! Deadlines are computed from what is remembered: when the last packet left, when the last probe
 //! timeout fired, how many did.
 
@@ -48,6 +51,9 @@ const LINGER: u32 = 3;
 /// But no shorter than this on a reliable carrier, which may be slow and yet bring everything.
 const HELD_BACK: Duration = Duration::from_secs(10);
 
+/// A reliable carrier on which nothing is acknowledged is asked after that time, at least.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+
 /// Persistent congestion lasts this many probe timeouts (RFC 9002 section 7.6.1).
 const PERSISTENT: u32 = 3;
 
@@ -63,12 +69,14 @@ pub(super) struct LossClock {
     pub(super) rtt: Duration,
 }
 
-/// Probe timeouts of the connection.
+/// Probe timeouts of the path in use.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Probes {
     /// Fired since the last answer.
     count: u32,
+    /// When the first of them fired.
+    silent_since: Instant,
     /// When the last of them fired.
     fired_at: Instant,
     /// While something is in flight: since when nothing was answered.
@@ -86,6 +94,7 @@ impl Default for Probes {
     fn default() -> Self {
         Self {
             count: 0,
+            silent_since: Instant::ZERO,
             fired_at: Instant::ZERO,
             waiting_since: Instant::ZERO,
             heard_at: Instant::ZERO,
@@ -202,7 +211,7 @@ impl Ledger {
         self.ring.trim(MAX_REMEMBERED_LOST, now);
         debug_assert!(self.ring.len() > 256 || self.is_consistent());
         let fired = match self.probe_at(active, rtt) {
-            Some(probe_at) if probe_at <= now => self.probe(out, now),
+            Some(probe_at) if probe_at <= now => self.probe(active, out, now),
             _ => Fired::Nothing,
         };
         debug_assert!(self.deadline(active, rtt).is_none_or(|next| next > now));
@@ -252,9 +261,19 @@ impl Ledger {
         self.probes.patience = patience;
     }
 
-    /// Probe timeouts since the last answer.
+    /// Probe timeouts on the path in use since the last answer.
     pub const fn unanswered_probes(&self) -> u32 {
         self.probes.count
+    }
+
+    /// When the first of them fired; `None` if there are none.
+    pub fn silent_since(&self) -> Option<Instant> {
+        (self.probes.count > 0).then_some(self.probes.silent_since)
+    }
+
+    /// Another path is in use from now on: what was silent was the one before (spec R-REC-37).
+    pub fn on_moved(&mut self, now: Instant) {
+        self.probes.on_answer(now);
     }
 
     /// Walks the packets of a path that are in flight and below its highest acknowledged one.
@@ -262,7 +281,7 @@ impl Ledger {
         let Some(flight) = self.flights.get_mut(flight) else { return };
         flight.clock.loss_at = None;
         let Some((largest, largest_index)) = flight.largest_acked else { return };
-        if !flight.is_timed() {
+        if !flight.is_ordered() {
             return;
         }
         let until = now + flight.clock.pto * LINGER;
@@ -277,14 +296,17 @@ impl Ledger {
                 continue;
             }
             let lost_at = slot.sent_at.max(flight.resumed_at) + flight.clock.loss_delay;
-            let far = flight.reordering.is_far(largest_index.saturating_sub(slot.index));
+            let refused = flight.carriage == Carriage::Reliable;
+            let far = refused || flight.reordering.is_far(largest_index.saturating_sub(slot.index));
             if !far && lost_at > now {
                 flight.clock.loss_at = earliest([flight.clock.loss_at, Some(lost_at)]);
                 flight.settled_below = flight.settled_below.min(slot.number);
                 at += 1;
                 continue;
             }
-            if far {
+            if refused {
+                sometimes!("recovery: a packet is lost because its receiver refused it");
+            } else if far {
                 sometimes!("recovery: a packet is lost because three later ones arrived");
             } else {
                 sometimes!("recovery: a packet is lost by time");
@@ -343,16 +365,31 @@ impl Ledger {
     /// (RFC 9002 section 6.2.1).
     fn probe_at(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
         let flight = self.flight(active)?;
-        if !flight.is_timed() || flight.packets == 0 || flight.clock.loss_at.is_some() {
+        if flight.suspended || flight.packets == 0 {
             return None;
         }
         // The peer answers a second packet at once; one that is alone it may leave waiting.
         let delay = if flight.packets > 1 { Duration::ZERO } else { self.peer_max_ack_delay };
-        let wait = self.probes.wait(rtt.pto(delay));
-        Some(flight.last_sent.max(flight.resumed_at).max(self.probes.fired_at) + wait)
+        let quiet_since = flight.last_sent.max(flight.resumed_at);
+        match flight.carriage {
+            Carriage::Reliable if flight.asked => None,
+            Carriage::Reliable => {
+                let pto = rtt.pto(self.peer_max_ack_delay);
+                Some(quiet_since + (pto * LINGER).max(ASK_AFTER))
+            }
+            Carriage::Datagrams if flight.clock.loss_at.is_some() => None,
+            Carriage::Datagrams => {
+                Some(quiet_since.max(self.probes.fired_at) + self.probes.wait(rtt.pto(delay)))
+            }
+        }
     }
 
-    fn probe(&mut self, out: &mut Settled, now: Instant) -> Fired {
+    fn probe(&mut self, active: PathId, out: &mut Settled, now: Instant) -> Fired {
+        let flight = self.flight_mut(active);
+        if flight.carriage == Carriage::Reliable {
+            flight.asked = true;
+            return Fired::Ping;
+        }
         sometimes!("recovery: a probe time-out");
         self.stats.probe_timeouts += 1;
         let waited = now.saturating_since(self.probes.waiting_since);
@@ -367,6 +404,9 @@ impl Ledger {
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
         let count = self.probes.count;
+        if count == 0 {
+            self.probes.silent_since = now;
+        }
         self.probes.count = count.saturating_add(1);
         if count >= CONTENT_PROBES {
             sometimes!("recovery: a peer is asked by PING alone");
@@ -413,9 +453,14 @@ impl Flight {
         outcome.count_lost(lost.size, lost.sent_at, follows, sample);
     }
 
-    /// Whether time and order say anything about this path's packets now.
+    /// Whether time says anything about this path's packets now.
     fn is_timed(&self) -> bool {
         self.carriage == Carriage::Datagrams && !self.suspended
+    }
+
+    /// Whether their order does.
+    fn is_ordered(&self) -> bool {
+        self.carriage == Carriage::Reliable || !self.suspended
     }
 }
 
@@ -447,7 +492,9 @@ struct LostRun {
 impl LostRun {
     fn new(flight: &Flight) -> Self {
         let long = flight.clock.pto * PERSISTENT;
-        Self { after: flight.first_sample_at, long, start: None, next_index: 0 }
+        // What is refused at the end of a stream says nothing of the network.
+        let after = flight.first_sample_at.filter(|_| flight.carriage == Carriage::Datagrams);
+        Self { after, long, start: None, next_index: 0 }
     }
 
     /// One more packet is lost. Returns whether the run shows persistent congestion.

@@ -110,6 +110,7 @@ struct ModelPath {
     largest_acked: Option<u64>,
     next_lost: Option<usize>,
     reordering: Reordering,
+    asked: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,9 +149,9 @@ impl Model {
 
     fn detect(&mut self, path: usize, lost: &mut Vec<SentFrame>, now: Instant) {
         self.paths[path].loss_at = None;
-        let Some(largest) = self.paths[path].largest_acked.filter(|_| self.timed(path)) else {
-            return;
-        };
+        let reliable = self.paths[path].reliable;
+        let speaks = reliable || self.timed(path);
+        let Some(largest) = self.paths[path].largest_acked.filter(|_| speaks) else { return };
         let (delay, resumed) = (self.loss_delay(path), self.paths[path].resumed_at);
         let forgotten = now + self.paths[path].rtt.pto(DEFAULT_MAX_ACK_DELAY) * 3;
         for at in 0..self.packets.len() {
@@ -160,7 +161,7 @@ impl Model {
             }
             let lost_at = p.sent_at.max(resumed) + delay;
             let far = self.later(path, p.number, largest) as u64;
-            if self.paths[path].reordering.is_far(far) || lost_at <= now {
+            if reliable || self.paths[path].reordering.is_far(far) || lost_at <= now {
                 self.lose(at, forgotten, lost);
             } else {
                 let loss_at = &mut self.paths[path].loss_at;
@@ -218,7 +219,15 @@ impl Model {
 
     fn probe_at(&self) -> Option<Instant> {
         let path = &self.paths[self.active];
-        if !self.timed(self.active) || self.in_flight(self.active) == 0 || path.loss_at.is_some() {
+        if path.suspended || self.in_flight(self.active) == 0 {
+            return None;
+        }
+        let quiet_since = self.last_sent(self.active)?.max(path.resumed_at);
+        if path.reliable {
+            let ask_at = quiet_since + (self.pto() * 3).max(Duration::from_secs(1));
+            return (!path.asked).then_some(ask_at);
+        }
+        if path.loss_at.is_some() {
             return None;
         }
         let wait = match self.probes {
@@ -226,8 +235,7 @@ impl Model {
             1 => self.silence() * 2,
             n => (self.silence() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
         };
-        let last = self.last_sent(self.active)?;
-        Some(last.max(path.resumed_at).max(self.fired_at) + wait)
+        Some(quiet_since.max(self.fired_at) + wait)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -268,6 +276,7 @@ impl Model {
             touched[p.path] = true;
             let highest = &mut self.paths[p.path].largest_acked;
             *highest = (*highest).max(Some(p.number));
+            self.paths[p.path].asked = false;
             self.probes = 0;
         }
         if let Some(p) = measured.filter(|p| touched[p.path]) {
@@ -313,6 +322,10 @@ impl Model {
         }
         if self.probe_at().is_none_or(|at| at > now) {
             return (lost, Fired::Nothing);
+        }
+        if self.paths[self.active].reliable {
+            self.paths[self.active].asked = true;
+            return (lost, Fired::Ping);
         }
         self.probes += 1;
         self.fired_at = now;
@@ -394,7 +407,11 @@ impl Pair {
                 self.model.paths[path].reliable = true;
             }
             Op::Abandon { path } => self.abandon(path, &mut out),
-            Op::Activate { path } => self.model.active = path,
+            Op::Activate { path } => {
+                self.model.active = path;
+                self.model.probes = 0;
+                self.ledger.on_moved(self.now);
+            }
         }
         self.check(&out);
     }

@@ -185,7 +185,8 @@ pub enum Carriage {
     /// Datagrams: any may be lost, delayed or doubled.
     #[default]
     Datagrams,
-    /// A reliable byte stream: nothing is lost before the whole carrier is, so nothing is timed.
+    /// A reliable byte stream: nothing is lost before the whole carrier is, so nothing is timed;
+    /// and nothing overtakes, so what a later packet left behind was refused by the receiver.
     Reliable,
 }
 

@@ -209,7 +209,7 @@ fn call(what: &What<'_>) -> String {
 /// Reads over news of a connection. Gives the length of the words at their end.
 pub(super) fn skip_event(from: &mut Reader<'_>) -> Option<usize> {
     match from.byte()? {
-        0 | 1 | 10..=12 | 16 | 17 => {}
+        0 | 1 | 10..=12 | 16..=18 => {}
         2..=6 => _ = from.get::<StreamId>()?,
         7 => _ = from.get::<(StreamId, (u64, u64))>()?,
         8 => _ = from.get::<(StreamId, Option<(u64, u64)>)>()?,
@@ -231,7 +231,7 @@ pub(super) fn stream_of(said: &[u8]) -> Option<StreamId> {
 }
 
 fn event(said: &[u8]) -> Option<String> {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 19] = [
         "connected",
         "streams to accept",
         "readable",
@@ -250,6 +250,7 @@ fn event(said: &[u8]) -> Option<String> {
         "closed",
         "drained",
         "nothing comes back",
+        "a way by TCP is wished for",
     ];
     let mut from = Reader::new(said);
     let kind = from.byte()?;

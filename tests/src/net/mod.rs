@@ -310,6 +310,11 @@ impl Net {
         self.wire.push(now, Due::Broken(stream));
     }
 
+    /// From now on a byte stream carries nothing, and neither end is told.
+    pub fn swallow(&mut self, stream: StreamNr) {
+        self.wire.streams[stream.0].swallowed.get_or_insert_default();
+    }
+
     /// Suspends a host, or wakes it: what was sent to it meanwhile is lost.
     pub fn sleep(&mut self, id: HostId, asleep: bool) {
         self.host(id).asleep = asleep;

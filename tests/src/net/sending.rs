@@ -142,11 +142,13 @@ impl Net {
         for (at, piece) in written.pieces {
             self.wire.push(at, Due::Read(number, 1 - end, piece));
         }
-        if let Some(until) = written.blocked_until {
+        if written.blocked {
             let local = self.local(host);
             let sender = &mut self.hosts[host.0];
             sender.blocked.insert(carrier);
             sender.endpoint.carrier_blocked(carrier, local);
+        }
+        if let Some(until) = written.until {
             self.wire.push(until, Due::Writable(host, carrier));
         }
     }
@@ -154,7 +156,7 @@ impl Net {
     /// Bytes are at an end of a byte stream: the datagrams among them that are whole are handed on.
     pub(super) fn read(&mut self, number: StreamNr, end: usize, mut bytes: Vec<u8>) {
         let stream = &mut self.wire.streams[number.0];
-        if stream.broken {
+        if stream.broken || stream.swallowed.is_some() {
             return;
         }
         let remote = stream.ends[1 - end].addr;

@@ -61,6 +61,8 @@ pub(super) struct Stream {
     pub(super) config: StreamConfig,
     pub(super) ends: [End; 2],
     pub(super) broken: bool,
+    /// The network swallows whatever is written, and says nothing: so many bytes are at each end.
+    pub(super) swallowed: Option<[u64; 2]>,
     dice: Dice,
 }
 
@@ -68,8 +70,10 @@ pub(super) struct Stream {
 pub(super) struct Written {
     /// The pieces, and when each arrives.
     pub(super) pieces: Vec<(Instant, Vec<u8>)>,
-    /// The buffer is full, until then.
-    pub(super) blocked_until: Option<Instant>,
+    /// The buffer is full.
+    pub(super) blocked: bool,
+    /// Until then, if ever.
+    pub(super) until: Option<Instant>,
 }
 
 impl End {
@@ -82,7 +86,7 @@ impl End {
 
 impl Stream {
     pub(super) fn new(config: StreamConfig, ends: [End; 2], dice: Dice) -> Self {
-        Self { config, ends, broken: false, dice }
+        Self { config, ends, broken: false, swallowed: None, dice }
     }
 
     /// The end `from` writes one datagram.
@@ -92,6 +96,12 @@ impl Stream {
         let len = u16::try_from(datagram.len()).expect("a datagram that a length can say");
         let mut bytes = len.to_be_bytes().to_vec();
         bytes.extend_from_slice(datagram);
+        if let Some(swallowed) = &mut self.swallowed {
+            swallowed[from] += bytes.len() as u64;
+            let blocked = swallowed[from] > config.buffer && !end.blocked;
+            end.blocked |= blocked;
+            return Written { pieces: Vec::new(), blocked, until: None };
+        }
         let takes = |len: u64| Duration::from_nanos(len * 1_000_000_000 / config.rate.max(1));
         end.free = end.free.max(now) + takes(bytes.len() as u64);
         if dice.happens(config.stalls) {
@@ -104,7 +114,7 @@ impl Stream {
         let waits = end.free.saturating_since(now);
         let full = waits > takes(config.buffer) && !end.blocked;
         end.blocked |= full;
-        let blocked_until = full.then(|| now + (waits - takes(config.buffer / 2)));
-        Written { pieces: pieces.map(|piece| (at, piece)).collect(), blocked_until }
+        let until = full.then(|| now + (waits - takes(config.buffer / 2)));
+        Written { pieces: pieces.map(|piece| (at, piece)).collect(), blocked: full, until }
     }
 }

@@ -2,6 +2,8 @@
 //! kind, over real sockets.
 
 mod ends;
+mod latency;
+mod lines;
 mod node;
 mod streams;
 mod tcp;
@@ -83,6 +85,23 @@ pairings! {
         a_refusal_holds_for_both,
         who_does_not_read_holds_up_nobody,
         strangers_that_misbehave_lose_their_socket;
+    lines:
+        a_silent_tcp_connection_is_not_waited_for,
+        tcp_is_found_at_another_address,
+        tcp_alone_connects_in_time,
+        ipv6_is_as_good,
+        a_dial_that_nobody_answers_has_an_end,
+        a_closed_endpoint_dials_no_more,
+        nothing_is_lost_by_who_does_not_read;
+}
+
+/// A peer that reads nothing for 30 s, for each adapter; the suite has it for 3 s:
+/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture thirty`
+#[test]
+#[ignore = "takes more than a minute"]
+fn who_does_not_read_for_thirty_seconds_loses_nothing() {
+    lines::who_does_not_read::<Tokio, Tokio>(Duration::from_secs(30));
+    lines::who_does_not_read::<Std, Std>(Duration::from_secs(30));
 }
 
 /// Figures of the move from UDP to TCP and back, for each adapter; to be run alone:
@@ -92,4 +111,12 @@ pairings! {
 fn figures_of_a_cut_in_the_middle() {
     tcp::a_cut_in_the_middle::<Tokio, Tokio>(256 << 20);
     tcp::a_cut_in_the_middle::<Std, Std>(256 << 20);
+}
+
+/// Question and answer, and a body, by threads, on tokio and by plain TCP; to be run alone:
+/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture latency`
+#[test]
+#[ignore = "takes the machine for itself"]
+fn figures_of_latency() {
+    latency::figures();
 }

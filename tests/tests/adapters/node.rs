@@ -33,7 +33,8 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     /// A pipe that flows.
     type Pipe;
 
-    fn by(carriers: Carriers, transport: TransportConfig) -> Self;
+    /// Bound to this address.
+    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self;
     fn addr(&self) -> (NodeId, SocketAddr);
     fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError>;
     /// The next who knocks, let in.
@@ -45,6 +46,10 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     fn close(&self, code: AppCode);
     fn wait_idle(&self);
     fn connections(&self) -> u32;
+
+    fn by(carriers: Carriers, transport: TransportConfig) -> Self {
+        Self::at(LOOPBACK, carriers, transport)
+    }
 
     fn with(transport: TransportConfig) -> Self {
         Self::by(Carriers::default(), transport)
@@ -116,8 +121,8 @@ impl Node for Std {
     type Link = aqueduct_std::Connection;
     type Pipe = aqueduct_std::Pipe;
 
-    fn by(carriers: Carriers, transport: TransportConfig) -> Self {
-        Self::bind(LOOPBACK.parse().unwrap(), config(carriers, transport)).unwrap()
+    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self {
+        Self::bind(addr.parse().unwrap(), config(carriers, transport)).unwrap()
     }
 
     fn addr(&self) -> (NodeId, SocketAddr) {
@@ -275,7 +280,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     runtime().block_on(future)
 }
 
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -286,9 +291,9 @@ impl Node for Tokio {
     type Link = aqueduct_tokio::Connection;
     type Pipe = aqueduct_tokio::Pipe;
 
-    fn by(carriers: Carriers, transport: TransportConfig) -> Self {
+    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self {
         let _runtime = runtime().enter();
-        Self::bind(LOOPBACK.parse().unwrap(), config(carriers, transport)).unwrap()
+        Self::bind(addr.parse().unwrap(), config(carriers, transport)).unwrap()
     }
 
     fn addr(&self) -> (NodeId, SocketAddr) {

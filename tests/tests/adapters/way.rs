@@ -27,6 +27,10 @@ struct State {
     over: AtomicBool,
     /// Handshakes and others that went to the server by UDP, and connections to it by TCP.
     streams: AtomicU64,
+    /// The first so many of these carry nothing any more, and stay open.
+    hushed: AtomicU64,
+    /// What a chunk of bytes takes by TCP, in milliseconds.
+    delay: AtomicU64,
     client: Mutex<Option<SocketAddr>>,
 }
 
@@ -88,6 +92,18 @@ impl Way {
         self.state.still.store(still, Ordering::Relaxed);
     }
 
+    /// The TCP connections that are there now carry nothing any more, and nobody is told.
+    pub(crate) fn hush(&self) {
+        self.state.hushed.store(self.streams(), Ordering::Relaxed);
+    }
+
+    /// What comes by TCP comes so much later: each way takes half of a round trip.
+    pub(crate) fn with_round_trip(self, time: Duration) -> Self {
+        let each = u64::try_from(time.as_millis() / 2).unwrap();
+        self.state.delay.store(each, Ordering::Relaxed);
+        self
+    }
+
     /// TCP connections to the server so far.
     pub(crate) fn streams(&self) -> u64 {
         self.state.streams.load(Ordering::Relaxed)
@@ -125,7 +141,7 @@ fn accept(state: &Arc<State>, listener: &TcpListener, server: SocketAddr) {
         if !State::is(&state.tcp) {
             continue;
         }
-        state.streams.fetch_add(1, Ordering::Relaxed);
+        let number = state.streams.fetch_add(1, Ordering::Relaxed);
         let Ok(server) = TcpStream::connect(server) else { continue };
         for socket in [&client, &server] {
             socket.set_nonblocking(false).unwrap();
@@ -138,21 +154,23 @@ fn accept(state: &Arc<State>, listener: &TcpListener, server: SocketAddr) {
         ];
         for (from, to, down) in pairs {
             let state = state.clone();
-            thread::spawn(move || pass_bytes(&state, from, to, down));
+            thread::spawn(move || pass_bytes(&state, number, from, to, down));
         }
     }
 }
 
-fn pass_bytes(state: &State, mut from: TcpStream, mut to: TcpStream, down: bool) {
+fn pass_bytes(state: &State, number: u64, mut from: TcpStream, mut to: TcpStream, down: bool) {
     let mut bytes = vec![0; 1 << 16];
     while !State::is(&state.over) {
-        if down && State::is(&state.still) {
+        let hushed = number < state.hushed.load(Ordering::Relaxed);
+        if hushed || down && State::is(&state.still) {
             thread::sleep(LOOK);
             continue;
         }
         match from.read(&mut bytes) {
             Ok(0) => break,
             Ok(len) => {
+                thread::sleep(Duration::from_millis(state.delay.load(Ordering::Relaxed)));
                 if to.write_all(&bytes[..len]).is_err() {
                     break;
                 }

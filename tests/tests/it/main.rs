@@ -25,6 +25,7 @@ mod routes;
 mod scenarios;
 mod search;
 mod search_ways;
+mod silent;
 mod slow;
 mod strangers;
 mod streams;

@@ -17,10 +17,10 @@ use aqueduct_tests::net::{HostId, Net, StreamNr, UDP};
 
 use crate::transfer::config;
 
-const SECOND: Duration = Duration::from_secs(1);
-const A: HostId = HostId(0);
-const B: HostId = HostId(1);
-const TCP: CarrierId = CarrierId(40);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const A: HostId = HostId(0);
+pub(crate) const B: HostId = HostId(1);
+pub(crate) const TCP: CarrierId = CarrierId(40);
 
 /// 10 ms, 10 MB a second.
 fn link() -> LinkConfig {
@@ -33,14 +33,14 @@ fn link() -> LinkConfig {
 }
 
 /// Two hosts, connected by UDP.
-fn by_udp(seed: u64) -> Pair {
+pub(crate) fn by_udp(seed: u64) -> Pair {
     let mut net = Net::new(seed, link());
     let (a, b) = (net.add(config(1), 2 * seed), net.add(config(2), 2 * seed + 1));
     Pair::connect(net, a, b)
 }
 
 /// The host that dialed joins the other by TCP, and offers that to its connection.
-fn join(pair: &mut Pair, carrier: CarrierId, config: StreamConfig) -> StreamNr {
+pub(crate) fn join(pair: &mut Pair, carrier: CarrierId, config: StreamConfig) -> StreamNr {
     let (stream, addr) = pair.net.join([A, B], carrier, config);
     assert!(
         pair.net.host(A).endpoint.connection(pair.at_a).expect("alive").add_path(carrier, addr)
@@ -48,22 +48,22 @@ fn join(pair: &mut Pair, carrier: CarrierId, config: StreamConfig) -> StreamNr {
     stream
 }
 
-fn stats(pair: &mut Pair) -> [ConnectionStats; 2] {
+pub(crate) fn stats(pair: &mut Pair) -> [ConnectionStats; 2] {
     let ends = [(A, pair.at_a), (B, pair.at_b)];
     ends.map(|(host, at)| pair.net.host(host).endpoint.connection(at).expect("alive").stats())
 }
 
-fn ways(pair: &mut Pair) -> [CarrierKind; 2] {
+pub(crate) fn ways(pair: &mut Pair) -> [CarrierKind; 2] {
     stats(pair).map(|stats| stats.carriage)
 }
 
 /// From now on UDP carries nothing, or everything.
-fn cut(pair: &mut Pair, cut: bool) {
+pub(crate) fn cut(pair: &mut Pair, cut: bool) {
     pair.net.set_link(A, B, LinkConfig { loss: if cut { 1_000 } else { 0 }, ..link() });
 }
 
 /// One connection, and nobody noticed an end.
-fn same_connection(pair: &Pair) {
+pub(crate) fn same_connection(pair: &Pair) {
     assert_eq!(pair.a.connections().len(), 1);
     assert_eq!(pair.b.connections().len(), 1, "another handshake");
     assert_eq!(pair.net.hosts[0].endpoint.stats().dialled, 1);
@@ -72,7 +72,7 @@ fn same_connection(pair: &Pair) {
 }
 
 /// Runs until both ends send by the same kind of carrier. Returns how long that took.
-fn until(pair: &mut Pair, way: CarrierKind, limit: Duration) -> Duration {
+pub(crate) fn until(pair: &mut Pair, way: CarrierKind, limit: Duration) -> Duration {
     let (began, end) = (pair.net.now, pair.net.now + limit);
     while ways(pair) != [way; 2] {
         assert!(pair.net.now < end, "{:?} and not {way:?} after {limit:?}", ways(pair));
@@ -82,7 +82,7 @@ fn until(pair: &mut Pair, way: CarrierKind, limit: Duration) -> Duration {
 }
 
 /// Begins a text of so many bytes from one of the ends.
-fn send(pair: &mut Pair, upload: bool, salt: u64, len: usize) {
+pub(crate) fn send(pair: &mut Pair, upload: bool, salt: u64, len: usize) {
     let Pair { net, a, b, at_a, at_b } = pair;
     if upload {
         a.write(net, *at_a, Dir::Uni, salt, len)
@@ -91,7 +91,7 @@ fn send(pair: &mut Pair, upload: bool, salt: u64, len: usize) {
     };
 }
 
-fn arrived(pair: &mut Pair, limit: Duration) {
+pub(crate) fn arrived(pair: &mut Pair, limit: Duration) {
     let flows = pair.a.out.len() + pair.b.out.len();
     let done = |a: &App, b: &App| {
         let inn = a.inn.iter().chain(&b.inn);

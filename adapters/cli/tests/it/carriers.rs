@@ -40,6 +40,7 @@ fn who_takes_udp_alone_is_not_reached_by_tcp_alone() {
     assert!(ended.message().contains("no TCP connection"), "{}", ended.message());
 }
 
+/// spec: R-TCP-15
 #[test]
 fn a_taken_tcp_port_is_a_warning_or_an_error() {
     let place = Place::new();
@@ -59,5 +60,7 @@ fn a_taken_tcp_port_is_a_warning_or_an_error() {
     let recv = Running::listening(place.command(&recv));
     let file = place.file("f", 1_000);
     assert_eq!(place.send(&[&file], &recv, &[]).expect(0).last()["carrier"], "udp");
+    let ended = recv.end().expect(0);
+    assert!(ended.stderr.contains("nobody will reach this node by TCP"), "{}", ended.stderr);
     drop(taken);
 }

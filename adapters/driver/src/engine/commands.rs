@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
-use aqueduct_core::endpoint::{ConnectionHandle, PeerAddr};
+use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
 use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
 use crate::error::{ConnectError, MessageError, OpenError};
-use crate::hub::Command;
+use crate::hub::{Call, Command};
 use crate::send::SendShared;
 use crate::stats::add;
 use crate::wait::{Wakers, lock};
@@ -23,10 +23,25 @@ use super::streams::dir_index;
 use super::{Engine, Halves, Slot};
 
 /// How a connection was dialled.
-#[derive(Clone, Copy)]
 pub(super) struct Way {
     pub(super) remote: SocketAddr,
     pub(super) by: CarrierKind,
+    /// Where else the peer may be.
+    known: Arc<[SocketAddr]>,
+    /// How often another way was looked for.
+    tries: usize,
+}
+
+impl Way {
+    /// Where to look for another way: first where the peer was found, then at each of its addresses
+    /// in turn.
+    pub(super) fn next(&mut self) -> SocketAddr {
+        let others = self.known.iter().filter(|addr| **addr != self.remote);
+        let mut all = std::iter::once(&self.remote).chain(others);
+        let next = all.nth(self.tries).copied();
+        self.tries = if next.is_some() { self.tries + 1 } else { 1 };
+        next.unwrap_or(self.remote)
+    }
 }
 
 impl Engine {
@@ -42,12 +57,12 @@ impl Engine {
     fn run(&mut self, command: Command) {
         let now = self.clock.now();
         match command {
-            Command::Connect { to, by: CarrierKind::Udp, connection } => {
-                self.connect(to, CarrierKind::Udp, connection);
-            }
-            Command::Connect { to, by: CarrierKind::Reliable, connection } => {
-                self.lines.want(to.remote, Purpose::Connect(to, connection));
-            }
+            Command::Connect(call) => match call.by {
+                CarrierKind::Udp => self.connect(call),
+                CarrierKind::Reliable => {
+                    self.lines.want(call.to.remote, Purpose::Connect(call));
+                }
+            },
             Command::Accept { incoming, connection } => {
                 let handle = self.core.accept(*incoming, now);
                 self.begin(handle, connection, None);
@@ -71,8 +86,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn connect(&mut self, to: PeerAddr, by: CarrierKind, connection: Arc<ConnShared>) {
-        let way = Some(Way { remote: to.remote, by });
+    pub(super) fn connect(&mut self, call: Call) {
+        let Call { to, by, known, connection } = call;
+        let way = Some(Way { remote: to.remote, by, known, tries: 0 });
         match self.core.connect(to, self.clock.now()) {
             Ok(handle) => self.begin(handle, connection, way),
             Err(error) => {

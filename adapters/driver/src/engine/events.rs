@@ -56,7 +56,7 @@ impl Engine {
                     });
                 }
             }
-            EventKind::PathSilent => self.look_for_tcp(handle),
+            EventKind::PathSilent | EventKind::PathPaused => self.look_for_tcp(handle),
             EventKind::StreamPressure { stream, buffered, limit } => {
                 let peer = self.core.connection(handle).and_then(|connection| connection.peer());
                 tracing::warn!(
@@ -103,21 +103,26 @@ impl Engine {
 
     /// Who came by TCP goes on by UDP when that answers (spec R-TCP-16).
     fn offer_udp(&mut self, handle: ConnectionHandle) {
-        let Some(way) = self.slot(handle).and_then(|slot| slot.way) else { return };
-        if way.by == CarrierKind::Reliable
+        let Some(way) = self.slot(handle).and_then(|slot| slot.way.as_ref()) else { return };
+        let (by, remote) = (way.by, way.remote);
+        if by == CarrierKind::Reliable
             && self.shared.carriers.udp
             && let Some(mut connection) = self.core.connection(handle)
         {
-            let _useful = connection.add_path(UDP, way.remote);
+            let _useful = connection.add_path(UDP, remote);
         }
     }
 
-    /// UDP carries nothing: whoever dialled tries TCP.
+    /// UDP carries nothing, or may soon carry nothing unnoticed: whoever dialled tries TCP.
     fn look_for_tcp(&mut self, handle: ConnectionHandle) {
-        let Some(way) = self.slot(handle).and_then(|slot| slot.way) else { return };
-        if self.shared.carriers.tcp && !self.lines.dials_for(handle) {
-            tracing::debug!(remote = %way.remote, "nothing comes back by UDP; TCP is tried");
-            self.lines.want(way.remote, Purpose::Path(handle));
+        if !self.shared.carriers.tcp {
+            return;
+        }
+        let Some(way) = self.slot(handle).and_then(|slot| slot.way.as_mut()) else { return };
+        let remote = way.next();
+        if !self.lines.dials_for(handle, remote) {
+            tracing::debug!(%remote, "a way by TCP is looked for");
+            self.lines.want(remote, Purpose::Path(handle));
         }
     }
 

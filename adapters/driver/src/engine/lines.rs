@@ -1,6 +1,8 @@
 //! TCP sockets: each is a carrier of the core, by a number of its own.
 //!
 //! ```text
+//!   not in time: closed
+//!                ▲
 //!   dial ──► Dialling ── connected ──┐
 //!                                    ├──► Open ── unused for 5 s, broken, a bad length ──► closed
 //!   accept ── no more than 256, ─────┘
@@ -13,7 +15,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use aqueduct_core::wire::id::CarrierId;
 
 use crate::connection::ConnShared;
 use crate::error::ConnectError;
+use crate::hub::Call;
 use crate::stats::add;
 use crate::tcp;
 use crate::wait::lock;
@@ -32,7 +35,7 @@ use super::{Engine, Wire};
 
 /// Time after which a socket that nobody uses is closed (spec R-TCP-17), and between two looks.
 const UNUSED: Duration = Duration::from_secs(5);
-/// Sockets of strangers, and of those of one IP address (spec R-TCP-18).
+/// Sockets of strangers, and of those of one neighbourhood (spec R-TCP-18).
 const STRANGERS: usize = 256;
 const STRANGERS_OF_ONE: usize = 16;
 /// Sockets that are accepted, and read, in one turn.
@@ -69,7 +72,7 @@ struct Wanted {
 #[derive(Clone)]
 pub(super) enum Purpose {
     /// A new connection.
-    Connect(PeerAddr, Arc<ConnShared>),
+    Connect(Call),
     /// A path of a connection that is there.
     Path(ConnectionHandle),
 }
@@ -77,7 +80,7 @@ pub(super) enum Purpose {
 impl Purpose {
     /// Nobody waits for it any more.
     fn is_given_up(&self) -> bool {
-        matches!(self, Self::Connect(_, connection) if lock(&connection.state).abandoned)
+        matches!(self, Self::Connect(call) if lock(&call.connection.state).abandoned)
     }
 }
 
@@ -90,13 +93,24 @@ struct Line {
     kept: Vec<u8>,
     /// When a connection was last seen to use it, or it was made.
     used: Instant,
-    /// Somebody else made it, and no connection was seen to use it.
-    stranger: bool,
+    /// Somebody else made it.
+    theirs: bool,
+    /// When last looked at, a connection or a handshake used it.
+    in_use: bool,
 }
 
 enum Stage {
-    Dialling(Purpose),
+    /// It is to be connected by then.
+    Dialling(Purpose, Instant),
     Open,
+}
+
+/// Addresses that one stranger may well have: an IPv4 address, or the network of an IPv6 address.
+fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
+    }
 }
 
 impl Lines {
@@ -105,11 +119,13 @@ impl Lines {
         self.wanted.push(Wanted { remote, purpose });
     }
 
-    /// Whether a path for this connection is on its way.
-    pub(super) fn dials_for(&self, handle: ConnectionHandle) -> bool {
-        let is_it = |it: &Purpose| matches!(it, Purpose::Path(path) if *path == handle);
-        let dialling = self.lines.values().any(|line| line.purpose().is_some_and(is_it));
-        dialling || self.wanted.iter().any(|wanted| is_it(&wanted.purpose))
+    /// Whether a path to there for this connection is on its way.
+    pub(super) fn dials_for(&self, handle: ConnectionHandle, remote: SocketAddr) -> bool {
+        let is_it = |to: SocketAddr, purpose: Option<&Purpose>| {
+            to == remote && matches!(purpose, Some(Purpose::Path(path)) if *path == handle)
+        };
+        self.lines.values().any(|line| is_it(line.remote, line.purpose()))
+            || self.wanted.iter().any(|wanted| is_it(wanted.remote, Some(&wanted.purpose)))
     }
 
     /// Whether a connection waits for a socket.
@@ -127,7 +143,7 @@ impl Lines {
     /// A connection that has not begun is perhaps not wanted any more.
     pub(super) fn reconsider(&mut self, connection: &Arc<ConnShared>) {
         let of_it = |line: &Line| match line.purpose() {
-            Some(Purpose::Connect(_, of)) => Arc::ptr_eq(of, connection),
+            Some(Purpose::Connect(call)) => Arc::ptr_eq(&call.connection, connection),
             _ => false,
         };
         self.ready.extend(self.lines.iter().filter(|(_, line)| of_it(line)).map(|(id, _)| *id));
@@ -141,15 +157,18 @@ impl Lines {
     fn insert(&mut self, line: Line, now: Instant) -> CarrierId {
         self.last = self.last.wrapping_add(1).max(1);
         let id = CarrierId(self.last);
+        let until = line.dialled_until();
         self.lines.insert(id, line);
-        self.look_at.get_or_insert(now + UNUSED);
+        self.look_at = self.look_at.into_iter().chain(until).chain([now + UNUSED]).min();
         id
     }
 
     /// Whether one more stranger may come from there.
     fn has_room_for(&self, ip: IpAddr) -> bool {
-        let strangers = self.lines.values().filter(|line| line.stranger);
-        let of_it = strangers.clone().filter(|line| line.remote.ip() == ip).count();
+        let from = neighbourhood(ip);
+        let strangers = self.lines.values().filter(|line| line.theirs && !line.in_use);
+        let of_it = |line: &&Line| neighbourhood(line.remote.ip()) == from;
+        let of_it = strangers.clone().filter(of_it).count();
         strangers.count() < STRANGERS && of_it < STRANGERS_OF_ONE
     }
 }
@@ -157,14 +176,22 @@ impl Lines {
 impl Line {
     fn new(remote: SocketAddr, stage: Stage, limit: u16, now: Instant) -> Self {
         let deframer = Deframer::new(limit);
-        let stranger = matches!(stage, Stage::Open);
-        Self { remote, stage, deframer, kept: Vec::new(), used: now, stranger }
+        let theirs = matches!(stage, Stage::Open);
+        Self { remote, stage, deframer, kept: Vec::new(), used: now, theirs, in_use: false }
+    }
+
+    /// When it is given up, if it still dials.
+    const fn dialled_until(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Dialling(_, until) => Some(until),
+            Stage::Open => None,
+        }
     }
 
     /// What it is dialled for.
     const fn purpose(&self) -> Option<&Purpose> {
         match &self.stage {
-            Stage::Dialling(purpose) => Some(purpose),
+            Stage::Dialling(purpose, _) => Some(purpose),
             Stage::Open => None,
         }
     }
@@ -198,13 +225,17 @@ fn write(wire: &mut impl Wire, id: CarrierId, bytes: &[u8]) -> io::Result<usize>
 impl Engine {
     /// Makes the sockets that are wanted.
     pub(super) fn dial_lines(&mut self, wire: &mut impl Wire) {
+        if self.closing.is_some() {
+            self.end_dials(wire);
+        }
         for Wanted { remote, purpose } in std::mem::take(&mut self.lines.wanted) {
             add(&self.shared.counters.tcp_dialled, 1);
             let now = self.clock.now();
-            let stage = Stage::Dialling(purpose.clone());
+            let patience = self.shared.patience;
+            let stage = Stage::Dialling(purpose, now + patience.dial);
             let line = Line::new(remote, stage, self.shared.max_packet, now);
             let id = self.lines.insert(line, now);
-            let made = tcp::dial(self.shared.local, remote);
+            let made = tcp::dial(self.shared.local, remote, patience);
             if let Err(error) = made.and_then(|socket| wire.adopt(id, socket)) {
                 self.close_line(id, wire, &error);
             }
@@ -259,7 +290,7 @@ impl Engine {
         remote: SocketAddr,
         now: Instant,
     ) {
-        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let remote = tcp::canonical(remote);
         if !self.lines.has_room_for(remote.ip())
             && self.lines.looked_at.is_none_or(|at| now.saturating_since(at) >= PAUSE)
         {
@@ -271,7 +302,7 @@ impl Engine {
             return;
         }
         add(&self.shared.counters.tcp_accepted, 1);
-        tcp::set_up(&socket);
+        tcp::set_up(&socket, self.shared.patience);
         let line = Line::new(remote, Stage::Open, self.shared.max_packet, now);
         let id = self.lines.insert(line, now);
         match wire.adopt(id, socket) {
@@ -283,7 +314,7 @@ impl Engine {
     /// A socket may have news. Says whether it may have more.
     fn tend(&mut self, id: CarrierId, wire: &mut impl Wire) -> io::Result<bool> {
         let Some(line) = self.lines.lines.get_mut(&id) else { return Ok(false) };
-        if let Stage::Dialling(purpose) = &line.stage {
+        if let Stage::Dialling(purpose, _) = &line.stage {
             if purpose.is_given_up() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
@@ -308,8 +339,9 @@ impl Engine {
         let kind = opened.carriage();
         self.core.carrier_opened(id, opened, now);
         match purpose {
-            Purpose::Connect(to, connection) => {
-                self.connect(PeerAddr { carrier: id, ..to }, kind, connection);
+            Purpose::Connect(call) => {
+                let to = PeerAddr { carrier: id, ..call.to };
+                self.connect(Call { to, by: kind, ..call });
             }
             Purpose::Path(handle) => {
                 let useful =
@@ -371,49 +403,82 @@ impl Engine {
         }
     }
 
-    /// Closes what no connection and no handshake has used for some time.
+    /// Closes what no connection and no handshake has used for some time, and dials that took too
+    /// long.
     fn close_unused(&mut self, wire: &mut impl Wire, now: Instant) {
         self.lines.looked_at = Some(now);
         let used = self.core.carriers_in_use();
-        let mut unused = Vec::new();
+        let (mut unused, mut late) = (Vec::new(), Vec::new());
         for (id, line) in &mut self.lines.lines {
-            if used.contains(id) {
-                (line.used, line.stranger) = (now, false);
+            line.in_use = used.contains(id);
+            if line.in_use {
+                line.used = now;
+            } else if let Some(until) = line.dialled_until() {
+                late.extend((until <= now).then_some(*id));
             } else if now.saturating_since(line.used) >= UNUSED {
                 unused.push(*id);
             }
         }
-        for id in unused {
-            add(&self.shared.counters.tcp_unused, 1);
+        add(&self.shared.counters.tcp_unused, unused.len() as u64);
+        for id in unused.into_iter().chain(late) {
             self.close_line(id, wire, &io::ErrorKind::TimedOut.into());
         }
-        self.lines.look_at = (!self.lines.lines.is_empty()).then(|| now + UNUSED);
+        let dials = self.lines.lines.values().filter_map(Line::dialled_until);
+        let look = (!self.lines.lines.is_empty()).then(|| now + UNUSED);
+        self.lines.look_at = dials.chain(look).min();
     }
 
     fn close_line(&mut self, id: CarrierId, wire: &mut impl Wire, why: &io::Error) {
         let Some(line) = self.lines.lines.remove(&id) else { return };
         tracing::debug!(remote = %line.remote, %why, "a TCP connection is closed");
         wire.close(id);
+        let now = self.clock.now();
         match line.stage {
-            Stage::Open => self.core.carrier_closed(id, self.clock.now()),
-            Stage::Dialling(Purpose::Connect(to, connection)) => {
-                connection.end(ConnectError::Tcp { remote: to.remote, kind: why.kind() });
-                self.shared.connection_gone();
+            Stage::Open => self.core.carrier_closed(id, now),
+            Stage::Dialling(Purpose::Connect(call), until) => {
+                let remote = call.to.remote;
+                let waited = self.shared.patience.dial;
+                self.end_call(
+                    &call,
+                    match until <= now {
+                        true => ConnectError::TcpTimeout { remote, waited },
+                        false => ConnectError::Tcp { remote, kind: why.kind() },
+                    },
+                );
             }
-            Stage::Dialling(Purpose::Path(_)) => {}
+            Stage::Dialling(Purpose::Path(_), _) => {}
         }
     }
 
-    /// The engine ends: those who wait for a socket are told.
-    pub(super) fn end_lines(&mut self) {
-        let dialled = std::mem::take(&mut self.lines.lines).into_values();
-        let dialled = dialled.filter_map(|line| line.purpose().cloned());
-        let wanted = std::mem::take(&mut self.lines.wanted).into_iter().map(|it| it.purpose);
-        for purpose in dialled.chain(wanted) {
-            if let Purpose::Connect(_, connection) = purpose {
-                connection.end(ConnectError::EndpointClosed);
-                self.shared.connection_gone();
+    fn end_call(&self, call: &Call, why: ConnectError) {
+        call.connection.end(why);
+        self.shared.connection_gone();
+    }
+
+    /// The endpoint is closed: nobody is dialled any more but for connections that are there.
+    fn end_dials(&mut self, wire: &mut impl Wire) {
+        self.end_lines().into_iter().for_each(|id| wire.close(id));
+    }
+
+    /// Who waits for a socket to begin with is told that there will be none. Gives what dialled.
+    pub(super) fn end_lines(&mut self) -> Vec<CarrierId> {
+        let calls = |purpose: &Purpose| matches!(purpose, Purpose::Connect(_));
+        let dials = self.lines.lines.iter();
+        let dials = dials.filter(|(_, line)| line.purpose().is_some_and(calls));
+        let ids: Vec<_> = dials.map(|(id, _)| *id).collect();
+        let dials: Vec<_> = ids.iter().filter_map(|id| self.lines.lines.remove(id)).collect();
+        let wanted = self.lines.wanted.extract_if(.., |wanted| calls(&wanted.purpose));
+        let wanted: Vec<_> = wanted.map(|wanted| wanted.purpose).collect();
+        let dialled = dials.iter().filter_map(Line::purpose);
+        for purpose in dialled.chain(&wanted) {
+            if let Purpose::Connect(call) = purpose {
+                self.end_call(call, ConnectError::EndpointClosed);
             }
         }
+        ids
     }
 }
+
+#[cfg(test)]
+#[path = "lines_tests.rs"]
+mod tests;

@@ -45,13 +45,13 @@ use crate::clock::Clock;
 use crate::connection::{CloseWhen, ConnShared};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError};
-use crate::hub::{Command, EndpointState, Hub, Shared};
+use crate::hub::{Call, Command, EndpointState, Hub, Shared};
 use crate::recording::Recorder;
 use crate::recv::Inlet;
 use crate::send::SendShared;
 use crate::socket::{BufferWarning, Fault, RecvBatch};
 use crate::stats::{IoCounters, add, raise};
-use crate::tcp::Carriers;
+use crate::tcp::{Carriers, Patience};
 use crate::wait::lock;
 
 use alarms::Alarms;
@@ -135,6 +135,7 @@ struct Limits {
     streaming: Streaming,
     max_message: u64,
     max_packet: u16,
+    patience: Patience,
 }
 
 impl Limits {
@@ -143,6 +144,7 @@ impl Limits {
             streaming: transport.streaming(),
             max_message: transport.max_message_size(),
             max_packet: transport.max_packet_size(),
+            patience: Patience::of(transport),
         }
     }
 }
@@ -225,7 +227,7 @@ impl Engine {
     /// Of a core that has seen nothing yet.
     fn of(
         mut core: Endpoint,
-        Limits { streaming, max_message, max_packet }: Limits,
+        Limits { streaming, max_message, max_packet, patience }: Limits,
         parts: Parts,
         recorder: Option<Recorder>,
     ) -> (Self, crate::endpoint::Endpoint) {
@@ -248,6 +250,7 @@ impl Engine {
             carriers: parts.carriers,
             listens: parts.listens,
             max_packet,
+            patience,
             warnings: parts.warnings,
             tape: recorder.as_ref().map(Recorder::progress),
         });
@@ -508,7 +511,7 @@ impl Drop for Engine {
         }
         drop(self.shared.close());
         self.last_of_tape();
-        self.end_lines();
+        let _dialled = self.end_lines();
         self.end_pipes();
         if !std::thread::panicking() {
             let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();
@@ -523,7 +526,7 @@ impl Drop for Engine {
         }
         for command in left {
             match command {
-                Command::Connect { connection, .. } | Command::Accept { connection, .. } => {
+                Command::Connect(Call { connection, .. }) | Command::Accept { connection, .. } => {
                     connection.end(ConnectError::EndpointClosed);
                     self.shared.connection_gone();
                 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use aqueduct_core::wire::id::CarrierId;
-use aqueduct_driver::is_connected;
+use aqueduct_driver::{is_connected, send};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
@@ -170,12 +170,12 @@ impl Lines {
 
     pub(super) fn write(&self, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
         let line = self.line(id)?;
-        line.attempt(Interest::WRITABLE, || SockRef::from(&line.socket).send(bytes))
+        line.attempt(Interest::WRITABLE, || send(SockRef::from(&line.socket), bytes))
     }
 
     /// The same without readiness, when the runtime is gone.
     pub(super) fn write_last(&self, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
-        SockRef::from(&self.line(id)?.socket).send(bytes)
+        send(SockRef::from(&self.line(id)?.socket), bytes)
     }
 
     pub(super) fn close(&mut self, id: CarrierId) {
@@ -208,3 +208,7 @@ impl Line {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+#[path = "lines_tests.rs"]
+mod tests;

@@ -1,0 +1,252 @@
+//! TCP connections that are silent, elsewhere, slow to come, or not read.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aqueduct_std::{AppCode, CarrierKind, Carriers, ConnectError, TransportConfig};
+use socket2::{Domain, Socket, Type};
+
+use crate::node::{Inlet, Link, Node, Outlet, connect, connect_at, options};
+use crate::tcp::{SECOND, read_words, wait_for, words, write_words};
+use crate::way::Way;
+
+/// A TCP connection that carries nothing, and is not closed, is neither waited for nor in the way
+/// of another.
+///
+/// spec: R-TCP-10, R-TCP-20
+pub(crate) fn a_silent_tcp_connection_is_not_waited_for<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let way = Way::to(server.addr().1);
+    let (near, far) = connect_at(&client, &server, way.front);
+    let (enough, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    let by = |kind| {
+        let (near, far) = (near.clone(), far.clone());
+        move || near.carriage() == kind && far.carriage() == kind
+    };
+    let more = |what: &str| {
+        let before = count.load(Ordering::Relaxed);
+        wait_for(what, SECOND * 10, || count.load(Ordering::Relaxed) > before + 1_000_000)
+    };
+    thread::scope(|scope| {
+        let up = near.open_uni(options());
+        let writing = scope.spawn(|| write_words(up, &enough));
+        let reading = scope.spawn(|| read_words(far.accept_uni().unwrap(), &count));
+        more("data by UDP");
+        way.udp(false);
+        wait_for("by TCP", SECOND * 10, by(CarrierKind::Reliable));
+        way.udp(true);
+        wait_for("back by UDP", SECOND * 10, by(CarrierKind::Udp));
+        way.hush();
+        way.udp(false);
+        thread::sleep(SECOND);
+        way.udp(true);
+        let went_on = more("data by UDP beside a silent TCP connection");
+        assert!(by(CarrierKind::Udp)(), "nothing answered by TCP");
+        assert_eq!(way.streams(), 1);
+        way.udp(false);
+        let replaced = wait_for("by another", SECOND * 10, by(CarrierKind::Reliable));
+        more("data by another TCP connection");
+        println!("went on by UDP after {went_on:?}; by another TCP connection after {replaced:?}");
+        enough.store(true, Ordering::Relaxed);
+        assert_eq!(writing.join().unwrap(), reading.join().unwrap());
+    });
+    assert_eq!((server.connections(), way.streams()), (1, 2));
+}
+
+/// A node has two addresses. UDP dies at the one that was taken, and nobody takes TCP there.
+///
+/// spec: R-TCP-16
+pub(crate) fn tcp_is_found_at_another_address<C: Node, S: Node>() {
+    let (client, server) = (C::new(), S::new());
+    let (id, addr) = server.addr();
+    let (one, other) = (Way::to(addr), Way::to(addr));
+    let (near, far) = thread::scope(|scope| {
+        let taking = scope.spawn(|| server.take().unwrap().unwrap());
+        let near = client.dial((id, vec![one.front, other.front]).into()).unwrap();
+        (near, taking.join().unwrap())
+    });
+    // Each new path needs an id of the peer's: these come first.
+    thread::sleep(SECOND / 2);
+    one.tcp(false);
+    one.udp(false);
+    other.udp(false);
+    let mut out = near.open_uni(options());
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| far.accept_uni().unwrap().all(1 << 20).unwrap());
+        out.put(&words(0, 10_000)).unwrap();
+        out.finish().unwrap();
+        assert_eq!(reading.join().unwrap(), words(0, 10_000));
+    });
+    assert_eq!((near.carriage(), far.carriage()), (CarrierKind::Reliable, CarrierKind::Reliable));
+    assert_eq!((server.connections(), other.streams()), (1, 1));
+}
+
+/// With TCP alone a connection is there within two round trips and 300 ms. A busy machine may miss
+/// that once or twice.
+///
+/// spec: R-TCP-16
+pub(crate) fn tcp_alone_connects_in_time<C: Node, S: Node>() {
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+    let (client, server) = (C::new(), S::new());
+    let attempt = || {
+        let way = Way::to(server.addr().1).with_round_trip(ROUND_TRIP);
+        way.udp(false);
+        let begun = Instant::now();
+        let (near, far) = connect_at(&client, &server, way.front);
+        let took = begun.elapsed();
+        assert_eq!(near.carriage(), CarrierKind::Reliable);
+        near.abort(AppCode(0), b"");
+        far.closed();
+        took
+    };
+    let limit = ROUND_TRIP * 2 + Duration::from_millis(300);
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        took.push(attempt());
+        if took.last().is_some_and(|took| *took < limit) {
+            break;
+        }
+    }
+    println!("connected after {took:?}");
+    assert!(took.iter().any(|took| *took < limit), "{took:?}");
+    assert!(took.iter().all(|took| *took >= Duration::from_millis(200) + ROUND_TRIP), "{took:?}");
+}
+
+/// spec: R-TCP-15, R-TCP-16
+pub(crate) fn ipv6_is_as_good<C: Node, S: Node>() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        println!("no IPv6 on this machine: not tested");
+        return;
+    }
+    for (carriers, kind) in
+        [(Carriers::both(), CarrierKind::Udp), (Carriers::tcp(), CarrierKind::Reliable)]
+    {
+        let client = C::at("[::1]:0", carriers, TransportConfig::default());
+        let server = S::at("[::1]:0", carriers, TransportConfig::default());
+        let (near, far) = connect(&client, &server);
+        assert_eq!((near.carriage(), far.carriage()), (kind, kind));
+        let mut out = near.open_uni(options());
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| far.accept_uni().unwrap().all(1 << 20).unwrap());
+            out.put(&words(0, 10_000)).unwrap();
+            out.finish().unwrap();
+            assert_eq!(reading.join().unwrap(), words(0, 10_000));
+        });
+    }
+}
+
+/// An address by which nobody answers a TCP connection, as behind a firewall: a socket that listens
+/// and is full.
+struct Wall {
+    addr: SocketAddr,
+    _sockets: Vec<Socket>,
+}
+
+impl Wall {
+    fn new() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut sockets = vec![listener];
+        for _ in 0..4 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let _full = socket.connect_timeout(&addr, Duration::from_millis(100));
+            sockets.push(socket);
+        }
+        Self { addr: addr.as_socket().unwrap(), _sockets: sockets }
+    }
+}
+
+/// A dial by TCP takes as long as a handshake may, and says so.
+///
+/// spec: R-TCP-24
+pub(crate) fn a_dial_that_nobody_answers_has_an_end<C: Node, S: Node>() {
+    let server = S::new();
+    for limit in [SECOND, SECOND * 7] {
+        let transport = TransportConfig::default().with_handshake_timeout(limit);
+        let client = C::by(Carriers::tcp(), transport);
+        let wall = Wall::new();
+        let begun = Instant::now();
+        let error = client.dial((server.addr().0, wall.addr).into()).err().expect("a wall");
+        let took = begun.elapsed();
+        assert!(matches!(error, ConnectError::TcpTimeout { waited, .. } if waited == limit));
+        assert!(error.to_string().contains("handshake_timeout"), "{error}");
+        assert!(took >= limit && took < limit + SECOND * 2, "{took:?} and not {limit:?}");
+    }
+}
+
+/// spec: R-TCP-24
+pub(crate) fn a_closed_endpoint_dials_no_more<C: Node, S: Node>() {
+    let server = S::new();
+    for carriers in [Carriers::tcp(), Carriers::udp()] {
+        let client = C::by(carriers, TransportConfig::default());
+        let wall = Wall::new();
+        thread::scope(|scope| {
+            let dialling = scope.spawn(|| client.dial((server.addr().0, wall.addr).into()).err());
+            thread::sleep(SECOND / 4);
+            let begun = Instant::now();
+            client.close(AppCode(0));
+            let error = dialling.join().unwrap().expect("no connection");
+            let took = begun.elapsed();
+            println!("{carriers:?}: {error} after {took:?}");
+            assert!(took < SECOND, "{error} after {took:?}");
+        });
+        client.wait_idle();
+    }
+}
+
+/// spec: R-TCP-19
+pub(crate) fn nothing_is_lost_by_who_does_not_read<C: Node, S: Node>() {
+    who_does_not_read::<C, S>(SECOND * 3);
+}
+
+/// A peer reads nothing of its TCP socket for so long: the writer waits, with no more in memory
+/// than buffers hold, and afterwards everything is there, once.
+pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
+    let patient = || {
+        let transport = TransportConfig::default().with_idle_timeout(SECOND * 90).unwrap();
+        transport.with_keep_alive(Some(SECOND * 5))
+    };
+    let (client, server) = (C::with(patient()), S::with(patient()));
+    let way = Way::to(server.addr().1);
+    way.udp(false);
+    let (near, far) = connect_at(&client, &server, way.front);
+    let (enough, read) = (AtomicBool::new(false), AtomicU64::new(0));
+    let written = AtomicU64::new(0);
+    let mut out = far.open_uni(options());
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            const AT_ONCE: u64 = 8 << 10;
+            while !enough.load(Ordering::Relaxed) {
+                let from = written.fetch_add(AT_ONCE * 8, Ordering::Relaxed) / 8;
+                out.put(&words(from, AT_ONCE)).unwrap();
+            }
+            out.finish().unwrap();
+            out.delivered().unwrap();
+            written.load(Ordering::Relaxed)
+        });
+        let reading = scope.spawn(|| read_words(near.accept_uni().unwrap(), &read));
+        wait_for("data", SECOND * 10, || read.load(Ordering::Relaxed) > 1_000_000);
+        way.stand_still(true);
+        thread::sleep(time / 2);
+        let half = written.load(Ordering::Relaxed);
+        thread::sleep(time / 2);
+        let waits = written.load(Ordering::Relaxed) - read.load(Ordering::Relaxed);
+        println!("{} KiB wait after {time:?}", waits >> 10);
+        assert!(waits < 32 << 20, "{waits}: the writer is held back");
+        assert_eq!(written.load(Ordering::Relaxed), half, "for good");
+        assert_eq!(
+            (near.carriage(), far.carriage()),
+            (CarrierKind::Reliable, CarrierKind::Reliable)
+        );
+        way.stand_still(false);
+        enough.store(true, Ordering::Relaxed);
+        assert_eq!(writing.join().unwrap(), reading.join().unwrap());
+    });
+    let ledger = far.stats().ledger;
+    assert_eq!((ledger.lost, ledger.probe_timeouts), (0, 0));
+    assert_eq!((server.connections(), way.streams()), (1, 1));
+}
