@@ -2,7 +2,7 @@
 
 mod answers;
 mod connecting;
-mod range;
+pub(crate) mod range;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,7 +64,6 @@ pub(crate) struct ConnState {
     pub(crate) stats: Option<ConnectionStats>,
     pub(crate) wishes: Wishes,
     pub(crate) inbox: Inbox,
-    parts: range::Parts,
     answers: answers::Answers,
     pub(crate) waiting: Waiting,
 }
@@ -73,7 +72,7 @@ pub(crate) struct ConnState {
 #[derive(Default)]
 pub(crate) struct Wishes {
     /// By direction.
-    pub(crate) opens: [Line<OpenOptions, Opened>; 2],
+    pub(crate) opens: [Line<Opening, Opened>; 2],
     pub(crate) datagrams: VecDeque<Bytes>,
     pub(crate) messages: Line<Bytes, Result<(), MessageError>>,
     pub(crate) questions: Vec<Question>,
@@ -99,6 +98,13 @@ pub(crate) struct Waiting {
     pub(crate) datagrams_out: Waiters,
     pub(crate) messages: Waiters,
     pub(crate) end: Waiters,
+}
+
+/// A stream that is to be opened.
+pub(crate) struct Opening {
+    pub(crate) options: OpenOptions,
+    /// Who waits for the part that answers it, if it asks for one.
+    pub(crate) part: Option<Reply<RecvHalf>>,
 }
 
 /// The halves of a stream that was opened, or why it was not.
@@ -137,7 +143,6 @@ impl ConnShared {
             stats: None,
             wishes: Wishes::default(),
             inbox: Inbox::default(),
-            parts: range::Parts::default(),
             answers: answers::Answers::default(),
             waiting: Waiting::default(),
         };
@@ -176,8 +181,7 @@ impl ConnShared {
                 .and(waiting.datagrams_in.take())
                 .and(waiting.datagrams_out.take())
                 .and(waiting.messages.take())
-                .and(waiting.end.take())
-                .and(state.parts.wake());
+                .and(waiting.end.take());
             (std::mem::take(&mut state.wishes), wakers)
         };
         // Outside of the lock: answers that never come wake who waits for them.
@@ -202,10 +206,6 @@ impl ConnShared {
     ) -> Option<(Option<SendHalf>, RecvHalf)> {
         if recv.info().is_some_and(is_message) {
             self.message_arrived(send, recv);
-            return None;
-        }
-        if recv.info().is_some_and(range::is_part) {
-            self.part_arrived(recv);
             return None;
         }
         let wakers = {
@@ -349,6 +349,14 @@ impl Connection {
         dir: Dir,
         options: OpenOptions,
     ) -> Result<(SendHalf, Option<RecvHalf>), OpenError> {
+        self.open_for(dir, Opening { options, part: None }).await
+    }
+
+    async fn open_for(
+        &self,
+        dir: Dir,
+        opening: Opening,
+    ) -> Result<(SendHalf, Option<RecvHalf>), OpenError> {
         let (reply, answer) = question();
         {
             let mut state = lock(self.state());
@@ -357,7 +365,7 @@ impl Connection {
             }
             let [bi, uni] = &mut state.wishes.opens;
             let line = if dir == Dir::Bi { bi } else { uni };
-            line.push(options, reply);
+            line.push(opening, reply);
         }
         self.shared().mark();
         let (send, recv) = answer.await.ok_or_else(|| self.over())??;

@@ -18,6 +18,7 @@ use crate::send::SendShared;
 use crate::stats::add;
 use crate::wait::{Wakers, lock};
 
+use super::asks::Asks;
 use super::lines::Purpose;
 use super::streams::dir_index;
 use super::{Engine, Halves, Slot};
@@ -107,6 +108,7 @@ impl Engine {
             handle,
             shared: shared.clone(),
             streams: HashMap::new(),
+            asks: Asks::default(),
             closing: None,
             open_blocked: [false; 2],
             way,
@@ -205,17 +207,20 @@ impl Engine {
         if *slot.open_blocked.get(at)? {
             return None;
         }
-        let (options, reply) = lock(&slot.shared.state).wishes.opens.get_mut(at)?.next()?;
+        let (opening, reply) = lock(&slot.shared.state).wishes.opens.get_mut(at)?.next()?;
         let mut connection = self.core.connection(handle)?;
-        match connection.open(dir, options.clone()) {
+        match connection.open(dir, opening.options.clone()) {
             Ok(id) => {
-                lock(&slot.shared.state).expect_answers(id, &options);
+                lock(&slot.shared.state).expect_answers(id, &opening.options);
+                if let Some(asker) = opening.part {
+                    slot.asks.add(id, asker);
+                }
                 reply.send(Ok(slot.halves_of_ours(id)));
             }
             Err(stream::OpenError::Blocked | stream::OpenError::NoCredit) => {
                 *slot.open_blocked.get_mut(at)? = true;
                 let mut state = lock(&slot.shared.state);
-                state.wishes.opens.get_mut(at)?.put_back(options, reply);
+                state.wishes.opens.get_mut(at)?.put_back(opening, reply);
                 return None;
             }
             Err(error) => reply.send(Err(OpenError::Refused(error))),

@@ -1,18 +1,21 @@
 //! What the core says, passed on to handles.
 
 use aqueduct_core::endpoint::{ConnectionHandle, Event, EventKind};
-use aqueduct_core::error::CloseReason;
+use aqueduct_core::error::{CloseReason, StreamCode};
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{Dir, StreamId};
 
+use crate::connection::range::is_part;
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError, ReadError, StreamError};
+use crate::recv::RecvHalf;
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
 
 use super::Engine;
+use super::asks::Asks;
 use super::lines::Purpose;
 use super::streams::dir_index;
 
@@ -166,9 +169,20 @@ impl Engine {
             {
                 halves.end(error);
             }
+            if recv.info().is_some_and(is_part) {
+                self.part_arrived(handle, recv);
+                continue;
+            }
             let refused = shared.arrived(send, recv);
             // Outside of the lock: nobody is left to take it.
             drop(refused);
+        }
+    }
+
+    fn part_arrived(&mut self, handle: ConnectionHandle, part: RecvHalf) {
+        let Some(slot) = self.slot(handle) else { return };
+        if let Some(mut unwanted) = slot.asks.answer(part) {
+            unwanted.stop(StreamCode::Refused.app());
         }
     }
 
@@ -229,6 +243,8 @@ impl Engine {
             halves.end(&error);
         }
         slot.shared.end(ConnectError::Failed(reason));
+        // Only now: who waits asks why.
+        slot.asks = Asks::default();
     }
 
     fn on_drained(&mut self, handle: ConnectionHandle) {

@@ -17,6 +17,7 @@
 //! the socket itself.
 
 mod alarms;
+mod asks;
 mod commands;
 mod events;
 mod lines;
@@ -55,6 +56,7 @@ use crate::tcp::{Carriers, Patience};
 use crate::wait::lock;
 
 use alarms::Alarms;
+use asks::Asks;
 use commands::Way;
 use lines::Lines;
 use outbox::Outbox;
@@ -167,6 +169,7 @@ struct Slot {
     handle: ConnectionHandle,
     shared: Arc<ConnShared>,
     streams: HashMap<StreamId, Halves>,
+    asks: Asks,
     /// What was asked of the core already; only a stronger wish is passed on.
     closing: Option<CloseWhen>,
     /// The peer allowed no more streams of a kind (by [`dir_index`]) when last asked.
@@ -360,6 +363,11 @@ impl Engine {
     pub fn park(&mut self, waker: &Waker) -> bool {
         add(&self.shared.counters.sleeps, 1);
         self.shared.hub.park(waker)
+    }
+
+    /// Whether handles have put something on the list.
+    pub fn has_work(&self) -> bool {
+        self.shared.hub.has_work()
     }
 
     /// The driver sleeps on. `false`: there is work again.
