@@ -16,6 +16,7 @@ mod fan;
 mod figures;
 mod forks;
 mod forwarder;
+mod gather;
 mod harness;
 mod limits;
 mod messages;
