@@ -5,19 +5,22 @@
 //! itself has no bound: its owner looks at [`RangeSet::count`] and applies the rule that the
 //! specification gives.
 
-use alloc::collections::VecDeque;
+mod ranges;
+
 use core::ops::Range;
+
+use ranges::Ranges;
 
 /// A set of `u64` as sorted ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RangeSet {
-    ranges: VecDeque<Range<u64>>,
+    ranges: Ranges,
 }
 
 impl RangeSet {
     /// The empty set.
     pub const fn new() -> Self {
-        Self { ranges: VecDeque::new() }
+        Self { ranges: Ranges::new() }
     }
 
     /// Number of ranges, not of elements.
@@ -36,7 +39,7 @@ impl RangeSet {
     }
 
     /// The ranges from lowest to highest.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + ExactSizeIterator + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + '_ {
         self.ranges.iter().cloned()
     }
 
@@ -125,7 +128,7 @@ impl RangeSet {
         let (from, to) = self.touching(&range);
         let mut merged = range.clone();
         let mut held = 0;
-        for old in self.ranges.range(from..to) {
+        for old in self.ranges.from(from).take(to - from) {
             held += overlap(old, &range);
             merged = merged.start.min(old.start)..merged.end.max(old.end);
         }
@@ -135,7 +138,7 @@ impl RangeSet {
             if let Some(slot) = self.ranges.get_mut(from) {
                 *slot = merged;
             }
-            self.ranges.drain(from + 1..to);
+            self.ranges.remove(from + 1, to);
         }
         range.end - range.start - held
     }
@@ -145,13 +148,24 @@ impl RangeSet {
         if range.is_empty() {
             return 0;
         }
+        if let Some(first) = self.ranges.front_mut()
+            && range.start <= first.start
+            && range.end <= first.end
+        {
+            let removed = range.end.saturating_sub(first.start);
+            first.start += removed;
+            if first.is_empty() {
+                self.ranges.pop_front();
+            }
+            return removed;
+        }
         let from = self.reaching(range.start.saturating_add(1));
         let to = self.ranges.partition_point(|r| r.start < range.end);
         if from >= to {
             return 0;
         }
         let (mut removed, mut left, mut right) = (0, 0..0, 0..0);
-        for (index, old) in self.ranges.range(from..to).enumerate() {
+        for (index, old) in self.ranges.from(from).take(to - from).enumerate() {
             removed += overlap(old, &range);
             if index == 0 {
                 left = old.start..range.start;
@@ -172,15 +186,13 @@ impl RangeSet {
             }
             at += 1;
         }
-        if at < to {
-            self.ranges.drain(at..to);
-        }
+        self.ranges.remove(at, to);
     }
 
     /// The parts of `within` that are not in the set, from lowest to highest.
     pub fn gaps(&self, within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let mut at = within.start;
-        let mut ranges = self.ranges.range(self.reaching(within.start.saturating_add(1))..);
+        let mut ranges = self.ranges.from(self.reaching(within.start.saturating_add(1)));
         core::iter::from_fn(move || {
             while at < within.end {
                 let Some(next) = ranges.next().filter(|r| r.start < within.end) else {

@@ -295,7 +295,7 @@ impl SendHalf {
         if max < whole && max < MIN_PIECE {
             return Some(0);
         }
-        let piece = if max < whole { self.buffer.peek(max, limit)? } else { first };
+        let piece = first.cut_to(max);
         let frame =
             StreamFrame { id: self.id, offset: piece.offset, data: piece.data, fin: piece.fin };
         if !packet.write_stream(frame) {

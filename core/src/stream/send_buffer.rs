@@ -122,6 +122,14 @@ impl Piece<'_> {
     pub fn range(&self) -> Range<u64> {
         self.offset..self.offset.saturating_add(self.data.len() as u64)
     }
+
+    /// The piece, or as much of its beginning as `max` bytes are.
+    pub(super) fn cut_to(self, max: usize) -> Self {
+        match self.data.get(..max) {
+            Some(data) if data.len() < self.data.len() => Self { data, fin: false, ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Why bytes were not taken into a [`SendBuffer`]. Nothing was changed.
@@ -428,9 +436,10 @@ impl SendBuffer {
 
     /// Index of the chunk with `offset`.
     fn locate(&self, offset: u64) -> Option<usize> {
-        let near = [self.hint, self.hint.saturating_add(1), 0];
-        if let Some(index) = near.into_iter().find(|&index| self.holds(index, offset)) {
-            return Some(index);
+        for near in [self.hint, self.hint.saturating_add(1), 0] {
+            if self.holds(near, offset) {
+                return Some(near);
+            }
         }
         let index = self.chunks.partition_point(|c| c.end() <= offset);
         self.holds(index, offset).then_some(index)

@@ -87,10 +87,22 @@ impl Slot {
         opening: Opening,
         send: Option<SendHalf>,
         recv: Option<RecvHalf>,
-    ) -> Self {
+    ) -> Box<Self> {
         let (place, in_control, news, in_news) = (Place::Out, false, 0, false);
         let (expects, watched, failed) = (false, None, false);
-        Self { id, opening, send, recv, place, in_control, news, in_news, expects, watched, failed }
+        Box::new(Self {
+            id,
+            opening,
+            send,
+            recv,
+            place,
+            in_control,
+            news,
+            in_news,
+            expects,
+            watched,
+            failed,
+        })
     }
 
     /// The next of the stream's news.
@@ -277,19 +289,19 @@ impl Table {
     }
 
     /// Adds a stream whose id was not seen.
-    pub(super) fn insert(&mut self, slot: Slot) {
+    pub(super) fn insert(&mut self, slot: Box<Slot>) {
         let sequence = slot.id.sequence();
         let Some(kind) = self.kinds.get_mut((slot.id.0 & 3) as usize) else { return };
         kind.seen.insert(sequence..sequence + 1);
         if let Err(index) = kind.place(sequence) {
-            kind.live.insert(index, Box::new(slot));
+            kind.live.insert(index, slot);
         }
     }
 
-    pub(super) fn remove(&mut self, id: StreamId) -> Option<Slot> {
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Box<Slot>> {
         let kind = self.kinds.get_mut((id.0 & 3) as usize)?;
         let index = kind.place(id.sequence()).ok()?;
-        kind.live.remove(index).map(|slot| *slot)
+        kind.live.remove(index)
     }
 
     /// In the order of kinds, and of sequence numbers inside a kind.
