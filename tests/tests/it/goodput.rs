@@ -12,9 +12,6 @@ use aqueduct_tests::scenario::matrix::{Cell, LOSSES, RTTS, SIZES, cells, line, m
 /// change somewhere else, moves it by less.
 const SLACK: f64 = 0.3;
 const LEAST: f64 = 0.5;
-/// Where time-outs dominate, which the response function knows nothing of.
-const UNDER: Cell = Cell { rtt: 200, loss: 50_000, size: 1_000_000 };
-const LEAST_UNDER: f64 = 0.4;
 
 /// What the table says of every cell, as parts of one.
 fn table() -> Vec<(Cell, f64)> {
@@ -33,16 +30,12 @@ fn table() -> Vec<(Cell, f64)> {
     entries
 }
 
-fn least(cell: Cell) -> f64 {
-    if cell == UNDER { LEAST_UNDER } else { LEAST }
-}
-
 #[test]
 fn the_table_has_every_cell_and_none_below_half() {
     let table = table();
     let of_table: Vec<_> = table.iter().map(|(cell, _)| *cell).collect();
     assert_eq!(of_table, cells().collect::<Vec<_>>());
-    let low: Vec<_> = table.iter().filter(|(cell, reached)| *reached < least(*cell)).collect();
+    let low: Vec<_> = table.iter().filter(|(_, reached)| *reached < LEAST).collect();
     assert!(low.is_empty(), "{low:?}");
 }
 
@@ -62,7 +55,7 @@ fn goodput_is_what_the_table_says() {
     let work = || {
         while let Some((cell, entry)) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
             let part = median(*cell, 0..seeds);
-            if part < least(*cell) || part < entry.min(1.0) * (1.0 - SLACK) {
+            if part < LEAST || part < entry.min(1.0) * (1.0 - SLACK) {
                 let text = format!("{cell:?}: {part:.2}, {entry:.2} in the table");
                 low.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }

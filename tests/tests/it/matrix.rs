@@ -6,7 +6,8 @@
 //! full, eight seeds for each fault; of the others one in eight adds something of 1 to 10 MB.
 //!
 //! `AQUEDUCT_SEED=n AQUEDUCT_SEEDS=m` runs the seeds from n on. `AQUEDUCT_SECONDS=s` has every seed
-//! send 10,000,000 bytes, and begins no other after so many seconds.
+//! send 10,000,000 bytes, and begins no other after so many seconds. `AQUEDUCT_CONTROLLER=name` is
+//! another controller than the default.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::Net;
@@ -109,13 +112,22 @@ impl Drop for Named {
     }
 }
 
+/// A node with the controller that is asked for.
+fn node(number: u8) -> EndpointConfig {
+    let config = config(number);
+    let asked = std::env::var("AQUEDUCT_CONTROLLER").ok();
+    let asked = asked.map(|name| Algorithm::by_name(&name).expect("a controller"));
+    let transport = config.transport().clone().with_controller(asked.unwrap_or_default());
+    config.with_transport(transport)
+}
+
 fn run(seed: u64, whole: bool) -> Vec<usize> {
     let _named = Named(seed);
     let mut rng = Rng::new(&Seed::from_u64(seed)).fork("matrix");
     let link = link(seed, &mut rng);
     let sizes = sizes(seed, whole, &mut rng);
     let mut net = Net::new(seed, link);
-    let (a, b) = (net.add(config(1), seed * 2), net.add(config(2), seed * 2 + 1));
+    let (a, b) = (net.add(node(1), seed * 2), net.add(node(2), seed * 2 + 1));
     let (handle, _) = connected(&mut net, a, b);
     for len in &sizes {
         let outcome: Outcome = transfer(&mut net, (a, handle), b, *len, Duration::from_secs(7_200));
