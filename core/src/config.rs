@@ -153,7 +153,7 @@ impl Default for TransportConfig {
             max_message_size: 16 * 1024 * 1024,
             datagram_queue: 256 * 1024,
             datagram_rule: DropRule::Oldest,
-            controller: Algorithm::Cubic,
+            controller: Algorithm::default(),
             key_limits: KeyLimits::default(),
             streaming: Streaming::default(),
             stream_buffer: 10 * 1024 * 1024,

@@ -101,7 +101,7 @@ pub struct CongestionConfig {
 
 impl Default for CongestionConfig {
     fn default() -> Self {
-        Self { algorithm: Algorithm::Cubic, initial_datagrams: 10 }
+        Self { algorithm: Algorithm::default(), initial_datagrams: 10 }
     }
 }
 

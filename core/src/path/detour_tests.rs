@@ -133,7 +133,7 @@ fn packets_that_cross_a_move_lead_nowhere() {
 /// spec: R-TCP-12
 #[test]
 fn a_udp_address_is_asked_at_once_by_who_came_by_tcp() {
-    let mut paths = Paths::new(&PathConfig::default(), tcp(5), rng(), Instant::ZERO);
+    let mut paths = Paths::new(&windowed(), tcp(5), rng(), Instant::ZERO);
     paths.set_leads(true);
     paths.on_address_proven();
     let (home, _) = paths.offer(&from(1, 1), at(10)).unwrap();

@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::congestion::{Algorithm, CongestionConfig};
 use crate::path::EcnState;
 use crate::rng::{Rng, Seed};
 use crate::wire::frame::SentFrame;
@@ -34,9 +35,16 @@ fn rng() -> Rng {
     Rng::new(&Seed::from_u64(1))
 }
 
+/// Paths whose controller has a window, and known steps: CUBIC.
+fn windowed() -> PathConfig {
+    let algorithm = Algorithm::Cubic;
+    let congestion = CongestionConfig { algorithm, ..CongestionConfig::default() };
+    PathConfig { congestion, ..PathConfig::default() }
+}
+
 /// A connection with 10.0.0.1:1 whose handshake is done, with some history.
 fn established() -> Paths {
-    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    let mut paths = Paths::new(&windowed(), from(1, 1), rng(), Instant::ZERO);
     paths.on_address_proven();
     let outcome = PathOutcome {
         path: HERE,
@@ -114,7 +122,7 @@ fn side(paths: &mut Paths, now: Instant) -> Option<(PathId, Written)> {
 /// spec: R-PATH-1, R-PATH-2
 #[test]
 fn a_new_address_gets_three_times_what_came_from_it() {
-    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    let mut paths = Paths::new(&windowed(), from(1, 1), rng(), Instant::ZERO);
     assert_eq!(paths.budget(Need::Probe, 0, at(0)).allowance, Allowance::Nothing);
     paths.on_packet(&from(1, 1), 1_000, Arrival::Newest, at(1));
     assert_eq!(paths.active().unvalidated_allowance(), 3_000);
@@ -178,7 +186,7 @@ fn challenges_are_unpredictable_and_differ() {
     let mut seen = Vec::new();
     for seed in 0..20 {
         let rng = Rng::new(&Seed::from_u64(seed));
-        let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng, Instant::ZERO);
+        let mut paths = Paths::new(&windowed(), from(1, 1), rng, Instant::ZERO);
         paths.on_address_proven();
         newest(&mut paths, &from(1, 2), at(1));
         seen.push(side(&mut paths, at(1)).unwrap().1.challenge.unwrap());
@@ -302,7 +310,7 @@ fn only_the_newest_packet_opens_a_path() {
 /// spec: R-PATH-25
 #[test]
 fn the_peer_is_told_where_it_is_seen() {
-    let mut paths = Paths::new(&PathConfig::default(), from(1, 1), rng(), Instant::ZERO);
+    let mut paths = Paths::new(&windowed(), from(1, 1), rng(), Instant::ZERO);
     paths.on_packet(&from(1, 1), 1_200, Arrival::Newest, at(0));
     assert_eq!(write(&mut paths, HERE, 1_200, at(0)).observed, None, "not validated");
     paths.on_address_proven();
@@ -362,7 +370,7 @@ fn the_peers_packet_size_bounds_every_path() {
 /// spec: R-PATH-28, R-TCP-6
 #[test]
 fn a_reliable_carrier_has_no_limit_and_no_probes() {
-    let mut paths = Paths::new(&PathConfig::default(), tcp(5), rng(), Instant::ZERO);
+    let mut paths = Paths::new(&windowed(), tcp(5), rng(), Instant::ZERO);
     assert_eq!(paths.active().unvalidated_allowance(), u64::MAX);
     assert_eq!(paths.active().mark(), None);
     assert_eq!(paths.active().ecn().state(), EcnState::Off);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use super::*;
-use crate::congestion::Algorithm;
+use crate::congestion::{Algorithm, State};
 use crate::recovery::Spurious;
 
 mod link;
@@ -20,6 +20,13 @@ fn source() -> Source {
         remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         local: None,
     }
+}
+
+/// Paths whose controller has a window, and known steps: CUBIC.
+fn windowed() -> PathConfig {
+    let algorithm = Algorithm::Cubic;
+    let congestion = CongestionConfig { algorithm, ..CongestionConfig::default() };
+    PathConfig { congestion, ..PathConfig::default() }
 }
 
 fn path(config: &PathConfig) -> Path {
@@ -59,7 +66,7 @@ fn sample(ms: u64) -> RttSample {
 /// spec: R-PATH-27
 #[test]
 fn a_batch_is_bounded_by_count_bytes_window_and_pacer() {
-    let mut path = path(&PathConfig { max_datagram_size: 65_507, ..PathConfig::default() });
+    let mut path = path(&PathConfig { max_datagram_size: 65_507, ..windowed() });
     let budget = path.budget(Need::Data, 0, at(0));
     assert_eq!((budget.datagram_size, budget.max_datagrams), (1_200, 10));
     assert_eq!(budget.limited_by, LimitedBy::Window);
@@ -94,7 +101,7 @@ fn a_batch_is_bounded_by_count_bytes_window_and_pacer() {
 /// spec: R-CC-17
 #[test]
 fn acks_and_probes_are_not_paced() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     path.on_sent_in_flight(12_000, 0, at(0));
     assert_eq!(path.budget(Need::Data, 0, at(0)).allowance, Allowance::AcksOnly);
     assert_eq!(path.budget(Need::Probe, 0, at(0)).allowance, Allowance::Everything);
@@ -110,7 +117,7 @@ fn acks_and_probes_are_not_paced() {
 /// spec: R-CC-3
 #[test]
 fn the_loss_of_a_size_probe_reduces_nothing() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     let size = path.next_size_probe(0).unwrap();
     path.on_size_probe_sent(size);
     let change = path.on_outcome(&PathOutcome { mtu_lost: Some(size), ..outcome() }, at(100));
@@ -126,7 +133,7 @@ fn the_loss_of_a_size_probe_reduces_nothing() {
 /// spec: R-CC-5
 #[test]
 fn an_application_that_sends_little_keeps_its_window() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     let mut now = at(0);
     for _ in 0..100 {
         path.on_rtt_sample(&sample(50));
@@ -141,7 +148,7 @@ fn an_application_that_sends_little_keeps_its_window() {
 /// spec: R-CC-6, R-CC-7
 #[test]
 fn persistent_congestion_and_spurious_losses_reach_the_controller() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     path.on_rtt_sample(&sample(50));
     path.on_outcome(&lost(3, at(10)), at(60));
     assert_eq!(path.congestion.window(), 8_400);
@@ -156,10 +163,44 @@ fn persistent_congestion_and_spurious_losses_reach_the_controller() {
     assert_eq!(path.rtt.min(), Duration::from_millis(80), "the minimum is found anew");
 }
 
+/// A new port has a count of its own of what was delivered there.
+///
+/// spec: R-CC-37, R-PATH-12
+#[test]
+fn a_controller_that_is_handed_on_counts_anew() {
+    let deliver = |path: &mut Path, total: u64, ms: u64| {
+        path.on_rtt_sample(&sample(50));
+        let rate = RateSample {
+            delivered: 60_000,
+            interval: Duration::from_millis(50),
+            prior_delivered: total,
+            total_delivered: total + 60_000,
+            tx_in_flight: 60_000,
+            lost: 0,
+            app_limited: false,
+        };
+        path.on_outcome(&PathOutcome { rate: Some(rate), ..acked(50, at(ms - 50)) }, at(ms));
+    };
+    let config = PathConfig { congestion: weir(), ..PathConfig::default() };
+    let (mut old, mut new) = (path(&config), path(&config));
+    deliver(&mut old, 100_000_000, 100);
+    assert_eq!(old.congestion().state(), State::SlowStart);
+    new.inherit(&old, at(100));
+    // The rate does not grow: after some rounds the pipe is full.
+    for round in 0..10 {
+        deliver(&mut new, round * 60_000, 150 + round * 50);
+    }
+    assert_eq!(new.congestion().state(), State::Avoidance);
+}
+
+fn weir() -> CongestionConfig {
+    CongestionConfig { algorithm: Algorithm::Weir, ..CongestionConfig::default() }
+}
+
 /// spec: R-PATH-16
 #[test]
 fn a_path_is_probed_once_it_is_validated() {
-    let config = PathConfig::default();
+    let config = windowed();
     let mut path = Path::new(PathId(0), source(), &config, EcnCounts::default(), at(0));
     assert_eq!(path.next_size_probe(0), None);
     path.amplification.validate();
@@ -169,7 +210,7 @@ fn a_path_is_probed_once_it_is_validated() {
 /// spec: R-PATH-20, R-PATH-21, R-PATH-22
 #[test]
 fn the_controller_and_the_pacer_follow_the_packet_size() {
-    let mut path = path(&PathConfig { max_datagram_size: 9_000, ..PathConfig::default() });
+    let mut path = path(&PathConfig { max_datagram_size: 9_000, ..windowed() });
     path.on_outcome(&PathOutcome { mtu_acked: Some(9_000), ..outcome() }, at(1));
     assert_eq!(path.congestion.window(), 18_000);
     path.on_probe_timeout(2);
@@ -239,7 +280,7 @@ fn marks_are_made_while_the_peers_counts_agree() {
 /// spec: R-PATH-24
 #[test]
 fn congestion_experienced_is_counted_and_answered() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     path.on_rtt_sample(&sample(50));
     for i in 0..10 {
         path.on_sent_in_flight(1_200, i * 1_200, at(0));
@@ -256,8 +297,7 @@ fn congestion_experienced_is_counted_and_answered() {
 #[test]
 fn a_reliable_carrier_has_no_loss_and_no_timers() {
     let reliable = Source { kind: CarrierKind::Reliable, ..source() };
-    let mut path =
-        Path::new(PathId(0), reliable, &PathConfig::default(), EcnCounts::default(), at(0));
+    let mut path = Path::new(PathId(0), reliable, &windowed(), EcnCounts::default(), at(0));
     for _ in 0..1_000 {
         path.on_sent(1_452);
         path.on_sent_in_flight(1_452, 1 << 30, at(1));
@@ -273,7 +313,7 @@ fn a_reliable_carrier_has_no_loss_and_no_timers() {
 /// spec: R-REC-33
 #[test]
 fn the_rate_is_public_with_its_mark() {
-    let mut path = path(&PathConfig::default());
+    let mut path = path(&windowed());
     path.on_rtt_sample(&sample(40));
     let mut measure = |delivered: u64, ms: u64, app_limited: bool| {
         let rate = RateSample {
