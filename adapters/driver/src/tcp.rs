@@ -79,10 +79,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// A dial takes no longer than a handshake; what has not arrived in half the idle time-out
-    /// leaves the other half to find another way.
+    /// A dial takes no longer than a handshake. A connection that has nothing but this socket lives
+    /// as long as one that has nothing but UDP.
     pub(crate) fn of(transport: &TransportConfig) -> Self {
-        Self { dial: transport.handshake_timeout(), arrival: transport.idle_timeout() / 2 }
+        Self { dial: transport.handshake_timeout(), arrival: transport.idle_timeout() }
     }
 }
 

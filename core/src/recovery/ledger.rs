@@ -93,6 +93,8 @@ pub(super) struct Flight {
     pub(super) resumed_at: Instant,
     pub(super) bytes: u64,
     pub(super) packets: u32,
+    /// How many of them only ask for the size of the path.
+    size_probes: u32,
     next_index: u64,
     /// Number and index of the highest acknowledged.
     pub(super) largest_acked: Option<(u64, u64)>,
@@ -119,6 +121,7 @@ impl Flight {
             resumed_at: Instant::ZERO,
             bytes: 0,
             packets: 0,
+            size_probes: 0,
             next_index: 0,
             largest_acked: None,
             next_lost: None,
@@ -132,9 +135,16 @@ impl Flight {
         }
     }
 
+    /// Whether the last packet in flight has one before it of which the peer knows: it is
+    /// acknowledged at once. What only asks for a size is meant to be lost.
+    pub(super) fn has_company(&self) -> bool {
+        self.packets > self.size_probes + 1
+    }
+
     /// A packet of it is in flight no more.
-    pub(super) fn leave(&mut self, size: u16) {
+    pub(super) fn leave(&mut self, size: u16, mtu_probe: bool) {
         debug_assert!(self.bytes >= u64::from(size) && self.packets > 0);
+        self.size_probes = self.size_probes.saturating_sub(mtu_probe.into());
         self.bytes = self.bytes.saturating_sub(u64::from(size));
         self.packets = self.packets.saturating_sub(1);
     }
@@ -201,6 +211,7 @@ impl Ledger {
         flight.next_index += 1;
         flight.bytes += u64::from(packet.size);
         flight.packets += 1;
+        flight.size_probes += u32::from(packet.mtu_probe);
         flight.last_sent = now;
         let SentPacket { path, size, mtu_probe, .. } = packet;
         let entry = Entry { number, path, index, sent_at: now, stamp, size, mtu_probe };
@@ -384,7 +395,9 @@ impl Ledger {
         open.then_some((slot.path, slot.sent_at))
     }
 
-    /// The packet at `at`, not done before, is acknowledged. Returns whether that is news.
+    /// The packet at `at`, not done before, is acknowledged. Returns whether that ends a silence:
+    /// probe timeouts are of paths of datagrams, and what a reliable one carried says nothing of
+    /// those (spec R-REC-37).
     fn acked(&mut self, at: usize, out: &mut Settled, now: Instant) -> bool {
         let Some(slot) = self.ring.get(at) else { return false };
         let (number, path, index, size) = (slot.number, slot.path, slot.index, slot.size);
@@ -397,6 +410,7 @@ impl Ledger {
         // A path that was given up has no flight: then only the slot is let go.
         let flight = self.flights.iter_mut().find(|flight| flight.path == path);
         let Some(flight) = flight.filter(|_| open) else { return false };
+        let speaks = flight.carriage == Carriage::Datagrams;
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.asked = false;
@@ -410,10 +424,10 @@ impl Ledger {
             let behind = flight.largest_acked.map_or(0, |(_, last)| last.saturating_sub(index));
             let took = now.saturating_since(sent_at);
             flight.reordering.on_spurious(behind, took, flight.clock.rtt);
-            return true;
+            return speaks;
         }
         self.stats.acked += 1;
-        flight.leave(size);
+        flight.leave(size, probe);
         outcome.acked_packets += 1;
         outcome.acked_bytes += u64::from(size);
         if outcome.largest_acked <= Some(PacketNumber(number)) {
@@ -426,7 +440,7 @@ impl Ledger {
             outcome.mtu_acked = outcome.mtu_acked.max(Some(size));
         }
         self.ring.give_receipts(at, &mut out.acked);
-        true
+        speaks
     }
 
     /// The largest of an ACK tells the time, if a packet of its path that elicits an ACK is among
@@ -450,12 +464,13 @@ impl Ledger {
     fn give_up_oldest(&mut self, out: &mut Settled, now: Instant) {
         while self.ring.len() > MAX_TRACKED_PACKETS {
             let Some(slot) = self.ring.get(0) else { return };
-            let (path, size, flying) = (slot.path, slot.size, slot.fate == Fate::Flying);
+            let (path, flying) = (slot.path, slot.fate == Fate::Flying);
+            let (size, probe) = (slot.size, slot.mtu_probe);
             self.ring.finish(0);
             if flying {
                 self.stats.lost += 1;
                 self.ring.give_receipts(0, &mut out.lost);
-                self.flight_mut(path).leave(size);
+                self.flight_mut(path).leave(size, probe);
             }
             self.ring.trim(MAX_REMEMBERED_LOST, now);
         }

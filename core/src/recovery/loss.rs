@@ -333,11 +333,11 @@ impl Ledger {
             at = self.ring.open_from(at);
             let Some(slot) = self.ring.get(at) else { break };
             if slot.path == path && slot.fate == Fate::Flying {
-                let size = slot.size;
+                let (size, probe) = (slot.size, slot.mtu_probe);
                 self.ring.give_receipts(at, &mut out.lost);
                 self.ring.finish(at);
                 self.stats.lost += 1;
-                self.flight_mut(path).leave(size);
+                self.flight_mut(path).leave(size, probe);
             }
             at += 1;
         }
@@ -368,8 +368,10 @@ impl Ledger {
         if flight.suspended || flight.packets == 0 {
             return None;
         }
-        // The peer answers a second packet at once; one that is alone it may leave waiting.
-        let delay = if flight.packets > 1 { Duration::ZERO } else { self.peer_max_ack_delay };
+        // The peer answers a second packet at once; one that is alone it may leave waiting. Who was
+        // silent once may only have had no time.
+        let at_once = flight.has_company() && self.probes.count == 0;
+        let delay = if at_once { Duration::ZERO } else { self.peer_max_ack_delay };
         let quiet_since = flight.last_sent.max(flight.resumed_at);
         match flight.carriage {
             Carriage::Reliable if flight.asked => None,
@@ -437,7 +439,7 @@ impl Ledger {
 impl Flight {
     /// Takes note of a packet that is lost.
     fn lose(&mut self, lost: &LostPacket, outcome: &mut PathOutcome) {
-        self.leave(lost.size);
+        self.leave(lost.size, lost.mtu_probe);
         let follows = self.next_lost == Some(lost.index);
         if follows || !lost.mtu_probe {
             self.next_lost = Some(lost.index + 1);

@@ -229,13 +229,27 @@ fn a_tail_is_probed_without_the_delay_of_the_peer() {
     assert_eq!(s.fire(), Fired::Probe { count: 2 });
     assert_eq!(s.lost(), [2, 3]);
     let fired = s.now;
-    assert_eq!(s.deadline(), Some(fired + s.rtt().pto_base() * 2));
+    // Who is silent still may only have had no time.
+    assert_eq!(s.deadline(), Some(fired + s.rtt().pto(ACK_DELAY) * 2));
     // The first answer to them shows the whole tail lost.
     let probes = s.burst(A, 2);
     s.wait(Duration::from_micros(200));
     s.ack(&[probes]);
     assert_eq!(s.lost(), [4, 5, 6, 7, 8, 9]);
     assert_eq!(s.ledger.in_flight(A), 0);
+}
+
+/// What asks for the size of the path is meant to be lost: the peer may have one packet only.
+///
+/// spec: R-REC-34
+#[test]
+fn a_size_probe_is_no_company() {
+    let mut s = Sender::with_rtt(Duration::from_micros(200));
+    s.send(A);
+    s.send_sized(A, 1_400, true);
+    assert_eq!(s.deadline(), Some(s.now + s.rtt().pto(ACK_DELAY)));
+    s.send(A);
+    assert_eq!(s.deadline(), Some(s.now + s.rtt().pto_base()));
 }
 
 /// While a packet waits to be lost by time there is no probing.
@@ -284,7 +298,7 @@ fn content_is_said_twice_more_then_pings_ask() {
         obey(&mut s, fired);
     }
     assert_eq!(given, [0, 1, 2, 3], "what the oldest held, two by two");
-    assert_eq!(waits[..4], [101, 202, 125, 125].map(ms));
+    assert_eq!(waits[..4], [101, 252, 125, 125].map(ms));
     let apart = |doublings: u32| ms(125 << doublings);
     let wanted = (2..waits.len() as u32).map(|count| apart(count / 32));
     assert!(waits[2..].iter().copied().eq(wanted), "{waits:?}");
@@ -544,6 +558,29 @@ fn a_stream_that_stands_still_is_asked_once() {
     assert_eq!(s.deadline(), Some(s.now + s.rtt().pto(ACK_DELAY) * 3));
     s.ledger.on_suspended(A);
     assert_eq!(s.deadline(), None);
+}
+
+/// A path of datagrams is silent, and a stream beside it answers its challenges: that is no reason
+/// to stay.
+///
+/// spec: R-REC-37, R-REC-25
+#[test]
+fn a_stream_that_answers_ends_no_silence_of_datagrams() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.ledger.set_carriage(B, Carriage::Reliable);
+    for silent in 1..=4 {
+        s.send(A);
+        s.fire();
+        assert_eq!(s.ledger.unanswered_probes(), silent);
+        let challenge = s.send(B);
+        s.wait(ms(1));
+        s.ack(&[challenge..challenge + 1]);
+        assert_eq!(s.ledger.unanswered_probes(), silent, "B answers, A does not");
+    }
+    let at = s.send(A);
+    s.wait(ms(100));
+    s.ack(&[at..at + 1]);
+    assert_eq!(s.ledger.unanswered_probes(), 0);
 }
 
 /// What was silent was the path before.

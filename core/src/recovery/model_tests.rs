@@ -211,9 +211,9 @@ impl Model {
         self.paths[self.active].rtt.pto(DEFAULT_MAX_ACK_DELAY)
     }
 
-    /// What silence is measured by: a peer answers the second of two packets at once.
+    /// What the first silence is measured by: a peer answers the second of two packets at once.
     fn silence(&self) -> Duration {
-        let alone = self.flying(self.active).count() < 2;
+        let alone = self.flying(self.active).filter(|p| !p.probe).count() < 2;
         if alone { self.pto() } else { self.paths[self.active].rtt.pto_base() }
     }
 
@@ -232,8 +232,8 @@ impl Model {
         }
         let wait = match self.probes {
             0 => self.silence(),
-            1 => self.silence() * 2,
-            n => (self.silence() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
+            1 => self.pto() * 2,
+            n => (self.pto() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
         };
         Some(quiet_since.max(self.fired_at) + wait)
     }
@@ -277,7 +277,9 @@ impl Model {
             let highest = &mut self.paths[p.path].largest_acked;
             *highest = (*highest).max(Some(p.number));
             self.paths[p.path].asked = false;
-            self.probes = 0;
+            if !self.paths[p.path].reliable {
+                self.probes = 0;
+            }
         }
         if let Some(p) = measured.filter(|p| touched[p.path]) {
             let new = match p.eliciting {

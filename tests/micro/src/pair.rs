@@ -49,15 +49,13 @@ pub(crate) struct Pair {
     server: Node,
     now: Instant,
     buf: Vec<u8>,
-    /// Datagrams that either sent.
-    pub(crate) datagrams: u64,
 }
 
 impl Pair {
     pub(crate) fn new(provider: Provider) -> Self {
         let now = Instant::from_nanos(1);
         let (client, server) = (Node::new(1, provider, now), Node::new(2, provider, now));
-        Self { client, server, now, buf: Vec::new(), datagrams: 0 }
+        Self { client, server, now, buf: Vec::new() }
     }
 
     /// The client connects.
@@ -86,8 +84,6 @@ impl Pair {
             match here.endpoint.poll(&mut self.buf, self.now) {
                 Output::Transmit(to) => {
                     let segment = to.segment;
-                    let count = segment.map_or(1, |size| self.buf.len().div_ceil(size));
-                    self.datagrams += count as u64;
                     let (remote, bytes) = (here.addr, self.buf.as_mut_slice());
                     let (carrier, local, ecn) = (UDP, None, None);
                     let datagram = Datagram { carrier, remote, local, ecn, segment, bytes };
