@@ -570,7 +570,7 @@ fn a_stream_that_answers_ends_no_silence_of_datagrams() {
     s.ledger.set_carriage(B, Carriage::Reliable);
     for silent in 1..=4 {
         s.send(A);
-        s.fire();
+        assert_ne!(s.fire(), Fired::Nothing);
         assert_eq!(s.ledger.unanswered_probes(), silent);
         let challenge = s.send(B);
         s.wait(ms(1));
