@@ -6,13 +6,13 @@ pub(crate) mod range;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::handoff::Urgency;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
@@ -24,6 +24,7 @@ use crate::hub::{Command, Shared};
 use crate::message::{Arrivals, is_message};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
+use crate::threads::Mark;
 use crate::wait::{Answer, Line, Reply, Waiters, Wakers, lock, question, until};
 
 pub use connecting::Connecting;
@@ -41,7 +42,7 @@ pub(crate) struct ConnShared {
     pub(crate) handle: OnceLock<ConnectionHandle>,
     /// What its handles share.
     guard: OnceLock<Weak<ConnGuard>>,
-    marked: AtomicBool,
+    mark: Mark,
     pub(crate) state: Mutex<ConnState>,
 }
 
@@ -147,21 +148,20 @@ impl ConnShared {
             waiting: Waiting::default(),
         };
         let (handle, guard) = (OnceLock::new(), OnceLock::new());
-        let marked = AtomicBool::new(false);
-        Arc::new(Self { shared, handle, guard, marked, state: Mutex::new(state) })
+        let (mark, state) = (Mark::default(), Mutex::new(state));
+        Arc::new(Self { shared, handle, guard, mark, state })
     }
 
     pub(crate) fn mark(self: &Arc<Self>) {
-        if !self.marked.swap(true, Ordering::AcqRel)
-            && self.shared.hub.push(Command::Connection(self.clone())).is_err()
-        {
+        let work = || Command::Connection(self.clone());
+        if self.shared.hub.raise(&self.mark, Urgency::High, work).is_err() {
             self.end(ConnectError::EndpointClosed);
         }
     }
 
     /// For the driver, before it reads the wishes.
     pub(crate) fn unmark(&self) {
-        self.marked.store(false, Ordering::Release);
+        self.mark.clear();
     }
 
     /// For the driver: changes the state and wakes whom the change concerns.

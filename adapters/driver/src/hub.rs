@@ -12,8 +12,7 @@
 //!   handle ◄─ waker ── [state of a stream] ◄────────── news, bytes ─────────────┘
 //! ```
 //!
-//! No wish is lost: the driver clears an object's mark *before* it reads the object's state, and
-//! falls asleep only by [`Hub::park`], which refuses while there is work.
+//! How no wish is lost is said, and checked, in [`crate::threads`].
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,6 +22,7 @@ use std::task::Waker;
 use aqueduct_core::config::Streaming;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
+use aqueduct_core::handoff::Urgency;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::AppCode;
@@ -38,6 +38,7 @@ use crate::socket::BufferWarning;
 use crate::station::Errands;
 use crate::stats::{IoCounters, MessageTally};
 use crate::tcp::{Carriers, Patience};
+use crate::threads::{Mark, WorkList};
 use crate::wait::{Reply, Waiters, Wakers, lock};
 
 /// A connection to be begun.
@@ -68,17 +69,10 @@ pub(crate) enum Command {
     Abandoned,
 }
 
-#[derive(Default)]
-struct Work {
-    commands: Vec<Command>,
-    sleeper: Option<Waker>,
-    dead: bool,
-}
-
-/// The list of work.
+/// The list of work, and who does it.
 #[derive(Default)]
 pub(crate) struct Hub {
-    work: Mutex<Work>,
+    pub(crate) work: WorkList<Command>,
     /// Does the work while the driver sleeps. Gone with the driver.
     helper: OnceLock<Weak<dyn Errands>>,
 }
@@ -86,32 +80,24 @@ pub(crate) struct Hub {
 impl Hub {
     /// Puts work on the list. `Err` gives it back: the driver has ended.
     pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
-        let sleeper = {
-            let mut work = lock(&self.work);
-            if work.dead {
-                return Err(command);
-            }
-            work.commands.push(command);
-            work.sleeper.take()
+        self.see_to_it(self.work.push(command)?);
+        Ok(())
+    }
+
+    /// Puts an object on the list, unless its mark says that it is there. `Err`: the driver has
+    /// ended.
+    pub(crate) fn raise(
+        &self,
+        mark: &Mark,
+        urgency: Urgency,
+        work: impl FnOnce() -> Command,
+    ) -> Result<(), Command> {
+        let sleeper = match urgency {
+            Urgency::High => mark.raise(&self.work, work)?,
+            Urgency::Low => mark.raise_quietly(&self.work, work)?,
         };
         self.see_to_it(sleeper);
         Ok(())
-    }
-
-    /// Puts work on the list that can wait until the driver is awake for another reason.
-    pub(crate) fn push_quietly(&self, command: Command) -> Result<(), Command> {
-        let mut work = lock(&self.work);
-        if work.dead {
-            return Err(command);
-        }
-        work.commands.push(command);
-        Ok(())
-    }
-
-    /// What is on the list is done soon, also if the driver sleeps.
-    pub(crate) fn wake(&self) {
-        let sleeper = lock(&self.work).sleeper.take();
-        self.see_to_it(sleeper);
     }
 
     fn see_to_it(&self, sleeper: Option<Waker>) {
@@ -130,40 +116,6 @@ impl Hub {
     /// What the core says now; `None` if it has ended or is broken.
     pub(crate) fn look(&self) -> Option<CoreFigures> {
         self.helper.get().and_then(Weak::upgrade)?.look()
-    }
-
-    /// Takes the whole list; `into` must be empty and lends its memory to the next one. Whoever
-    /// takes it is awake and need not be woken.
-    pub(crate) fn take(&self, into: &mut Vec<Command>) {
-        let mut work = lock(&self.work);
-        work.sleeper = None;
-        std::mem::swap(&mut work.commands, into);
-    }
-
-    /// Says whom to wake. `false`: there is work, do not sleep.
-    pub(crate) fn park(&self, waker: &Waker) -> bool {
-        let mut work = lock(&self.work);
-        if !work.commands.is_empty() {
-            return false;
-        }
-        match &mut work.sleeper {
-            Some(there) => there.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-        true
-    }
-
-    /// Whether there is work.
-    pub(crate) fn has_work(&self) -> bool {
-        !lock(&self.work).commands.is_empty()
-    }
-
-    /// No more work is taken. Gives what was left.
-    pub(crate) fn die(&self) -> Vec<Command> {
-        let mut work = lock(&self.work);
-        work.dead = true;
-        work.sleeper = None;
-        std::mem::take(&mut work.commands)
     }
 }
 

@@ -30,10 +30,10 @@ fn no_wake_up_is_lost() {
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             let mut list = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                hub.take(&mut list);
+                hub.work.take(&mut list);
                 taken.fetch_add(list.len() as u64, Ordering::Relaxed);
                 list.clear();
-                if hub.park(&waker) {
+                if hub.work.park(&waker) {
                     thread::park();
                 }
             }
@@ -59,7 +59,6 @@ fn no_wake_up_is_lost() {
         thread::yield_now();
     }
     done.store(true, Ordering::Relaxed);
-    hub.wake();
     assert!(hub.push(work()).is_ok());
     taker.join().unwrap();
 }
@@ -68,9 +67,11 @@ fn no_wake_up_is_lost() {
 fn a_dead_hub_gives_work_back() {
     let hub = Hub::default();
     assert!(hub.push(work()).is_ok());
-    assert!(hub.push_quietly(work()).is_ok());
-    assert_eq!(hub.die().len(), 2);
+    let mark = Mark::default();
+    assert!(hub.raise(&mark, Urgency::Low, work).is_ok());
+    assert_eq!(hub.work.die().len(), 2);
     assert!(matches!(hub.push(work()), Err(Command::Close(..))));
-    assert!(matches!(hub.push_quietly(work()), Err(Command::Close(..))));
-    assert!(!hub.has_work());
+    mark.clear();
+    assert!(matches!(hub.raise(&mark, Urgency::Low, work), Err(Command::Close(..))));
+    assert!(!hub.work.has_work());
 }

@@ -45,6 +45,7 @@ pub mod socket;
 pub mod station;
 mod stats;
 mod tcp;
+mod threads;
 mod wait;
 
 pub use addrs::NodeAddr;

@@ -17,7 +17,6 @@
 mod tap;
 mod verified;
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -31,6 +30,7 @@ use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
 use crate::message::{self, Witness};
+use crate::threads::Mark;
 use crate::wait::lock;
 
 pub(crate) use tap::{Tap, tapping};
@@ -39,13 +39,6 @@ pub use verified::Verified;
 /// Chunks handed over that some reader has yet to pass, at most. A reader tells of 64 it has
 /// passed, so the driver hears in time.
 pub(crate) const MOST_CHUNKS: u64 = 256;
-
-/// Not on the list of work.
-const IDLE: u8 = 0;
-/// On the list, and the driver was not woken for it.
-const QUIET: u8 = 1;
-/// On the list, and the driver is awake or on its way.
-const LOUD: u8 = 2;
 
 /// What the handles of a half share with the driver, beside the bytes.
 pub(crate) struct RecvShared {
@@ -56,8 +49,7 @@ pub(crate) struct RecvShared {
     info: Option<OpenOptions>,
     /// In shadow mode.
     witness: Option<Arc<Witness>>,
-    /// Whether it is on the list of work: [`IDLE`], [`QUIET`] or [`LOUD`].
-    marked: AtomicU8,
+    mark: Mark,
     wishes: Mutex<Wishes>,
 }
 
@@ -71,42 +63,22 @@ pub(crate) struct Wishes {
 }
 
 impl RecvShared {
-    fn mark(self: &Arc<Self>) {
-        let hub = &self.connection.shared.hub;
-        match self.marked.swap(LOUD, Ordering::AcqRel) {
-            // A driver that takes no more work is about to end the half.
-            IDLE => _ = hub.push(Command::Recv(self.clone())),
-            QUIET => hub.wake(),
-            _ => {}
-        }
-    }
-
-    /// The same, but not worth waking the driver: it looks when it is awake. If the peer runs out
-    /// of credit meanwhile it says so, and that wakes the driver.
-    fn mark_quietly(self: &Arc<Self>) {
-        let was = self.marked.compare_exchange(IDLE, QUIET, Ordering::AcqRel, Ordering::Relaxed);
-        if was.is_ok() {
-            let hub = &self.connection.shared.hub;
-            let _taken = hub.push_quietly(Command::Recv(self.clone()));
-        }
+    /// If it is not urgent, the driver looks when it is awake. If the peer runs out of credit
+    /// meanwhile it says so, and that wakes the driver.
+    fn mark(self: &Arc<Self>, urgency: Urgency) {
+        let (hub, work) = (&self.connection.shared.hub, || Command::Recv(self.clone()));
+        // A driver that takes no more work is about to end the half.
+        let _taken = hub.raise(&self.mark, urgency, work);
     }
 
     fn wish(self: &Arc<Self>, wish: impl FnOnce(&mut Wishes)) {
         wish(&mut lock(&self.wishes));
-        self.mark();
-    }
-
-    /// Readers have passed something.
-    fn passed(self: &Arc<Self>, urgency: Urgency) {
-        match urgency {
-            Urgency::High => self.mark(),
-            Urgency::Low => self.mark_quietly(),
-        }
+        self.mark(Urgency::High);
     }
 
     /// For the driver: takes the wishes, before it looks at what was passed.
     pub(crate) fn take(&self) -> Wishes {
-        self.marked.store(IDLE, Ordering::Release);
+        self.mark.clear();
         std::mem::take(&mut lock(&self.wishes))
     }
 }
@@ -130,16 +102,16 @@ pub(crate) fn receiving(
     info: Option<OpenOptions>,
 ) -> (Inlet, RecvHalf) {
     let start = info.as_ref().map_or(0, |info| info.start);
-    let (marked, wishes) = (AtomicU8::new(IDLE), Mutex::default());
+    let (mark, wishes) = (Mark::default(), Mutex::default());
     let pipe = OnceLock::new();
     let node = &connection.shared;
     let watched = |info| message::witness(info, &node.streaming, node.max_message);
     let witness = info.as_ref().and_then(watched);
     let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
-    let shared = Arc::new(RecvShared { connection, id, pipe, info, witness, marked, wishes });
+    let shared = Arc::new(RecvShared { connection, id, pipe, info, witness, mark, wishes });
     let teller = shared.clone();
     let options =
-        Options::default().with_start(start).on_release(move |urgency| teller.passed(urgency));
+        Options::default().with_start(start).on_release(move |urgency| teller.mark(urgency));
     let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
     let half = RecvHalf {
         reader: Some(reader),

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use aqueduct_core::handoff::Urgency;
 use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::{Bytes, BytesMut};
@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, StreamError, WriteError};
 use crate::hub::Command;
+use crate::threads::Mark;
 use crate::wait::{Wakers, lock};
 
 /// Bytes that wait for the driver before a writer is held. What waits in the core comes on top.
@@ -27,7 +28,7 @@ const BLOCK: usize = 64 * 1024;
 pub(crate) struct SendShared {
     pub(crate) connection: Arc<ConnShared>,
     pub(crate) id: StreamId,
-    marked: AtomicBool,
+    mark: Mark,
     state: Mutex<SendState>,
 }
 
@@ -93,21 +94,20 @@ pub(crate) struct SendWork {
 
 impl SendShared {
     pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId) -> Arc<Self> {
-        let (marked, state) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Self { connection, id, marked, state })
+        let (mark, state) = (Mark::default(), Mutex::default());
+        Arc::new(Self { connection, id, mark, state })
     }
 
     fn mark(self: &Arc<Self>) {
-        if !self.marked.swap(true, Ordering::AcqRel)
-            && self.connection.shared.hub.push(Command::Send(self.clone())).is_err()
-        {
+        let (hub, work) = (&self.connection.shared.hub, || Command::Send(self.clone()));
+        if hub.raise(&self.mark, Urgency::High, work).is_err() {
             self.end(SendEnd::Lost(ConnectionError::DriverGone));
         }
     }
 
     /// For the driver: takes the wishes, and the bytes into `bytes`, which must be empty.
     pub(crate) fn take(&self, bytes: &mut VecDeque<Bytes>) -> SendWork {
-        self.marked.store(false, Ordering::Release);
+        self.mark.clear();
         let mut state = lock(&self.state);
         let state = &mut *state;
         if !state.tail.is_empty() {

@@ -19,18 +19,19 @@
 //! system and no more than the 64 KiB that such a call takes. A window that has room for more is
 //! the driver's to fill, and it is woken.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use aqueduct_core::time::Instant;
 
 use crate::engine::{Engine, Turn, Wire};
 use crate::figures::CoreFigures;
+use crate::threads::{Errand, Post};
 
 /// An engine and its wire, behind a lock.
 #[derive(Debug)]
 pub struct Station<W> {
-    desk: Mutex<Desk<W>>,
+    desk: Post<Desk<W>>,
 }
 
 /// What one works with.
@@ -58,7 +59,7 @@ impl<W: Wire + Send + 'static> Station<W> {
     /// Gives the engine its place. Its handles help from now on.
     pub fn new(engine: Engine, wire: W) -> Arc<Self> {
         let shared = engine.shared();
-        let desk = Mutex::new(Desk { engine, wire, alarm: None, sent: false });
+        let desk = Post::new(Desk { engine, wire, alarm: None, sent: false });
         let station = Arc::new(Self { desk });
         let helper: Arc<dyn Errands> = station.clone();
         shared.hub.helped_by(&helper);
@@ -70,7 +71,7 @@ impl<W> Station<W> {
     /// The driver's way in. Somebody else is there for no longer than one turn. `None`: a turn
     /// panicked, and the engine is not to be asked for anything more.
     pub fn enter(&self) -> Option<MutexGuard<'_, Desk<W>>> {
-        let mut desk = self.desk.lock().ok()?;
+        let mut desk = self.desk.enter()?;
         desk.sent = false;
         Some(desk)
     }
@@ -78,31 +79,15 @@ impl<W> Station<W> {
 
 impl<W: Wire + Send> Errands for Station<W> {
     fn run(&self, sleeper: Waker) {
-        let mut call = Call(Some(sleeper));
-        if let (Ok(mut desk), Some(sleeper)) = (self.desk.try_lock(), &call.0)
-            && desk.errand(sleeper)
-        {
-            call.0 = None;
-        }
+        self.desk.run(sleeper);
     }
 
     fn look(&self) -> Option<CoreFigures> {
-        Some(self.desk.lock().ok()?.engine.core_figures())
+        Some(self.desk.enter()?.engine.core_figures())
     }
 }
 
-/// Wakes the driver when it goes, also on the way out of a panic: a driver that sleeps on would
-/// never learn that its engine is broken, nor tell those who wait.
-struct Call(Option<Waker>);
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-impl<W: Wire> Desk<W> {
-    /// Does what is on the list. `false`: the driver has to come.
+impl<W: Wire> Errand for Desk<W> {
     fn errand(&mut self, sleeper: &Waker) -> bool {
         if self.sent || self.engine.is_blocked() {
             return false;

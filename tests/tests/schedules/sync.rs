@@ -1,16 +1,17 @@
-//! What the hand-over takes from its `sync`, with every step visible to the model checker.
+//! What the files take from their `sync`, with every step visible to the model checker.
 //!
 //! `Arc` and `OnceLock` are models of the standard ones' contract. `Arc` counts: a release with
 //! each handle that goes, an acquire by the last. `OnceLock` publishes: whoever sees that it is set
 //! sees all that was done before. The values lie in real ones, so nothing here is unsafe; a
 //! mistake in the count would be a panic.
 
+use std::fmt::{Debug, Formatter};
 use std::ops::Deref;
 use std::time::Duration;
 
 use super::primitives::Watched;
 pub(super) use super::primitives::{
-    AtomicU64, AtomicUsize, AtomicWaker, Condvar, Mutex, MutexGuard, Ordering,
+    AtomicU8, AtomicU64, AtomicUsize, AtomicWaker, Condvar, Mutex, MutexGuard, Ordering,
 };
 pub(super) use std::sync::PoisonError;
 
@@ -38,6 +39,10 @@ impl<T> Arc<T> {
         Some(std::sync::Arc::get_mut(value).expect("the only handle"))
     }
 
+    pub(super) fn strong_count(this: &Self) -> usize {
+        this.count.load(Ordering::Relaxed)
+    }
+
     pub(super) fn ptr_eq(this: &Self, other: &Self) -> bool {
         std::sync::Arc::ptr_eq(&this.count, &other.count)
     }
@@ -61,6 +66,12 @@ impl<T> Clone for Arc<T> {
     fn clone(&self) -> Self {
         self.count.fetch_add(1, Ordering::Relaxed);
         Self { count: self.count.clone(), value: self.value.clone() }
+    }
+}
+
+impl<T: Debug> Debug for Arc<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -124,4 +135,9 @@ pub(super) fn wait_timeout<'a>(
         flag = changed.wait(flag).unwrap_or_else(PoisonError::into_inner);
     }
     flag
+}
+
+/// Poison is not modelled: a panic ends the case.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no poison")
 }

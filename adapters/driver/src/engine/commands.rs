@@ -48,7 +48,7 @@ impl Way {
 impl Engine {
     pub(super) fn run_commands(&mut self) {
         let mut commands = std::mem::take(&mut self.commands);
-        self.shared.hub.take(&mut commands);
+        self.shared.hub.work.take(&mut commands);
         for command in commands.drain(..) {
             self.run(command);
         }

@@ -312,10 +312,10 @@ impl Engine {
         let tape = self.turn_tape();
         let Turn::Sleep(wait) = drained else { return Turn::Again };
         let busy = self.live > 0 || self.lines.are_dialling();
-        if self.abandoned && !busy && !self.shared.hub.has_work() {
+        if self.abandoned && !busy && !self.shared.hub.work.has_work() {
             return Turn::Done;
         }
-        if more || self.shared.hub.has_work() || self.lines.are_ready() {
+        if more || self.shared.hub.work.has_work() || self.lines.are_ready() {
             return Turn::Again;
         }
         let lines = self.lines.deadline();
@@ -362,17 +362,17 @@ impl Engine {
     /// Before sleeping: `waker` will be woken for work. `false`: there is work already.
     pub fn park(&mut self, waker: &Waker) -> bool {
         add(&self.shared.counters.sleeps, 1);
-        self.shared.hub.park(waker)
+        self.shared.hub.work.park(waker)
     }
 
     /// Whether handles have put something on the list.
     pub fn has_work(&self) -> bool {
-        self.shared.hub.has_work()
+        self.shared.hub.work.has_work()
     }
 
     /// The driver sleeps on. `false`: there is work again.
     pub(crate) fn sleep_on(&self, waker: &Waker) -> bool {
-        self.shared.hub.park(waker)
+        self.shared.hub.work.park(waker)
     }
 
     /// Calls that have sent something, so far.
@@ -513,7 +513,7 @@ impl Engine {
 /// are not told; [`Engine::farewell`] does that.
 impl Drop for Engine {
     fn drop(&mut self) {
-        let left = self.shared.hub.die();
+        let left = self.shared.hub.work.die();
         if !std::thread::panicking() {
             *lock(&self.shared.last_figures) = self.core_figures();
         }

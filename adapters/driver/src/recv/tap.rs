@@ -3,7 +3,6 @@
 //! The pipe holds every byte until all of its legs have it, so what readers have not passed holds
 //! the source back. Readers that are gone, or do not want any more, hold nothing back.
 
-use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aqueduct_core::endpoint::{PipeId, PipeRef};
@@ -13,8 +12,9 @@ use aqueduct_core::stream;
 use bytes::BytesMut;
 
 use crate::error::{ConnectionError, ReadError, StreamError};
+use crate::threads::Mark;
 
-use super::{IDLE, Known, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
+use super::{Known, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
 
 /// The driver's end of a pipe's local leg.
 pub(crate) struct Tap {
@@ -35,13 +35,13 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
         pipe: OnceLock::new(),
         info: source.info.clone(),
         witness: None,
-        marked: AtomicU8::new(IDLE),
+        mark: Mark::default(),
         wishes: Mutex::default(),
     });
     let teller = shared.clone();
     // The pipe's end waits for the last byte, so even that is worth telling at once.
     let options = Options::default().with_start(start).with_small(1);
-    let options = options.on_release(move |urgency| teller.passed(urgency));
+    let options = options.on_release(move |urgency| teller.mark(urgency));
     let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
     let collected = BytesMut::new();
     let half =

@@ -3,7 +3,7 @@
 mod primitives;
 mod tests;
 
-#[path = "../cases.rs"]
+#[path = "../cases/mod.rs"]
 mod cases;
 #[path = "../sync.rs"]
 mod sync;
@@ -18,3 +18,12 @@ mod segment;
 mod shared;
 #[path = "../../../../core/src/handoff/sleep.rs"]
 mod sleep;
+
+#[path = "../../../../adapters/driver/src/threads/answer.rs"]
+mod answer;
+#[path = "../../../../adapters/driver/src/threads/post.rs"]
+mod post;
+#[path = "../../../../adapters/driver/src/threads/waiters.rs"]
+mod waiters;
+#[path = "../../../../adapters/driver/src/threads/work.rs"]
+mod work;

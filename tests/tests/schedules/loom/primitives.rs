@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use ::loom::cell::UnsafeCell;
-pub(super) use ::loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(super) use ::loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(super) use ::loom::sync::{Condvar, Mutex, MutexGuard};
 pub(super) use ::loom::thread::{JoinHandle, spawn};
 

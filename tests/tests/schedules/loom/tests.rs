@@ -1,6 +1,6 @@
 //! Few steps, all interleavings.
 
-use super::cases;
+use super::cases::{handoff, post, waiting, work};
 
 /// Tries every interleaving in which a thread is stopped against its will at most `bound` times.
 fn every(bound: usize, case: impl Fn() + Send + Sync + 'static) {
@@ -15,43 +15,84 @@ const FULL: usize = 1024;
 /// spec: R-HAND-1, R-HAND-2, R-HAND-5
 #[test]
 fn no_wake_up_is_lost() {
-    every(3, || cases::readers_find_everything(1, &[1], true));
-    every(2, || cases::readers_find_everything(1, &[1, FULL, 1], true));
-    every(3, || cases::readers_find_everything(1, &[FULL], false));
-    every(4, cases::a_lost_producer_is_noticed);
+    every(3, || handoff::readers_find_everything(1, &[1], true));
+    every(2, || handoff::readers_find_everything(1, &[1, FULL, 1], true));
+    every(3, || handoff::readers_find_everything(1, &[FULL], false));
+    every(4, handoff::a_lost_producer_is_noticed);
 }
 
 /// spec: R-HAND-5, R-HAND-7
 #[test]
 fn no_wake_up_of_two_readers_is_lost() {
-    every(2, || cases::readers_find_everything(2, &[1], true));
-    every(1, || cases::readers_find_everything(2, &[FULL], false));
+    every(2, || handoff::readers_find_everything(2, &[1], true));
+    every(1, || handoff::readers_find_everything(2, &[FULL], false));
 }
 
 /// spec: R-HAND-6
 #[test]
 fn no_credit_is_lost() {
-    every(2, || cases::credit_comes_back(1, &[1, FULL]));
-    every(1, || cases::credit_comes_back(2, &[1]));
+    every(2, || handoff::credit_comes_back(1, &[1, FULL]));
+    every(1, || handoff::credit_comes_back(2, &[1]));
 }
 
 /// spec: R-HAND-3, R-HAND-4
 #[test]
 fn readers_that_go_leave_nothing() {
-    every(3, || cases::readers_may_go(1, &[1, FULL]));
-    every(2, || cases::readers_may_go(2, &[1]));
-    every(3, || cases::passing_together_frees(&[FULL, 1]));
+    every(3, || handoff::readers_may_go(1, &[1, FULL]));
+    every(2, || handoff::readers_may_go(2, &[1]));
+    every(3, || handoff::passing_together_frees(&[FULL, 1]));
 }
 
 /// spec: R-HAND-3, R-HAND-7
 #[test]
 fn a_fork_on_the_way_reads_on() {
-    every(3, || cases::a_fork_on_the_way_reads_on(&[1, 1]));
-    every(2, || cases::a_fork_on_the_way_reads_on(&[FULL, 1]));
+    every(3, || handoff::a_fork_on_the_way_reads_on(&[1, 1]));
+    every(2, || handoff::a_fork_on_the_way_reads_on(&[FULL, 1]));
 }
 
 /// spec: R-HAND-9
 #[test]
 fn a_head_is_waited_for() {
-    every(3, cases::a_head_is_waited_for);
+    every(3, handoff::a_head_is_waited_for);
+}
+
+/// spec: R-HAND-12, R-HAND-13
+#[test]
+fn no_wish_is_lost() {
+    every(3, || work::no_wish_is_lost(&[1], &[1]));
+    every(3, || work::no_wish_is_lost(&[1, 1], &[]));
+    every(2, || work::no_wish_is_lost(&[2], &[1]));
+    every(2, || work::no_wish_is_lost(&[1, 1], &[1]));
+}
+
+/// spec: R-HAND-14
+#[test]
+fn nothing_is_left_at_the_end() {
+    every(3, || work::nothing_is_left_at_the_end(1, 2));
+    every(3, || work::nothing_is_left_at_the_end(2, 1));
+}
+
+/// spec: R-HAND-15
+#[test]
+fn all_work_is_done() {
+    every(4, || post::all_work_is_done(1));
+    every(3, || post::all_work_is_done(2));
+    every(2, || post::all_work_is_done(3));
+}
+
+/// spec: R-HAND-16
+#[test]
+fn all_that_comes_is_taken() {
+    every(3, || waiting::all_that_comes_is_taken(1, 0, 1));
+    every(2, || waiting::all_that_comes_is_taken(2, 0, 2));
+    every(2, || waiting::all_that_comes_is_taken(1, 1, 1));
+}
+
+/// spec: R-HAND-17
+#[test]
+fn an_answer_comes() {
+    every(4, || waiting::an_answer_comes(Some(7)));
+    every(4, || waiting::an_answer_comes(None));
+    every(4, waiting::the_last_waker_is_woken);
+    every(4, waiting::an_asker_may_go);
 }

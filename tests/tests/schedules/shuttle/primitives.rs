@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-pub(super) use ::shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(super) use ::shuttle::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(super) use ::shuttle::sync::{Condvar, Mutex, MutexGuard};
 pub(super) use ::shuttle::thread::{JoinHandle, spawn};
 

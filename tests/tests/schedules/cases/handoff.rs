@@ -1,36 +1,15 @@
-//! What producers and readers do at once. Whoever is not woken, hangs, and the checker says so.
+//! Producers and readers of a hand-over.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::primitives::{Condvar, JoinHandle, Mutex, spawn};
-use super::producer::Producer;
-use super::reader::Reader;
-use super::shared::{Options, channel};
-
-/// Where a producer waits for credit.
-#[derive(Default)]
-struct Gate {
-    told: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn open(&self) {
-        *self.told.lock().unwrap() = true;
-        self.changed.notify_one();
-    }
-
-    fn wait(&self) {
-        let mut told = self.told.lock().unwrap();
-        while !*told {
-            told = self.changed.wait(told).unwrap();
-        }
-        *told = false;
-    }
-}
+use super::super::primitives::{JoinHandle, spawn};
+use super::super::producer::Producer;
+use super::super::reader::Reader;
+use super::super::shared::{Options, channel};
+use super::Gate;
 
 /// Bytes that know how many of them live.
 struct Counted(Vec<u8>, std::sync::Arc<Count>);
@@ -75,7 +54,7 @@ fn push_all(producer: &mut Producer<()>, lens: &[usize], live: &std::sync::Arc<C
 
 /// Readers sleep until there is something, and find all of it and then the end. In the end
 /// everything is released and freed.
-pub(super) fn readers_find_everything(readers: usize, lens: &[usize], finished: bool) {
+pub(in super::super) fn readers_find_everything(readers: usize, lens: &[usize], finished: bool) {
     let live = std::sync::Arc::new(Count::new(0));
     let (mut producer, reader) = channel(Options::default(), ());
     let mut threads: Vec<_> = (1..readers).map(|_| in_thread(reader.fork())).collect();
@@ -95,7 +74,7 @@ pub(super) fn readers_find_everything(readers: usize, lens: &[usize], finished: 
 }
 
 /// A producer that is dropped wakes the reader, too.
-pub(super) fn a_lost_producer_is_noticed() {
+pub(in super::super) fn a_lost_producer_is_noticed() {
     let (mut producer, reader) = channel(Options::default(), ());
     let thread = in_thread(reader);
     producer.push(Bytes::from_static(b"a")).unwrap();
@@ -104,7 +83,7 @@ pub(super) fn a_lost_producer_is_noticed() {
 }
 
 /// The producer pushes only what it has credit for, and sleeps until readers have passed it.
-pub(super) fn credit_comes_back(readers: usize, lens: &[usize]) {
+pub(in super::super) fn credit_comes_back(readers: usize, lens: &[usize]) {
     let gate = std::sync::Arc::new(Gate::default());
     let opener = gate.clone();
     let options = Options::default().on_release(move |_| opener.open());
@@ -125,7 +104,7 @@ pub(super) fn credit_comes_back(readers: usize, lens: &[usize]) {
 }
 
 /// Readers go while the producer pushes: it hears of the last one, and nothing is left.
-pub(super) fn readers_may_go(readers: usize, lens: &[usize]) {
+pub(in super::super) fn readers_may_go(readers: usize, lens: &[usize]) {
     let live = std::sync::Arc::new(Count::new(0));
     let gate = std::sync::Arc::new(Gate::default());
     let opener = gate.clone();
@@ -148,7 +127,7 @@ pub(super) fn readers_may_go(readers: usize, lens: &[usize]) {
 }
 
 /// Two readers pass the same segments at once: what both have passed is freed once and at once.
-pub(super) fn passing_together_frees(lens: &[usize]) {
+pub(in super::super) fn passing_together_frees(lens: &[usize]) {
     let live = std::sync::Arc::new(Count::new(0));
     let (mut producer, mut reader) = channel(Options::default(), ());
     let total = push_all(&mut producer, lens, &live);
@@ -168,7 +147,7 @@ pub(super) fn passing_together_frees(lens: &[usize]) {
 }
 
 /// A reader forks while the producer pushes, and goes: the fork reads on where it stood.
-pub(super) fn a_fork_on_the_way_reads_on(lens: &[usize]) {
+pub(in super::super) fn a_fork_on_the_way_reads_on(lens: &[usize]) {
     let live = std::sync::Arc::new(Count::new(0));
     let (mut producer, mut reader) = channel(Options::default(), ());
     let thread = spawn(move || {
@@ -189,7 +168,7 @@ pub(super) fn a_fork_on_the_way_reads_on(lens: &[usize]) {
 }
 
 /// A head is waited for and stays unread.
-pub(super) fn a_head_is_waited_for() {
+pub(in super::super) fn a_head_is_waited_for() {
     let (mut producer, mut reader) = channel(Options::default(), ());
     let thread = spawn(move || {
         let head = reader.peek_blocking(3, None);
