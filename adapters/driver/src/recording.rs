@@ -3,33 +3,73 @@
 //! The core records into memory. The engine moves that on when it is much or old, at the end of a
 //! turn, to a thread that writes the file: the loop never waits for the disk. If the disk is too
 //! slow, first a few MiB wait for the thread, then the core's own buffer fills, and then the tape
-//! says that it ends, and ends; nothing else does.
+//! says that it ends, and ends; nothing else does. A disk that fails ends the tape at once.
 //!
 //! ```text
 //!   core ── 64 KiB, or a second ──► queue (at most 4 MiB) ──► thread ──► file (mode 0600)
-//!     └─ more than its buffer waits: End(Overrun), and a warning in the log
+//!     └─ more than its buffer waits:                    └─ it fails:
+//!        End(Overrun), TapeEnd::Tape                       TapeEnd::Disk
 //! ```
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aqueduct_core::endpoint::Endpoint as Core;
 use aqueduct_core::tape::{Ending, Payload, TapeOptions};
 use aqueduct_core::time::Instant;
+use thiserror::Error;
 
 use crate::hub::{Command, Shared};
-use crate::wait::{Waiters, lock, until};
+use crate::threads;
 
 /// What is recorded is written when it is so much, or so old.
 const MUCH: usize = 64 * 1024;
 const OLD: Duration = Duration::from_secs(1);
 /// Bytes that wait for the thread; beyond that they wait in the core.
 const QUEUE: usize = 4 << 20;
+
+/// Why nothing more is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TapeEnd {
+    /// The tape ends, and its last record says why.
+    Tape(Ending),
+    /// The disk failed: the file ends where it did.
+    Disk(DiskError),
+}
+
+impl From<DiskError> for TapeEnd {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// What the system said of a disk that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text}")]
+#[expect(clippy::exhaustive_structs, reason = "what the system says has two parts")]
+pub struct DiskError {
+    /// What kind of error it was.
+    pub kind: io::ErrorKind,
+    /// In the system's words.
+    pub text: String,
+}
+
+impl From<io::Error> for DiskError {
+    fn from(error: io::Error) -> Self {
+        Self { kind: error.kind(), text: error.to_string() }
+    }
+}
+
+impl From<DiskError> for io::Error {
+    fn from(error: DiskError) -> Self {
+        Self::new(error.kind, error.text)
+    }
+}
 
 /// How an endpoint is recorded. **The file holds the node's key and every key of every
 /// connection**, unless the payload is elided: it is made for its owner alone (mode 0600), and is
@@ -86,12 +126,12 @@ impl Recording {
         let (queue, work) = channel();
         let (path, there) = (self.path.clone(), progress.clone());
         let thread = std::thread::Builder::new().name("aqueduct-tape".into());
-        thread.spawn(move || write(file, &work, &there))?;
+        thread.spawn(move || write(file, work, &there))?;
         tracing::info!(
             path = %path.display(),
             "recording: the file holds this node's key and all keys of its connections"
         );
-        Ok(Recorder { path, queue: Some(queue), progress, since: None, told: false })
+        Ok(Recorder { path, queue: Some(queue), progress, since: None })
     }
 }
 
@@ -99,8 +139,10 @@ impl Recording {
 fn create(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    // One that was there keeps its mode.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    // A file that was there keeps its mode; a device's is not ours.
+    if file.metadata()?.is_file() {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
     Ok(file)
 }
 
@@ -110,43 +152,24 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// How far the thread is.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Bytes that wait for it.
-    waiting: AtomicUsize,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    written: u64,
-    failed: Option<io::ErrorKind>,
-    ended: Option<Ending>,
-    done: bool,
-    waiters: Waiters,
-}
+pub(crate) type Progress = threads::Progress<TapeEnd, DiskError>;
 
 /// The thread: writes until the engine lets go, or the disk fails.
-fn write(mut file: File, work: &Receiver<Vec<u8>>, progress: &Progress) {
-    while let Ok(bytes) = work.recv() {
-        let wrote = file.write_all(&bytes);
-        progress.waiting.fetch_sub(bytes.len(), Ordering::Release);
-        let mut state = lock(&progress.state);
-        match wrote {
-            Ok(()) => state.written += bytes.len() as u64,
-            Err(error) => {
-                tracing::warn!(%error, "the tape cannot be written: it ends here");
-                state.failed = Some(error.kind());
-                break;
-            }
+fn write(mut file: File, work: Receiver<Vec<u8>>, progress: &Progress) {
+    let mut failed = None;
+    while failed.is_none()
+        && let Ok(bytes) = work.recv()
+    {
+        match file.write_all(&bytes) {
+            Ok(()) => progress.wrote(bytes.len()),
+            Err(error) => failed = Some(DiskError::from(error)),
         }
     }
-    let wakers = {
-        let mut state = lock(&progress.state);
-        state.done = true;
-        state.waiters.take()
-    };
-    wakers.wake();
+    if let Some(error) = &failed {
+        tracing::warn!(%error, "the tape cannot be written: it ends here");
+    }
+    drop(work);
+    progress.leave(failed);
 }
 
 /// The engine's end.
@@ -158,7 +181,6 @@ pub(crate) struct Recorder {
     progress: Arc<Progress>,
     /// Since when something waits in the core.
     since: Option<Instant>,
-    told: bool,
 }
 
 impl Recorder {
@@ -178,11 +200,15 @@ impl Recorder {
             return None;
         }
         let since = *self.since.get_or_insert(now);
-        let full = self.progress.waiting.load(Ordering::Acquire) > QUEUE;
         if status.waiting < MUCH && now < since + OLD {
             return Some(since + OLD);
         }
-        if full {
+        if self.progress.is_gone() {
+            // No room comes any more.
+            self.let_go(core);
+            return None;
+        }
+        if self.progress.waiting() > QUEUE {
             // The core's buffer has a bound of its own.
             return Some(now + OLD / 10);
         }
@@ -195,11 +221,17 @@ impl Recorder {
         let mut bytes = Vec::new();
         core.take_tape(&mut bytes);
         let Some(queue) = &self.queue else { return };
-        self.progress.waiting.fetch_add(bytes.len(), Ordering::AcqRel);
+        self.progress.given(bytes.len());
         if queue.send(bytes).is_err() {
-            core.end_tape();
-            self.queue = None;
+            self.let_go(core);
         }
+    }
+
+    /// The disk has failed, and said so.
+    fn let_go(&mut self, core: &mut Core) {
+        core.end_tape();
+        core.take_tape(&mut Vec::new());
+        self.queue = None;
     }
 
     /// The tape ends: the rest is written, and the file is whole.
@@ -214,11 +246,11 @@ impl Recorder {
         if self.queue.is_none() {
             return;
         }
-        if why != Ending::Finished && !std::mem::replace(&mut self.told, true) {
+        if why != Ending::Finished {
             let path = self.path.display();
             tracing::warn!(%path, ?why, "the tape has ended: the disk did not follow");
         }
-        lock(&self.progress.state).ended = Some(why);
+        self.progress.end(TapeEnd::Tape(why));
         self.take(core);
         self.queue = None;
     }
@@ -250,12 +282,12 @@ impl Recorded {
 
     /// Bytes that are in the file.
     pub fn written(&self) -> u64 {
-        lock(&self.progress.state).written
+        self.progress.written()
     }
 
-    /// Why the tape has ended, if it has.
-    pub fn ended(&self) -> Option<Ending> {
-        lock(&self.progress.state).ended
+    /// Why nothing more is recorded, if that is so. The first end holds.
+    pub fn ended(&self) -> Option<TapeEnd> {
+        self.progress.ended()
     }
 
     /// Ends the recording, if it has not, and waits until the file is whole. The endpoint lives on.
@@ -266,11 +298,6 @@ impl Recorded {
     pub async fn end(&self) -> io::Result<u64> {
         // A driver that has ended has ended its tape.
         let _gone = self.shared.hub.push(Command::EndTape);
-        let look = |state: &mut State| state.done.then_some((state.written, state.failed));
-        let done = until(&self.progress.state, |state| &mut state.waiters, look).await;
-        match done {
-            (written, None) => Ok(written),
-            (_, Some(kind)) => Err(kind.into()),
-        }
+        Ok(self.progress.gone().await?)
     }
 }

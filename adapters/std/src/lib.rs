@@ -112,8 +112,8 @@ pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
 pub use aqueduct_driver::{Carriers, Config, generate_key};
+pub use aqueduct_driver::{DiskError, MessageStats, NodeAddr, Recording, TapeEnd};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
-pub use aqueduct_driver::{MessageStats, NodeAddr, Recording};
 pub use bytes::Bytes;
 
 pub use connection::Connection;

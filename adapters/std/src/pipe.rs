@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeStats};
-use aqueduct_core::tape::Ending;
 use aqueduct_core::wire::id::AppCode;
+use aqueduct_driver::TapeEnd;
 use aqueduct_driver::error::PipeError;
 
 use crate::stream::SendStream;
@@ -97,7 +97,7 @@ impl Recorded {
     }
 
     /// Why nothing more is recorded; `None` while it is.
-    pub fn ended(&self) -> Option<Ending> {
+    pub fn ended(&self) -> Option<TapeEnd> {
         self.inner.ended()
     }
 

@@ -6,6 +6,8 @@ mod latency;
 mod lines;
 mod node;
 mod streams;
+#[cfg(target_os = "linux")]
+mod tapes;
 mod tcp;
 mod units;
 mod way;

@@ -2,13 +2,15 @@
 //! async adapter on a runtime that all tests share.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use aqueduct_std::{
     AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
     ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
-    PipeOptions, PipeStats, ReadError, StreamProtocol, TransportConfig, WriteError,
+    PipeOptions, PipeStats, ReadError, Recording, StreamProtocol, TapeEnd, TransportConfig,
+    WriteError,
 };
 use tokio::runtime::Runtime;
 
@@ -46,6 +48,11 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     fn close(&self, code: AppCode);
     fn wait_idle(&self);
     fn connections(&self) -> u32;
+    /// Bound, and recorded.
+    fn recorded(by: Recording) -> Self;
+    fn tape_ended(&self) -> Option<TapeEnd>;
+    /// Ends the tape and waits for the disk.
+    fn end_tape(&self) -> io::Result<u64>;
 
     fn by(carriers: Carriers, transport: TransportConfig) -> Self {
         Self::at(LOOPBACK, carriers, transport)
@@ -159,6 +166,19 @@ impl Node for Std {
 
     fn connections(&self) -> u32 {
         self.stats().unwrap().connections
+    }
+
+    fn recorded(by: Recording) -> Self {
+        let config = config(Carriers::default(), TransportConfig::default());
+        Self::bind(LOOPBACK.parse().unwrap(), config.with_recording(by)).unwrap()
+    }
+
+    fn tape_ended(&self) -> Option<TapeEnd> {
+        self.recording().unwrap().ended()
+    }
+
+    fn end_tape(&self) -> io::Result<u64> {
+        self.recording().unwrap().end()
     }
 }
 
@@ -330,6 +350,20 @@ impl Node for Tokio {
 
     fn connections(&self) -> u32 {
         now(self.stats()).connections
+    }
+
+    fn recorded(by: Recording) -> Self {
+        let _runtime = runtime().enter();
+        let config = config(Carriers::default(), TransportConfig::default());
+        Self::bind(LOOPBACK.parse().unwrap(), config.with_recording(by)).unwrap()
+    }
+
+    fn tape_ended(&self) -> Option<TapeEnd> {
+        self.recording().unwrap().ended()
+    }
+
+    fn end_tape(&self) -> io::Result<u64> {
+        now(self.recording().unwrap().end())
     }
 }
 

@@ -9,12 +9,14 @@
 
 mod answer;
 mod post;
+mod progress;
 mod sync;
 mod waiters;
 mod work;
 
 pub(crate) use answer::{Answer, Reply, question};
 pub(crate) use post::{Errand, Post};
+pub(crate) use progress::Progress;
 pub(crate) use sync::lock;
 pub(crate) use waiters::{Waiters, Wakers, until};
 pub(crate) use work::{Mark, WorkList};

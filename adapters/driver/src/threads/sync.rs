@@ -3,7 +3,7 @@
 //! The rest of the room takes its atomics and locks from here only. So the tests can put the very
 //! same source on top of model checkers: they bring a `sync` of their own.
 
-pub(super) use std::sync::atomic::{AtomicU8, Ordering};
+pub(super) use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 pub(super) use std::sync::{Arc, Mutex, MutexGuard};
 
 use std::sync::PoisonError;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::trace::{self, Filter, Summary, Tail};
 use aqueduct_tokio::{
-    AppCode, Config, Connection, Ending, Endpoint, NodeAddr, Payload, Recording, TransportConfig,
-    generate_key,
+    AppCode, Config, Connection, Ending, Endpoint, NodeAddr, Payload, Recording, TapeEnd,
+    TransportConfig, generate_key,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -167,7 +167,7 @@ async fn a_disk_that_does_not_follow_ends_the_tape_only() {
     assert_eq!(soon("all of it", accepting).await.unwrap(), 2 << 20);
     let recording = client.recording().unwrap();
     soon("the file", recording.end()).await.unwrap();
-    assert_eq!(recording.ended(), Some(Ending::Overrun));
+    assert_eq!(recording.ended(), Some(TapeEnd::Tape(Ending::Overrun)));
     let tape = std::fs::read(&file).unwrap();
     let summary = trace::replay(&tape).unwrap();
     assert_eq!(summary.tail, Tail::Ended(Ending::Overrun));
@@ -192,7 +192,7 @@ fn a_tape_is_whole_when_its_runtime_ends() {
     drop(runtime);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(soon("the file", recorded.end())).unwrap();
-    assert_eq!(recorded.ended(), Some(Ending::Finished));
+    assert_eq!(recorded.ended(), Some(TapeEnd::Tape(Ending::Finished)));
     let tape = std::fs::read(&file).unwrap();
     assert!(trace::replay(&tape).is_err());
     let lines = trace::show(&tape, &Filter::default()).unwrap();

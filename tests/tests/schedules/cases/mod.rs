@@ -2,6 +2,7 @@
 
 pub(super) mod handoff;
 pub(super) mod post;
+pub(super) mod progress;
 pub(super) mod waiting;
 pub(super) mod work;
 

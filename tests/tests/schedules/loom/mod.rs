@@ -1,4 +1,4 @@
-//! The hand-over on loom.
+//! What threads share, on loom.
 
 mod primitives;
 mod tests;
@@ -23,6 +23,8 @@ mod sleep;
 mod answer;
 #[path = "../../../../adapters/driver/src/threads/post.rs"]
 mod post;
+#[path = "../../../../adapters/driver/src/threads/progress.rs"]
+mod progress;
 #[path = "../../../../adapters/driver/src/threads/waiters.rs"]
 mod waiters;
 #[path = "../../../../adapters/driver/src/threads/work.rs"]

@@ -1,6 +1,6 @@
 //! Few steps, all interleavings.
 
-use super::cases::{handoff, post, waiting, work};
+use super::cases::{handoff, post, progress, waiting, work};
 
 /// Tries every interleaving in which a thread is stopped against its will at most `bound` times.
 fn every(bound: usize, case: impl Fn() + Send + Sync + 'static) {
@@ -95,4 +95,12 @@ fn an_answer_comes() {
     every(4, || waiting::an_answer_comes(None));
     every(4, waiting::the_last_waker_is_woken);
     every(4, waiting::an_asker_may_go);
+}
+
+/// spec: R-TAPE-19
+#[test]
+fn the_end_of_a_tape_is_heard() {
+    every(3, || progress::the_end_is_heard(1, 1, 1));
+    every(3, || progress::the_end_is_heard(2, 1, 1));
+    every(2, || progress::the_end_is_heard(1, 0, 2));
 }

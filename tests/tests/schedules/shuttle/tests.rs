@@ -1,6 +1,6 @@
 //! Many steps, random interleavings.
 
-use super::cases::{handoff, post, waiting, work};
+use super::cases::{handoff, post, progress, waiting, work};
 
 const LENS: [usize; 8] = [1, 1024, 3, 3, 700, 700, 1, 2048];
 
@@ -74,4 +74,11 @@ fn an_answer_comes() {
     often(|| waiting::an_answer_comes(None));
     often(waiting::the_last_waker_is_woken);
     often(waiting::an_asker_may_go);
+}
+
+/// spec: R-TAPE-19
+#[test]
+fn the_end_of_a_tape_is_heard() {
+    often(|| progress::the_end_is_heard(5, 5, 2));
+    often(|| progress::the_end_is_heard(5, 2, 2));
 }

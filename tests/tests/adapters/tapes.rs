@@ -1,0 +1,85 @@
+//! Tapes on disks that fail or do not follow: each adapter goes on, and says what became of the tape.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use aqueduct_std::{Ending, Recording, TapeEnd};
+
+use crate::node::{Inlet, Link, Node, Outlet, Std, Tokio, connect, options, pattern};
+use crate::watched;
+
+/// A body that a recorded node sends arrives whole.
+fn talk<N: Node>(node: &N, len: usize) {
+    let server = Tokio::new();
+    let (near, far) = connect(node, &server);
+    let body = pattern(len);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut send = near.open_uni(options());
+            for part in body.chunks(100_000) {
+                send.put(part).unwrap();
+            }
+            send.delivered().unwrap();
+        });
+        let arrived = Link::accept_uni(&far).unwrap().all(len).unwrap();
+        assert!(arrived == body, "another body arrived");
+    });
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn a_full_disk<N: Node>() {
+    let full = Path::new("/dev/full");
+    let before = mode(full);
+    let node = N::recorded(Recording::to(full));
+    assert_eq!(mode(full), before, "a device is not ours to close to others");
+    talk(&node, 1 << 20);
+    // Nobody asks for the end: it is told as soon as it is known.
+    while node.tape_ended().is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let Some(TapeEnd::Disk(error)) = node.tape_ended() else { panic!("{:?}", node.tape_ended()) };
+    assert_eq!(error.kind, ErrorKind::StorageFull);
+    assert!(error.text.contains("No space left"), "{error}");
+    let end = node.end_tape().unwrap_err();
+    assert_eq!((end.kind(), end.to_string()), (error.kind, error.text.clone()));
+    talk(&node, 1 << 20);
+    assert_eq!(node.tape_ended(), Some(TapeEnd::Disk(error)), "the first end holds");
+}
+
+/// spec: R-TAPE-19
+#[test]
+fn a_full_disk_ends_the_tape_alone() {
+    watched(a_full_disk::<Std>);
+    watched(a_full_disk::<Tokio>);
+}
+
+fn a_disk_that_hangs<N: Node>() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("tape");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Holds it open and reads nothing.
+    let idle = File::options().read(true).write(true).open(&fifo).unwrap();
+    let node = N::recorded(Recording::to(&fifo).with_buffer(1 << 20));
+    // What the pipe takes, what waits for the thread, and what waits in the core; and more.
+    talk(&node, 10 << 20);
+    assert_eq!(node.tape_ended(), Some(TapeEnd::Tape(Ending::Overrun)));
+    drop(idle);
+    assert_eq!(node.end_tape().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(node.tape_ended(), Some(TapeEnd::Tape(Ending::Overrun)), "the first end holds");
+    talk(&node, 1 << 20);
+}
+
+/// spec: R-TAPE-14 R-TAPE-19
+#[test]
+fn a_disk_that_hangs_ends_the_tape_alone() {
+    watched(a_disk_that_hangs::<Std>);
+    watched(a_disk_that_hangs::<Tokio>);
+}
