@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::latency::Latencies;
-use crate::message::Room;
+use crate::threads::Room;
 
 macro_rules! counters {
     (

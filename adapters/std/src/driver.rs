@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use aqueduct_core::time::Instant;
@@ -19,47 +18,14 @@ use aqueduct_driver::station::{Desk, Station};
 use polling::{AsRawSource, Event, Events, PollMode, Poller};
 use socket2::SockRef;
 
+use crate::threads::Bell;
+
 use lines::Lines;
 
 /// The UDP socket's name at the poller, and the listening one's. TCP sockets follow.
 const SOCKET: usize = 0;
 const LISTENER: usize = 1;
 const FIRST_LINE: usize = 2;
-
-/// What rouses the loop from another thread.
-#[derive(Debug)]
-pub(crate) struct Bell {
-    poller: Poller,
-    stop: AtomicBool,
-}
-
-impl Bell {
-    /// Has the loop end, with its last words and without waiting for anybody.
-    pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.ring();
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    fn ring(&self) {
-        if let Err(error) = self.poller.notify() {
-            tracing::error!(%error, "the endpoint's loop cannot be woken");
-        }
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.ring();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
-    }
-}
 
 /// The socket and its calls, which never block.
 #[derive(Debug)]
@@ -139,7 +105,7 @@ impl Driver {
         let mode = if level { PollMode::Level } else { PollMode::Oneshot };
         let asked = Event::readable(SOCKET);
         watch(&poller, &socket, asked, mode)?;
-        let bell = Arc::new(Bell { poller, stop: AtomicBool::new(false) });
+        let bell = Arc::new(Bell::new(poller));
         let lines = Lines::new(bell.clone(), listener)?;
         Ok(Self { station: Station::new(engine, Port { socket, io, lines }), bell, mode, asked })
     }

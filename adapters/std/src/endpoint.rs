@@ -18,9 +18,10 @@ use aqueduct_driver::socket::BufferWarning;
 use aqueduct_driver::{Config, Dialing, Figures, IoStats, Made, MessageStats, NodeAddr};
 
 use crate::connection::Connection;
-use crate::driver::{Bell, Driver};
+use crate::driver::Driver;
 use crate::pipe::{Pipe, Recorded};
 use crate::stream::{RecvStream, SendStream};
+use crate::threads::Bell;
 use crate::wait::{Error, TimedOut, wait, wait_for};
 
 /// The loop that drives an endpoint, seen from its handles.

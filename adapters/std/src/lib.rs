@@ -75,6 +75,7 @@ mod endpoint;
 mod message;
 mod pipe;
 mod stream;
+mod threads;
 mod wait;
 
 pub use aqueduct_core::config::{

@@ -5,12 +5,12 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::task::Waker;
+use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::threads::Parked;
 
 /// A blocking call took longer than its handle's time-out, and was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -38,25 +38,6 @@ impl<E: Into<io::Error>> From<Error<E>> for io::Error {
     }
 }
 
-/// Wakes one thread.
-struct Parked {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Only the first one has to call the system.
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.thread.unpark();
-        }
-    }
-}
-
 /// A thread's own waker, kept between its calls.
 type Own = (Arc<Parked>, Waker);
 
@@ -68,7 +49,7 @@ fn own() -> Own {
     // Taken while it is in use: a call inside of a call needs another, or it would take the first
     // one's wake-ups.
     OWN.try_with(Cell::take).ok().flatten().unwrap_or_else(|| {
-        let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
+        let parked = Parked::here();
         let waker = Waker::from(parked.clone());
         (parked, waker)
     })
@@ -80,36 +61,10 @@ pub(crate) fn wait<F: Future>(
     future: F,
     patience: Option<Duration>,
 ) -> Result<F::Output, TimedOut> {
-    let mut future = pin!(future);
     let (parked, waker) = own();
-    let mut cx = Context::from_waker(&waker);
-    let mut began = None;
-    let done = loop {
-        parked.woken.store(false, Ordering::Release);
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            break Ok(output);
-        }
-        let began = *began.get_or_insert_with(Instant::now);
-        if let Err(late) = park(&parked, began, patience) {
-            break Err(late);
-        }
-    };
+    let done = parked.wait(&waker, pin!(future), patience);
     let _thread_ends = OWN.try_with(|own| own.set(Some((parked, waker))));
-    done
-}
-
-/// Until somebody wakes this thread.
-fn park(parked: &Parked, began: Instant, patience: Option<Duration>) -> Result<(), TimedOut> {
-    while !parked.woken.load(Ordering::Acquire) {
-        match patience {
-            None => thread::park(),
-            Some(patience) => match patience.checked_sub(began.elapsed()) {
-                Some(left) if !left.is_zero() => thread::park_timeout(left),
-                _ => return Err(TimedOut(patience)),
-            },
-        }
-    }
-    Ok(())
+    done.ok_or_else(|| TimedOut(patience.unwrap_or_default()))
 }
 
 /// The same for what may fail by itself.

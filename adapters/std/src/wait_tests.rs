@@ -1,5 +1,9 @@
 use std::future::{pending, poll_fn, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::task::Poll;
+use std::thread;
+use std::time::Instant;
 
 use super::*;
 

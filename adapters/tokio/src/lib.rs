@@ -92,6 +92,7 @@ mod driver;
 mod endpoint;
 mod message;
 mod stream;
+mod threads;
 
 pub use aqueduct_core::config::{
     ConfigError, EndpointConfig, RetryPolicy, Streaming, TransportConfig,

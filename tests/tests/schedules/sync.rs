@@ -5,13 +5,15 @@
 //! sees all that was done before. The values lie in real ones, so nothing here is unsafe; a
 //! mistake in the count would be a panic.
 
+use std::convert::Infallible;
 use std::fmt::{Debug, Formatter};
 use std::ops::Deref;
 use std::time::Duration;
 
 use super::primitives::Watched;
 pub(super) use super::primitives::{
-    AtomicU8, AtomicU64, AtomicUsize, AtomicWaker, Condvar, Mutex, MutexGuard, Ordering,
+    AtomicBool, AtomicU8, AtomicU64, AtomicUsize, AtomicWaker, Condvar, Mutex, MutexGuard,
+    Ordering, Thread, current, park,
 };
 pub(super) use std::sync::PoisonError;
 
@@ -140,4 +142,36 @@ pub(super) fn wait_timeout<'a>(
 /// Poison is not modelled: a panic ends the case.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no poison")
+}
+
+/// Nobody is impatient here.
+pub(super) fn park_timeout(_patience: Duration) {
+    park();
+}
+
+/// A model of `polling::Poller`, as far as calls from other threads go: one is kept until the
+/// loop waits.
+#[derive(Debug)]
+pub(super) struct Poller {
+    notified: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Poller {
+    pub(super) fn new() -> Self {
+        Self { notified: Mutex::new(false), changed: Condvar::new() }
+    }
+
+    pub(super) fn notify(&self) -> Result<(), Infallible> {
+        *lock(&self.notified) = true;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn wait(&self) {
+        let mut notified = lock(&self.notified);
+        while !std::mem::take(&mut *notified) {
+            notified = self.changed.wait(notified).expect("no poison");
+        }
+    }
 }

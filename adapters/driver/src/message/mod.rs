@@ -26,7 +26,6 @@ pub use streamed::MessageStream;
 
 pub(crate) use inbox::Arrivals;
 pub use inbox::Received;
-pub(crate) use room::Room;
 pub(crate) use shadow::Witness;
 
 use std::sync::Arc;

@@ -32,5 +32,5 @@ fn who_finds_no_room_is_told_once_when_some_is_free() {
     places.clear();
     assert_eq!(bell.0.load(Relaxed), 2);
     assert_eq!(tally.counts.snapshot().assembly_most, 160);
-    assert_eq!(lock(&tally.room.0).bytes, 0);
+    assert_eq!(tally.room.taken(), 0);
 }

@@ -10,6 +10,7 @@
 mod answer;
 mod post;
 mod progress;
+mod room;
 mod sync;
 mod waiters;
 mod work;
@@ -17,6 +18,7 @@ mod work;
 pub(crate) use answer::{Answer, Reply, question};
 pub(crate) use post::{Errand, Post};
 pub(crate) use progress::Progress;
+pub(crate) use room::Room;
 pub(crate) use sync::lock;
 pub(crate) use waiters::{Waiters, Wakers, until};
 pub(crate) use work::{Mark, WorkList};

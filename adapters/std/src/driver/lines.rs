@@ -11,7 +11,9 @@ use aqueduct_driver::is_connected;
 use polling::{Event, PollMode};
 use socket2::SockRef;
 
-use super::{Bell, FIRST_LINE, LISTENER, watch};
+use crate::threads::Bell;
+
+use super::{FIRST_LINE, LISTENER, watch};
 
 /// The listening socket, and those that are connected or about to be.
 #[derive(Debug)]

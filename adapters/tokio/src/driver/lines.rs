@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use aqueduct_core::wire::id::CarrierId;
 use aqueduct_driver::{is_connected, send};
@@ -13,6 +13,8 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+
+use crate::threads::{Knock, News};
 
 /// The listening socket, and those that are connected or about to be.
 #[derive(Debug)]
@@ -31,104 +33,44 @@ struct Line {
     waker: Waker,
 }
 
-/// What the runtime has said and nobody has looked at.
-#[derive(Debug, Default)]
-struct News {
-    heard: Mutex<Heard>,
-}
-
-#[derive(Debug, Default)]
-struct Heard {
-    knock: Knock,
-    lines: VecDeque<CarrierId>,
-    task: Option<Waker>,
-}
-
-/// Whether somebody is at the listening socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Knock {
-    #[default]
-    None,
-    Heard,
-    /// Who was there could not be let in: to be tried again when the engine asks.
-    Failed,
-}
-
-impl News {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, of: Option<CarrierId>) {
-        let task = {
-            let mut heard = self.heard();
-            match of {
-                Some(line) => heard.lines.push_back(line),
-                None => heard.knock = Knock::Heard,
-            }
-            heard.task.clone()
-        };
-        task.iter().for_each(Waker::wake_by_ref);
-    }
-}
-
-/// Notes whose news it is; `None`: of the listening socket.
-struct Bell {
-    of: Option<CarrierId>,
-    news: Arc<News>,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.news.tell(self.of);
-    }
-}
-
 impl Lines {
     /// # Errors
     /// The runtime does not take the listening socket.
     pub(super) fn new(listener: Option<std::net::TcpListener>) -> io::Result<Self> {
-        let news = Arc::<News>::default();
-        news.heard().knock = Knock::Heard;
-        let listens = Waker::from(Arc::new(Bell { of: None, news: news.clone() }));
+        let news = News::new();
+        let listens = news.bell(None);
         let listener = listener.map(TcpListener::from_std).transpose()?;
         Ok(Self { listener, sockets: BTreeMap::new(), news, listens, runtime: Handle::current() })
     }
 
     /// News wake this task.
     pub(super) fn report_to(&self, task: &Waker) {
-        let mut heard = self.news.heard();
-        match &mut heard.task {
-            Some(there) => there.clone_from(task),
-            none => *none = Some(task.clone()),
-        }
+        self.news.report_to(task);
     }
 
     /// Whether anything was heard that nobody has looked at.
     pub(super) fn have_news(&self) -> bool {
-        let heard = self.news.heard();
-        heard.knock == Knock::Heard || !heard.lines.is_empty()
+        self.news.any()
     }
 
     pub(super) fn ready(&self, into: &mut VecDeque<CarrierId>) {
-        into.append(&mut self.news.heard().lines);
+        self.news.take_lines(into);
     }
 
     pub(super) fn accept(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
         let none = || io::Error::from(io::ErrorKind::WouldBlock);
         // Before the look: who knocks meanwhile is heard.
-        let before = std::mem::replace(&mut self.news.heard().knock, Knock::None);
-        if before == Knock::None {
+        if self.news.take_knock() == Knock::None {
             return Err(none());
         }
         let Some(listener) = &self.listener else { return Err(none()) };
         match listener.poll_accept(&mut Context::from_waker(&self.listens)) {
             Poll::Ready(Ok((socket, remote))) => {
-                self.news.heard().knock = Knock::Heard;
+                self.news.set_knock(Knock::Heard);
                 Ok((socket.into_std()?, remote))
             }
             Poll::Ready(Err(error)) => {
-                self.news.heard().knock = Knock::Failed;
+                self.news.set_knock(Knock::Failed);
                 Err(error)
             }
             Poll::Pending => Err(none()),
@@ -138,7 +80,7 @@ impl Lines {
     pub(super) fn adopt(&mut self, id: CarrierId, socket: std::net::TcpStream) -> io::Result<()> {
         let _runtime = self.runtime.enter();
         let socket = TcpStream::from_std(socket)?;
-        let waker = Waker::from(Arc::new(Bell { of: Some(id), news: self.news.clone() }));
+        let waker = self.news.bell(Some(id));
         self.sockets.insert(id, Line { socket, waker });
         self.news.tell(Some(id));
         Ok(())

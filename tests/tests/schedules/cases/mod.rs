@@ -1,8 +1,10 @@
 //! What threads do at once. Whoever is not woken, hangs, and the checker says so.
 
 pub(super) mod handoff;
+pub(super) mod loops;
 pub(super) mod post;
 pub(super) mod progress;
+pub(super) mod room;
 pub(super) mod waiting;
 pub(super) mod work;
 

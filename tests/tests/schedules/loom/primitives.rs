@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use ::loom::cell::UnsafeCell;
-pub(super) use ::loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(super) use ::loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(super) use ::loom::sync::{Condvar, Mutex, MutexGuard};
 pub(super) use ::loom::thread::{JoinHandle, spawn};
 
@@ -38,5 +38,35 @@ impl AtomicWaker {
 
     pub(super) fn take(&self) -> Option<Waker> {
         self.0.lock().expect("no poison").take()
+    }
+}
+
+/// A model of [`std::thread::Thread`]: one call is kept until the thread parks. Loom's own rouses a
+/// thread also from where it waits for something else.
+#[derive(Clone)]
+pub(super) struct Thread(std::sync::Arc<(Mutex<bool>, Condvar)>);
+
+::loom::thread_local! {
+    static OWN: Thread = Thread(std::sync::Arc::new((Mutex::new(false), Condvar::new())));
+}
+
+impl Thread {
+    pub(super) fn unpark(&self) {
+        let (called, changed) = &*self.0;
+        *called.lock().expect("no poison") = true;
+        changed.notify_one();
+    }
+}
+
+pub(super) fn current() -> Thread {
+    OWN.with(Thread::clone)
+}
+
+pub(super) fn park() {
+    let own = current();
+    let (called, changed) = &*own.0;
+    let mut called = called.lock().expect("no poison");
+    while !std::mem::take(&mut *called) {
+        called = changed.wait(called).expect("no poison");
     }
 }

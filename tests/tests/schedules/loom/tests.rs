@@ -1,6 +1,6 @@
 //! Few steps, all interleavings.
 
-use super::cases::{handoff, post, progress, waiting, work};
+use super::cases::{handoff, loops, post, progress, room, waiting, work};
 
 /// Tries every interleaving in which a thread is stopped against its will at most `bound` times.
 fn every(bound: usize, case: impl Fn() + Send + Sync + 'static) {
@@ -103,4 +103,28 @@ fn the_end_of_a_tape_is_heard() {
     every(3, || progress::the_end_is_heard(1, 1, 1));
     every(3, || progress::the_end_is_heard(2, 1, 1));
     every(2, || progress::the_end_is_heard(1, 0, 2));
+}
+
+/// spec: R-HAND-18
+#[test]
+fn a_thread_that_waits_is_woken() {
+    every(4, || loops::a_thread_is_woken(1, 1));
+    every(3, || loops::a_thread_is_woken(1, 2));
+    every(3, || loops::a_thread_is_woken(2, 1));
+}
+
+/// spec: R-HAND-12, R-HAND-18
+#[test]
+fn a_loop_is_roused() {
+    every(3, || loops::a_bell_is_heard(1, 1));
+    every(2, || loops::a_bell_is_heard(2, 1));
+    every(3, || loops::news_are_heard(1, 2));
+    every(3, || loops::news_are_heard(2, 1));
+}
+
+/// spec: R-MODE-14
+#[test]
+fn who_waits_for_room_gets_it() {
+    every(3, || room::everybody_gets_room(2, 1));
+    every(2, || room::everybody_gets_room(3, 2));
 }

@@ -21,10 +21,18 @@ mod sleep;
 
 #[path = "../../../../adapters/driver/src/threads/answer.rs"]
 mod answer;
+#[path = "../../../../adapters/std/src/threads/bell.rs"]
+mod bell;
+#[path = "../../../../adapters/tokio/src/threads/news.rs"]
+mod news;
+#[path = "../../../../adapters/std/src/threads/parked.rs"]
+mod parked;
 #[path = "../../../../adapters/driver/src/threads/post.rs"]
 mod post;
 #[path = "../../../../adapters/driver/src/threads/progress.rs"]
 mod progress;
+#[path = "../../../../adapters/driver/src/threads/room.rs"]
+mod room;
 #[path = "../../../../adapters/driver/src/threads/waiters.rs"]
 mod waiters;
 #[path = "../../../../adapters/driver/src/threads/work.rs"]

@@ -2,9 +2,9 @@
 
 use std::task::Waker;
 
-pub(super) use ::shuttle::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(super) use ::shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 pub(super) use ::shuttle::sync::{Condvar, Mutex, MutexGuard};
-pub(super) use ::shuttle::thread::{JoinHandle, spawn};
+pub(super) use ::shuttle::thread::{JoinHandle, Thread, current, park, spawn};
 
 /// Shuttle knows one memory order only: there is nothing to watch.
 pub(super) struct Watched;

@@ -1,6 +1,6 @@
 //! Many steps, random interleavings.
 
-use super::cases::{handoff, post, progress, waiting, work};
+use super::cases::{handoff, loops, post, progress, room, waiting, work};
 
 const LENS: [usize; 8] = [1, 1024, 3, 3, 700, 700, 1, 2048];
 
@@ -81,4 +81,23 @@ fn an_answer_comes() {
 fn the_end_of_a_tape_is_heard() {
     often(|| progress::the_end_is_heard(5, 5, 2));
     often(|| progress::the_end_is_heard(5, 2, 2));
+}
+
+/// spec: R-HAND-18
+#[test]
+fn a_thread_that_waits_is_woken() {
+    often(|| loops::a_thread_is_woken(3, 4));
+}
+
+/// spec: R-HAND-12, R-HAND-18
+#[test]
+fn a_loop_is_roused() {
+    often(|| loops::a_bell_is_heard(3, 3));
+    often(|| loops::news_are_heard(3, 3));
+}
+
+/// spec: R-MODE-14
+#[test]
+fn who_waits_for_room_gets_it() {
+    often(|| room::everybody_gets_room(5, 3));
 }
