@@ -427,7 +427,8 @@ impl Paths {
     /// Time has passed: challenges are sent again or given up, silent paths dropped, sizes tried
     /// again.
     pub fn on_deadline(&mut self, now: Instant) -> SmallVec<[PathEvent; MAX_PATHS]> {
-        let (mut gone, mut asked_again) = (SmallVec::<[PathId; MAX_PATHS]>::new(), SmallVec::new());
+        let mut gone = SmallVec::<[PathId; MAX_PATHS]>::new();
+        let mut asked_again = gone.clone();
         let patience = self.patience();
         for path in &mut self.paths {
             let Some(began) = path.on_deadline(now) else { continue };
@@ -441,7 +442,12 @@ impl Paths {
             } else if path.is_reliable() {
                 // At first there may come what was under way before.
                 let slow = path.last_heard > began + patience;
-                if slow { &mut asked_again } else { &mut gone }.push(path.id);
+                if slow {
+                    asked_again.push(path.id);
+                } else {
+                    sometimes!("path: a way by TCP that does not answer is given up");
+                    gone.push(path.id);
+                }
             }
         }
         for path in asked_again {
