@@ -14,7 +14,7 @@ use aqueduct_tests::dice::Dice;
 use aqueduct_tests::net::HostId;
 use aqueduct_tests::rogue::Mischief;
 use aqueduct_tests::swarm::plan::{Edge, RoguePlan};
-use aqueduct_tests::swarm::{Deed, Plan, World, road};
+use aqueduct_tests::swarm::{Deed, Plan, World, obstruct, road, rogue_link};
 use arbitrary::Arbitrary;
 
 /// Most operations of a script.
@@ -48,6 +48,10 @@ enum Op {
     Replay(u8, u16),
     Garbage(u8, u16),
     Cross(u8, u8),
+    Recall(u8),
+    DialBack(u8),
+    Join(u8),
+    Swallow(u8),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -79,7 +83,8 @@ pub fn world(data: &[u8]) -> usize {
         let kind = Mischief::ALL[usize::from(kind) % Mischief::ALL.len()];
         let open = plan.nodes.iter().position(|node| node.nat.is_none());
         let victim = HostId(open.expect("who accepts is behind no NAT"));
-        plan.rogues.push(RoguePlan { kind, victim, answers, every: MS * 50 });
+        let link = rogue_link(&mut Dice::new(script.seed.into(), "link"));
+        plan.rogues.push(RoguePlan { kind, victim, answers, every: MS * 50, link });
     }
     let mut at = MS * 100;
     plan.deeds = (0..plan.edges.len()).map(|edge| (MS, Deed::Dial(edge))).collect();
@@ -128,7 +133,10 @@ fn deed(op: Op, edges: &[Edge]) -> Deed {
         Op::Move(at) => Deed::Move(host(at)),
         Op::Forget(at) => Deed::Forget(host(at)),
         Op::Road(at, luck) => {
-            Deed::Road(host(at), other(at), road(&mut Dice::new(luck.into(), "road")))
+            let mut dice = Dice::new(luck.into(), "road");
+            let mut road = road(&mut dice);
+            obstruct(&mut road, &mut dice);
+            Deed::Road(host(at), other(at), road)
         }
         Op::Dark(at, ms) => Deed::Dark(host(at), other(at), time(ms)),
         Op::Block(at, ms) => Deed::Block(host(at), time(ms)),
@@ -141,5 +149,9 @@ fn deed(op: Op, edges: &[Edge]) -> Deed {
         Op::Replay(at, luck) => Deed::Replay(host(at), luck.into()),
         Op::Garbage(at, luck) => Deed::Garbage(host(at), luck.into()),
         Op::Cross(at, ms) => Deed::Cross(host(at), other(at), time(ms)),
+        Op::Recall(at) => Deed::Recall(host(at)),
+        Op::DialBack(at) => Deed::DialBack(number(at)),
+        Op::Join(at) => Deed::Join(number(at)),
+        Op::Swallow(at) => Deed::Swallow(number(at)),
     }
 }

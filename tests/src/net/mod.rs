@@ -357,6 +357,11 @@ impl Net {
         self.lodgers.entry(addr).or_default();
     }
 
+    /// Plain links from and to an address are like this from now on, in place of the usual.
+    pub fn set_usual_link(&mut self, ip: IpAddr, link: LinkConfig) {
+        self.wire.usual.insert(ip, link);
+    }
+
     /// Takes what came to somebody who has no endpoint.
     pub fn mail(&mut self, addr: SocketAddr) -> Vec<Recorded> {
         self.lodgers.get_mut(&addr).map(std::mem::take).unwrap_or_default()

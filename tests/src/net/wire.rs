@@ -2,7 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use aqueduct_core::rng::{Rng, Seed};
@@ -92,6 +92,8 @@ pub(super) struct Wire {
     roads: BTreeMap<(HostId, HostId), Arc<[StageId]>>,
     links: BTreeMap<(SocketAddr, SocketAddr), Link>,
     default_link: LinkConfig,
+    /// In place of the default, for plain links from and to these.
+    pub(super) usual: BTreeMap<IpAddr, LinkConfig>,
     flying: BinaryHeap<Flying>,
     sequence: u64,
     seed: u64,
@@ -107,6 +109,7 @@ impl Wire {
             roads: BTreeMap::new(),
             links: BTreeMap::new(),
             default_link,
+            usual: BTreeMap::new(),
             flying: BinaryHeap::new(),
             sequence: 0,
             seed,
@@ -138,7 +141,9 @@ impl Wire {
 
     pub(super) fn link(&mut self, from: SocketAddr, to: SocketAddr) -> &mut Link {
         let rng = || Rng::new(&Seed::from_u64(self.seed)).fork(&format!("{from} {to}"));
-        self.links.entry((from, to)).or_insert_with(|| Link::new(self.default_link, rng()))
+        let usual = self.usual.get(&from.ip()).or_else(|| self.usual.get(&to.ip()));
+        let config = usual.copied().unwrap_or(self.default_link);
+        self.links.entry((from, to)).or_insert_with(|| Link::new(config, rng()))
     }
 
     pub(super) fn push(&mut self, at: Instant, due: Due) {

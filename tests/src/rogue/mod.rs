@@ -1,7 +1,7 @@
 //! A byzantine peer that lives on a [`Net`], among honest hosts.
 //!
 //! ```text
-//!            act ──▶ ┌───────┐ datagrams ──▶ plain link ──▶ ┌──────┐
+//!            act ──▶ ┌───────┐ datagrams ──▶ a link ──────▶ ┌──────┐
 //!  one turn          │ Rogue │                              │ host │ honest, busy with others
 //!           hear ──▶ └───────┘ ◀── what comes to its two ── └──────┘
 //! ```
@@ -30,6 +30,7 @@ use aqueduct_core::wire::id::ConnectionId;
 
 use crate::byzantine::Byzantine;
 use crate::dice::Dice;
+use crate::link::LinkConfig;
 use crate::net::Net;
 
 pub use mischief::{Mischief, Talk};
@@ -102,9 +103,12 @@ impl Rogue {
         now.saturating_since(self.heard_at) >= REST
     }
 
-    /// It lives on this network from now on.
-    pub fn move_in(&self, net: &mut Net) {
-        self.homes.into_iter().for_each(|home| net.lodge(home));
+    /// It lives on this network from now on, behind such a link.
+    pub fn move_in(&self, net: &mut Net, link: LinkConfig) {
+        for home in self.homes {
+            net.lodge(home);
+            net.set_usual_link(home.ip(), link);
+        }
     }
 
     /// Asks for a connection; whether it says whom it means is chance.

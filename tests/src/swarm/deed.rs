@@ -37,6 +37,10 @@ pub enum Deed {
     Close(HostId, usize),
     /// A host dials the other end of an edge.
     Dial(usize),
+    /// The other end dials too, unless it knows of a connection.
+    DialBack(usize),
+    /// Who dialled makes a byte stream beside the datagrams of an edge, in place of older ones.
+    Join(usize),
     /// A host's port is another, and it does not know.
     Rebind(HostId),
     /// A host's address is another.
@@ -67,6 +71,8 @@ pub enum Deed {
     SendsFull(HostId, u32, Duration),
     /// The byte stream of an edge breaks.
     Break(usize),
+    /// It carries nothing any more, and neither end is told.
+    Swallow(usize),
     /// Somebody sends a host something that was sent before, from anywhere, perhaps changed.
     Replay(HostId, u64),
     /// Somebody sends a host something that was sent long before.

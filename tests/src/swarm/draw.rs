@@ -4,17 +4,19 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use aqueduct_core::config::RetryPolicy;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::pipe::{LegPolicy, PipeOptions};
 use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
-use super::plan::{Edge, NodePlan, Plan, RoguePlan};
+use super::plan::{Carriage, Edge, NodePlan, Plan, RoguePlan};
 use crate::app::Reading;
 use crate::dice::Dice;
 use crate::link::ecn::Marks;
 use crate::link::{
-    Bursts, Corrupt, Delay, Duplicate, Loss, Machine, Queue, Reorder, Schedule, SizeLimit,
+    Bursts, Corrupt, Delay, Duplicate, LinkConfig, Loss, Machine, Queue, Reorder, Schedule,
+    SizeLimit,
 };
 use crate::net::clock::Clock;
 use crate::net::stream::StreamConfig;
@@ -39,12 +41,11 @@ impl Plan {
             }
         }
         let quiet_at = dice.between(SECOND * 4, SECOND * 50);
-        let mut rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
-        sort_out(&mut rogues, &mut Dice::new(seed, "picky"));
+        let rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
         let mut plan = Self { seed, nodes, edges, roads, rogues, deeds: Vec::new(), quiet_at };
         plan.draw_traffic(&mut dice.fork("traffic"));
         plan.draw_faults(&mut dice.fork("faults"));
-        plan.draw_history(&mut Dice::new(seed, "history"));
+        plan.draw_apart();
         plan.deeds.sort_by_key(|(at, _)| *at);
         plan
     }
@@ -76,30 +77,6 @@ impl Plan {
                 }
             };
             self.deeds.push((at, deed));
-        }
-    }
-
-    /// In one world of sixteen something large goes over a fair road, and whoever listened to its
-    /// beginning repeats that when a thousand packets have gone since. Chance of its own: all else
-    /// is as without.
-    fn draw_history(&mut self, dice: &mut Dice) {
-        if !dice.one_in(16) {
-            return;
-        }
-        let number = dice.below(self.edges.len() as u64) as usize;
-        let edge = self.edges[number];
-        let host = dice.pick(&[edge.dialer, edge.acceptor]);
-        let at = self.quiet_at / 4;
-        let good: [Box<dyn Machine>; 2] =
-            [Box::new(Queue::bytes(1_000_000, 100_000)), Box::new(Delay::of(MS * 5))];
-        for (from, to) in [(edge.dialer, edge.acceptor), (edge.acceptor, edge.dialer)] {
-            self.deeds.push((at, Deed::Road(from, to, good.to_vec())));
-        }
-        let (dir, onward, len) = (Dir::Uni, false, 2_500_000);
-        self.deeds.push((at, Deed::Open { host, edge: number, dir, onward, len }));
-        for part in [2, 3] {
-            let deed = Deed::Recall(edge.other(host));
-            self.deeds.push((self.quiet_at * part / 4 + MS * 900, deed));
         }
     }
 
@@ -136,15 +113,6 @@ impl Plan {
     }
 }
 
-/// One rogue in six acknowledges what it likes. Chance of its own, too.
-fn sort_out(rogues: &mut [RoguePlan], dice: &mut Dice) {
-    for rogue in rogues {
-        if dice.one_in(6) {
-            rogue.kind = Mischief::Picky;
-        }
-    }
-}
-
 /// In one world of four somebody keeps no rules. Chance of its own: all else is as without.
 fn rogues(nodes: &[NodePlan], dice: &mut Dice) -> Vec<RoguePlan> {
     let count = if dice.one_in(4) { 1 + dice.below(2) } else { 0 };
@@ -155,6 +123,7 @@ fn rogues(nodes: &[NodePlan], dice: &mut Dice) -> Vec<RoguePlan> {
         victim: HostId(dice.pick(&open)),
         answers: dice.one_in(3),
         every: dice.between(MS * 10, MS * 200),
+        link: LinkConfig::default(),
     };
     (0..count).map(|_| rogue(dice)).collect()
 }
@@ -163,14 +132,19 @@ fn rogues(nodes: &[NodePlan], dice: &mut Dice) -> Vec<RoguePlan> {
 fn edge(host: usize, dice: &mut Dice) -> Edge {
     let (host, other) = (HostId(host), HostId(dice.below(host as u64) as usize));
     let (dialer, acceptor) = dice.pick(&[(host, other), (other, host)]);
-    let stream = dice.one_in(8).then(|| StreamConfig {
+    let carriage = if dice.one_in(8) { Carriage::Stream(stream(dice)) } else { Carriage::Udp };
+    Edge { dialer, acceptor, carriage }
+}
+
+/// A byte stream that is slow or fast, near or far, and stands still now and then.
+pub(super) fn stream(dice: &mut Dice) -> StreamConfig {
+    StreamConfig {
         delay: dice.between(MS / 10, MS * 100),
         rate: 50_000 + dice.below(10_000_000),
         buffer: 4_000 + dice.below(200_000),
         stalls: dice.below(20_000) as u32,
         stall: MS * 200,
-    });
-    Edge { dialer, acceptor, stream }
+    }
 }
 
 fn node(id: HostId, edges: &[Edge], dice: &mut Dice) -> NodePlan {
@@ -205,6 +179,7 @@ fn node(id: HostId, edges: &[Edge], dice: &mut Dice) -> NodePlan {
         reading: dice.pick(&[Reading::InOrder, Reading::AsItComes]),
         slow: dice.one_in(5).then(|| 500 + dice.below(50_000)),
         pipes,
+        controller: Algorithm::default(),
     }
 }
 

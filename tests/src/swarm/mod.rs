@@ -16,6 +16,8 @@
 //! Between: the [model](crate::model) looks at every endpoint after every step, the
 //! [guard](crate::guard) at every datagram, and the [applications](crate::app) at every byte.
 
+mod apart;
+mod carriage;
 pub mod deed;
 mod draw;
 mod node;
@@ -29,6 +31,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use apart::{obstruct, rogue_link};
 pub use deed::Deed;
 pub use draw::road;
 pub use plan::Plan;

@@ -1,6 +1,6 @@
 //! The application of a host: it reads what ends here, and pipes what goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aqueduct_core::endpoint::{
     ConnectionHandle, Endpoint, Leg, PipeError, PipeEventKind, PipeId, StreamAddr,
@@ -45,13 +45,23 @@ impl Node {
             let info = view.stream_info(stream).cloned();
             drop(view);
             let onward = |info: &OpenOptions| info.protocol == StreamProtocol::name("onward");
-            let ways = self.neighbours.iter().filter(|other| **other != connection);
-            let ways: Vec<_> = ways.copied().collect();
+            let ways = self.ways_on(endpoint, connection);
             match info.filter(onward).filter(|_| !ways.is_empty()) {
                 Some(info) => self.pipe(endpoint, connection, stream, &info, &ways),
                 None => self.app.adopt(endpoint, connection, stream),
             }
         }
+    }
+
+    /// Connections with all neighbours but the one that is there already: with that one there may
+    /// be two, while the older is not given up.
+    fn ways_on(&self, endpoint: &Endpoint, from: ConnectionHandle) -> Vec<ConnectionHandle> {
+        let mut peers = BTreeMap::new();
+        for (handle, view) in endpoint.connections() {
+            peers.insert(handle, view.peer());
+        }
+        let others = self.neighbours.iter().filter(|way| peers.get(way) != peers.get(&from));
+        others.copied().collect()
     }
 
     fn pipe(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::limits::KeyLimits;
@@ -10,7 +11,7 @@ use aqueduct_core::pipe::PipeOptions;
 
 use super::deed::Deed;
 use crate::app::Reading;
-use crate::link::Machine;
+use crate::link::{LinkConfig, Machine};
 use crate::net::clock::Clock;
 use crate::net::stream::StreamConfig;
 use crate::net::{HostId, Nat};
@@ -39,6 +40,8 @@ pub struct NodePlan {
     pub slow: Option<u64>,
     /// How its pipes behave.
     pub pipes: PipeOptions,
+    /// What decides how much it has in flight.
+    pub controller: Algorithm,
 }
 
 impl NodePlan {
@@ -52,7 +55,7 @@ impl NodePlan {
     /// # Panics
     /// If the plan is none that can be.
     pub fn config(&self, id: HostId) -> EndpointConfig {
-        let mut transport = TransportConfig::default();
+        let mut transport = TransportConfig::default().with_controller(self.controller);
         if let Some(packets) = self.key_packets {
             let limits = KeyLimits::default().with_soft_packets(packets);
             transport = transport.with_key_limits(limits.expect("a limit"));
@@ -69,6 +72,19 @@ impl NodePlan {
     }
 }
 
+/// How two neighbours reach each other.
+#[derive(Clone, Copy, Debug)]
+pub enum Carriage {
+    /// By datagrams alone.
+    Udp,
+    /// Over a byte stream alone.
+    Stream(StreamConfig),
+    /// By datagrams, and over a byte stream that is made when the endpoint wishes for one.
+    UdpFirst(StreamConfig),
+    /// Over a byte stream at first, and by datagrams as soon as they get through.
+    StreamFirst(StreamConfig),
+}
+
 /// Two neighbours.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
@@ -76,8 +92,8 @@ pub struct Edge {
     pub dialer: HostId,
     /// Whom.
     pub acceptor: HostId,
-    /// Over a byte stream, and not by datagrams.
-    pub stream: Option<StreamConfig>,
+    /// By what.
+    pub carriage: Carriage,
 }
 
 impl Edge {
@@ -98,6 +114,8 @@ pub struct RoguePlan {
     pub answers: bool,
     /// Time between its turns.
     pub every: Duration,
+    /// What lies between it and everybody else.
+    pub link: LinkConfig,
 }
 
 /// A road as it is at first.

@@ -34,6 +34,8 @@ impl World {
             Deed::Cancel(host, pick) => self.cancel(host, pick),
             Deed::Close(host, edge) => self.close(host, edge),
             Deed::Dial(edge) => self.dial(edge),
+            Deed::DialBack(edge) => self.dial_back(edge),
+            Deed::Join(edge) => self.join(edge),
             Deed::Restart(host) => self.restart(host),
             Deed::Replay(host, luck) => self.replay(host, luck),
             Deed::Recall(host) => self.recall(host),
@@ -86,11 +88,8 @@ impl World {
                 let sending = &mut self.net.host(host).sending;
                 (sending.full, sending.full_for) = (rate, time);
             }
-            Deed::Break(edge) => {
-                if let Some(stream) = self.lines[edge].stream {
-                    self.net.break_stream(stream);
-                }
-            }
+            Deed::Break(edge) => self.hang_up(edge),
+            Deed::Swallow(edge) => self.swallow(edge),
             Deed::Cross(from, to, time) => {
                 let road = |ends| self.roads.get(&ends).cloned().unwrap_or_default();
                 let (mut forth, back) = (road((from, to)), road((to, from)));
@@ -208,10 +207,8 @@ impl World {
         let before = std::mem::replace(&mut self.nodes[host.0], node);
         self.bytes += before.app.read();
         for (number, edge) in self.plan.edges.clone().iter().enumerate() {
-            if let Some(stream) = self.lines[number].stream
-                && (edge.dialer == host || edge.acceptor == host)
-            {
-                self.net.break_stream(stream);
+            if edge.dialer == host || edge.acceptor == host {
+                self.hang_up(number);
             }
             if edge.dialer == host {
                 self.lines[number].at[0] = None;

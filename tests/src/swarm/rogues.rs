@@ -9,6 +9,7 @@ use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
 use super::deed::Deed;
+use super::plan::RoguePlan;
 use super::world::World;
 use crate::app::prose;
 use crate::net::HostId;
@@ -22,8 +23,8 @@ impl World {
     /// All move in, and will have their turns.
     pub(super) fn let_rogues_in(&mut self) {
         for number in 0..self.rogues.len() {
-            self.rogues[number].move_in(&mut self.net);
-            let every = self.plan.rogues[number].every;
+            let RoguePlan { every, link, .. } = self.plan.rogues[number];
+            self.rogues[number].move_in(&mut self.net, link);
             self.later(Duration::from_millis(300) + every, Deed::Riot(number));
         }
     }

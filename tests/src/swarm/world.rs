@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
-use aqueduct_core::endpoint::{ConnectionHandle, PeerAddr};
+use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::time::Instant;
-use aqueduct_core::wire::id::{CarrierId, Dir};
+use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
 use super::node::Node;
@@ -34,8 +34,10 @@ const ANSWER_LEN: usize = 2_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pub(super) at: [Option<ConnectionHandle>; 2],
-    pub(super) stream: Option<StreamNr>,
-    pub(super) streams: u16,
+    /// Its byte streams that nobody has closed.
+    pub(super) streams: Vec<StreamNr>,
+    /// How many there were so far.
+    pub(super) carriers: u32,
 }
 
 /// Hosts, what they are connected by, and what will happen.
@@ -281,6 +283,7 @@ impl World {
         match &kind {
             EventKind::Connected => self.on_connected(host, connection),
             EventKind::Closed(reason) => self.on_closed(host, connection, reason),
+            EventKind::PathSilent | EventKind::PathPaused => self.on_wish(host, connection),
             _ => {}
         }
         let Self { net, nodes, .. } = self;
@@ -299,10 +302,16 @@ impl World {
         let view = self.net.host(host).endpoint.connection(connection);
         let peer = view.and_then(|view| view.peer());
         self.nodes[host.0].neighbours.insert(connection);
-        for (edge, line) in self.plan.edges.iter().zip(&mut self.lines) {
+        for number in 0..self.lines.len() {
+            let edge = self.plan.edges[number];
             let ids = [edge.dialer, edge.acceptor].map(|h| self.net.hosts[h.0].endpoint.node_id());
             if edge.acceptor == host && peer == Some(ids[0]) {
-                line.at[1] = Some(connection);
+                self.lines[number].at[1] = Some(connection);
+            }
+            if edge.dialer == host && peer == Some(ids[1]) {
+                // If both dialled, the other's attempt may be the one that is kept.
+                self.lines[number].at[0].get_or_insert(connection);
+                self.offer_udp(number);
             }
         }
     }
@@ -327,34 +336,6 @@ impl World {
                 self.lines[number].at[1] = None;
             }
         }
-    }
-
-    /// The dialer of an edge dials, if it has no connection.
-    pub(super) fn dial(&mut self, number: usize) {
-        let edge = self.plan.edges[number];
-        if self.lines[number].at[0].is_some() {
-            return;
-        }
-        let peer = self.net.host(edge.acceptor).endpoint.node_id();
-        let addr = match edge.stream {
-            None => PeerAddr::new(peer, self.net.host(edge.acceptor).addr),
-            Some(config) => {
-                let line = &mut self.lines[number];
-                line.streams += 1;
-                let carrier = CarrierId((number as u32 + 1) * 1_000 + u32::from(line.streams));
-                let hosts = [edge.dialer, edge.acceptor];
-                let (stream, remote) = self.net.join(hosts, carrier, config);
-                self.lines[number].stream = Some(stream);
-                let mut addr = PeerAddr::new(peer, remote);
-                addr.carrier = carrier;
-                addr
-            }
-        };
-        let now = self.net.local(edge.dialer);
-        self.net.guard.on_dialed(edge.dialer, addr.remote);
-        // There may be no room for one more.
-        let handle = self.net.host(edge.dialer).endpoint.connect(addr, now).ok();
-        self.lines[number].at[0] = handle;
     }
 
     /// The handle of an edge's connection at one of its hosts.

@@ -29,7 +29,6 @@ mod silent;
 mod slow;
 mod strangers;
 mod streams;
-mod swarm;
 mod tamper;
 mod tapes;
 mod tcp;

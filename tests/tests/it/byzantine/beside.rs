@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::HostId;
 use aqueduct_tests::rogue::Mischief;
 use aqueduct_tests::swarm::plan::RoguePlan;
@@ -16,7 +17,8 @@ fn beside(kind: Mischief, seed: u64) -> Summary {
     plan.nodes[dialer.0].nat = None;
     plan.quiet_at = plan.quiet_at.min(Duration::from_secs(8));
     let every = Duration::from_millis(20);
-    let rogue = |host, answers| RoguePlan { kind, victim: HostId(host), answers, every };
+    let link = LinkConfig::default();
+    let rogue = |host, answers| RoguePlan { kind, victim: HostId(host), answers, every, link };
     plan.rogues = vec![rogue(dialer.0, true), rogue(plan.edges[0].acceptor.0, false)];
     World::new(plan).play()
 }
