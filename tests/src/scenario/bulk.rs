@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use super::lab::config;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
+use crate::model::Model;
 use crate::net::{HostId, Net, StageId};
 
 /// What a stream of a source holds: with the megabyte that it is unless configured, a stream cannot
@@ -69,7 +70,8 @@ impl Bulk {
     /// A bottleneck, and machines before it.
     pub fn new(seed: u64, before: Vec<Box<dyn Machine>>, queue: Queue) -> Self {
         let mut net = Net::new(seed, LinkConfig::default());
-        net.model = None;
+        // Where nothing is asserted things are timed.
+        net.model = cfg!(debug_assertions).then(Model::default);
         let before = before.into_iter().map(|machine| net.place_boxed(machine)).collect();
         let queue = net.place(queue);
         Self { net, flows: Vec::new(), before, queue, chunk: vec![7; CHUNK].into() }

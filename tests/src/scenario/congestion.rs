@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aqueduct_core::congestion::Algorithm;
 
+use super::Report;
 use super::bulk::Bulk;
 use crate::link::{Loss, Machine, Policer, Queue, Waits};
 
@@ -76,6 +77,14 @@ impl Cell {
     /// # Panics
     /// If it takes a hundred times as long as it could, and a minute.
     pub fn play(&self, algorithm: Algorithm, seed: u64) -> Figures {
+        self.told(algorithm, seed).0
+    }
+
+    /// The same, and what else is told of a run.
+    ///
+    /// # Panics
+    /// As [`play`](Self::play).
+    pub fn told(&self, algorithm: Algorithm, seed: u64) -> (Figures, Report) {
         let room = (self.bdp() * self.queue / 100).max(LEAST_QUEUE);
         self.through(Vec::new(), Queue::bytes(self.rate, room), algorithm, seed)
     }
@@ -83,7 +92,7 @@ impl Cell {
     /// Plays it where a queue holds so many milliseconds of the rate, whatever it says itself.
     pub fn play_shallow(&self, millis: u64, algorithm: Algorithm, seed: u64) -> Figures {
         let queue = Queue::bytes(self.rate, self.rate * millis / 1_000);
-        self.through(Vec::new(), queue, algorithm, seed)
+        self.through(Vec::new(), queue, algorithm, seed).0
     }
 
     /// Plays it where no queue is: what is beyond the rate is dropped, but for so many milliseconds
@@ -91,7 +100,7 @@ impl Cell {
     pub fn play_policed(&self, millis: u64, algorithm: Algorithm, seed: u64) -> Figures {
         let policer = Policer::of(self.rate, self.rate * millis / 1_000);
         let queue = Queue::bytes(self.rate * 20, self.rate);
-        self.through(vec![Box::new(policer)], queue, algorithm, seed)
+        self.through(vec![Box::new(policer)], queue, algorithm, seed).0
     }
 
     fn through(
@@ -100,7 +109,7 @@ impl Cell {
         queue: Queue,
         algorithm: Algorithm,
         seed: u64,
-    ) -> Figures {
+    ) -> (Figures, Report) {
         let waits = Waits::default();
         let loss = || Box::new(Loss::of(self.loss)) as Box<dyn Machine>;
         let before = first.into_iter().chain([loss()]).collect();
@@ -114,13 +123,15 @@ impl Cell {
         assert!(done, "{self:?} {algorithm:?} stalls");
         let took = bulk.now().saturating_since(began);
         let ledger = bulk.stats(flow).ledger;
-        Figures {
+        let figures = Figures {
             took,
             share: self.ideal().as_secs_f64() / took.as_secs_f64(),
             link: self.size as f64 / self.rate as f64 / took.as_secs_f64(),
             waited: waits.percentile(99).as_secs_f64() / rtt.as_secs_f64(),
             lost: ledger.lost as f64 / ledger.eliciting_sent as f64,
-        }
+        };
+        let fingerprint = bulk.net.fingerprint();
+        (figures, Report { fingerprint, simulated: took, figures: Vec::new() })
     }
 }
 

@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use super::Report;
 use super::lab::{HEADERS, Lab, Road};
 use crate::link::{Delay, Loss, Machine, Queue};
 
@@ -28,6 +29,9 @@ pub const RTTS: [u64; 6] = [200, 5_000, 50_000, 135_000, 250_000, 750_000];
 pub const LOSSES: [u32; 4] = [0, 1_000, 10_000, 50_000];
 /// Sizes in bytes.
 pub const SIZES: [usize; 4] = [1_000, 64_000, 1_000_000, 10_000_000];
+
+/// What each cell reaches at least, as a part of what is possible.
+pub const LEAST: f64 = 0.5;
 
 /// Bytes of payload in a datagram of the size that paths begin with.
 const PAYLOAD: f64 = 1_160.0;
@@ -77,11 +81,16 @@ impl Cell {
         Duration::from_secs_f64(took + left / rate + rtt)
     }
 
-    /// Plays it.
+    /// What is reached with this seed.
+    pub fn reached(&self, seed: u64) -> f64 {
+        self.play(seed).0
+    }
+
+    /// Plays it: what is reached, and all the rest.
     ///
     /// # Panics
     /// If it stalls: if it takes twenty times as long as it could, and ten seconds.
-    pub fn reached(&self, seed: u64) -> f64 {
+    pub fn play(&self, seed: u64) -> (f64, Report) {
         let road = || -> Road {
             let waits = Duration::from_micros(self.rtt).as_secs_f64() * RATE as f64;
             let queue = Queue::bytes(RATE, QUEUE.max(waits as u64)).with_overhead(HEADERS);
@@ -92,7 +101,7 @@ impl Cell {
         let mut run = Lab::over(seed, road(), road()).connect();
         let limit = self.ideal() * 20 + Duration::from_secs(10);
         let took = run.fetch(&[self.size], limit);
-        self.ideal().as_secs_f64() / took.as_secs_f64()
+        (self.ideal().as_secs_f64() / took.as_secs_f64(), run.report(Vec::new()))
     }
 }
 

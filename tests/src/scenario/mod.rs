@@ -12,10 +12,14 @@
 //! ```
 
 pub mod bulk;
+pub mod cells;
+pub mod chain;
 pub mod congestion;
+pub mod handover;
 pub mod interop;
 pub mod lab;
 pub mod matrix;
+pub mod punch;
 pub mod reliability;
 pub mod turns;
 
@@ -79,7 +83,9 @@ const WORLD: Scenario = Scenario {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    interop::CASES.iter().chain(reliability::CASES).chain([&WORLD])
+    let paths = handover::CASES.iter().chain(punch::CASES).chain(chain::CASES);
+    let known = interop::CASES.iter().chain(reliability::CASES);
+    known.chain(paths).chain(cells::CASES).chain([&WORLD])
 }
 
 /// The one of this name.

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use aqueduct_tests::scenario::matrix::{Cell, LOSSES, RTTS, SIZES, cells, line, median};
+use aqueduct_tests::scenario::matrix::{Cell, LEAST, LOSSES, RTTS, SIZES, cells, line, median};
 
 /// Percent that a cell may be below its entry before somebody should look: another seed, or a
 /// change somewhere else, moves it by less.
 const SLACK: f64 = 0.3;
-const LEAST: f64 = 0.5;
 
 /// What the table says of every cell, as parts of one.
 fn table() -> Vec<(Cell, f64)> {

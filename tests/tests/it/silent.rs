@@ -3,9 +3,9 @@
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::wire::id::{CarrierId, Dir};
 use aqueduct_tests::net::stream::StreamConfig;
-
-use crate::tcp::{SECOND, TCP, arrived, by_udp, cut, join, same_connection, send, stats};
-use crate::tcp::{until, ways};
+use aqueduct_tests::scenario::handover::{
+    SECOND, TCP, arrived, by_udp, cut, join, same_connection, send, stats, until, ways,
+};
 
 /// TCP has died unnoticed before UDP is cut off for a second: it is asked before it is taken, so
 /// data stays with UDP, and goes on there as soon as it can.

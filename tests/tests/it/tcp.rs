@@ -4,132 +4,28 @@
 use std::time::Duration;
 
 use aqueduct_core::config::TransportConfig;
-use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::endpoint::PeerAddr;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::time::Instant;
-use aqueduct_core::wire::id::{CarrierId, Dir};
+use aqueduct_core::wire::id::CarrierId;
 use aqueduct_tests::app::{App, Pair};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::stream::StreamConfig;
-use aqueduct_tests::net::{HostId, Net, StreamNr, UDP};
+use aqueduct_tests::net::{Net, UDP};
+use aqueduct_tests::scenario::handover::{
+    A, B, SECOND, TCP, arrived, by_udp, cut, cut_off, join, link, same_connection, send, stats,
+    until, ways,
+};
 
 use crate::transfer::config;
 
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const A: HostId = HostId(0);
-pub(crate) const B: HostId = HostId(1);
-pub(crate) const TCP: CarrierId = CarrierId(40);
-
-/// 10 ms, 10 MB a second.
-fn link() -> LinkConfig {
-    LinkConfig {
-        delay: Duration::from_millis(10),
-        rate: Some(10_000_000),
-        queue: 200_000,
-        ..LinkConfig::default()
-    }
-}
-
-/// Two hosts, connected by UDP.
-pub(crate) fn by_udp(seed: u64) -> Pair {
-    let mut net = Net::new(seed, link());
-    let (a, b) = (net.add(config(1), 2 * seed), net.add(config(2), 2 * seed + 1));
-    Pair::connect(net, a, b)
-}
-
-/// The host that dialed joins the other by TCP, and offers that to its connection.
-pub(crate) fn join(pair: &mut Pair, carrier: CarrierId, config: StreamConfig) -> StreamNr {
-    let (stream, addr) = pair.net.join([A, B], carrier, config);
-    assert!(
-        pair.net.host(A).endpoint.connection(pair.at_a).expect("alive").add_path(carrier, addr)
-    );
-    stream
-}
-
-pub(crate) fn stats(pair: &mut Pair) -> [ConnectionStats; 2] {
-    let ends = [(A, pair.at_a), (B, pair.at_b)];
-    ends.map(|(host, at)| pair.net.host(host).endpoint.connection(at).expect("alive").stats())
-}
-
-pub(crate) fn ways(pair: &mut Pair) -> [CarrierKind; 2] {
-    stats(pair).map(|stats| stats.carriage)
-}
-
-/// From now on UDP carries nothing, or everything.
-pub(crate) fn cut(pair: &mut Pair, cut: bool) {
-    pair.net.set_link(A, B, LinkConfig { loss: if cut { 1_000 } else { 0 }, ..link() });
-}
-
-/// One connection, and nobody noticed an end.
-pub(crate) fn same_connection(pair: &Pair) {
-    assert_eq!(pair.a.connections().len(), 1);
-    assert_eq!(pair.b.connections().len(), 1, "another handshake");
-    assert_eq!(pair.net.hosts[0].endpoint.stats().dialled, 1);
-    assert_eq!(pair.a.diary(pair.at_a).closed, None);
-    assert_eq!(pair.b.diary(pair.at_b).closed, None);
-}
-
-/// Runs until both ends send by the same kind of carrier. Returns how long that took.
-pub(crate) fn until(pair: &mut Pair, way: CarrierKind, limit: Duration) -> Duration {
-    let (began, end) = (pair.net.now, pair.net.now + limit);
-    while ways(pair) != [way; 2] {
-        assert!(pair.net.now < end, "{:?} and not {way:?} after {limit:?}", ways(pair));
-        pair.pass(Duration::from_millis(5));
-    }
-    pair.net.now.saturating_since(began)
-}
-
-/// Begins a text of so many bytes from one of the ends.
-pub(crate) fn send(pair: &mut Pair, upload: bool, salt: u64, len: usize) {
-    let Pair { net, a, b, at_a, at_b } = pair;
-    if upload {
-        a.write(net, *at_a, Dir::Uni, salt, len)
-    } else {
-        b.write(net, *at_b, Dir::Uni, salt, len)
-    };
-}
-
-pub(crate) fn arrived(pair: &mut Pair, limit: Duration) {
-    let flows = pair.a.out.len() + pair.b.out.len();
-    let done = |a: &App, b: &App| {
-        let inn = a.inn.iter().chain(&b.inn);
-        inn.clone().count() == flows && inn.clone().all(|flow| flow.finished)
-    };
-    assert!(pair.run(limit, |_, a, b| done(a, b)), "not everything arrived: {:?}", stats(pair));
-}
-
-/// UDP is cut off in the middle of a transfer and restored: data goes by TCP meanwhile, at most one
-/// flight is said again, and nobody shakes hands anew.
-///
 /// spec: R-TCP-8, R-TCP-10, R-TCP-11, R-TCP-12
 #[test]
 fn data_takes_tcp_while_udp_is_cut_off_and_comes_back() {
     for upload in [true, false] {
-        let mut pair = by_udp(if upload { 1 } else { 2 });
-        join(&mut pair, TCP, StreamConfig::default());
-        send(&mut pair, upload, 1, 60_000_000);
-        pair.pass(SECOND);
-        assert_eq!(ways(&mut pair), [CarrierKind::Udp; 2], "TCP is only kept");
-        let sender = usize::from(!upload);
-        let before = stats(&mut pair)[sender];
-        let flight = before.bytes_in_flight;
-        assert!(flight > 100_000, "{flight}");
-        cut(&mut pair, true);
-        let left = until(&mut pair, CarrierKind::Reliable, SECOND);
-        pair.pass(SECOND);
-        let lost = stats(&mut pair)[sender].ledger.lost - before.ledger.lost;
-        let again = lost * u64::from(before.datagram_size);
-        println!("upload {upload}: left after {left:?}; {flight} in flight, {again} said again");
-        // Besides, four probes; and what filled the window since it was looked at.
-        assert!(again <= flight.max(before.congestion_window) + 8 * 1_452, "more than one flight");
-        cut(&mut pair, false);
-        let back = until(&mut pair, CarrierKind::Udp, SECOND * 5);
-        println!("upload {upload}: back after {back:?}");
-        arrived(&mut pair, SECOND * 30);
-        assert_eq!(ways(&mut pair), [CarrierKind::Udp; 2]);
-        same_connection(&pair);
+        let report = cut_off(if upload { 1 } else { 2 }, upload, 60_000_000);
+        println!("upload {upload}: {:?}", report.figures);
     }
 }
 
