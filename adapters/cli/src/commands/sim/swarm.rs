@@ -11,6 +11,10 @@ use crate::exit::{Cause, Failure};
 use crate::output::{Fields, Output};
 use crate::progress::Progress;
 
+/// That no packet number, and so no nonce, is used twice is seen on the wire itself, and not only
+/// told by the endpoints.
+const WIRE_IS_READ: bool = cfg!(feature = "wiretap");
+
 /// Searches, and tells what it came to.
 ///
 /// # Errors
@@ -53,7 +57,7 @@ fn fresh() -> u64 {
 fn words(tally: &Tally) -> String {
     format!(
         "{} worlds, {:.1} a second, {:.1} simulated hours, {} played twice, {} failed; \
-         {} connections of byzantine peers, {} ended for it",
+         {} connections of byzantine peers, {} ended for it{}",
         tally.worlds,
         tally.rate(),
         tally.simulated.as_secs_f64() / 3_600.0,
@@ -61,6 +65,7 @@ fn words(tally: &Tally) -> String {
         tally.failures.len(),
         tally.rogues,
         tally.caught,
+        if WIRE_IS_READ { "; the wire was read" } else { "" },
     )
 }
 
@@ -77,6 +82,7 @@ fn fields(first: u64, tally: &Tally) -> Fields {
         ("command".to_owned(), json!("sim swarm")),
         ("first_seed".to_owned(), json!(first)),
         ("worlds".to_owned(), json!(tally.worlds)),
+        ("wire_read".to_owned(), json!(WIRE_IS_READ)),
         ("played_twice".to_owned(), json!(tally.twice)),
         ("seconds".to_owned(), json!(tally.took.as_secs_f64())),
         ("worlds_per_second".to_owned(), json!(tally.rate())),
