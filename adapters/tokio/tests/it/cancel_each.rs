@@ -732,7 +732,7 @@ async fn ranges_cut_at_any_poll_can_be_asked_for_again() {
 }
 
 /// Every `pub async fn` of the adapter, and of the pipe's handle that it gives out, is called in
-/// this file; opens are cut in `cancel.rs`.
+/// this file; opens are cut in `cancel.rs` and `cancel_opens.rs`.
 #[test]
 fn no_async_call_is_forgotten() {
     let here = include_str!("cancel_each.rs");

@@ -10,6 +10,7 @@
 
 mod cancel;
 mod cancel_each;
+mod cancel_opens;
 mod echo;
 mod ends;
 mod fan;
