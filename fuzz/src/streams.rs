@@ -7,7 +7,7 @@
     reason = "a promise that is broken is to be heard of"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
@@ -89,6 +89,8 @@ struct World {
     pair: Pair,
     flows: BTreeMap<Key, Flow>,
     keys: Vec<Key>,
+    /// Streams that were announced to who did not open them.
+    heard: BTreeSet<StreamId>,
     /// On a link that loses half of everything a peer may be lost.
     lost: bool,
 }
@@ -107,6 +109,7 @@ pub fn streams(data: &[u8]) -> usize {
         pair: Pair::connect(net, a, b),
         flows: BTreeMap::new(),
         keys: Vec::new(),
+        heard: BTreeSet::new(),
         lost: false,
     };
     ops.iter().for_each(|op| world.act(*op));
@@ -277,6 +280,7 @@ impl World {
     /// Time passes; who is dialled takes what comes.
     fn pass(&mut self, time: Duration) {
         let ends = [self.end(true), self.end(false)];
+        let heard = &mut self.heard;
         let mut over = None;
         self.pair.net.run(time, |net| {
             for (host, handle) in ends {
@@ -290,7 +294,9 @@ impl World {
                     }
                 }
                 if let Some(mut view) = host.endpoint.connection(handle) {
-                    while view.accept().is_some() {}
+                    while let Some(id) = view.accept() {
+                        heard.insert(id);
+                    }
                 }
             }
             over.is_some()
@@ -325,7 +331,8 @@ impl World {
         }
         let open = self.flows.iter().filter(|(_, flow)| !flow.is_over());
         // An answer to what was given up before it was heard of has no one to write it.
-        let open: Vec<_> = open.filter(|(key, _)| !self.is_orphan(**key)).collect();
+        let open = open.filter(|(key, _)| !self.is_orphan(**key));
+        let open: Vec<_> = open.filter(|(key, flow)| !self.is_unheard(**key, flow)).collect();
         for (key, flow) in &open {
             println!("{key:?}: {:?} of {:?}, end {:?}", flow.got, flow.written, flow.end);
         }
@@ -336,6 +343,12 @@ impl World {
     fn is_orphan(&self, (writer, id): Key) -> bool {
         let asked = self.flows.get(&(!writer, id));
         asked.is_some_and(|asked| asked.reset.is_some() || asked.stopped)
+    }
+
+    /// What its opener gave up, promising nothing, before it was announced: that is told to nobody
+    /// (R-STR-7).
+    fn is_unheard(&self, (_, id): Key, flow: &Flow) -> bool {
+        flow.reset == Some(0) && !self.heard.contains(&id)
     }
 
     fn complete(&mut self, key: Key) {

@@ -45,6 +45,16 @@ impl Pipe {
         }
     }
 
+    /// A leg that is new counts as something that happened (spec R-PIPE-17); one that is a stream
+    /// says so when it is pushed first.
+    pub(super) fn welcome_application(&mut self, now: Instant) {
+        let mut new = self.legs.values_mut().filter(|leg| leg.is_application());
+        if let Some(leg) = new.find(|leg| leg.next.is_none()) {
+            leg.next = Some(self.logged);
+            self.patience.on_progress(now);
+        }
+    }
+
     /// The application's leg ends like the others: with all of it, the end included, or where it
     /// was given up.
     pub(super) fn end_application(&mut self) {

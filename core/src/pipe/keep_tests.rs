@@ -169,6 +169,18 @@ fn others_do_not_make_a_pipe_wait_longer_for_who_is_missing() {
     assert_eq!(rig.pipe.stats().held, 0);
 }
 
+/// spec: R-PIPE-17
+#[test]
+fn an_application_that_joins_late_has_the_whole_time() {
+    let (mut rig, _) = with_one_missing();
+    rig.wait(Duration::from_secs(119));
+    rig.add_application(LegPolicy::Stall).unwrap();
+    rig.wait(Duration::from_secs(118));
+    assert!(!rig.pipe.is_over());
+    rig.wait(Duration::from_secs(3));
+    assert!(rig.pipe.is_over());
+}
+
 /// spec: R-PIPE-24
 #[test]
 fn nobody_is_waited_for_whose_bytes_are_gone() {

@@ -23,6 +23,7 @@ impl Pipe {
         rtt: Duration,
         now: Instant,
     ) -> u64 {
+        self.welcome_application(now);
         self.end_application();
         self.most_waiting = self.most_waiting.max(self.waiting());
         self.acked = self.through();

@@ -125,7 +125,7 @@ async fn a_stopped_endpoint_leaves_no_task_and_no_timer() {
     let before = Handle::current().metrics().num_alive_tasks();
     let pair = pair().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before + 2, "one for each endpoint");
-    let waits = cut(2, pair.far.accept_uni()).await;
+    let waits = cut(1, pair.far.accept_uni()).await;
     assert!(waits.is_none());
     drop(pair);
     until("the drivers' end", || Handle::current().metrics().num_alive_tasks() == before).await;
@@ -133,7 +133,7 @@ async fn a_stopped_endpoint_leaves_no_task_and_no_timer() {
     let client = endpoint();
     let nobody = endpoint().local_addr();
     let id = endpoint().node_id();
-    assert!(cut(2, client.connect((id, nobody))).await.is_none());
+    assert!(cut(1, client.connect((id, nobody))).await.is_none());
     drop(client);
     until("the driver's end", || Handle::current().metrics().num_alive_tasks() == before).await;
 }
