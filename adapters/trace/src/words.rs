@@ -33,6 +33,7 @@ pub(crate) fn content(packet: &Packet) -> String {
             }
             text
         }
+        Content::Reset => "stateless reset".to_owned(),
         _ => String::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! Looking at an endpoint that is replayed, without a trace of it on its tape.
 
+use core::net::SocketAddr;
+
 use crate::connection::Connection;
 use crate::tape::Slot;
 use crate::wire::header::{Class, classify};
@@ -31,6 +33,12 @@ impl Endpoint {
             Class::Other => return None,
         };
         self.find(cid).map(|(key, _)| ConnectionHandle(key).parts())
+    }
+
+    /// Which connection a datagram from `remote` that is nobody's by its header ends.
+    pub(crate) fn reset_by(&self, remote: SocketAddr, packet: &[u8]) -> Option<Slot> {
+        let target = self.reset_target(remote, packet);
+        target.filter(|_| self.addressed(packet).is_none()).map(|key| ConnectionHandle(key).parts())
     }
 
     /// Whose a handshake packet that went is by its header.

@@ -98,7 +98,7 @@ impl Endpoint {
     /// should have one (spec R-EP-30, R-EP-31).
     fn on_stray(&mut self, dcid: ConnectionId, source: &Source, packet: &[u8], now: Instant) {
         self.stats.strays += 1;
-        if let Some(key) = self.reset_target(source, packet) {
+        if let Some(key) = self.reset_target(source.remote, packet) {
             if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
                 member.connection.on_reset(now);
             }
@@ -117,8 +117,8 @@ impl Endpoint {
     }
 
     /// The connection that a stateless reset means.
-    fn reset_target(&self, source: &Source, packet: &[u8]) -> Option<SlotKey> {
-        self.members_at(source.remote)
+    pub(super) fn reset_target(&self, remote: SocketAddr, packet: &[u8]) -> Option<SlotKey> {
+        self.members_at(remote)
             .find(|(_, member)| is_reset(packet, member.connection.reset_tokens()))
             .map(|(key, _)| key)
     }

@@ -88,6 +88,8 @@ pub enum Content {
         /// Its frames, as they stand in it.
         payload: Vec<u8>,
     },
+    /// A stateless reset, which ended the connection.
+    Reset,
     /// It was not opened: the tape does not hold it or its key, or nobody has its key.
     Sealed,
 }

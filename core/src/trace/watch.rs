@@ -401,7 +401,10 @@ fn received(run: &Run<'_>, route: Route, bytes: &[u8]) -> Packet {
     let looked = connection
         .and_then(|slot| endpoint.member(slot))
         .and_then(|connection| connection.look_at_received(bytes));
-    let content = looked.map_or_else(|| outside(bytes), content);
+    let (connection, content) = match endpoint.reset_by(route.remote, bytes) {
+        Some(slot) => (Some(slot), Content::Reset),
+        None => (connection, looked.map_or_else(|| outside(bytes), content)),
+    };
     let (size, datagram) = (bytes.len(), Some(bytes.to_vec()));
     Packet { way: Way::Received, route, connection, size, datagram, content }
 }

@@ -82,6 +82,8 @@ pub struct Host {
     pub(super) asleep: bool,
     /// The process stands still, and its socket keeps what comes.
     pub(super) paused: Option<VecDeque<Parcel>>,
+    /// Datagrams that found its socket full while it stood still.
+    pub overflowed: u64,
     /// The NAT in front of it.
     pub(super) behind: Option<NatId>,
     /// When it wants to be woken, in the world's time.
@@ -109,6 +111,7 @@ impl Host {
             unsent: Vec::new(),
             asleep: false,
             paused: None,
+            overflowed: 0,
             behind: None,
             wait: None,
             dirty: true,

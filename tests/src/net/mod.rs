@@ -535,6 +535,8 @@ impl Net {
         if let Some(waiting) = &mut host.paused {
             if waiting.len() < host::SOCKET_BUFFER {
                 waiting.push_back(parcel);
+            } else {
+                host.overflowed += 1;
             }
             return;
         }

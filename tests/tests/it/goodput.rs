@@ -38,6 +38,15 @@ fn the_table_has_every_cell_and_none_below_half() {
     assert!(low.is_empty(), "{low:?}");
 }
 
+/// A cell is the same whenever it is played.
+#[test]
+fn a_cell_is_the_same_each_time() {
+    for cell in cells().filter(|cell| cell.size == 64_000) {
+        let once = cell.reached(7);
+        assert_eq!(once.to_bits(), cell.reached(7).to_bits(), "{cell:?}, seed 7");
+    }
+}
+
 #[test]
 fn goodput_is_what_the_table_says() {
     let whole = std::env::var_os("AQUEDUCT_WHOLE").is_some();
@@ -54,8 +63,11 @@ fn goodput_is_what_the_table_says() {
     let work = || {
         while let Some((cell, entry)) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
             let part = median(*cell, 0..seeds);
-            if part < LEAST || part < entry.min(1.0) * (1.0 - SLACK) {
-                let text = format!("{cell:?}: {part:.2}, {entry:.2} in the table");
+            // One seed may be as unlucky as another is lucky beyond the ideal sender.
+            let expected = if whole { *entry } else { entry.min(1.0) };
+            if part < LEAST || part < expected * (1.0 - SLACK) {
+                let text =
+                    format!("{cell:?}, seeds 0..{seeds}: {part:.2}, {entry:.2} in the table");
                 low.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }
             reached.lock().unwrap_or_else(PoisonError::into_inner).push((*cell, part));

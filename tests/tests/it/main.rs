@@ -10,6 +10,7 @@ mod datagrams;
 mod doors;
 mod extremes;
 mod fan;
+mod field;
 mod figures;
 mod found;
 mod goodput;

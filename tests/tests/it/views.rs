@@ -53,6 +53,31 @@ fn lost(seen: &Seen<'_>) -> Option<Vec<u64>> {
     Some(numbers.iter().map(|number| number.0).collect())
 }
 
+/// Nobody has a key for the datagram that ends a connection whose peer forgot it, and it is no
+/// secret.
+///
+/// spec: R-RPT-2
+#[test]
+fn a_stateless_reset_is_seen_as_one() {
+    let mut net = Net::new(3, LinkConfig::default());
+    net.tapes.payload = Some(Payload::Full);
+    let config = |key| EndpointConfig::new(NodeKey::from_seed(&[key; 32]));
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let mut pair = Pair::connect(net, a, b);
+    pair.net.restart(b, config(2), 2);
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 2, 10_000);
+    let at_a = pair.at_a;
+    assert!(pair.run(Duration::from_secs(5), |_, a, _| a.diary(at_a).closed.is_some()));
+    let tape = end(&mut pair.net.host(a).endpoint);
+    let came = packets(&watch(&tape), Way::Received);
+    let resets: Vec<_> = came.iter().filter(|packet| packet.content == Content::Reset).collect();
+    assert_eq!(resets.len(), 1, "{came:?}");
+    assert_eq!(resets[0].connection, Some(at_a.parts()));
+    // Those that followed were no longer anybody's.
+    let sealed = came.iter().filter(|packet| packet.content == Content::Sealed).count();
+    assert_eq!(sealed as u64 + 1, pair.net.host(a).endpoint.stats().strays);
+}
+
 /// What one end saw itself send is what the other end saw come, packet by packet.
 ///
 /// spec: R-RPT-1 R-RPT-2

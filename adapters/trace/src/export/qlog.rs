@@ -188,6 +188,7 @@ const fn packet_type(content: &Content) -> &'static str {
             PacketType::Version => "version_negotiation",
             _ => "handshake",
         },
+        Content::Reset => "stateless_reset",
         _ => "unknown",
     }
 }
