@@ -80,6 +80,9 @@ pub struct Net {
     /// Reads the packet numbers of every host off the wire, if that was asked for.
     #[cfg(feature = "wiretap")]
     pub wiretaps: Option<BTreeMap<HostId, crate::wiretap::Wiretap>>,
+    /// Who spoke last from an address, as it is seen outside: a host may be elsewhere before what it
+    /// said is there.
+    spoke: BTreeMap<SocketAddr, HostId>,
     /// Where somebody lives who has no endpoint, and what came there.
     lodgers: BTreeMap<SocketAddr, Vec<Recorded>>,
     wire: Wire,
@@ -105,6 +108,7 @@ impl Net {
             tapes: Tapes::asked_for(),
             #[cfg(feature = "wiretap")]
             wiretaps: None,
+            spoke: BTreeMap::new(),
             lodgers: BTreeMap::new(),
             wire: Wire::new(seed, link),
             hash: blake3::Hasher::new(),
@@ -516,7 +520,9 @@ impl Net {
     /// A datagram is where it goes, if anybody is there.
     fn arrive(&mut self, parcel: Parcel) {
         let now = self.now;
-        let sender = self.who(parcel.from).map(|sender| (HostId(sender), parcel.to));
+        let sender = self.spoke.get(&parcel.from).copied();
+        let sender = sender.or_else(|| self.who(parcel.from).map(HostId));
+        let sender = sender.map(|sender| (sender, parcel.to));
         if let Some(mail) = self.lodgers.get_mut(&parcel.to) {
             sender.into_iter().for_each(|(host, to)| self.guard.on_reached(host, to));
             let Parcel { from, to, bytes, .. } = parcel;

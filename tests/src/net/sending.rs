@@ -124,6 +124,7 @@ impl Net {
             }
             from = nat.outward(from, to.remote, now);
         }
+        self.spoke.insert(from, HostId(index));
         let parcel =
             Parcel { at: now, ecn: to.ecn, ..Parcel::new(from, to.remote, bytes.to_vec()) };
         let there = self.wire.has_roads().then(|| self.who(to.remote)).flatten();
