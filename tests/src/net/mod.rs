@@ -80,8 +80,8 @@ pub struct Net {
     /// Reads the packet numbers of every host off the wire, if that was asked for.
     #[cfg(feature = "wiretap")]
     pub wiretaps: Option<BTreeMap<HostId, crate::wiretap::Wiretap>>,
-    /// Who spoke last from an address, as it is seen outside: a host may be elsewhere before what it
-    /// said is there.
+    /// Who spoke last from an address, as it is seen outside: a host may be elsewhere before what
+    /// it said is there.
     spoke: BTreeMap<SocketAddr, HostId>,
     /// Where somebody lives who has no endpoint, and what came there.
     lodgers: BTreeMap<SocketAddr, Vec<Recorded>>,

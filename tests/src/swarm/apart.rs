@@ -18,20 +18,16 @@ const MS: Duration = Duration::from_millis(1);
 
 impl Plan {
     pub(super) fn draw_apart(&mut self) {
-        let dice = |label| Dice::new(self.seed, label);
-        let (mut picky, mut links) = (dice("picky"), dice("links of rogues"));
-        let (mut history, mut controllers) = (dice("history"), dice("controllers"));
-        let (mut carriers, mut both) = (dice("carriers"), dice("both dial"));
-        let mut obstacles = dice("obstacles");
-        sort_out(&mut self.rogues, &mut picky);
-        for rogue in &mut self.rogues {
-            rogue.link = rogue_link(&mut links);
-        }
-        self.draw_history(&mut history);
-        self.draw_controllers(&mut controllers);
-        self.draw_carriers(&mut carriers);
-        self.draw_dials(&mut both);
-        self.draw_obstacles(&mut obstacles);
+        let seed = self.seed;
+        let dice = |label| Dice::new(seed, label);
+        sort_out(&mut self.rogues, &mut dice("picky"));
+        let mut links = dice("links of rogues");
+        self.rogues.iter_mut().for_each(|rogue| rogue.link = rogue_link(&mut links));
+        self.draw_history(&mut dice("history"));
+        self.draw_controllers(&mut dice("controllers"));
+        self.draw_carriers(&mut dice("carriers"));
+        self.draw_dials(&mut dice("both dial"));
+        self.draw_obstacles(&mut dice("obstacles"));
     }
 
     /// In one world of sixteen something large goes over a fair road, and whoever listened to its
