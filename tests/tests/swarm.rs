@@ -113,7 +113,8 @@ fn worlds_and_what_they_are_the_first_to_take() {
     let mut known = BTreeSet::new();
     for seed in first..first + number("AQUEDUCT_SEEDS").unwrap_or(48) {
         let before = counts();
-        Search { twice_every: 0, ..one(seed) }.run(|_| ());
+        let tally = Search { twice_every: 0, ..one(seed) }.run(|_| ());
+        tally.failures.iter().for_each(|failure| println!("world {seed} fails: {}", failure.what));
         let new: Vec<_> = taken_since(&before).into_iter().filter(|it| known.insert(*it)).collect();
         if !new.is_empty() {
             println!("world {seed}: {new:?}");
