@@ -35,10 +35,12 @@ impl Endpoint {
         self.find(cid).map(|(key, _)| ConnectionHandle(key).parts())
     }
 
-    /// Which connection a datagram from `remote` that is nobody's by its header ends.
+    /// Which connection a datagram from `remote` that is nobody's by its header resets.
     pub(crate) fn reset_by(&self, remote: SocketAddr, packet: &[u8]) -> Option<Slot> {
-        let target = self.reset_target(remote, packet);
-        target.filter(|_| self.addressed(packet).is_none()).map(|key| ConnectionHandle(key).parts())
+        let key = |slot| ConnectionHandle::of(slot).0;
+        let lives = self.addressed(packet).is_some_and(|slot| self.slots.get(key(slot)).is_some());
+        let target = self.reset_target(remote, packet).filter(|_| !lives);
+        target.map(|key| ConnectionHandle(key).parts())
     }
 
     /// Whose a handshake packet that went is by its header.

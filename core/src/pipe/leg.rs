@@ -20,7 +20,8 @@ pub(super) struct Leg {
     pub(super) policy: LegPolicy,
     /// What of the body it gets.
     pub(super) range: Range<u64>,
-    /// Number of the next item of the pipe's log that it gets; `None` before it was given anything.
+    /// Number of the next item of the pipe's log that it gets; `None` until the pipe has met
+    /// it once.
     pub(super) next: Option<u64>,
     /// All below was acknowledged, or released by the application.
     pub(super) acked: u64,

@@ -16,7 +16,7 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct Patience {
     timeout: Option<Duration>,
-    /// The last byte in, or acknowledged by a leg.
+    /// When the last byte came, or was acknowledged by a leg, or a leg was added.
     progress: Instant,
     /// The leg that alone holds back the source, how far it is, and since when it is there.
     alone: Option<(LegIndex, u64, Instant)>,
@@ -27,7 +27,7 @@ impl Patience {
         Self { timeout, progress: now, alone: None }
     }
 
-    /// A byte came, or was acknowledged.
+    /// A byte came, or was acknowledged, or a leg was added.
     pub(super) fn on_progress(&mut self, now: Instant) {
         self.progress = now;
     }

@@ -88,7 +88,7 @@ pub enum Content {
         /// Its frames, as they stand in it.
         payload: Vec<u8>,
     },
-    /// A stateless reset, which ended the connection.
+    /// A stateless reset of the connection.
     Reset,
     /// It was not opened: the tape does not hold it or its key, or nobody has its key.
     Sealed,

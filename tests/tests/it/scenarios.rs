@@ -1,5 +1,5 @@
-//! The table of named scenarios, each played twice. The heavy ones are played with
-//! `AQUEDUCT_HEAVY=1`, by `.ci/search`.
+//! The table of named scenarios, each played twice; the heavy ones with `AQUEDUCT_HEAVY=1`, and in
+//! `.ci/search` as `aqueduct sim run all`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
