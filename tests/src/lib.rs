@@ -17,11 +17,14 @@
 //! | [`rogue`] | such a peer on a network, among honest hosts |
 //! | `wiretap` | reads packet numbers off the wire: no nonce is used twice |
 //! | [`raw`] | one endpoint, by hand |
+//! | [`conduit`], [`fragments`] | one pipe, by hand; and what goes through it in which order |
 
 pub mod app;
 pub mod byzantine;
+pub mod conduit;
 pub mod dice;
 pub mod forger;
+pub mod fragments;
 pub mod guard;
 pub mod link;
 pub mod mob;

@@ -11,6 +11,8 @@ use aqueduct_core::pipe::{LegEnd, PipeOptions};
 use aqueduct_core::stream::ReadError;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_tests::app::{Reading, byte, introduction};
+use aqueduct_tests::conduit::Conduit;
+use aqueduct_tests::fragments::{FRAGMENT, Order};
 use aqueduct_tests::race::{Race, hop};
 use aqueduct_tests::relay::{Chain, Forwarding};
 use aqueduct_tests::scenario::chain::bad_way;
@@ -31,6 +33,29 @@ fn a_hop_costs_its_delay_and_no_more() {
     let race = Race::run(3, 2 << 20, true, Algorithm::default(), |_, _| {});
     println!("{}", race.table());
     assert_eq!(race.missed(1.08, 1.25), Vec::<String>::new());
+}
+
+/// What came and has not left by the leg is counted here, at both ends of the pipe, and not asked
+/// of it.
+///
+/// spec: R-PIPE-1
+#[test]
+fn nothing_waits_in_a_pipe_in_whatever_order_fragments_come() {
+    let body: Bytes = (0..10 << 20).map(|at| byte(1, at)).collect();
+    for order in Order::ALL {
+        let mut conduit = Conduit::new(16 << 20);
+        let (mut arrived, mut left, mut got) = (0, 0, vec![0; body.len()]);
+        for (number, data) in order.cut(&body) {
+            arrived += data.len();
+            conduit.arrive((number * FRAGMENT) as u64, &data, |offset, data| {
+                left += data.len();
+                got[offset as usize..][..data.len()].copy_from_slice(data);
+            });
+            assert_eq!(arrived, left, "fragment {number}, {order:?}");
+        }
+        assert_eq!(conduit.finish(body.len() as u64), LegEnd::Delivered);
+        assert!(got == body, "{order:?}");
+    }
 }
 
 /// spec: R-PIPE-3 R-PIPE-6
