@@ -32,6 +32,8 @@ mod duels;
 mod fan;
 #[path = "memory/handshakes.rs"]
 mod handshakes;
+#[path = "memory/holes.rs"]
+mod holes;
 #[path = "memory/pair.rs"]
 mod pair;
 

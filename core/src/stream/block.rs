@@ -71,7 +71,8 @@ impl Block {
 }
 
 /// Takes bytes from the front of `range` out of the block that has them. Returns where the rest of
-/// the block stands, and the bytes.
+/// the block stands, and the bytes: copied, if they would keep more memory than their own after
+/// other blocks have taken its place.
 pub(super) fn take_from(
     blocks: &mut VecDeque<Block>,
     range: Range<u64>,
@@ -83,6 +84,7 @@ pub(super) fn take_from(
         _ => blocks.partition_point(|b| b.end() <= range.start),
     };
     let block = blocks.get_mut(index)?;
+    let span = block.span;
     let before = block.start..range.start;
     let keep = (before.end - before.start) as usize;
     if waiting.next_in(&before).is_some() {
@@ -95,6 +97,11 @@ pub(super) fn take_from(
         block.forget(keep);
     }
     let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-    let data = blocks.get_mut(index)?.give(left.min(max));
+    let mut data = blocks.get_mut(index)?.give(left.min(max));
+    let last = index + 1 == blocks.len();
+    let lost = if last { keep } else { span - data.len() };
+    if data.len() < lost {
+        data = Bytes::copy_from_slice(&data);
+    }
     (!data.is_empty()).then_some((index, data))
 }
