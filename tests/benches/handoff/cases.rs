@@ -11,27 +11,13 @@ use aqueduct_core::handoff::{Options, Producer, Reader, channel};
 use aqueduct_core::stream::{Assembler, Inserted};
 use bytes::{Bytes, BytesMut};
 
-use super::FRAGMENT;
+use aqueduct_tests::conduit::Conduit;
+use aqueduct_tests::fragments::{FRAGMENT, Order};
 
-/// In which order fragments arrive.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    Ascending,
-    Shuffled,
-    Reverse,
-}
+/// Fragments as they arrive, with their numbers.
+pub(super) trait Fragments: ExactSizeIterator<Item = (usize, Bytes)> {}
 
-impl Order {
-    pub(super) const ALL: [Self; 3] = [Self::Ascending, Self::Shuffled, Self::Reverse];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ascending => "in order",
-            Self::Shuffled => "by 10",
-            Self::Reverse => "reverse",
-        }
-    }
-}
+impl<T: ExactSizeIterator<Item = (usize, Bytes)>> Fragments for T {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -46,10 +32,11 @@ pub(super) enum Way {
     Memcpy,
     AssembledKept,
     MemcpyKept,
+    Pipe,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::HandoffInsert,
         Self::SlotsInsert,
         Self::TreeInsert,
@@ -61,6 +48,7 @@ impl Way {
         Self::Memcpy,
         Self::AssembledKept,
         Self::MemcpyKept,
+        Self::Pipe,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -76,6 +64,7 @@ impl Way {
             Self::Memcpy => "memcpy, dropped",
             Self::AssembledKept => "assembler + handoff, kept",
             Self::MemcpyKept => "memcpy, kept",
+            Self::Pipe => "pipe, frame to packet",
         }
     }
 
@@ -85,20 +74,21 @@ impl Way {
             || order == Order::Ascending
     }
 
-    /// How long the fragments took, and the most bytes that were held behind the last one.
-    pub(super) fn run(self, fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+    /// How long the fragments took. After each `look` is called: nothing, where time is taken.
+    pub(super) fn run(self, fragments: impl Fragments, look: impl FnMut()) -> Duration {
         match self {
-            Self::HandoffInsert => handoff_insert(fragments),
-            Self::SlotsInsert => slots_insert(fragments),
-            Self::TreeInsert => tree_insert(fragments),
-            Self::HandoffPass => handoff_pass(fragments, 1),
-            Self::HandoffBatches => handoff_pass(fragments, 10),
-            Self::SlotsPass => slots_pass(fragments, 1),
-            Self::SlotsBatches => slots_pass(fragments, 10),
-            Self::Assembled => assembled(fragments, false),
-            Self::AssembledKept => assembled(fragments, true),
-            Self::Memcpy => memcpy(fragments, true),
-            Self::MemcpyKept => memcpy(fragments, false),
+            Self::HandoffInsert => handoff_insert(fragments, look),
+            Self::SlotsInsert => slots_insert(fragments, look),
+            Self::TreeInsert => tree_insert(fragments, look),
+            Self::HandoffPass => handoff_pass(fragments, 1, look),
+            Self::HandoffBatches => handoff_pass(fragments, 10, look),
+            Self::SlotsPass => slots_pass(fragments, 1, look),
+            Self::SlotsBatches => slots_pass(fragments, 10, look),
+            Self::Assembled => assembled(fragments, false, look),
+            Self::AssembledKept => assembled(fragments, true, look),
+            Self::Memcpy => memcpy(fragments, true, look),
+            Self::MemcpyKept => memcpy(fragments, false, look),
+            Self::Pipe => piped(fragments, look).0,
         }
     }
 
@@ -106,8 +96,19 @@ impl Way {
     pub(super) fn first(self, fragment: Bytes) -> Duration {
         let (mut producer, mut reader) = channel(Options::default(), ());
         let (mut assembler, slots) = (Assembler::new(), Slots::new(7_688));
+        let mut conduit = Conduit::new(WINDOW);
+        let mut out = None;
         let started = Instant::now();
         let got = match self {
+            Self::Pipe => {
+                // What the leg's packet holds is the fragment; only when it left is of interest.
+                conduit.arrive(0, &fragment, |_, data| {
+                    out.get_or_insert_with(|| (started.elapsed(), data.len()));
+                });
+                let (took, len) = out.expect("it is out");
+                assert_eq!(len, FRAGMENT);
+                return took;
+            }
             Self::SlotsPass => {
                 slots.insert(0, fragment);
                 slots.get(0).cloned()
@@ -171,29 +172,31 @@ fn next(reader: &mut Reader<()>) -> Option<Bytes> {
     }
 }
 
-fn handoff_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+fn handoff_insert(fragments: impl Fragments, mut look: impl FnMut()) -> Duration {
     let started = Instant::now();
     let (mut producer, reader) = channel(Options::default(), ());
     for (_, bytes) in fragments {
         producer.push(bytes).expect("open");
+        look();
     }
     let took = started.elapsed();
-    let held = producer.held() as usize;
     drop(reader);
-    (took, held)
+    took
 }
 
-fn slots_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+fn slots_insert(fragments: impl Fragments, mut look: impl FnMut()) -> Duration {
     let started = Instant::now();
     let slots = Slots::new(fragments.len());
     for (at, bytes) in fragments {
         slots.insert(at, bytes);
+        look();
     }
     let took = started.elapsed();
-    (took, slots.slots.iter().filter_map(OnceLock::get).map(Bytes::len).sum())
+    black_box(slots);
+    took
 }
 
-fn tree_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
+fn tree_insert(fragments: impl Fragments, mut look: impl FnMut()) -> Duration {
     let started = Instant::now();
     let tree = RwLock::new((BTreeMap::new(), 0));
     for (at, bytes) in fragments {
@@ -202,44 +205,47 @@ fn tree_insert(fragments: Vec<(usize, Bytes)>) -> (Duration, usize) {
         while tree.0.contains_key(&tree.1) {
             tree.1 += 1;
         }
+        drop(tree);
+        look();
     }
     let took = started.elapsed();
-    let held = tree.read().expect("no poison").0.values().map(Bytes::len).sum();
-    (took, held)
+    black_box(tree);
+    took
 }
 
 /// `count` fragments come at once, as a driver finds them when it reads a socket, and are read.
-fn handoff_pass(fragments: Vec<(usize, Bytes)>, count: usize) -> (Duration, usize) {
-    let mut fragments = fragments.into_iter().map(|(_, bytes)| bytes).peekable();
+fn handoff_pass(fragments: impl Fragments, count: usize, mut look: impl FnMut()) -> Duration {
+    let mut fragments = fragments.map(|(_, bytes)| bytes).peekable();
     let started = Instant::now();
     let (mut producer, mut reader) = channel(Options::default(), ());
     while fragments.peek().is_some() {
         producer.push_all(fragments.by_ref().take(count)).expect("open");
+        look();
         // What is read is looked at where it lies, here as with the plain slots: to move it once more
         // costs as much as a tenth of all.
         while matches!(black_box(&reader.try_next()), Poll::Ready(Some(Ok(_)))) {}
     }
     drop((producer, reader));
-    (started.elapsed(), count * FRAGMENT)
+    started.elapsed()
 }
 
-fn slots_pass(fragments: Vec<(usize, Bytes)>, count: usize) -> (Duration, usize) {
-    let mut fragments = fragments.into_iter().peekable();
+fn slots_pass(fragments: impl Fragments, count: usize, mut look: impl FnMut()) -> Duration {
+    let mut fragments = fragments.peekable();
     let started = Instant::now();
     let slots = Slots::new(fragments.len());
-    let (mut read, mut held) = (0, 0);
+    let mut read = 0;
     while fragments.peek().is_some() {
         for (at, bytes) in fragments.by_ref().take(count) {
-            held += bytes.len();
             slots.insert(at, bytes);
         }
+        look();
         while let Some(bytes) = slots.get(read) {
             black_box(&bytes.clone());
             read += 1;
         }
     }
     drop(slots);
-    (started.elapsed(), held)
+    started.elapsed()
 }
 
 /// What the driver does with a frame: into the assembler, and over to the reader what is in order.
@@ -251,14 +257,15 @@ fn place(assembler: &mut Assembler, producer: &mut Producer<()>, offset: u64, by
     }
 }
 
-fn assembled(fragments: Vec<(usize, Bytes)>, keep: bool) -> (Duration, usize) {
-    let peak = held_by_assembler(&fragments);
+fn assembled(fragments: impl Fragments, keep: bool, mut look: impl FnMut()) -> Duration {
     let started = Instant::now();
     let (mut producer, mut reader) = channel(Options::default(), ());
     let mut assembler = Assembler::new();
     let (mut read, mut kept) = (0, Vec::new());
-    for (at, bytes) in &fragments {
-        place(&mut assembler, &mut producer, (at * FRAGMENT) as u64, bytes);
+    for (at, bytes) in fragments {
+        place(&mut assembler, &mut producer, (at * FRAGMENT) as u64, &bytes);
+        drop(bytes);
+        look();
         while let Poll::Ready(Some(Ok(bytes))) = reader.try_next() {
             read += black_box(&bytes).len();
             if keep {
@@ -269,31 +276,41 @@ fn assembled(fragments: Vec<(usize, Bytes)>, keep: bool) -> (Duration, usize) {
     drop((producer, reader, assembler, kept));
     let took = started.elapsed();
     assert_eq!(read, super::TOTAL);
-    (took, peak)
+    took
 }
 
-/// The most memory that the assembler holds; counted in a run of its own.
-fn held_by_assembler(fragments: &[(usize, Bytes)]) -> usize {
-    let mut assembler = Assembler::new();
-    let mut peak = 0;
+/// Bytes that the pipe's source may have under way: all of them, since in reverse nothing is
+/// acknowledged in a row before the last has come.
+const WINDOW: u64 = 16 << 20;
+
+/// From a frame of the source to a packet of the leg, which is acknowledged at once. Returns also
+/// the most bytes that had come and had not left, counted outside of the pipe.
+pub(super) fn piped(fragments: impl Fragments, mut look: impl FnMut()) -> (Duration, usize) {
+    let started = Instant::now();
+    let mut conduit = Conduit::new(WINDOW);
+    let (mut arrived, mut left, mut most_waiting) = (0, 0, 0);
     for (at, bytes) in fragments {
-        let _fresh = assembler.insert((at * FRAGMENT) as u64, bytes, usize::MAX);
-        while assembler.read(usize::MAX).is_some() {}
-        peak = peak.max(assembler.held());
+        arrived += bytes.len();
+        conduit.arrive((at * FRAGMENT) as u64, &bytes, |_, data| left += black_box(data).len());
+        most_waiting = most_waiting.max(arrived - left);
+        drop(bytes);
+        look();
     }
-    peak as usize
+    drop(conduit);
+    (started.elapsed(), most_waiting)
 }
 
 /// The same fragments into memory of the same kind, blocks of 16 KiB: each dropped when it is full,
 /// so that its memory serves again and stays in the cache, or all kept, so that all is fresh.
-fn memcpy(fragments: Vec<(usize, Bytes)>, free: bool) -> (Duration, usize) {
+fn memcpy(fragments: impl Fragments, free: bool, mut look: impl FnMut()) -> Duration {
     const BLOCK: usize = 16 * 1024;
+    let mut fragments = fragments.peekable();
     // What has to wait for the first fragment cannot be freed as it goes.
-    let keep = !free || fragments.first().is_some_and(|(at, _)| *at > 9);
+    let keep = !free || fragments.peek().is_some_and(|(at, _)| *at > 9);
     let started = Instant::now();
     let mut full: Vec<BytesMut> = Vec::new();
     let mut block = BytesMut::with_capacity(BLOCK);
-    for (_, bytes) in &fragments {
+    for (_, bytes) in fragments {
         let (head, tail) = bytes.split_at(bytes.len().min(BLOCK - block.len()));
         block.extend_from_slice(head);
         if block.len() == BLOCK {
@@ -305,9 +322,10 @@ fn memcpy(fragments: Vec<(usize, Bytes)>, free: bool) -> (Duration, usize) {
             }
             block.extend_from_slice(tail);
         }
+        drop(bytes);
+        look();
     }
-    let held = full.iter().map(BytesMut::len).sum::<usize>().max(BLOCK);
     black_box(&block);
     drop((full, block));
-    (started.elapsed(), held)
+    started.elapsed()
 }
