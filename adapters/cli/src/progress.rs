@@ -31,6 +31,15 @@ impl Write for Stderr {
     }
 }
 
+/// The line of a transfer: its label, how far it is, its rate, and words about it.
+const fn template(measured: bool) -> &'static str {
+    if measured {
+        "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}"
+    } else {
+        "{prefix} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}  {msg}"
+    }
+}
+
 /// One bar.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
@@ -40,12 +49,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for `bytes`, or a spinner if nobody knows.
     pub(crate) fn new(label: &str, bytes: Option<u64>) -> Self {
-        let template = if bytes.is_some() {
-            "{prefix} [{bar:30}] {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}"
-        } else {
-            "{prefix} {spinner} {bytes}  {binary_bytes_per_sec}  {elapsed}  {msg}"
-        };
-        Self::with(label, bytes, template)
+        Self::with(label, bytes, template(bytes.is_some()))
     }
 
     /// A line of words.
@@ -103,3 +107,7 @@ impl Drop for Progress {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;

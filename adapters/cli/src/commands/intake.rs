@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::recv::Service;
 use super::report::{Direction, Report};
 use super::resuming::Resuming;
+use super::waits::{For, Waits};
 use crate::body::{Decoder, Part};
 use crate::exit::{Cause, Failure};
 use crate::names::{self, Habits, printable};
@@ -177,8 +178,11 @@ impl<'a> Intake<'a> {
     ) -> Result<(), Rejection> {
         let mut decoder = Decoder::new();
         let block = self.service.limiter.block();
-        while let Some(mut bytes) = self.body.read_chunk(block).await.map_err(told)? {
-            self.service.limiter.pass(bytes.len()).await;
+        let mut waits = Waits::new(Instant::now());
+        while let Some(mut bytes) =
+            waits.on(For::Bytes, self.body.read_chunk(block)).await.map_err(told)?
+        {
+            waits.on(For::Rate, self.service.limiter.pass(bytes.len())).await;
             while let Some(part) = decoder.next(&mut bytes).map_err(|error| {
                 let failure = Failure::new(Cause::Failure, error);
                 Rejection { code: Code::Malformed, failure }
@@ -186,10 +190,13 @@ impl<'a> Intake<'a> {
                 if let Part::Data(data) = &part {
                     progress.add(data.len());
                 }
-                if parts.send(part).await.is_err() {
+                if waits.on(For::Disk, parts.send(part)).await.is_err() {
                     // The writer has ended and says why.
                     return Ok(());
                 }
+            }
+            if let Some(words) = waits.told(Instant::now()) {
+                progress.say(&words);
             }
         }
         if decoder.is_over() {

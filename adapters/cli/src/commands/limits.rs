@@ -31,18 +31,20 @@ impl Limits {
     pub(super) async fn watch(&self, connection: &Connection, progress: &Progress) -> Infallible {
         loop {
             tokio::time::sleep(LOOK).await;
-            let words = self.look(connection).await;
-            progress.say(&format!("limited by {words}"));
+            progress.say(&self.look(connection).await);
         }
     }
 
     /// Looks once. Gives the words for people.
-    pub(super) async fn look(&self, connection: &Connection) -> &'static str {
-        let limit = connection.stats().await.limited_by;
+    pub(super) async fn look(&self, connection: &Connection) -> String {
+        self.note(connection.stats().await.limited_by)
+    }
+
+    fn note(&self, limit: SendLimit) -> String {
         let found = ALL.iter().zip(&self.seen).find(|((named, ..), _)| *named == limit);
-        let Some(((_, _, words), seen)) = found else { return "nothing known" };
+        let Some(((_, _, words), seen)) = found else { return "limited by nothing known".into() };
         seen.fetch_add(1, Relaxed);
-        words
+        format!("limited by {words}")
     }
 
     /// What was seen most, for programs.
@@ -51,3 +53,7 @@ impl Limits {
         most.filter(|(_, seen)| seen.load(Relaxed) > 0).map(|((_, name, _), _)| *name)
     }
 }
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ mod resuming;
 mod send;
 mod sim;
 mod trace;
+mod waits;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Cause, Failure};

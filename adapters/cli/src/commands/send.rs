@@ -105,6 +105,11 @@ fn way_in_words(via: &[Ticket], to: &[Ticket]) -> String {
     relays.collect::<String>() + &receivers.join(" + ")
 }
 
+/// What stands before the bar: what goes which way.
+fn label(name: &str, way: &str) -> String {
+    format!("sending {} > {way}", printable(name))
+}
+
 /// The last word: what was sent, or the first failure.
 fn conclude(
     output: &Output,
@@ -212,8 +217,7 @@ impl Sender<'_> {
         }
         self.begun = Instant::now();
         let blocks = source::spawn(plan, self.limiter.block())?;
-        let label = format!("sending {} > {}", printable(&offer.name), self.way);
-        let progress = Progress::new(&label, offer.bytes);
+        let progress = Progress::new(&label(&offer.name, &self.way), offer.bytes);
         // Before the end of the body nobody has a verdict but those who gave up.
         let mut verdicts = pin!(replies::next_of_all(&mut replies, accepted));
         let poured = tokio::select! {
@@ -325,3 +329,7 @@ fn refusal(reply: Reply) -> Failure {
     // What fails for a stranger's own reasons is a failure here, whatever it is there.
     Failure::new(code.cause(), format_args!("the receiver {verb}: {words}"))
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;
