@@ -10,7 +10,7 @@ use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegEnd, PipeOptions};
 use aqueduct_core::stream::ReadError;
 use aqueduct_core::wire::id::{AppCode, Dir};
-use aqueduct_tests::app::{Reading, byte, introduction};
+use aqueduct_tests::app::{App, Reading, byte, introduction, prose};
 use aqueduct_tests::conduit::Conduit;
 use aqueduct_tests::fragments::{FRAGMENT, Order};
 use aqueduct_tests::race::{Race, hop};
@@ -174,6 +174,15 @@ fn a_relay_that_dies_is_heard_of_on_both_sides() {
     chain.write(1, 16 << 20);
     let half = |chain: &mut Chain| chain.sink.inn.first().is_some_and(|f| f.read > 8 << 20);
     assert!(chain.run(SECOND * 60, half));
+    // Streams that go no further than over one connection of the pipe, before the dead and behind.
+    let ways = [
+        (chain.relays[0].host, chain.relays[0].back.unwrap()),
+        (chain.relays[2].host, chain.relays[2].next[0]),
+    ];
+    let beside = ways.map(|(host, connection)| {
+        let mut app = App::new(host);
+        (host, connection, app.begin(&mut chain.net, connection, Dir::Uni, 7, 1_000))
+    });
     let dead = chain.relays[1].host;
     chain.net.sleep(dead, true);
     let died = chain.net.now;
@@ -199,6 +208,17 @@ fn a_relay_that_dies_is_heard_of_on_both_sides() {
     let next = chain.relays[2].next[0];
     let closed = |(of, kind): &(_, EventKind)| *of == next && matches!(kind, EventKind::Closed(_));
     assert!(!chain.relays[2].events.iter().any(closed));
+    for (host, connection, stream) in beside {
+        let mut view = chain.net.host(host).endpoint.connection(connection).unwrap();
+        let mut stream = view.send(stream).unwrap();
+        assert_eq!(stream.write(prose(7, 9_000).slice(1_000..)), Ok(8_000));
+        stream.finish().unwrap();
+    }
+    let lives = |app: &App| {
+        let mut flows = app.inn.iter().filter(|flow| flow.salt() == Some(7));
+        flows.any(|flow| flow.finished && flow.read == 9_000)
+    };
+    assert!(chain.run(SECOND * 5, |chain| lives(&chain.source) && lives(&chain.sink)));
 }
 
 /// A connection that is closed politely, with a pipe over it: each side of the pipe hears of it.

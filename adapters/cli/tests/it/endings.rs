@@ -1,11 +1,12 @@
 //! Transfers that do not come to their end.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Place, Running, noise};
+use crate::support::{Place, Running, noise, relay};
 
 /// So large and so slow that whatever happens happens in the middle.
 const LARGE: u64 = 200_000_000;
@@ -16,14 +17,19 @@ const SOON: Duration = Duration::from_secs(12);
 
 /// Waits until bytes have come.
 fn until_half_way(place: &Place) {
+    until_there_are(place, 1_000_000);
+}
+
+/// Waits until so many bytes have come, and gives the file that they are in.
+fn until_there_are(place: &Place, bytes: u64) -> PathBuf {
     let begun = Instant::now();
     loop {
-        let sizes = place.received().into_iter().filter(|name| name.starts_with(".aqueduct-"));
-        let half = sizes
+        let names = place.received().into_iter().filter(|name| name.starts_with(".aqueduct-"));
+        let half = names
             .map(|name| place.out(&name).join("large"))
-            .any(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 1_000_000));
-        if half {
-            return;
+            .find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > bytes));
+        if let Some(path) = half {
+            return path;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "nothing comes");
         thread::sleep(Duration::from_millis(20));
@@ -65,6 +71,40 @@ fn the_receiver_is_killed() {
     assert!(killed.elapsed() < SOON, "{:?}", killed.elapsed());
     assert!(sent.message().contains("lost") || sent.message().contains("timed out"), "{sent:?}");
     assert!(!place.out("large").exists());
+}
+
+/// Half of a file is through when the relay on its way is killed: what came in order is there, and
+/// goes with the transfer, since nobody has the rest.
+///
+/// spec: R-FILE-9 R-FILE-13 R-PIPE-15
+#[test]
+fn the_relay_is_killed() {
+    const LEN: usize = 40_000_000;
+    let places: [Place; 3] = std::array::from_fn(|_| Place::new());
+    let [source, between, sink] = &places;
+    let passing = relay(between, &["--everybody"]);
+    let recv = sink.recv(&["--yes", "--once", "--timeout", PATIENCE]);
+    let (file, whole) = (source.file("large", LEN), noise(LEN));
+    let via = passing.ticket();
+    let args = [&SLOW[..], &["--via", &via]].concat();
+    let send = source.start_send(&[&file], &recv, &args);
+    let half = until_there_are(sink, LEN as u64 / 2);
+    let killed = Instant::now();
+    drop(passing);
+    let receiving = thread::spawn(move || (recv.end(), killed.elapsed()));
+    let came = fs::read(half).unwrap();
+    assert!(came.len() > LEN / 2 && whole.starts_with(&came), "{} bytes", came.len());
+    let sent = send.end().expect(3);
+    let knew = killed.elapsed();
+    assert!(knew < Duration::from_secs(6), "the sender knew after {knew:?}");
+    assert!(sent.message().contains("lost"), "{}", sent.message());
+    let (received, knew) = receiving.join().unwrap();
+    let received = received.expect(3);
+    assert!(knew < SOON, "the receiver knew after {knew:?}");
+    println!("{}, {knew:?}; {}", sent.message(), received.message());
+    assert!(received.message().contains("timed out"), "{}", received.message());
+    assert_eq!(received.transfers()[0]["ok"], false);
+    assert!(sink.received().is_empty(), "{:?}", sink.received());
 }
 
 /// spec: R-FILE-9
@@ -204,10 +244,10 @@ fn files_that_cannot_grow() {
 }
 
 /// A file system of two megabytes in memory; unmounted when dropped.
-struct SmallDisk(std::path::PathBuf);
+struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: std::path::PathBuf) -> Option<Self> {
+    fn mount(at: PathBuf) -> Option<Self> {
         let args = ["-t", "tmpfs", "-o", "size=2m", "aqueduct-test"];
         let mounted = Command::new("mount").args(args).arg(&at).stderr(Stdio::null()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(at))
