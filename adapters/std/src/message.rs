@@ -8,6 +8,7 @@ use aqueduct_driver::error::StreamError;
 use aqueduct_driver::message;
 use bytes::{Bytes, BytesMut};
 
+use crate::stream::{RecvStream, SendStream};
 use crate::wait::{Error, wait_for};
 
 /// A message, by the way that it came.
@@ -82,6 +83,22 @@ impl MessageStream {
             all.extend_from_slice(&chunk);
         }
         Ok(all.freeze())
+    }
+
+    /// The streams that the message is, to be passed on while it comes: its body, and the way back
+    /// for the verdict. `None` after its end. They have the message's time-out.
+    ///
+    /// Each goes through a pipe ([`Endpoint::pipe`]): the body to a stream of both directions that
+    /// was opened with [`OpenOptions::forwarded`] of its introduction, and what comes back on that
+    /// to the verdict's. At its end it is a message again, with the same size and digest, and the
+    /// sender hears the verdict of who reads it there. What was read here before is the caller's to
+    /// write to the leg first.
+    ///
+    /// [`Endpoint::pipe`]: crate::Endpoint::pipe
+    /// [`OpenOptions::forwarded`]: crate::OpenOptions::forwarded
+    pub fn into_streams(self) -> Option<(RecvStream, SendStream)> {
+        let (body, verdict) = self.inner.into_streams()?;
+        Some((RecvStream::new(body, self.timeout), SendStream::new(verdict, self.timeout)))
     }
 
     /// Does not want it: the sender learns that it was refused.

@@ -11,6 +11,8 @@ use aqueduct_driver::message::{self, ChunkSource, StreamingSerialize};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::stream::{RecvStream, SendStream};
+
 /// A message, by the way that it came.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -77,6 +79,22 @@ impl MessageStream {
             all.extend_from_slice(&chunk);
         }
         Ok(all.freeze())
+    }
+
+    /// The streams that the message is, to be passed on while it comes: its body, and the way back
+    /// for the verdict. `None` after its end.
+    ///
+    /// Each goes through a pipe ([`Endpoint::pipe`]): the body to a stream of both directions that
+    /// was opened with [`OpenOptions::forwarded`] of its introduction, and what comes back on that
+    /// to the verdict's. At its end it is a message again, with the same size and digest, and the
+    /// sender hears the verdict of who reads it there. What was read here before is the caller's to
+    /// write to the leg first.
+    ///
+    /// [`Endpoint::pipe`]: crate::Endpoint::pipe
+    /// [`OpenOptions::forwarded`]: crate::OpenOptions::forwarded
+    pub fn into_streams(self) -> Option<(RecvStream, SendStream)> {
+        let (body, verdict) = self.inner.into_streams()?;
+        Some((RecvStream::new(body), SendStream::new(verdict)))
     }
 
     /// Does not want it: the sender learns that it was refused.

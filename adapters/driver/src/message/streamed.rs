@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use aqueduct_core::wire::id::StreamId;
+use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::{Bytes, BytesMut};
 
 use crate::connection::ConnGuard;
@@ -16,12 +16,28 @@ use crate::stats::MessageTally;
 
 use super::{DIGEST, VERIFIED, WRONG, Witness};
 
+/// The two directions of the stream: the body, and the verdict.
+struct Halves {
+    send: SendHalf,
+    recv: RecvHalf,
+}
+
+impl Halves {
+    fn give_up(&mut self, code: AppCode) {
+        self.recv.stop(code);
+        self.send.reset(code);
+    }
+}
+
 /// A message that comes as a stream. Reading it to its end verifies it and tells the sender the
 /// verdict; dropped before, the sender learns that nobody wants the rest.
 pub struct MessageStream {
-    send: SendHalf,
-    recv: RecvHalf,
+    id: StreamId,
+    /// `None` once they were given away.
+    halves: Option<Halves>,
     total: u64,
+    /// The digest stands behind the body.
+    trailing: bool,
     /// Bytes of the body that were read, the digest behind it included.
     read: u64,
     hasher: blake3::Hasher,
@@ -51,8 +67,20 @@ impl MessageStream {
         };
         let expected = digest.as_ref().map_or_else(BytesMut::new, |digest| digest[..].into());
         let (begun, hasher) = (Instant::now(), blake3::Hasher::new());
-        let (read, end, keep) = (0, None, None);
-        Some(Self { send, recv, total, read, hasher, expected, tally, begun, end, keep })
+        let (read, end, keep, trailing) = (0, None, None, digest.is_none());
+        let (id, halves) = (recv.id(), Some(Halves { send, recv }));
+        Some(Self { id, halves, total, trailing, read, hasher, expected, tally, begun, end, keep })
+    }
+
+    /// The streams that the message is: what comes, by whose introduction a leg is opened, and the
+    /// way back for the receiver's verdict. To be piped both, so that the message goes on while it
+    /// comes (spec R-MODE-15); what was read before is the caller's to write. `None` after the end.
+    pub fn into_streams(mut self) -> Option<(RecvHalf, SendHalf)> {
+        let Halves { send, recv } = self.halves.take().filter(|_| self.end.is_none())?;
+        Some(match self.keep.take() {
+            Some(guard) => (recv.kept_by(guard.clone()), send.kept_by(guard)),
+            None => (recv, send),
+        })
     }
 
     pub(crate) fn kept_by(mut self, guard: &Arc<ConnGuard>) -> Self {
@@ -62,12 +90,12 @@ impl MessageStream {
 
     /// The stream's id.
     pub fn id(&self) -> StreamId {
-        self.recv.id()
+        self.id
     }
 
     /// In shadow mode: what came, beside what is read here.
     pub(super) fn witness(&self) -> Option<&Arc<Witness>> {
-        self.recv.witness()
+        self.halves.as_ref().and_then(|halves| halves.recv.witness())
     }
 
     /// The message's size in bytes, as the sender announced it. Nothing is allocated by it; a
@@ -93,7 +121,10 @@ impl MessageStream {
             let left = self.total.saturating_sub(self.read);
             // Beyond the body stands the digest, which is small.
             let most = if left == 0 { max.max(1) } else { at_most(left, max) };
-            let chunk = match ready!(self.recv.poll_chunk(cx, most)) {
+            let Some(halves) = &mut self.halves else {
+                return Poll::Ready(Err(StreamError::Cancelled { hop: None }));
+            };
+            let chunk = match ready!(halves.recv.poll_chunk(cx, most)) {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => {
                     let end = self.conclude(cx);
@@ -139,8 +170,10 @@ impl MessageStream {
         }
         // The queue of answers is empty, so that all of it is taken; if the sender does not listen
         // any more, that is the sender's.
-        let _told = self.send.poll_write(cx, &verdict);
-        let _told = self.send.finish();
+        if let Some(halves) = &mut self.halves {
+            let _told = halves.send.poll_write(cx, &verdict);
+            let _told = halves.send.finish();
+        }
         if right {
             return Ok(());
         }
@@ -159,9 +192,8 @@ impl MessageStream {
                 self.tally.counts.failed.fetch_add(1, Relaxed);
                 if let StreamError::VerificationFailed { .. } = error {
                     self.tally.counts.verification_failures.fetch_add(1, Relaxed);
-                } else {
-                    self.recv.stop(StreamError::CANCELLED);
-                    self.send.reset(StreamError::CANCELLED);
+                } else if let Some(halves) = &mut self.halves {
+                    halves.give_up(StreamError::CANCELLED);
                 }
             }
         }
@@ -170,8 +202,7 @@ impl MessageStream {
 
     fn wrong_size(&self) -> StreamError {
         self.tally.counts.size_failures.fetch_add(1, Relaxed);
-        let behind = self.recv.info().is_none_or(|info| info.digest.is_none());
-        let given = self.read.saturating_sub(if behind { DIGEST } else { 0 });
+        let given = self.read.saturating_sub(if self.trailing { DIGEST } else { 0 });
         StreamError::WrongSize { announced: self.total, given: Some(given), hop: Some(0) }
     }
 
@@ -181,10 +212,9 @@ impl MessageStream {
     }
 
     fn give_up(&mut self, refused: bool) {
-        if self.end.is_none() {
+        if let (None, Some(halves)) = (&self.end, &mut self.halves) {
             let code = if refused { StreamError::REFUSED } else { StreamError::CANCELLED };
-            self.recv.stop(code);
-            self.send.reset(code);
+            halves.give_up(code);
             self.end = Some(Err(StreamError::Cancelled { hop: None }));
         }
     }
