@@ -290,8 +290,10 @@ impl Connection {
                 StreamEvent::Stopped { id, .. } => return Some(EventKind::Stopped(id)),
                 StreamEvent::Acked(id) => return Some(EventKind::Acked(id)),
                 StreamEvent::Delivered(id) => return Some(EventKind::Delivered(id)),
-                StreamEvent::Strained { id, buffered, limit } => {
-                    return Some(EventKind::StreamPressure { stream: id, buffered, limit });
+                StreamEvent::Strained { id: stream, buffered, limit, ranges, max_ranges } => {
+                    let kind =
+                        EventKind::StreamPressure { stream, buffered, limit, ranges, max_ranges };
+                    return Some(kind);
                 }
                 StreamEvent::Ended { id, .. } if self.is_message(id) => self.messages.on_reset(id),
                 StreamEvent::Ended { id, why } => {

@@ -36,6 +36,10 @@ pub enum EventKind {
         buffered: u64,
         /// What it may hold, in bytes.
         limit: u64,
+        /// Ranges that it keeps apart.
+        ranges: u64,
+        /// How many it may. Whichever is nearer to its limit is meant.
+        max_ranges: u64,
     },
     /// This side ended a stream on which nothing moved for too long (spec R-STR-43). It may be gone
     /// already.

@@ -215,9 +215,9 @@ impl Event {
             EventKind::Stopped(stream) => of(4, *stream),
             EventKind::Delivered(stream) => of(5, *stream),
             EventKind::Acked(stream) => of(6, *stream),
-            EventKind::StreamPressure { stream, buffered, limit } => {
+            EventKind::StreamPressure { stream, buffered, limit, ranges, max_ranges } => {
                 of(7, *stream);
-                (*buffered, *limit).put(out);
+                ((*buffered, *limit), (*ranges, *max_ranges)).put(out);
             }
             EventKind::StreamEnded { stream, why } => {
                 of(8, *stream);

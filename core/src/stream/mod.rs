@@ -169,6 +169,10 @@ pub enum StreamEvent {
         buffered: u64,
         /// What it may hold, in bytes.
         limit: u64,
+        /// Ranges that it keeps apart.
+        ranges: u64,
+        /// How many it may.
+        max_ranges: u64,
     },
     /// This side ended a stream that did not move.
     Ended {

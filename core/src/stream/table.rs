@@ -120,8 +120,9 @@ impl Slot {
             DELIVERED => Some(StreamEvent::Delivered(id)),
             ACKED => Some(StreamEvent::Acked(id)),
             STRAINED => {
-                let Load { buffered, limit, .. } = self.recv.as_ref().and_then(|h| h.strain())?;
-                Some(StreamEvent::Strained { id, buffered, limit })
+                let load = self.recv.as_ref().and_then(|half| half.strain())?;
+                let Load { buffered, limit, ranges, max_ranges } = load;
+                Some(StreamEvent::Strained { id, buffered, limit, ranges, max_ranges })
             }
             ENDED => {
                 let why = self.recv.as_ref().and_then(|half| half.stuck())?;

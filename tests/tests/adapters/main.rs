@@ -6,6 +6,7 @@ mod latency;
 mod lines;
 mod node;
 mod streams;
+mod stuck;
 #[cfg(target_os = "linux")]
 mod tapes;
 mod tcp;
@@ -95,6 +96,16 @@ pairings! {
         a_dial_that_nobody_answers_has_an_end,
         a_closed_endpoint_dials_no_more,
         nothing_is_lost_by_who_does_not_read;
+}
+
+#[test]
+fn a_stuck_stream_is_an_error_to_threads() {
+    watched(stuck::too_much_behind_a_gap::<Std>);
+}
+
+#[test]
+fn a_stuck_stream_is_an_error_to_tasks() {
+    watched(stuck::too_much_behind_a_gap::<Tokio>);
 }
 
 /// A peer that reads nothing for 30 s, for each adapter; the suite has it for 3 s:

@@ -60,13 +60,15 @@ impl Engine {
                 }
             }
             EventKind::PathSilent | EventKind::PathPaused => self.look_for_tcp(handle),
-            EventKind::StreamPressure { stream, buffered, limit } => {
+            EventKind::StreamPressure { stream, buffered, limit, ranges, max_ranges } => {
                 let peer = self.core.connection(handle).and_then(|connection| connection.peer());
                 tracing::warn!(
                     stream = stream.0,
                     ?peer,
                     buffered,
                     limit,
+                    ranges,
+                    max_ranges,
                     "a stream is nearly full"
                 );
             }

@@ -22,7 +22,7 @@ pub enum StreamError {
         hop: Option<u64>,
     },
     /// Bytes with gaps between them were held for too long, and more than a limit allows.
-    #[error("the stream held {buffered} bytes out of order, near the limit of {limit}{}", at(hop))]
+    #[error("the stream held {}{}", OutOfOrder(*buffered, *limit), at(hop))]
     BufferOverflow {
         /// Bytes that were held; 0 if another node held them.
         buffered: u64,
@@ -179,6 +179,22 @@ fn at(hop: &Option<u64>) -> String {
         Some(0) => ", says the peer".into(),
         Some(1) => ", one relay behind the peer".into(),
         Some(hop) => format!(", {hop} relays behind the peer"),
+    }
+}
+
+/// Bytes that were held, and the limit. What ended it far below that were ranges.
+struct OutOfOrder(u64, u64);
+
+impl std::fmt::Display for OutOfOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(buffered, limit) = self;
+        match limit {
+            0 => f.write_str("too much out of order"),
+            _ if *buffered >= limit / 2 => {
+                write!(f, "{buffered} bytes out of order, near the limit of {limit}")
+            }
+            _ => write!(f, "{buffered} bytes out of order, in nearly as many ranges as it may"),
+        }
     }
 }
 

@@ -33,6 +33,14 @@ fn what_a_node_knows_itself_is_filled_in() {
     assert_eq!(lost.to_string(), "a connection was lost after 5 bytes of 9");
     let stuck = StreamError::of_stuck(Stuck::Timeout);
     assert_eq!(stuck, StreamError::Timeout { hop: None });
+    for (buffered, limit, words) in [
+        (800, 1000, "the stream held 800 bytes out of order, near the limit of 1000"),
+        (800, 9000, "the stream held 800 bytes out of order, in nearly as many ranges as it may"),
+    ] {
+        assert_eq!(StreamError::of_stuck(Stuck::Overflow { buffered, limit }).to_string(), words);
+    }
+    let told = StreamError::of(StreamCode::BufferOverflow.app(), 0);
+    assert_eq!(told.to_string(), "the stream held too much out of order, says the peer");
     let code = StreamCode::WrongSize.app();
     let size = StreamError::of(code, 1).at(5, 9);
     assert_eq!(size, StreamError::WrongSize { announced: 9, given: None, hop: Some(1) });

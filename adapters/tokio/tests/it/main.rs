@@ -11,6 +11,7 @@
 mod cancel;
 mod cancel_each;
 mod cancel_opens;
+mod codes;
 mod echo;
 mod ends;
 mod fan;
@@ -23,6 +24,7 @@ mod limits;
 mod messages;
 mod mobile;
 mod packets;
+mod passing;
 mod pipes;
 mod ranges;
 mod recorded;
