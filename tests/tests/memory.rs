@@ -30,6 +30,8 @@ mod crowd;
 mod duels;
 #[path = "memory/fan.rs"]
 mod fan;
+#[path = "memory/forks.rs"]
+mod forks;
 #[path = "memory/handshakes.rs"]
 mod handshakes;
 #[path = "memory/holes.rs"]

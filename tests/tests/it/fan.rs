@@ -8,7 +8,7 @@ use aqueduct_core::endpoint::{ConnectionHandle, Leg, PipeEventKind, PipeId, Stre
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 use aqueduct_core::wire::id::Dir;
-use aqueduct_tests::app::{App, Reading, introduction};
+use aqueduct_tests::app::{App, Reading, introduction, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
 use aqueduct_tests::transfer::connected;
@@ -227,4 +227,33 @@ fn ten_slow_legs_cost_ninety_fast_ones_nothing() {
     for sink in &fan.sinks[90..] {
         assert_eq!(sink.inn[1].read, SIZE as u64);
     }
+}
+
+/// The relay falls silent in the middle. Who reads waits a second for a byte, and goes on from the
+/// origin behind what it holds. Lesson 45.
+///
+/// spec: R-PIPE-16 R-STR-3
+#[test]
+fn a_stalled_stream_goes_on_from_another_source() {
+    let mut fan = Fan::new(1, 0);
+    fan.source.write(&mut fan.net, fan.to_relay, Dir::Uni, 1, SIZE);
+    let read = |fan: &Fan| fan.sinks[0].inn.first().map_or(0, |flow| flow.read);
+    assert!(fan.run(SECOND * 10, |fan| read(fan) > SIZE as u64 / 2));
+    fan.net.sleep(fan.relay, true);
+    let stalled = fan.net.now;
+    let mut has = read(&fan);
+    while fan.run(SECOND, |fan| read(fan) > has) {
+        has = read(&fan);
+    }
+    assert!(has < SIZE as u64, "nothing is left to go on with");
+    fan.stored = prose(1, SIZE).to_vec();
+    fan.rest(0, has, false);
+    assert!(fan.run(SECOND * 10, |fan| fan.sinks[0].inn.get(1).is_some_and(|f| f.finished)));
+    let took = fan.net.now.saturating_since(stalled);
+    println!("{has} of {SIZE} bytes were held; whole {took:?} after the stall");
+    let [first, second] = &fan.sinks[0].inn[..] else { panic!("{:?}", fan.sinks[0].inn) };
+    assert_eq!((first.read, first.finished), (has, false));
+    // The second began where the first stood, and its reader found no gap.
+    assert_eq!(second.read, SIZE as u64);
+    assert!(took < SECOND * 4, "{took:?}");
 }
