@@ -275,7 +275,8 @@ impl TransportConfig {
     }
 
     /// Time after which a stream is ended on which nothing comes and nothing is read, though bytes
-    /// are missing. `None`: never. Default `None`.
+    /// are missing. `None`: never. Default `None`: a stream without a gap that its peer has merely
+    /// left, with an end still to come, stays as long as its connection, on its credit.
     pub fn with_stream_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.stream_timeout = timeout;
         self
