@@ -6,6 +6,7 @@ mod carriers;
 mod demo;
 #[cfg(test)]
 mod endings;
+mod environment;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

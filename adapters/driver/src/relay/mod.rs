@@ -120,6 +120,9 @@ pub enum Refusal {
         /// The limit.
         limit: u32,
     },
+    /// The peer or this node takes no part in pipes.
+    #[error("pipes were not agreed on with its sender (piped forwarding is off here or there)")]
+    NoPipes,
     /// The peer's bytes are used up.
     #[error("its sender has used up its {limit} bytes (limit: bytes of a peer)")]
     Bytes {

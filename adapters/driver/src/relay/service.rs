@@ -3,6 +3,7 @@
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::{LegEnd, LegIndex, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
+use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
@@ -81,6 +82,9 @@ impl Relay {
     ) -> Result<(Place, Onward), Refusal> {
         if !self.config.allow.has(&connection.peer()) {
             return Err(Refusal::NotAllowed);
+        }
+        if connection.mode() < Mode::StreamingPiped {
+            return Err(Refusal::NoPipes);
         }
         let (size, now) = (recv.info().and_then(body), self.endpoint.clock().now());
         let place = self.accounts.place(connection.peer(), size, now)?;
