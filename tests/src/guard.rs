@@ -1,6 +1,6 @@
 //! What every run is checked for: nobody is made to flood an address where no peer was shown to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::net::HostId;
@@ -21,11 +21,14 @@ struct Flow {
 /// Watches the limit of three times (spec R-EP-18, R-PATH) for every host and every address.
 ///
 /// It sees more than the hosts do: an address counts as proven only if a host that really is there
-/// received something and something came from there later. That is the least that can prove it,
-/// so the guard is never stricter than the rule.
+/// received something and something came from there later, or from elsewhere by that same host,
+/// which may have moved before it answered. That is the least that can prove it, so the guard is
+/// never stricter than the rule.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     flows: BTreeMap<(HostId, SocketAddr), Flow>,
+    /// Where the first host's datagrams reached the second, of which it has heard nothing since.
+    unanswered: BTreeMap<(HostId, HostId), BTreeSet<SocketAddr>>,
 }
 
 impl Guard {
@@ -67,8 +70,11 @@ impl Guard {
         let flow = self.flow(host, address);
         flow.heard += len as u64;
         flow.proven |= flow.reached;
-        if let Some((sender, own)) = sender {
-            self.on_reached(sender, own);
+        let Some((sender, own)) = sender else { return };
+        self.on_reached(sender, own);
+        self.unanswered.entry((sender, host)).or_default().insert(own);
+        for known in self.unanswered.remove(&(host, sender)).unwrap_or_default() {
+            self.flow(host, known).proven = true;
         }
     }
 
