@@ -10,19 +10,30 @@ use crate::wait::Reply;
 
 /// By the stream that asks: an entry stands here before that stream says anything, so no answer
 /// can come too early.
+///
+/// Who waits no more is cleared out when there are twice as many, so that there are never many more
+/// than those who do.
 #[derive(Debug, Default)]
-pub(super) struct Asks(BTreeMap<StreamId, Reply<RecvHalf>>);
+pub(super) struct Asks {
+    askers: BTreeMap<StreamId, Reply<RecvHalf>>,
+    clear_at: usize,
+}
 
 impl Asks {
-    /// `asker` waits for what answers `request`. Who waits no more is forgotten.
+    const FEW: usize = 32;
+
+    /// `asker` waits for what answers `request`.
     pub(super) fn add(&mut self, request: StreamId, asker: Reply<RecvHalf>) {
-        self.0.retain(|_, asker| !asker.is_abandoned());
-        self.0.insert(request, asker);
+        if self.askers.len() >= self.clear_at.max(Self::FEW) {
+            self.askers.retain(|_, asker| !asker.is_abandoned());
+            self.clear_at = 2 * self.askers.len();
+        }
+        self.askers.insert(request, asker);
     }
 
     /// Gives a part to whoever asked for it; once. Gives it back if nobody waits.
     pub(super) fn answer(&mut self, part: RecvHalf) -> Option<RecvHalf> {
-        let asker = request_of(&part).and_then(|request| self.0.remove(&request));
+        let asker = request_of(&part).and_then(|request| self.askers.remove(&request));
         match asker.filter(|asker| !asker.is_abandoned()) {
             Some(asker) => {
                 asker.send(part);

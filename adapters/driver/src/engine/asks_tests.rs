@@ -58,5 +58,19 @@ fn parts_are_for_those_who_asked_for_them() {
     assert!(!comes(&mut asks, &connection, 8), "nobody waits any more");
     assert!(comes(&mut asks, &connection, 12));
     drop(part);
-    assert!(asks.0.is_empty());
+    assert!(asks.askers.is_empty());
+}
+
+/// spec: R-ROUTE-12
+#[test]
+fn those_who_left_are_forgotten() {
+    let (mut asks, mut waiting) = (Asks::default(), Vec::new());
+    for number in 0..10_000 {
+        let (asker, part) = question();
+        asks.add(StreamId(4 * number), asker);
+        if number % 1000 == 0 {
+            waiting.push(part);
+        }
+        assert!(asks.askers.len() <= 32 + 2 * waiting.len(), "{}", asks.askers.len());
+    }
 }

@@ -20,6 +20,7 @@ use crate::error::{ConnectionError, StreamError};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::stats::MessageCounters;
+use crate::threads::Lent;
 use crate::wait::{Wakers, lock};
 
 use super::room::Place;
@@ -45,9 +46,12 @@ pub(crate) struct Arrivals {
     whole: VecDeque<(u64, Bytes)>,
     streamed: VecDeque<(u64, MessageStream)>,
     arrived: u64,
-    assemblies: Vec<Assembly>,
+    /// Read on by one at a time.
+    assemblies: Lent<Vec<Assembly>>,
     /// The one that was last found to have no room.
     delayed: Option<u64>,
+    /// Calls whoever waits for messages here.
+    bell: Option<Waker>,
 }
 
 impl Arrivals {
@@ -175,24 +179,54 @@ struct Next<'a> {
 enum Found {
     /// One that the application reads itself.
     Stream(MessageStream),
-    Assembled(Underway),
+    Assembled(Taken),
+    /// Somebody else looks at them.
+    Lent,
 }
 
-/// What is put together.
-struct Underway {
+/// What was taken out to be read on.
+struct Taken {
     assemblies: Vec<Assembly>,
+    bell: Waker,
     /// These are too large.
     refused: Vec<MessageStream>,
     /// There is no room for the next one.
     waits: bool,
 }
 
+/// It is put back when it goes, also on the way out of a panic.
+struct Underway<'a> {
+    connection: &'a Connection,
+    /// The place of who reads on.
+    token: Option<usize>,
+    assemblies: Vec<Assembly>,
+    /// One of them is over: others may have room now.
+    ended: bool,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let others = {
+            let mut state = lock(self.connection.state());
+            let assemblies = std::mem::take(&mut self.assemblies);
+            let missed = state.inbox.messages.assemblies.put_back(assemblies);
+            let called = missed || self.ended;
+            if called { state.waiting.messages.take_others(self.token) } else { Wakers::default() }
+        };
+        others.wake();
+    }
+}
+
 impl Next<'_> {
-    fn look(&self, state: &mut ConnState, waker: &Waker) -> Found {
-        let shared = &self.connection.shared().shared;
+    fn look(&self, state: &mut ConnState) -> Found {
+        let connection = self.connection.shared();
+        let shared = &connection.shared;
         let (limit, tally) = (shared.max_message, &shared.messages);
         let copies = if shared.streaming.streaming_shadow { 2 } else { 1 };
         let arrivals = &mut state.inbox.messages;
+        let Some(mut assemblies) = arrivals.assemblies.take() else { return Found::Lent };
+        let bell = || Waker::from(Arc::new(Bell(Arc::downgrade(connection))));
+        let bell = arrivals.bell.get_or_insert_with(bell).clone();
         let (mut refused, mut waits) = (Vec::new(), false);
         while arrivals.stream_is_next() {
             let Some((order, stream)) = arrivals.streamed.front() else { break };
@@ -200,10 +234,10 @@ impl Next<'_> {
             let join = self.whole || stream.witness().is_some();
             let mut place = None;
             if join && size <= limit {
-                if arrivals.assemblies.len() >= ASSEMBLIES {
+                if assemblies.len() >= ASSEMBLIES {
                     break;
                 }
-                place = Place::take(tally, size, copies, limit, waker);
+                place = Place::take(tally, size, copies, limit, &bell);
                 if place.is_none() {
                     waits = true;
                     if arrivals.delayed.replace(order) != Some(order) {
@@ -215,22 +249,23 @@ impl Next<'_> {
             let Some((_, stream)) = arrivals.streamed.pop_front() else { break };
             match place {
                 Some(_place) => {
-                    arrivals.assemblies.push(Assembly { stream, pieces: Vec::new(), _place });
+                    assemblies.push(Assembly { stream, pieces: Vec::new(), _place });
                 }
                 None if join => refused.push(stream),
-                None => return Found::Stream(stream),
+                None => {
+                    let _nobody = arrivals.assemblies.put_back(assemblies);
+                    return Found::Stream(stream);
+                }
             }
         }
-        let assemblies = std::mem::take(&mut arrivals.assemblies);
-        Found::Assembled(Underway { assemblies, refused, waits })
+        Found::Assembled(Taken { assemblies, bell, refused, waits })
     }
 
     /// Reads on in what is put together, and takes out what is over: the first whole one is given.
     /// Also says whether anything was taken out.
-    fn assemble(&self, assemblies: &mut Vec<Assembly>) -> (Option<Bytes>, bool) {
+    fn assemble(&self, assemblies: &mut Vec<Assembly>, bell: &Waker) -> (Option<Bytes>, bool) {
         let shared = self.connection.shared();
-        let bell = Waker::from(Arc::new(Bell(Arc::downgrade(shared))));
-        let mut cx = Context::from_waker(&bell);
+        let mut cx = Context::from_waker(bell);
         let (mut at, before) = (0, assemblies.len());
         while let Some(assembly) = assemblies.get_mut(at) {
             let Poll::Ready(end) = assembly.poll(&mut cx, &shared.shared.messages.counts) else {
@@ -272,41 +307,27 @@ impl Future for Next<'_> {
                 let mut state = lock(this.connection.state());
                 // Before anything is read: what comes meanwhile wakes us.
                 state.waiting.messages.wait(&mut this.token, cx.waker());
-                (this.look(&mut state, cx.waker()), state.error())
+                (this.look(&mut state), state.error())
             };
-            let Underway { mut assemblies, refused, waits } = match found {
+            let Taken { assemblies, bell, refused, waits } = match found {
                 Found::Stream(stream) => {
                     let stream = stream.kept_by(this.connection.guard());
                     return Poll::Ready(Ok(Received::Stream(stream)));
                 }
-                Found::Assembled(underway) => underway,
+                Found::Lent => return this.take_whole().map_or(Poll::Pending, whole),
+                Found::Assembled(taken) => taken,
             };
+            let (connection, token) = (this.connection, this.token);
+            let mut underway = Underway { connection, token, assemblies, ended: false };
             // Outside of the lock: streams that are read or refused give work to the driver.
             let again = !refused.is_empty();
             refused.into_iter().for_each(MessageStream::refuse);
-            let (whole, ended) = this.assemble(&mut assemblies);
-            let idle = assemblies.is_empty() && !waits;
-            let (taken, others) = {
-                let mut state = lock(this.connection.state());
-                let arrivals = &mut state.inbox.messages;
-                assemblies.append(&mut arrivals.assemblies);
-                arrivals.assemblies = assemblies;
-                let waited = arrivals.whole.len();
-                let taken = if whole.is_none() { arrivals.whole.pop_front() } else { None };
-                let others = if whole.is_some() || ended {
-                    state.waiting.messages.take()
-                } else {
-                    Wakers::default()
-                };
-                (taken.map(|(_, message)| (message, waited)), others)
-            };
-            others.wake();
-            if let Some((message, waited)) = taken {
-                this.count(&message, waited);
-                return Poll::Ready(Ok(Received::Whole(message)));
-            }
-            if let Some(whole) = whole {
-                return Poll::Ready(Ok(Received::Whole(whole)));
+            let (assembled, ended) = this.assemble(&mut underway.assemblies, &bell);
+            underway.ended = ended;
+            let idle = underway.assemblies.is_empty() && !waits;
+            drop(underway);
+            if let Some(message) = assembled.or_else(|| this.take_whole()) {
+                return whole(message);
             }
             if ended || again {
                 continue;
@@ -317,6 +338,24 @@ impl Future for Next<'_> {
             };
         }
     }
+}
+
+impl Next<'_> {
+    /// The next that came whole.
+    fn take_whole(&self) -> Option<Bytes> {
+        let (message, waited) = {
+            let mut state = lock(self.connection.state());
+            let whole = &mut state.inbox.messages.whole;
+            let waited = whole.len();
+            (whole.pop_front()?.1, waited)
+        };
+        self.count(&message, waited);
+        Some(message)
+    }
+}
+
+fn whole(message: Bytes) -> Poll<Result<Received, ConnectionError>> {
+    Poll::Ready(Ok(Received::Whole(message)))
 }
 
 impl Drop for Next<'_> {

@@ -8,6 +8,7 @@
 //! or a counter.
 
 mod answer;
+mod lent;
 mod post;
 mod progress;
 mod room;
@@ -16,6 +17,7 @@ mod waiters;
 mod work;
 
 pub(crate) use answer::{Answer, Reply, question};
+pub(crate) use lent::Lent;
 pub(crate) use post::{Errand, Post};
 pub(crate) use progress::Progress;
 pub(crate) use room::Room;

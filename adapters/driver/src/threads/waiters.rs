@@ -69,9 +69,14 @@ impl Waiters {
 
     /// Takes everybody who waits; they keep their places until they have looked.
     pub(crate) fn take(&mut self) -> Wakers {
-        let taken = self.places.iter_mut().filter_map(|place| match place {
-            Place::Taken(waker) => waker.take(),
-            Place::Free => None,
+        self.take_others(None)
+    }
+
+    /// The same, but for who has this place.
+    pub(crate) fn take_others(&mut self, own: Option<usize>) -> Wakers {
+        let taken = self.places.iter_mut().enumerate().filter_map(|(at, place)| match place {
+            Place::Taken(waker) if own != Some(at) => waker.take(),
+            _ => None,
         });
         Wakers(taken.collect())
     }

@@ -1,6 +1,7 @@
 //! What threads do at once. Whoever is not woken, hangs, and the checker says so.
 
 pub(super) mod handoff;
+pub(super) mod lent;
 pub(super) mod loops;
 pub(super) mod post;
 pub(super) mod progress;

@@ -23,6 +23,8 @@ mod sleep;
 mod answer;
 #[path = "../../../../adapters/std/src/threads/bell.rs"]
 mod bell;
+#[path = "../../../../adapters/driver/src/threads/lent.rs"]
+mod lent;
 #[path = "../../../../adapters/tokio/src/threads/news.rs"]
 mod news;
 #[path = "../../../../adapters/std/src/threads/parked.rs"]

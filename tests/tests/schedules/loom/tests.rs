@@ -1,6 +1,6 @@
 //! Few steps, all interleavings.
 
-use super::cases::{handoff, loops, post, progress, room, waiting, work};
+use super::cases::{handoff, lent, loops, post, progress, room, waiting, work};
 
 /// Tries every interleaving in which a thread is stopped against its will at most `bound` times.
 fn every(bound: usize, case: impl Fn() + Send + Sync + 'static) {
@@ -127,4 +127,11 @@ fn a_loop_is_roused() {
 fn who_waits_for_room_gets_it() {
     every(3, || room::everybody_gets_room(2, 1));
     every(2, || room::everybody_gets_room(3, 2));
+}
+
+/// spec: R-HAND-16
+#[test]
+fn who_looked_in_vain_is_called() {
+    every(3, || lent::who_waits_is_called(1));
+    every(2, || lent::who_waits_is_called(2));
 }

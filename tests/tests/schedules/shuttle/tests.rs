@@ -1,6 +1,6 @@
 //! Many steps, random interleavings.
 
-use super::cases::{handoff, loops, post, progress, room, waiting, work};
+use super::cases::{handoff, lent, loops, post, progress, room, waiting, work};
 
 const LENS: [usize; 8] = [1, 1024, 3, 3, 700, 700, 1, 2048];
 
@@ -100,4 +100,10 @@ fn a_loop_is_roused() {
 #[test]
 fn who_waits_for_room_gets_it() {
     often(|| room::everybody_gets_room(5, 3));
+}
+
+/// spec: R-HAND-16
+#[test]
+fn who_looked_in_vain_is_called() {
+    often(|| lent::who_waits_is_called(3));
 }
