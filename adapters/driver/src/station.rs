@@ -13,7 +13,7 @@
 //!                                            more than two batches? ─► wake the driver
 //! ```
 //!
-//! An errand that has sent something is the last one until the driver was there itself: writes that
+//! An errand that has sent something is the last one until the driver has had a turn: writes that
 //! follow each other closely are gathered by the driver and do not leave one by one. And it is
 //! short: two batches at most leave on the thread of whoever has the work, each one call to the
 //! system and no more than the 64 KiB that such a call takes. A window that has room for more is
@@ -43,7 +43,7 @@ pub struct Desk<W> {
     pub wire: W,
     /// When the driver wakes by itself at the latest; the driver keeps it.
     pub alarm: Option<Instant>,
-    /// An errand has sent something since the driver was here.
+    /// An errand has sent something since the driver had a turn.
     sent: bool,
 }
 
@@ -71,9 +71,7 @@ impl<W> Station<W> {
     /// The driver's way in. Somebody else is there for no longer than one turn. `None`: a turn
     /// panicked, and the engine is not to be asked for anything more.
     pub fn enter(&self) -> Option<MutexGuard<'_, Desk<W>>> {
-        let mut desk = self.desk.enter()?;
-        desk.sent = false;
-        Some(desk)
+        self.desk.enter()
     }
 }
 
@@ -84,6 +82,14 @@ impl<W: Wire + Send> Errands for Station<W> {
 
     fn look(&self) -> Option<CoreFigures> {
         Some(self.desk.enter()?.engine.core_figures())
+    }
+}
+
+impl<W: Wire> Desk<W> {
+    /// The driver's turn; see [`Engine::turn`]. From now on errands may send again.
+    pub fn turn(&mut self) -> Turn {
+        self.sent = false;
+        self.engine.turn(&mut self.wire)
     }
 }
 

@@ -12,7 +12,7 @@ const HEAD_START: Duration = Duration::from_millis(200);
 
 /// A socket on which nothing moves for so long is asked whether the other end is still there: an
 /// alternative must not die in silence. Unanswered it is asked again, so often and no more (spec
-/// R-TCP-23).
+/// R-TCP-23). On Linux [`Patience::arrival`] holds in place of the number.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 const ASKS: u32 = 3;

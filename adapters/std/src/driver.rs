@@ -136,8 +136,7 @@ impl Driver {
     fn turn(&self, waker: &Waker) -> Next {
         // A turn panicked on somebody's thread: the engine is not to be asked for anything more.
         let Some(mut desk) = self.station.enter() else { return Next::End };
-        let Desk { engine, wire, .. } = &mut *desk;
-        match engine.turn(wire) {
+        match desk.turn() {
             Turn::Done => Next::End,
             Turn::Again => Next::Turn,
             Turn::Sleep(until) => {

@@ -184,7 +184,7 @@ impl Future for Driver {
         }
         desk.wire.lines.report_to(cx.waker());
         for _ in 0..TURNS {
-            match desk.engine.turn(&mut desk.wire) {
+            match desk.turn() {
                 Turn::Done => return Poll::Ready(()),
                 Turn::Again => {}
                 Turn::Sleep(until) => {

@@ -155,7 +155,7 @@ fn an_errand_is_no_transfer() {
     let drive = || {
         let mut desk = station.enter().expect("a whole engine");
         let desk = &mut *desk;
-        while desk.engine.turn(&mut desk.wire) == Turn::Again {}
+        while desk.turn() == Turn::Again {}
         // Far away: no errand finds that it must be earlier.
         desk.alarm = Some(Instant::from_nanos(0));
         assert!(desk.engine.park(&Waker::from(woken.clone())), "there is work");

@@ -20,8 +20,8 @@ impl<T> Lent<T> {
         self.here.take()
     }
 
-    /// Says whether somebody missed it meanwhile. He is to be called: what he was called for before,
-    /// he may not have seen without it.
+    /// Says whether somebody missed it meanwhile. He is to be called: what he was called for
+    /// before, he may not have seen without it.
     pub(crate) fn put_back(&mut self, thing: T) -> bool {
         self.here = Some(thing);
         std::mem::take(&mut self.missed)
