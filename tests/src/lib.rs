@@ -43,3 +43,7 @@ pub mod ways;
 #[cfg(feature = "wiretap")]
 pub mod wiretap;
 pub mod world;
+
+/// Whether it is seen on the wire itself, and not only told by the endpoints, that no packet number,
+/// and so no nonce, is used twice: the feature `wiretap`.
+pub const WIRE_IS_READ: bool = cfg!(feature = "wiretap");

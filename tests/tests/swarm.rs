@@ -75,7 +75,7 @@ fn one(first: u64) -> Search {
     Search { first, seeds: 1, ..Search::default() }
 }
 
-/// And every rare branch of the core is taken by one of them.
+/// And every rare branch of the core is taken by one of them, where nobody says which to play.
 ///
 /// spec: R-EP-43, R-REC-26
 #[test]
@@ -99,6 +99,10 @@ fn in_random_worlds_what_lives_comes_to_its_end_and_what_does_not_is_reported() 
     }
     let tally = play(&search);
     println!("{} worlds, {:.1} a second, {tally:?}", tally.worlds, tally.rate());
+    if ["AQUEDUCT_SEED", "AQUEDUCT_SEEDS", "AQUEDUCT_SECONDS"].iter().any(|it| number(it).is_some())
+    {
+        return;
+    }
     assert!(tally.unbroken * 4 >= tally.worlds, "too many connections are lost to look at");
     let taken = taken_since(&before);
     let never: Vec<_> = before.iter().filter(|(name, _)| !taken.contains(name)).collect();

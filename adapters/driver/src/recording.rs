@@ -165,11 +165,11 @@ fn write(mut file: File, work: Receiver<Vec<u8>>, progress: &Progress) {
             Err(error) => failed = Some(DiskError::from(error)),
         }
     }
-    if let Some(error) = &failed {
+    // Told before the engine can notice that nobody takes anything.
+    progress.leave(failed.clone());
+    if let Some(error) = failed {
         tracing::warn!(%error, "the tape cannot be written: it ends here");
     }
-    drop(work);
-    progress.leave(failed);
 }
 
 /// The engine's end.
@@ -285,7 +285,7 @@ impl Recorded {
         self.progress.written()
     }
 
-    /// Why nothing more is recorded, if that is so. The first end holds.
+    /// Why nothing more is recorded, if that is so. The first end holds, but for a fault of the disk.
     pub fn ended(&self) -> Option<TapeEnd> {
         self.progress.ended()
     }

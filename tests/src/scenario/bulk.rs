@@ -70,7 +70,7 @@ impl Bulk {
     /// A bottleneck, and machines before it.
     pub fn new(seed: u64, before: Vec<Box<dyn Machine>>, queue: Queue) -> Self {
         let mut net = Net::new(seed, LinkConfig::default());
-        // Where nothing is asserted things are timed.
+        // A release build is for timing, which the model would spoil.
         net.model = cfg!(debug_assertions).then(Model::default);
         let before = before.into_iter().map(|machine| net.place_boxed(machine)).collect();
         let queue = net.place(queue);

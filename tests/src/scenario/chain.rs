@@ -95,7 +95,7 @@ fn stand(chain: &mut Chain) -> Stand {
     Stand { windows, held }
 }
 
-/// Datagrams that were lost, by all that their senders know, and that found a queue full.
+/// Datagrams that found a queue full.
 fn drops(chain: &mut Chain) -> u64 {
     let hosts = 0..=HOPS;
     let addresses: Vec<_> = hosts.map(|host| chain.net.hosts[host].addr).collect();

@@ -15,7 +15,7 @@ pub(crate) struct Progress<E, F> {
 #[derive(Debug)]
 struct State<E, F> {
     written: u64,
-    /// Why nothing more is given, or taken. The first end holds.
+    /// Why nothing more is given, or taken: the first end, or the thread's fault.
     ended: Option<E>,
     /// The thread is gone: what it failed by, if it failed.
     gone: Option<Option<F>>,
@@ -56,7 +56,7 @@ impl<E: Clone + From<F>, F: Clone> Progress<E, F> {
         let wakers = {
             let mut state = lock(&self.state);
             if let Some(fault) = failed.clone() {
-                state.ended.get_or_insert_with(|| fault.into());
+                state.ended = Some(fault.into());
             }
             state.gone = Some(failed);
             state.waiters.take()

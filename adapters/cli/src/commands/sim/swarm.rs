@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aqueduct_tests::WIRE_IS_READ;
 use aqueduct_tests::swarm::search::{Search, Tally, never_taken};
 use serde_json::json;
 
@@ -10,10 +11,6 @@ use crate::args::SimSwarm;
 use crate::exit::{Cause, Failure};
 use crate::output::{Fields, Output};
 use crate::progress::Progress;
-
-/// That no packet number, and so no nonce, is used twice is seen on the wire itself, and not only
-/// told by the endpoints.
-const WIRE_IS_READ: bool = cfg!(feature = "wiretap");
 
 /// Searches, and tells what it came to.
 ///
