@@ -44,6 +44,6 @@ pub mod ways;
 pub mod wiretap;
 pub mod world;
 
-/// Whether it is seen on the wire itself, and not only told by the endpoints, that no packet number,
-/// and so no nonce, is used twice: the feature `wiretap`.
+/// Whether it is seen on the wire itself, and not only told by the endpoints, that no packet
+/// number, and so no nonce, is used twice: the feature `wiretap`.
 pub const WIRE_IS_READ: bool = cfg!(feature = "wiretap");

@@ -1,5 +1,5 @@
-//! Random worlds of two to four hosts, each told by one number (`aqueduct_tests::swarm`): a binary of
-//! its own, because the counters of rare branches are the process's.
+//! Random worlds of two to four hosts, each told by one number (`aqueduct_tests::swarm`): a binary
+//! of its own, because the counters of rare branches are the process's.
 //!
 //! `AQUEDUCT_SEED=n AQUEDUCT_SEEDS=m` plays the worlds from n on; `AQUEDUCT_SECONDS=s` plays for so
 //! long instead, on all cores.
@@ -62,7 +62,7 @@ fn play(search: &Search) -> Tally {
     for failure in &tally.failures {
         println!("world {}: {}", failure.seed, failure.what);
         println!(
-            "repeat with AQUEDUCT_SEED={0} AQUEDUCT_SEEDS=1, or with `aqueduct sim run world --seed {0}`",
+            "repeat with AQUEDUCT_SEED={0} AQUEDUCT_SEEDS=1, or `aqueduct sim run world --seed {0}`",
             failure.seed
         );
     }

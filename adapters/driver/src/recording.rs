@@ -285,7 +285,7 @@ impl Recorded {
         self.progress.written()
     }
 
-    /// Why nothing more is recorded, if that is so. The first end holds, but for a fault of the disk.
+    /// Why nothing more is recorded, if that is so: the first end, or what the disk failed by.
     pub fn ended(&self) -> Option<TapeEnd> {
         self.progress.ended()
     }
