@@ -309,7 +309,9 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
             Some(stream) => stream,
             None => pair.far.accept_bi().await,
         };
-        is(&stream.unwrap().1, polls);
+        // Not dropped before its opener has said all.
+        let stream = stream.unwrap();
+        is(&stream.1, polls);
         drop(opened.await.unwrap());
         was
     });
@@ -322,7 +324,8 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
             Some(stream) => stream,
             None => pair.far.accept_uni().await,
         };
-        is(&stream.unwrap(), polls);
+        let stream = stream.unwrap();
+        is(&stream, polls);
         drop(opened.await.unwrap());
         was
     });
