@@ -16,9 +16,18 @@ use aqueduct_tests::swarm::{Deed, Plan};
 /// Worlds that found something, kept: after a pause a batch left that fitted the window before it
 /// (twice); a node at which rogues came and went was too full for an honest one; the guard took a
 /// host for one that floods that had moved while its answer was under way, and one whose peer had
-/// moved before it answered.
-const KNOWN: [u64; 5] =
-    [1_882_512_264_531_800, 1_882_513_241_805_989, 1_882_523_534_623_975, 5_001_207, 9_001_282];
+/// moved before it answered; a rogue had come and was thrown out before anybody saw who it was
+/// (three times).
+const KNOWN: [u64; 8] = [
+    1_882_512_264_531_800,
+    1_882_513_241_805_989,
+    1_882_523_534_623_975,
+    5_001_207,
+    9_001_282,
+    20_000_164,
+    20_000_310,
+    20_019_799,
+];
 
 /// Worlds that take a branch that none of the usual ones takes. After a change of the core they may
 /// be others: `worlds_and_what_they_are_the_first_to_take` finds them.

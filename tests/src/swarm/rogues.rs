@@ -67,7 +67,8 @@ impl World {
         }
     }
 
-    /// Whether somebody talks with a rogue there.
+    /// Whether somebody talks with a rogue there. Of a connection of which the first news comes when
+    /// it is over already nobody can say whose it was: among rogues it is taken for one of theirs.
     pub(super) fn is_rogues(&mut self, host: HostId, connection: ConnectionHandle) -> bool {
         if self.rogues.is_empty() || self.nodes[host.0].neighbours.contains(&connection) {
             return false;
@@ -76,11 +77,25 @@ impl World {
         let endpoint = &self.net.hosts[host.0].endpoint;
         let mut live = endpoint.connections().filter(|(handle, _)| *handle == connection);
         let peer = live.find_map(|(_, connection)| connection.peer());
-        let is = known || self.rogues.iter().any(|rogue| peer == Some(rogue.id()));
+        let is = known
+            || match peer {
+                Some(peer) => self.rogues.iter().any(|rogue| peer == rogue.id()),
+                None => !self.is_on_a_line(host, connection),
+            };
         if is {
             self.nodes[host.0].rogues.insert(connection);
         }
         is
+    }
+
+    /// Whether it is one of those that the plan has.
+    fn is_on_a_line(&self, host: HostId, connection: ConnectionHandle) -> bool {
+        self.lines.iter().zip(&self.plan.edges).any(|(line, edge)| {
+            [edge.dialer, edge.acceptor]
+                .into_iter()
+                .zip(line.at)
+                .any(|it| it == (host, Some(connection)))
+        })
     }
 
     /// News of a connection with a rogue: its application reads all that there is, and sends.
