@@ -67,8 +67,8 @@ impl World {
         }
     }
 
-    /// Whether somebody talks with a rogue there. Of a connection of which the first news comes when
-    /// it is over already nobody can say whose it was: among rogues it is taken for one of theirs.
+    /// Whether somebody talks with a rogue there. Of a connection of which the first news comes
+    /// when it is over already nobody can say whose it was: among rogues it is taken for theirs.
     pub(super) fn is_rogues(&mut self, host: HostId, connection: ConnectionHandle) -> bool {
         if self.rogues.is_empty() || self.nodes[host.0].neighbours.contains(&connection) {
             return false;

@@ -1,8 +1,8 @@
 //! The list of work, and the marks of those who may be on it.
 //!
 //! Whoever has many wishes in a row is put on the list once, until the driver has looked at them:
-//! his [`Mark`] says so. So the list grows no faster than the driver looks, and nobody ever waits to
-//! get on it.
+//! his [`Mark`] says so. So the list grows no faster than the driver looks, and nobody ever waits
+//! to get on it.
 //!
 //! No wish is lost. It is written first, then the mark is raised; the driver clears the mark, then
 //! reads. Both change the mark in one step, so whoever comes second sees what the first has done:
