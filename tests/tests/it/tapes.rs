@@ -265,7 +265,7 @@ fn no_flipped_bit_goes_unnoticed() {
 }
 
 /// What passes the checks and is no tape of this core, all the same: the first record that is
-/// another is named. Every bit of the records of the first segment.
+/// another is named. A bit in every seventh byte of the records of the first segment.
 ///
 /// spec: R-TAPE-11
 #[test]

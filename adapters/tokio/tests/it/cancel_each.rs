@@ -24,7 +24,7 @@ const MOST: usize = 1_000;
 const TRIES: usize = 10;
 
 /// Polls `future` at most `polls` times, each time that it is woken, then drops it.
-async fn cut<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn cut<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|cx| {

@@ -1,35 +1,18 @@
 //! Calls that open a stream, dropped at each poll while the peer allows no more; and what is left
 //! of an endpoint that has stopped.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 
 use aqueduct_tokio::{Connection, SendStream, TransportConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
+use crate::cancel_each::cut;
 use crate::harness::*;
 
 /// Streams of each kind that the peer allows at once.
 const STREAMS: u32 = 2;
-
-/// Polls `future` at most `polls` times, then drops it.
-async fn cut<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|cx| {
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 /// Reads every stream that comes to its end, and keeps what was whole.
 fn read_all(far: Connection) -> Arc<Mutex<Vec<Vec<u8>>>> {
