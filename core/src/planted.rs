@@ -33,6 +33,15 @@ pub enum Fault {
     RootedPath,
     /// A stray is not answered with a reset.
     MuteStray,
+    /// A connection's share of the budget is not given back when it is over.
+    KeptShare,
+    /// What is closed stays for three seconds more, each time that they have passed.
+    EndlessClose,
+    /// A reader is told of a body's end when FIN came, whatever is missing before it.
+    HastyEnd,
+    /// From the sixteenth packet on keys change with each, whether the peer has followed or not.
+    #[cfg(feature = "planted")]
+    HastyKeys,
 }
 
 /// The bug that a node has, if any.

@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pipe", run: pipe::pipe },
     Target { name: "recovery", run: recovery::recovery },
     Target { name: "replay", run: crypto::replay },
+    Target { name: "route", run: wire::route },
     Target { name: "send_buffer", run: stream::send_buffer },
     Target { name: "streams", run: streams::streams },
     Target { name: "tape", run: tape::tape },

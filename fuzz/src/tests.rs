@@ -20,7 +20,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// once is a step of the targets that only decode.
 fn least(name: &str) -> usize {
     match name {
-        "frame" | "hello" | "packet" | "params" | "ticket" | "writer" => 1,
+        "frame" | "hello" | "packet" | "params" | "route" | "ticket" | "writer" => 1,
         _ => 3,
     }
 }

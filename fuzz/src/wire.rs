@@ -11,8 +11,10 @@ use aqueduct_core::wire::header::{Class, LongHeader, ShortHeader, classify};
 use aqueduct_core::wire::hello::Hello;
 use aqueduct_core::wire::id::PacketNumber;
 use aqueduct_core::wire::long::LongPacket;
+use aqueduct_core::wire::open::MAX_HEAD;
 use aqueduct_core::wire::packet::{Allowance, PacketWriter};
 use aqueduct_core::wire::params::Params;
+use aqueduct_core::wire::route::{Answer, MAX_HOPS, Part, Route, Wanted};
 use arbitrary::{Arbitrary, Unstructured};
 
 /// The payload of a data packet: what decodes encodes again, to the same value.
@@ -74,6 +76,32 @@ pub fn hello(data: &[u8]) -> usize {
     assert!(hello.encode(data.len(), &mut bytes));
     assert_eq!(Hello::decode(&bytes), Ok(hello));
     2
+}
+
+/// The heads of the streams that relays speak: what decodes comes back, in its shortest form.
+pub fn route(data: &[u8]) -> usize {
+    let mut steps = 1;
+    let head = &data[..data.len().min(MAX_HEAD)];
+    if let Ok(route) = Route::decode(head) {
+        assert!((1..=MAX_HOPS).contains(&(route.relays.len() + route.targets.len())));
+        let bytes = route.encode().expect("what was read fits");
+        assert!(bytes.len() <= head.len());
+        assert_eq!(Route::decode(&bytes), Ok(route));
+        steps += 1;
+    }
+    if let Ok(answer) = Answer::decode(data) {
+        assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
+        steps += 1;
+    }
+    if let Ok(wanted) = Wanted::decode(data) {
+        assert_eq!(Wanted::decode(&wanted.encode()), Ok(wanted));
+        steps += 1;
+    }
+    if let Ok(part) = Part::decode(data) {
+        assert_eq!(Part::decode(&part.encode()), Ok(part));
+        steps += 1;
+    }
+    steps
 }
 
 /// Legal frames made of the bytes, offered to a packet of a size that the first two bytes choose:

@@ -66,7 +66,12 @@ impl Connection {
             }
             Lifecycle::Connecting(connecting) => connecting.on_deadline(now),
             Lifecycle::Open(_) => self.on_open_deadline(budget, now),
-            Lifecycle::Closing(_, closing) if closing.until <= now => self.finish(),
+            Lifecycle::Closing(_, closing) if closing.until <= now => {
+                match self.config.planted.has(Fault::EndlessClose) {
+                    true => closing.until = now + Duration::from_secs(3),
+                    false => self.finish(),
+                }
+            }
             Lifecycle::Closing(_, closing) => {
                 closing.on_deadline(now);
                 closing.due &= !self.config.planted.has(Fault::SingleClose);

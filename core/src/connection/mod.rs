@@ -172,7 +172,7 @@ impl Connection {
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
             limit: SendLimit::Application,
-            streams: Streams::new(side, stream_config(&config)),
+            streams: Streams::new(side, stream_config(&config)).planted(config.planted),
             datagrams: Datagrams::new(datagram_limits(&config)),
             messages: Messages::new(message_limits(&config)),
             peer_max_message: 0,

@@ -361,6 +361,10 @@ impl Connection {
         if self.traps.due(session.keys.next_number(), &mut self.rng) {
             session.keys.skip_number();
         }
+        #[cfg(feature = "planted")]
+        if self.config.planted.has(crate::planted::Fault::HastyKeys) {
+            session.keys.update_untold();
+        }
         match session.keys.seal(packet, now) {
             Ok(number) => Some(number),
             Err(SealError::AeadLimit) => {

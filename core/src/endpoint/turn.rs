@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::connection::{EventKind, Transmit};
 use crate::crypto::identity::NodeId;
+use crate::planted::Fault;
 use crate::time::{Instant, earliest};
 
 use super::slab::SlotKey;
@@ -223,6 +224,8 @@ impl Endpoint {
             self.strangers.on_ended(address);
         }
         self.gone.add(&connection.stats());
-        self.budget.close(connection.into_share());
+        if !self.config.transport.planted.has(Fault::KeptShare) {
+            self.budget.close(connection.into_share());
+        }
     }
 }

@@ -67,6 +67,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use crate::flow::{Budget, RecvCredit, SendCredit, StreamCredit};
+use crate::planted::Planted;
 use crate::recovery::Once;
 use crate::tape::Pen;
 use crate::time::Instant;
@@ -217,6 +218,7 @@ pub struct Streams {
     /// When to look at streams that may be stuck.
     watch: Watch,
     stats: StreamStats,
+    planted: Planted,
 }
 
 impl Streams {
@@ -244,7 +246,13 @@ impl Streams {
             expecting: 0,
             watch: Watch::default(),
             stats: StreamStats::default(),
+            planted: Planted::default(),
         }
+    }
+
+    /// The same with a bug on purpose.
+    pub(crate) fn planted(self, planted: Planted) -> Self {
+        Self { planted, ..self }
     }
 
     /// This end's role in the handshake turned out to be another. Before any stream.

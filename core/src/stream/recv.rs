@@ -79,7 +79,7 @@ pub(super) struct RecvHalf {
     start: u64,
     /// The end that OPEN announced.
     end: Option<u64>,
-    final_size: Option<u64>,
+    pub(super) final_size: Option<u64>,
     pub(super) reset: Option<ResetFrame>,
     stop: Once<StopFrame>,
     /// Bytes given out and not released.

@@ -14,6 +14,7 @@ use super::table::{Place, READABLE};
 use super::taped::{self, Taken};
 use super::{RecvAccount, Streams};
 use crate::flow::Window;
+use crate::planted::Fault;
 use crate::tape::{Op, Pen, Taped};
 use crate::wire::id::{AppCode, StreamId};
 
@@ -345,7 +346,10 @@ impl<'a> RecvStream<'a> {
     ) -> Result<Option<T>, ReadError> {
         let slot = self.streams.table.get_mut(self.id).ok_or(ReadError::Stopped)?;
         let half = slot.recv.as_mut().ok_or(ReadError::Stopped)?;
-        let result = verb(half);
+        let mut result = verb(half);
+        if half.final_size.is_some() && self.streams.planted.has(Fault::HastyEnd) {
+            result = result.or(Ok(None));
+        }
         if matches!(result, Err(ReadError::Blocked)) && max > 0 {
             slot.news &= !READABLE;
         }

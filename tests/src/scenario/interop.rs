@@ -10,7 +10,7 @@ use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::limits::KeyLimits;
 
 use super::lab::{ENDS, Lab, Road, behind, config, simple, usual};
-use super::{Report, Scenario};
+use super::{Report, Scenario, said};
 use crate::link::{Bursts, Corrupt, Drops, Loss, Machine, Queue, Schedule};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -192,12 +192,16 @@ fn ecn(seed: u64) -> Report {
         road[0] = Box::new(queue);
         road
     };
-    let mut run = Lab::over(seed, marking(), marking()).connect();
+    let mut run = Lab::recorded(seed, marking(), marking()).connect();
     run.fetch(&[100 * 1_024], MINUTE);
-    let [_, sender] = run.stats();
-    assert!(sender.path.congestion_events > 0, "marks went unnoticed");
-    assert_eq!(sender.ledger.lost, 0, "marked, and lost nevertheless");
-    run.report(vec![("reductions", sender.path.congestion_events as f64)])
+    let [_, stats] = run.stats();
+    assert!(stats.path.congestion_events > 0, "marks went unnoticed");
+    assert_eq!(stats.ledger.lost, 0, "marked, and lost nevertheless");
+    let [reader, sender] = run.packets();
+    let (at_reader, at_sender) = (said::ecn(&reader), said::ecn(&sender));
+    assert!(at_reader.ect0 > 0 && at_sender.ect0 > 0, "both count: {at_reader:?} {at_sender:?}");
+    assert!(at_sender.ce > 0, "who reads counts the marks: {at_sender:?}");
+    run.report(vec![("reductions", stats.path.congestion_events as f64)])
 }
 
 fn amplification(seed: u64) -> Report {
@@ -244,7 +248,7 @@ fn megabytes(seed: u64, count: usize, road: impl Fn() -> Road) -> Report {
 }
 
 fn rebind(seed: u64, elsewhere: bool) -> Report {
-    let mut run = Lab::over(seed, usual(), usual()).connect();
+    let mut run = Lab::recorded(seed, usual(), usual()).connect();
     run.begin_fetch(&[10 * MB]);
     run.pair.pass(SECOND);
     let mut moves = 0_u16;
@@ -267,6 +271,11 @@ fn rebind(seed: u64, elsewhere: bool) -> Report {
     run.finish(SECOND * 5);
     let seen = run.pair.b.diary(run.pair.at_b).moves.len();
     assert!(seen > 0, "nobody noticed that somebody moved");
+    let [reader, sender] = run.packets();
+    let places = said::challenged_places(&sender);
+    assert!(places > seen, "{places} places, and {seen} moves from the first");
+    let answered = said::answered(&sender, &reader) + said::answered(&reader, &sender);
+    assert!(answered >= seen, "{answered} challenges, {seen} moves");
     run.report(vec![("moves", f64::from(moves)), ("noticed", seen as f64)])
 }
 

@@ -5,13 +5,16 @@ use std::time::Duration;
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::tape::Payload;
 use aqueduct_core::time::Instant;
+use aqueduct_core::trace::{Packet, Seen, View, Watch};
 use aqueduct_core::wire::id::Dir;
 
 use super::Report;
 use crate::app::{Pair, introduction};
 use crate::link::{Delay, LinkConfig, Machine, Queue};
 use crate::net::{HostId, Net, StageId};
+use crate::tapes;
 
 /// Who dials, and who answers.
 pub const ENDS: [HostId; 2] = [HostId(0), HostId(1)];
@@ -56,7 +59,17 @@ pub struct Lab {
 impl Lab {
     /// With these roads and configurations.
     pub fn new(seed: u64, roads: [Road; 2], nodes: [EndpointConfig; 2]) -> Self {
+        Self::on(Net::new(seed, LinkConfig::default()), seed, roads, nodes)
+    }
+
+    /// With the usual configurations, and recorded: what was said can be read in the end.
+    pub fn recorded(seed: u64, forth: Road, back: Road) -> Self {
         let mut net = Net::new(seed, LinkConfig::default());
+        net.tapes.payload = Some(Payload::Full);
+        Self::on(net, seed, [forth, back], [config(1), config(2)])
+    }
+
+    fn on(mut net: Net, seed: u64, roads: [Road; 2], nodes: [EndpointConfig; 2]) -> Self {
         let [one, other] = nodes;
         net.add(one, seed << 8);
         net.add(other, seed << 8 | 1);
@@ -156,6 +169,23 @@ impl Run {
             view.expect("a live connection").stats()
         };
         [(ENDS[0], *at_a), (ENDS[1], *at_b)].map(of)
+    }
+
+    /// Ends the tapes of both hosts, and gives the packets that each sent and got, in that order.
+    ///
+    /// # Panics
+    /// If they were not [recorded](Lab::recorded).
+    pub fn packets(&mut self) -> [Vec<Packet>; 2] {
+        ENDS.map(|host| {
+            let tape = tapes::end(&mut self.pair.net.host(host).endpoint);
+            let watch = Watch::of(&tape).expect("a tape");
+            let seen = watch.map(|view| view.unwrap_or_else(|divergence| panic!("{divergence}")));
+            let packet = |view: View<'_>| match view.what {
+                Seen::Packet(packet) => Some(packet),
+                _ => None,
+            };
+            seen.filter_map(packet).collect()
+        })
     }
 
     /// That is all.

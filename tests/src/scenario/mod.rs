@@ -21,6 +21,7 @@ pub mod lab;
 pub mod matrix;
 pub mod punch;
 pub mod reliability;
+mod said;
 pub mod turns;
 
 use std::time::Duration;

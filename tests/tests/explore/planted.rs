@@ -38,6 +38,18 @@ fn a_close_that_is_said_once() {
 }
 
 #[test]
+fn a_close_that_never_ends() {
+    let fault = Fault::EndlessClose;
+    finds(fault, &close::polite(&faulty(fault)), 0, &[Rule::Ends]);
+}
+
+#[test]
+fn memory_that_is_not_given_back() {
+    let fault = Fault::KeptShare;
+    finds(fault, &close::polite(&faulty(fault)), 0, &[Rule::Traces]);
+}
+
+#[test]
 fn an_end_that_is_not_sent_again() {
     finds(
         Fault::ForgottenEnd,
@@ -103,6 +115,19 @@ fn a_stray_that_gets_no_answer() {
     let fault = Fault::MuteStray;
     let scenario = moves::forgotten("planted, reset", &faulty(fault));
     finds(fault, &scenario, 1, &[Rule::Agree, Rule::Ends]);
+}
+
+#[test]
+fn an_end_before_what_is_missing() {
+    let fault = Fault::HastyEnd;
+    finds(fault, &streams::finished(&faulty(fault)), 1, &[Rule::Texts]);
+}
+
+#[test]
+fn keys_that_run_ahead() {
+    let fault = Fault::HastyKeys;
+    let scenario = keys::talk("planted, phases", faulty(fault), 12);
+    finds(fault, &scenario, 0, &[Rule::Phases]);
 }
 
 /// Only this crate's tests can name a fault: no other manifest of the workspace asks for the
