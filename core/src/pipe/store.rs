@@ -69,10 +69,11 @@ impl Store {
         joined + passed
     }
 
-    /// Lets go of everything below `offset`. Returns how many bytes that were: skipped ones do not
-    /// count.
+    /// Lets go of everything below `offset`, and of what came late below where it had let go
+    /// before. Returns how many bytes that were: skipped ones do not count.
     pub(super) fn free_below(&mut self, offset: u64) -> u64 {
         let before = self.bytes;
+        let offset = offset.max(self.floor);
         while let Some(front) = self.pieces.first_entry().filter(|front| *front.key() < offset) {
             let (start, data) = front.remove_entry();
             let gone = data.len().min(usize::try_from(offset - start).unwrap_or(usize::MAX));
@@ -86,7 +87,7 @@ impl Store {
             }
         }
         self.skipped.remove_below(offset);
-        self.floor = self.floor.max(offset);
+        self.floor = offset;
         before - self.bytes
     }
 

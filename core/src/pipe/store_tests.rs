@@ -61,3 +61,20 @@ fn what_is_let_go_above_a_gap_is_not_counted_there() {
     assert_eq!(store.free_below(40), 15);
     assert_eq!((store.above_gap(0), store.bytes(), store.pieces()), (0, 0, 0));
 }
+
+/// A leg that begins above a gap lets go of what lies below it, the gap with it. What fills the gap
+/// later is nobody's: it goes with the next look, however far back somebody else still is.
+///
+/// spec: R-PIPE-5
+#[test]
+fn what_comes_below_the_floor_does_not_stay() {
+    let chunk = |offset| Chunk { offset, data: Bytes::from_static(b"0123456789") };
+    let mut store = Store::new(0);
+    store.insert(&chunk(50));
+    assert_eq!(store.free_below(45), 0);
+    store.insert(&chunk(20));
+    store.insert(&chunk(40));
+    assert_eq!(store.bytes(), 30);
+    assert_eq!(store.free_below(10), 15, "ten at 20, and half of those at 40");
+    assert_eq!((store.floor(), store.bytes()), (45, 15));
+}
