@@ -10,6 +10,7 @@ use aqueduct_core::endpoint::{
     CarrierKind, ConnectionHandle, Datagram, Endpoint, Event, Output, PeerAddr,
 };
 use aqueduct_core::rng::Seed;
+use aqueduct_core::tape::{Payload, TapeOptions};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::CarrierId;
 
@@ -17,6 +18,9 @@ const UDP: CarrierId = CarrierId(0);
 
 /// Half a round trip.
 const TURN: Duration = Duration::from_micros(10);
+
+/// How much of a tape is taken at once, in bytes.
+const TAKEN: usize = 1 << 16;
 
 /// What stands on the two endpoints.
 pub(crate) trait Application {
@@ -34,9 +38,16 @@ struct Node {
 }
 
 impl Node {
-    fn new(number: u8, provider: Provider, now: Instant) -> Self {
+    fn new(number: u8, provider: Provider, tape: Option<Payload>, now: Instant) -> Self {
         let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(provider);
-        let mut endpoint = Endpoint::new(config, Seed::from_u64(number.into()));
+        let seed = Seed::from_u64(number.into());
+        let mut endpoint = match tape {
+            Some(payload) => {
+                let options = TapeOptions { payload, ..TapeOptions::default() };
+                Endpoint::recorded(config, seed, &options)
+            }
+            None => Endpoint::new(config, seed),
+        };
         let kind = CarrierKind::Udp { max_segments: 44, max_datagram: 65_507 };
         endpoint.carrier_opened(UDP, kind, now);
         Self { endpoint, addr: SocketAddr::from(([10, 0, 0, number], 4433)) }
@@ -49,13 +60,22 @@ pub(crate) struct Pair {
     server: Node,
     now: Instant,
     buf: Vec<u8>,
+    /// What was recorded and is on its way to nowhere.
+    tape: Vec<u8>,
 }
 
 impl Pair {
     pub(crate) fn new(provider: Provider) -> Self {
+        Self::recorded(provider, [None; 2])
+    }
+
+    /// With tapes at the client and at the server.
+    pub(crate) fn recorded(provider: Provider, tapes: [Option<Payload>; 2]) -> Self {
         let now = Instant::from_nanos(1);
-        let (client, server) = (Node::new(1, provider, now), Node::new(2, provider, now));
-        Self { client, server, now, buf: Vec::new() }
+        let [client, server] = tapes;
+        let client = Node::new(1, provider, client, now);
+        let server = Node::new(2, provider, server, now);
+        Self { client, server, now, buf: Vec::new(), tape: Vec::new() }
     }
 
     /// The client connects.
@@ -94,7 +114,14 @@ impl Pair {
                 Output::Event(event) => {
                     application.on_event(client, &mut here.endpoint, &event, self.now);
                 }
-                Output::Wait(until) => return until,
+                Output::Wait(until) => {
+                    let waiting = here.endpoint.tape().map_or(0, |status| status.waiting);
+                    if waiting >= TAKEN {
+                        self.tape.clear();
+                        here.endpoint.take_tape(&mut self.tape);
+                    }
+                    return until;
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint, Event, EventKind};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
+use aqueduct_core::tape::Payload;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
@@ -72,7 +73,21 @@ const BODY: u64 = 1_413;
 
 /// `mib` on one stream. Returns how many full datagrams those are.
 pub(crate) fn bulk(mib: u64) -> u64 {
-    let mut pair = Pair::new(Provider::AwsLc);
+    body([None; 2], mib)
+}
+
+/// The same, the sender recorded without what is sent.
+pub(crate) fn sender_taped(mib: u64) -> u64 {
+    body([Some(Payload::Referenced), None], mib)
+}
+
+/// The same, the receiver recorded with everything.
+pub(crate) fn receiver_taped(mib: u64) -> u64 {
+    body([None, Some(Payload::Full)], mib)
+}
+
+fn body(tapes: [Option<Payload>; 2], mib: u64) -> u64 {
+    let mut pair = Pair::recorded(Provider::AwsLc, tapes);
     pair.connect();
     pair.run(&mut Bulk { block: Bytes::from(vec![7; 1 << 18]), left: mib << 20, done: false });
     (mib << 20) / BODY

@@ -11,7 +11,7 @@ use aqueduct_core::wire::id::Ecn;
 ///
 /// # Panics
 /// If it sent no data packet with a mark, or was told of none.
-pub fn ecn(packets: &[Packet]) -> EcnCounts {
+pub(super) fn ecn(packets: &[Packet]) -> EcnCounts {
     let marked = |packet: &&Packet| packet.route.ecn == Some(Ecn::Ect0);
     assert!(sent(packets).any(|packet| marked(&packet)), "no packet has a mark");
     let frames = packets.iter().filter(|packet| packet.way == Way::Received).flat_map(frames);
@@ -27,7 +27,7 @@ pub fn ecn(packets: &[Packet]) -> EcnCounts {
 ///
 /// # Panics
 /// If the first packet to another address carries none.
-pub fn challenged_places(packets: &[Packet]) -> usize {
+pub(super) fn challenged_places(packets: &[Packet]) -> usize {
     let mut places = BTreeSet::new();
     for packet in sent(packets) {
         let new = places.insert(packet.route.remote);
@@ -41,7 +41,7 @@ pub fn challenged_places(packets: &[Packet]) -> usize {
 ///
 /// # Panics
 /// If one was not.
-pub fn answered(one: &[Packet], other: &[Packet]) -> usize {
+pub(super) fn answered(one: &[Packet], other: &[Packet]) -> usize {
     let asked: BTreeSet<_> = sent(one).flat_map(frames).filter_map(challenge).collect();
     let came = other.iter().filter(|packet| packet.way == Way::Received);
     let came: BTreeSet<_> = came.flat_map(frames).filter_map(challenge).collect();
