@@ -11,7 +11,7 @@ use super::super::provider::{Cipher, Provider};
 use super::super::replay::{MAX_NUMBER, MAX_PACKETS};
 use super::super::secrets::Secrets;
 use super::super::test_support::providers;
-use super::{Discard, EXPORT_LABEL_MAX, KeyPhase, OpenError, PacketKeys, SealError, derive};
+use super::{Discard, KeyCounters, KeyPhase, OpenError, PacketKeys, SealError, derive};
 use crate::error::TransportCode;
 use crate::rng::{Rng, Seed};
 use crate::time::Instant;
@@ -378,8 +378,8 @@ fn both_ends_export_the_same_and_nobody_else_does() {
         for (label, context, len) in others {
             assert_ne!(export(&there, label, context, len).unwrap()[..8], bytes[..8]);
         }
-        assert!(export(&here, &[b'x'; EXPORT_LABEL_MAX], b"", 8_160).is_ok());
-        assert!(export(&here, &[b'x'; EXPORT_LABEL_MAX + 1], b"", 32).is_err());
+        assert!(export(&here, &[b'x'; 249], b"", 8_160).is_ok());
+        assert!(export(&here, &[b'x'; 250], b"", 32).is_err());
         assert!(export(&here, b"", &[0; 10_000], 8_161).is_err());
     }
     // By hand: HKDF-Expand-Label twice, in the words of RFC 8446 section 7.5.
@@ -402,6 +402,43 @@ fn debug_tells_no_key() {
     assert!(!text.contains("[1, 1") && !text.contains("0101"));
 }
 
+/// Each counter its own multiple of `n`.
+fn counted(n: u64) -> KeyCounters {
+    KeyCounters {
+        sealed: n,
+        opened: 2 * n,
+        not_data: 3 * n,
+        failed: 4 * n,
+        replayed: 5 * n,
+        below_window: 6 * n,
+        old_phase: 7 * n,
+        updates_started: 8 * n,
+        updates_followed: 9 * n,
+    }
+}
+
+#[test]
+fn counters_of_many_are_summed() {
+    let mut sum = counted(10);
+    sum.add(&counted(1));
+    assert_eq!(sum, counted(11));
+}
+
+/// spec: R-EP-45
+#[test]
+fn what_a_discarded_packet_counts_can_be_overlooked() {
+    let (mut counters, after) = (counted(10), counted(10));
+    counters.overlook_discards(&counted(1));
+    let expected = KeyCounters {
+        sealed: after.sealed,
+        opened: after.opened,
+        updates_started: after.updates_started,
+        updates_followed: after.updates_followed,
+        ..counted(1)
+    };
+    assert_eq!(counters, expected);
+}
+
 /// Lets `here` hear that its packet `number` arrived.
 fn acknowledge(here: &mut PacketKeys, there: &mut PacketKeys, number: u64, now: Instant) {
     let answer = sealed_at(there, b"ack", now);
@@ -409,5 +446,7 @@ fn acknowledge(here: &mut PacketKeys, there: &mut PacketKeys, number: u64, now: 
     here.on_ack(PacketNumber(number), KeyPhase(phase)).unwrap();
 }
 
+#[path = "keys_look_tests.rs"]
+mod looks;
 #[path = "keys_update_tests.rs"]
 mod updates;

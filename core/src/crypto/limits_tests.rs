@@ -24,6 +24,10 @@ fn limits_go_down_and_never_up() {
     assert!(limits.with_soft_packets((1 << 22) + 1).is_err());
     assert!(limits.with_soft_age(Duration::ZERO).is_err());
     assert!(limits.with_soft_age(Duration::from_secs(3_601)).is_err());
+    assert_eq!(limits.with_soft_age(Duration::from_secs(3_600)), Ok(limits));
+    assert_eq!(limits.with_soft_packets(1 << 22), Ok(limits));
+    assert_eq!(limits.with_hard_packets(1 << 32), Ok(limits));
+    assert_eq!(limits.with_failed_opens(1 << 35), Ok(limits));
     assert!(limits.with_hard_packets((1 << 32) + 1).is_err());
     assert!(limits.with_failed_opens(0).is_err());
     assert!(limits.with_failed_opens((1 << 35) + 1).is_err());

@@ -39,6 +39,7 @@ fn growth_keeps_what_was_seen_and_what_was_lost() {
 /// spec: R-KEY-4
 #[test]
 fn numbers_end_at_two_to_the_62() {
+    assert_eq!(MAX_NUMBER, 4_611_686_018_427_387_903);
     let mut window = ReplayWindow::default();
     assert_eq!(window.accept(PacketNumber(MAX_NUMBER)), Seen::New);
     assert_eq!(window.accept(PacketNumber(MAX_NUMBER)), Seen::Before);

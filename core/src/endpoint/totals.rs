@@ -148,3 +148,7 @@ impl Endpoint {
         totals
     }
 }
+
+#[cfg(test)]
+#[path = "totals_tests.rs"]
+mod tests;

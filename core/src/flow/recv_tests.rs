@@ -1,5 +1,7 @@
 //! Tests of `recv.rs` and what lies below it.
 
+use alloc::vec::Vec;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -68,6 +70,32 @@ fn only_streams_that_are_over_make_room_and_by_halves() {
     assert_eq!(r.wrote(), [raised], "again when lost");
 }
 
+/// A raise for each stream that ends would be a frame for each: it waits for half of the window,
+/// unless nothing is left to open.
+///
+/// spec: R-FLOW-17
+#[test]
+fn counts_are_raised_by_halves_or_when_all_are_open() {
+    let count = |r: &Receiver| r.connection.initial().max_streams_uni;
+    let end = |r: &mut Receiver, id| {
+        r.finish(id, 0).expect("empty");
+        r.retire(id);
+    };
+    let mut r = Receiver::usual();
+    for n in 0..18 {
+        assert_eq!(count(&r), 37, "{n} ended");
+        let id = r.open(peer(Dir::Uni, n));
+        end(&mut r, id);
+    }
+    assert_eq!(count(&r), 37 + 18, "half");
+    let mut r = Receiver::usual();
+    let ids: Vec<_> = (0..37).map(|n| r.open(peer(Dir::Uni, n))).collect();
+    end(&mut r, ids[5]);
+    assert_eq!(count(&r), 38, "none was left to open");
+    end(&mut r, ids[6]);
+    assert_eq!(count(&r), 38, "one is");
+}
+
 /// A peer that opens and resets as fast as it can never has more than was allowed at once, and
 /// nothing that it does enlarges what it may have.
 ///
@@ -119,6 +147,42 @@ fn a_peer_that_uses_all_streams_may_have_twice_as_many() {
     p.connection.top_up(p.streams.values_mut(), &mut p.budget);
     assert_eq!(count(&p), 6, "until there is some");
     assert!(!p.connection.is_hungry());
+}
+
+/// However long a connection lives: no count is granted that MAX_STREAMS may not name.
+///
+/// spec: R-FRM-22
+#[test]
+fn the_count_of_streams_ends_where_frames_do() {
+    let mut r = Receiver::usual();
+    for dir in [Dir::Bi, Dir::Uni] {
+        let lived = (1 << 60) - 9;
+        let counts = r.connection.counts_mut(dir);
+        (counts.limit, counts.opened, counts.highest) = (lived, lived, lived);
+        counts.retired = lived;
+        for _ in 0..3 {
+            let limit = r.connection.counts(dir).limit;
+            r.connection.on_streams_blocked(dir, limit, &mut r.budget);
+        }
+        let limit = r.connection.counts(dir).limit;
+        assert!(limit > lived && limit <= 1 << 60, "{limit}");
+    }
+}
+
+/// However much memory there is: no limit is granted that no frame could name.
+///
+/// spec: R-PKT-22
+#[test]
+fn limits_end_where_numbers_do() {
+    const MOST: u64 = (1 << 62) - 1;
+    let limits = BudgetLimits::new(u64::MAX, 1).expect("fits");
+    let mut r = Receiver::with(Budget::new(limits), RecvLimits::default());
+    let id = r.open(peer(Dir::Uni, 0));
+    r.request(id, u64::MAX);
+    assert!(r.stream(id).limit() > 1 << 61 && r.stream(id).limit() <= MOST);
+    assert!(r.connection.limit() > 1 << 61 && r.connection.limit() <= MOST);
+    let granted = r.wrote();
+    assert!(granted.contains(&SentFrame::MaxData(r.connection.limit())));
 }
 
 /// spec: R-FLOW-18 R-FLOW-1

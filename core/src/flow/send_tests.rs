@@ -31,17 +31,20 @@ fn only_a_larger_limit_changes_anything() {
     assert_eq!((credit.available(), credit.used()), (0, 101));
 }
 
+type Said = fn(u64) -> SentFrame;
+
+/// Every kind of credit, and how it says that it is used up.
+const KINDS: [(CreditTarget, Said); 4] = [
+    (CreditTarget::Connection, SentFrame::DataBlocked),
+    (STREAM, |limit| SentFrame::StreamDataBlocked(ID, limit)),
+    (CreditTarget::Streams(Dir::Bi), |limit| SentFrame::StreamsBlocked(Dir::Bi, limit)),
+    (CreditTarget::Streams(Dir::Uni), |limit| SentFrame::StreamsBlocked(Dir::Uni, limit)),
+];
+
 /// spec: R-FLOW-10
 #[test]
 fn blocked_is_said_once_for_each_limit_and_again_when_lost() {
-    type Said = fn(u64) -> SentFrame;
-    let kinds: [(CreditTarget, Said); 4] = [
-        (CreditTarget::Connection, SentFrame::DataBlocked),
-        (STREAM, |limit| SentFrame::StreamDataBlocked(ID, limit)),
-        (CreditTarget::Streams(Dir::Bi), |limit| SentFrame::StreamsBlocked(Dir::Bi, limit)),
-        (CreditTarget::Streams(Dir::Uni), |limit| SentFrame::StreamsBlocked(Dir::Uni, limit)),
-    ];
-    for (target, frame) in kinds {
+    for (target, frame) in KINDS {
         let mut credit = SendCredit::new(target, 10);
         credit.on_blocked();
         assert_eq!(written(&mut credit), [], "there is credit left");
@@ -87,6 +90,41 @@ fn a_stream_gives_back_what_it_did_not_use_and_always_answers() {
     credit.on_recall(10);
     assert_eq!(written(&mut credit), returned(30), "a late question for less takes nothing");
     assert_eq!(credit.available(), 50);
+}
+
+/// Each kind of credit hears of its own frames only, though their numbers be the same; and one that
+/// arrived is never said again.
+///
+/// spec: R-FLOW-10 R-FLOW-19
+#[test]
+fn what_arrived_is_not_said_again_and_receipts_of_others_mean_nothing() {
+    let other = StreamId::new(Side::Initiator, Dir::Bi, 4);
+    for (target, blocked) in KINDS {
+        let own = [SentFrame::CreditReturned(target, 0), blocked(10)];
+        let mut all: Vec<_> = KINDS
+            .iter()
+            .flat_map(|(target, blocked)| [SentFrame::CreditReturned(*target, 0), blocked(10)])
+            .collect();
+        all.push(SentFrame::CreditReturned(CreditTarget::Stream(other), 0));
+        all.push(SentFrame::StreamDataBlocked(other, 10));
+        let others: Vec<_> = all.into_iter().filter(|frame| !own.contains(frame)).collect();
+        let mut credit = SendCredit::new(target, 10);
+        credit.consume(10);
+        credit.on_recall(0);
+        credit.on_blocked();
+        assert!(credit.is_pending());
+        assert_eq!(written(&mut credit), own);
+        others.iter().for_each(|frame| credit.on_lost(frame));
+        assert_eq!(written(&mut credit), [], "{target:?}");
+        others.iter().for_each(|frame| credit.on_acked(frame));
+        own.iter().for_each(|frame| credit.on_lost(frame));
+        assert!(credit.is_pending());
+        assert_eq!(written(&mut credit), own, "{target:?}");
+        own.iter().for_each(|frame| credit.on_acked(frame));
+        own.iter().for_each(|frame| credit.on_lost(frame));
+        assert!(!credit.is_pending());
+        assert_eq!(written(&mut credit), [], "{target:?}");
+    }
 }
 
 /// spec: R-FLOW-9 R-FLOW-19

@@ -12,6 +12,12 @@ use super::*;
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{CreditTarget, Dir, StreamId};
 
+/// spec: R-FLOW-3 R-FLOW-4
+#[test]
+fn sizes_are_those_of_the_bound() {
+    assert_eq!((CONNECTION_OVERHEAD, STREAM_OVERHEAD, FLOOR), (65_536, 4_096, 16_384));
+}
+
 /// All orders of what can be done, `depth` long; then calm.
 fn explore(pair: &Pair, depth: u32, streams: u64, packets: usize) -> u64 {
     if depth == 0 {

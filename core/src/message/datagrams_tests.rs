@@ -199,6 +199,23 @@ fn what_no_packet_holds_any_more_does_not_hold_up_the_next() {
     assert_eq!(packet(&mut d, CAPACITY), [vec![4; 1170]]);
 }
 
+#[test]
+fn counters_of_many_are_summed() {
+    let of = |n| DatagramStats {
+        sent: n,
+        acked: 2 * n,
+        lost: 3 * n,
+        send_dropped: 4 * n,
+        send_unsendable: 5 * n,
+        received: 6 * n,
+        recv_dropped: 7 * n,
+        recv_no_room: 8 * n,
+    };
+    let mut sum = of(10);
+    sum.add(&of(1));
+    assert_eq!(sum, of(11));
+}
+
 proptest! {
     /// Against two plain queues: what comes out is what went in, in order, less what was counted.
     ///

@@ -10,6 +10,9 @@ use super::{LegEnd, LegError, LegPolicy, PipeOptions};
 use crate::error::StreamCode;
 use crate::wire::id::AppCode;
 
+#[path = "parts_tests.rs"]
+mod parts;
+
 const ALL: core::ops::Range<u64> = 0..u64::MAX;
 
 fn rig() -> Rig {

@@ -324,6 +324,61 @@ fn a_receiver_with_many_ranges_asks_for_confirmation() {
     }
 }
 
+/// What elicits an ACK anyway is confirmed without a PING; the asking waits for an ACK that would not
+/// be.
+///
+/// spec: R-REC-12
+#[test]
+fn a_packet_that_is_acknowledged_anyway_asks_for_nothing_more() {
+    let mut acks = tracker();
+    for number in (2..162).step_by(2) {
+        acks.on_packet(eliciting(number), at(number));
+        let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+        let allowance = Allowance::Everything;
+        let mut packet = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, allowance);
+        assert!(packet.write(&Frame::MaxData { limit: number }));
+        assert!(acks.write(&mut packet, at(number)));
+        assert!(packet.finish().ack_eliciting);
+        assert!(!frames(&buf).any(|frame| matches!(frame, Ok(Frame::Ping))));
+    }
+    acks.on_packet(eliciting(162), at(162));
+    assert!(write_into(&mut acks, Allowance::Everything, 0, at(162)).unwrap().ping);
+}
+
+#[test]
+fn what_arrives_and_what_is_said_is_counted() {
+    let mut acks = tracker();
+    for number in [0, 1, 4, 3, 2, 5] {
+        acks.on_packet(eliciting(number), at(0));
+        assert!(write_into(&mut acks, Allowance::Nothing, 0, at(100)).is_none());
+        assert!(write(&mut acks, at(100)).is_some());
+    }
+    let counted = AckStats { received: 6, reordered: 2, acks_written: 6, numbers_forgotten: 0 };
+    assert_eq!(acks.stats(), counted);
+    // The farewell is an ACK as well, if there is room for it.
+    for (capacity, written) in [(CAPACITY, 7), (20, 7)] {
+        let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+        let allowance = Allowance::AcksOnly;
+        let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, allowance);
+        acks.write_last(&mut packet, 0, at(100));
+        let _ = packet.finish();
+        assert_eq!(acks.stats().acks_written, written);
+    }
+}
+
+#[test]
+fn counters_of_many_are_summed() {
+    let of = |n| AckStats {
+        received: n,
+        reordered: 2 * n,
+        acks_written: 3 * n,
+        numbers_forgotten: 4 * n,
+    };
+    let mut sum = of(10);
+    sum.add(&of(1));
+    assert_eq!(sum, of(11));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     /// A packet so far from the highest arrives.

@@ -11,6 +11,8 @@ use crate::recovery::{Fired, PathOutcome, Rtt, Spurious};
 
 #[path = "loss_tests.rs"]
 mod loss;
+#[path = "ledger_says_tests.rs"]
+mod says;
 
 const A: PathId = PathId(0);
 const B: PathId = PathId(1);

@@ -15,8 +15,11 @@ use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame, f
 use crate::wire::open::{OpenFrame, Protocol};
 use crate::wire::packet::{Allowance, PacketWriter};
 
+mod counted;
 mod limits;
 mod rules;
+mod seen;
+mod taped;
 mod together;
 mod watch;
 

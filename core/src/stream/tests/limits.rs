@@ -370,6 +370,14 @@ fn the_first_copy_of_a_byte_wins() {
     assert_eq!(text, b"aaBBBaaa");
 }
 
+/// spec: R-STR-24, R-STR-30, R-STR-40
+#[test]
+fn sizes_are_those_of_the_chapter() {
+    assert_eq!((MIN_BLOCK, MAX_BLOCK, QUANTUM), (1_024, 16_384, 4_096));
+    assert_eq!(StreamConfig::default().buffer, 10_485_760);
+    assert_eq!(SendBuffer::MAX_OFFSET, 4_611_686_018_427_387_903);
+}
+
 /// spec: R-STR-24
 #[test]
 fn blocks_grow_with_the_body() {

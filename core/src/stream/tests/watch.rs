@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::error::StreamCode;
+use crate::stream::watch::Load;
 
 /// When a pair begins.
 const START: Instant = Instant::from_nanos(1_000_000);
@@ -243,4 +244,22 @@ fn a_gap_that_is_filled_ends_the_strain() {
     assert!(read > may / 2);
     let credit = pair.b.streams.credits().find(|credit| credit.id() == id).unwrap();
     assert!(credit.limit() > may, "it is granted again: {} of {may}", credit.limit());
+}
+
+/// spec: R-STR-40, R-STR-41
+#[test]
+fn near_is_three_quarters_of_either_and_far_below_half_of_both() {
+    let load = |buffered, ranges| Load { buffered, limit: 1000, ranges, max_ranges: 100 };
+    for (buffered, ranges, near, far) in [
+        (0, 0, false, true),
+        (499, 49, false, true),
+        (500, 49, false, false),
+        (499, 50, false, false),
+        (749, 74, false, false),
+        (750, 0, true, false),
+        (0, 75, true, false),
+    ] {
+        let load = load(buffered, ranges);
+        assert_eq!((load.is_near(), load.is_far()), (near, far), "{load:?}");
+    }
 }

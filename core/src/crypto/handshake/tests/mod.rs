@@ -4,6 +4,7 @@ mod damage;
 mod flows;
 mod forged;
 mod golden;
+mod tape;
 mod versions;
 
 use alloc::boxed::Box;

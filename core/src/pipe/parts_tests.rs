@@ -1,0 +1,243 @@
+//! The parts of a pipe that stand by themselves.
+
+use core::ops::Range;
+use std::time::Duration;
+use std::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::pipe::leg::Leg;
+use crate::pipe::spans::Spans;
+use crate::pipe::store::Store;
+use crate::pipe::toll::Toll;
+use crate::pipe::window::WindowRule;
+use crate::pipe::{Item, LegEnd, LegPolicy};
+use crate::stream::Chunk;
+use crate::time::Instant;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * 1_000_000)
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn spans(ranges: &[Range<u64>]) -> Spans {
+    let mut spans = Spans::default();
+    for range in ranges {
+        spans.insert(range.clone());
+    }
+    spans
+}
+
+fn listed(spans: &Spans) -> Vec<Range<u64>> {
+    spans.iter().collect()
+}
+
+#[test]
+fn ranges_that_touch_become_one() {
+    let mut s = spans(&[10..20, 30..40]);
+    assert_eq!(s.insert(5..5), 0, "nothing");
+    assert_eq!(s.insert(50..60), 0);
+    assert_eq!(listed(&s), [10..20, 30..40, 50..60]);
+    assert_eq!(s.insert(20..30), 2, "touching both");
+    assert_eq!(listed(&s), [10..40, 50..60]);
+    assert_eq!(s.insert(45..55), 1, "over the start of one");
+    assert_eq!(s.insert(5..12), 1);
+    assert_eq!(s.insert(6..7), 1, "inside of one");
+    assert_eq!(listed(&s), [5..40, 45..60]);
+    assert_eq!(s.insert(0..100), 2, "around all");
+    assert_eq!(listed(&s), [0..100]);
+}
+
+#[test]
+fn ranges_know_where_an_offset_lies() {
+    let s = spans(&[10..20, 30..40]);
+    for (offset, end) in [
+        (0, None),
+        (9, None),
+        (10, Some(20)),
+        (19, Some(20)),
+        (20, None),
+        (29, None),
+        (30, Some(40)),
+        (40, None),
+    ] {
+        assert_eq!(s.end_of(offset), end, "{offset}");
+    }
+    assert_eq!((s.end(), Spans::default().end()), (40, 0));
+}
+
+#[test]
+fn what_lies_below_is_taken_out() {
+    let all = [10..20, 30..40, 50..60];
+    for (offset, left) in [
+        (10, &[10..20, 30..40, 50..60][..]),
+        (11, &[11..20, 30..40, 50..60]),
+        (20, &[30..40, 50..60]),
+        (35, &[35..40, 50..60]),
+        (60, &[]),
+    ] {
+        let mut s = spans(&all);
+        s.remove_below(offset);
+        assert_eq!(listed(&s), left, "{offset}");
+    }
+}
+
+fn store(pieces: &[Range<u64>]) -> Store {
+    let mut store = Store::new(0);
+    for piece in pieces {
+        let data = Bytes::from(std::vec![7; (piece.end - piece.start) as usize]);
+        store.insert(&Chunk { offset: piece.start, data });
+    }
+    store
+}
+
+/// spec: R-PIPE-23
+#[test]
+fn pieces_give_way_from_below_as_far_as_everybody_has_them() {
+    let mut s = store(&[0..10, 10..20, 20..30, 30..40]);
+    assert_eq!(s.free_pieces(4, 40), 0, "not too many");
+    assert_eq!((s.free_pieces(2, 15), s.pieces(), s.floor()), (10, 3, 10), "as far as may be");
+    assert_eq!((s.free_pieces(2, 20), s.pieces(), s.floor()), (10, 2, 20));
+    assert_eq!((s.free_pieces(0, 40), s.pieces(), s.bytes()), (20, 0, 0));
+    assert_eq!((s.most(), s.highest(), s.bytes_end()), (40, 40, 40));
+}
+
+#[test]
+fn bytes_above_a_gap_are_those_above_the_first_behind_a_reader() {
+    let mut s = store(&[0..10, 20..30, 40..50]);
+    assert_eq!((s.above_gap(0), s.above_gap(10)), (20, 20));
+    assert_eq!(s.above_gap(20), 10, "who reads from 20 has the next gap at 30");
+    assert_eq!(s.above_gap(25), 10);
+    assert_eq!((s.above_gap(40), s.above_gap(60)), (0, 0));
+    s.skip(10..20);
+    assert_eq!((s.above_gap(0), s.contiguous_end(), s.most()), (10, 30, 30));
+    s.skip(30..40);
+    assert_eq!((s.above_gap(0), s.contiguous_end(), s.highest()), (0, 50, 50));
+}
+
+#[test]
+fn a_reader_gets_what_is_there_and_passes_what_was_skipped() {
+    let mut s = store(&[0..10, 20..30]);
+    s.skip(10..20);
+    let got = |s: &Store, from, max| s.from(from, max).map(|chunk| chunk.range());
+    assert_eq!(got(&s, 0, 4), Some(0..4));
+    assert_eq!(got(&s, 7, 100), Some(7..10));
+    assert_eq!(got(&s, 10, 5), Some(20..25));
+    assert_eq!(got(&s, 15, 100), Some(20..30));
+    assert_eq!(got(&s, 30, 1), None);
+    assert_eq!((s.skipped_to(9), s.skipped_to(10), s.skipped_to(20)), (9, 20, 20));
+    let items: Vec<_> =
+        s.items().map(|item| (item.range(), matches!(item, Item::Skip(_)))).collect();
+    assert_eq!(items, [(0..10, false), (20..30, false), (10..20, true)]);
+    s.free_below(15);
+    let items: Vec<_> =
+        s.items().map(|item| (item.range(), matches!(item, Item::Skip(_)))).collect();
+    assert_eq!(items, [(20..30, false), (15..20, true)]);
+}
+
+/// spec: R-PIPE-22
+#[test]
+fn credit_goes_back_no_faster_than_the_rate() {
+    // 10 MB/s: 50 ms of it are 500,000 bytes.
+    let mut toll = Toll::new(Some(10_000_000), at(0));
+    assert_eq!(toll.deadline(), None);
+    assert_eq!(toll.pay(700_000, true, at(0)), 500_000, "a burst");
+    // 200,000 more are there after 20 ms, and that is less than half a burst.
+    assert_eq!(toll.deadline(), Some(at(20)));
+    assert_eq!(toll.pay(0, true, at(10)), 100_000);
+    assert_eq!(toll.deadline(), Some(at(20)));
+    assert_eq!(toll.pay(400_000, true, at(20)), 100_000);
+    assert_eq!(toll.deadline(), Some(at(45)), "not before half a burst is worth a frame");
+    // A source that sends no more is not held up.
+    assert_eq!(toll.pay(1, false, at(21)), 400_001);
+    assert_eq!(toll.deadline(), None);
+}
+
+/// spec: R-PIPE-22
+#[test]
+fn a_burst_is_64_kib_at_least_and_without_a_rate_there_is_none() {
+    let mut slow = Toll::new(Some(1_000), at(0));
+    assert_eq!(slow.pay(100_000, true, at(0)), 64 * 1024);
+    let mut free = Toll::new(None, at(0));
+    assert_eq!(free.pay(1 << 40, true, at(0)), 1 << 40);
+    assert_eq!(free.deadline(), None);
+}
+
+/// spec: R-PIPE-22
+#[test]
+fn another_rate_holds_from_when_it_is_set() {
+    let mut toll = Toll::new(None, at(0));
+    toll.set_rate(Some(10_000_000), at(0));
+    assert_eq!(toll.deadline(), None, "nothing is owed");
+    assert_eq!(toll.pay(900_000, true, at(0)), 500_000);
+    toll.set_rate(Some(1_000_000), at(10));
+    assert_eq!(toll.deadline(), Some(at(10)), "to be looked at anew");
+    assert_eq!(toll.pay(0, true, at(10)), 100_000);
+    assert_eq!(toll.pay(0, true, at(20)), 10_000);
+    toll.set_rate(None, at(20));
+    assert_eq!(toll.pay(0, true, at(20)), 290_000);
+}
+
+/// spec: R-PIPE-7
+#[test]
+fn a_window_aims_at_five_quarters_of_what_goes_through_in_a_span() {
+    let mut rule = WindowRule::new(500, 1_000);
+    let span = ms(100);
+    assert_eq!(rule.judge(500, span, false, at(0)), None, "the first look");
+    assert_eq!(rule.judge(9_000, span, false, at(99)), None, "not before a span is over");
+    assert_eq!(rule.judge(4_500, span, false, at(100)), Some(5_000));
+    assert_eq!(rule.window(), 5_000);
+    // 8,000 in two spans are as fast.
+    assert_eq!(rule.judge(12_500, span, false, at(300)), None);
+    assert_eq!(rule.judge(20_500, span, false, at(400)), Some(10_000));
+    assert_eq!(rule.judge(20_600, span, false, at(500)), None, "it never shrinks");
+    assert_eq!(rule.window(), 10_000);
+}
+
+/// spec: R-PIPE-8
+#[test]
+fn a_window_does_not_grow_while_a_leg_lacks_credit() {
+    let mut rule = WindowRule::new(0, 1_000);
+    rule.judge(0, ms(100), false, at(0));
+    assert_eq!(rule.judge(8_000, ms(100), true, at(100)), None);
+    assert_eq!(rule.judge(16_000, ms(100), false, at(200)), Some(10_000), "by this span alone");
+}
+
+#[test]
+fn a_leg_is_through_when_it_has_its_range() {
+    let mut leg = Leg::new(LegPolicy::Stall, 100..200);
+    assert_eq!((leg.acked, leg.through()), (100, 100));
+    leg.acked = 199;
+    assert_eq!(leg.through(), 199);
+    leg.acked = 200;
+    assert_eq!(leg.through(), u64::MAX);
+    assert!(!leg.is_application());
+    let application = Leg::application(LegPolicy::Stall, 30);
+    assert!(application.is_application() && !application.follows_log());
+    assert_eq!((application.read, application.acked, application.through()), (30, 30, 30));
+}
+
+/// Half of the window at most, whatever was asked for.
+///
+/// spec: R-PIPE-9
+#[test]
+fn a_leg_may_be_behind_by_its_allowance() {
+    let allowance = |policy| Leg::new(policy, 0..9).allowance(1_000);
+    assert_eq!(allowance(LegPolicy::Stall), None);
+    assert_eq!(allowance(LegPolicy::Detach { allowance: 400 }), Some(400));
+    assert_eq!(allowance(LegPolicy::DETACH), Some(500));
+}
+
+/// A stream that came to the end that was passed on has sent all that it was given.
+#[test]
+fn a_leg_that_ends_as_it_should_has_sent_its_whole_range() {
+    let mut leg = Leg::new(LegPolicy::Stall, 100..200);
+    leg.sent = 40;
+    assert_eq!(leg.sent_in_all(LegEnd::Delivered), 40);
+    leg.closing = Some(LegEnd::Delivered);
+    assert_eq!(leg.sent_in_all(LegEnd::Lost), 40);
+    assert_eq!(leg.sent_in_all(LegEnd::Delivered), 40, "it was given nothing");
+}

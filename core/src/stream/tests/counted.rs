@@ -1,0 +1,35 @@
+//! What streams did, in numbers.
+
+use super::*;
+use crate::error::StreamCode;
+
+#[test]
+fn counters_of_many_are_summed() {
+    let of = |n, most_held| {
+        let mut errors = StreamErrors::default();
+        errors.count_many(StreamCode::Timeout.app(), 4 * n);
+        errors.count_many(StreamCode::WrongSize.app(), 5 * n);
+        errors.count_many(AppCode(7), 6 * n);
+        StreamStats { opened: n, announced: 2 * n, resent: 3 * n, most_held, errors }
+    };
+    for (here, there) in [(70, 8), (8, 70)] {
+        let mut sum = of(10, here);
+        sum.add(&of(1, there));
+        assert_eq!(sum, of(11, 70), "what one stream held is no sum");
+    }
+}
+
+/// By the code of the protocol; whatever an application says of its own is one kind.
+#[test]
+fn each_end_is_counted_by_its_code() {
+    for (at, code) in StreamCode::ALL.into_iter().enumerate() {
+        let mut errors = StreamErrors::default();
+        (0..=at).for_each(|_| errors.count(code.app()));
+        errors.count(AppCode(at as u64));
+        for other in StreamCode::ALL {
+            let expected = if other == code { at as u64 + 1 } else { 0 };
+            assert_eq!(errors.of(other), expected, "{other:?} of {code:?}");
+        }
+        assert_eq!(errors.application(), 1);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a connection and an application can ask of streams, and what they ask for.
+
+use super::*;
+use crate::flow::{FLOOR, Window};
+use crate::stream::scheduler::Priority;
+
+/// What `end` says of its streams' credit in its next packets.
+fn frames_of(end: &mut End) -> Vec<SentFrame> {
+    let packets: Vec<Packet> = std::iter::from_fn(|| end.packet()).collect();
+    packets.into_iter().flat_map(|packet| packet.receipts).collect()
+}
+
+impl End {
+    fn account(&mut self) -> (&mut Streams, RecvAccount<'_>) {
+        let Self { streams, recv, budget, now, .. } = self;
+        (streams, RecvAccount { credit: recv, budget, now: *now })
+    }
+}
+
+/// An end with a floor, and somebody who has all the rest.
+fn poor() -> (Pair, crate::flow::Share) {
+    let mut pair = Pair::new();
+    let mut budget = Budget::new(BudgetLimits::new(8 * FLOOR, 2).unwrap());
+    let share = budget.open().unwrap();
+    let mut hoarder = budget.open().unwrap();
+    while budget.borrow(&mut hoarder, u64::MAX) > 0 {}
+    pair.b.recv = RecvCredit::new(share, Side::Responder, RecvLimits::default());
+    pair.b.budget = budget;
+    (pair, hoarder)
+}
+
+#[test]
+fn bytes_are_expected_until_the_end_is_here() {
+    let mut pair = Pair::new();
+    assert!(!pair.b.streams.expects_data(), "there is no stream");
+    let (one, other) = (peer(Dir::Uni, 0), peer(Dir::Uni, 1));
+    pair.b.take(&data(one, 0, b"x", false));
+    pair.b.take(&open_frame(other));
+    assert!(pair.b.streams.expects_data());
+    pair.b.take(&open_frame(one));
+    pair.b.take(&data(one, 1, b"y", true));
+    assert!(pair.b.streams.expects_data(), "the other goes on");
+    pair.b.take(&reset(other, 0, 0));
+    assert!(!pair.b.streams.expects_data());
+    // What only this side writes brings nothing; an answer may come.
+    pair.b.open(Dir::Uni, plain()).unwrap();
+    assert!(!pair.b.streams.expects_data());
+    pair.b.open(Dir::Bi, plain()).unwrap();
+    assert!(pair.b.streams.expects_data());
+}
+
+#[test]
+fn who_waits_for_credit_says_so() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"a few bytes");
+    assert!(!pair.a.streams.wait_for_credit(&pair.a.send), "there is credit");
+    let none = SendCredit::new(CreditTarget::Connection, 0);
+    assert!(pair.a.streams.wait_for_credit(&none), "the connection's");
+    pair.run();
+    assert!(!pair.a.streams.wait_for_credit(&none), "for nothing");
+    pair.a.send(id).write(Bytes::from(vec![1; 200_000])).unwrap();
+    let packets: Vec<Packet> = std::iter::from_fn(|| pair.a.packet()).collect();
+    assert!(pair.a.streams.wait_for_credit(&pair.a.send), "the stream's");
+    pair.a.take(&Frame::MaxStreamData { id, limit: 300_000 });
+    assert!(!pair.a.streams.wait_for_credit(&pair.a.send));
+    drop(packets);
+}
+
+#[test]
+fn everything_is_flushed_once_it_is_acknowledged() {
+    let mut pair = Pair::new();
+    assert!(pair.a.streams.is_flushed(), "there is nothing");
+    let [open, ended] = [pair.a.uni(), pair.a.uni()];
+    for id in [open, ended] {
+        pair.a.write(id, b"bytes");
+    }
+    pair.a.send(ended).finish().unwrap();
+    assert!(!pair.a.streams.is_flushed());
+    let packet = pair.a.packet().unwrap();
+    assert!(!pair.a.streams.is_flushed(), "sent is not acknowledged");
+    pair.a.settle(&packet.receipts, true);
+    assert!(pair.a.streams.is_flushed());
+    pair.a.send(open).finish().unwrap();
+    assert!(!pair.a.streams.is_flushed(), "an end is on its way");
+    pair.run();
+    assert!(pair.a.streams.is_flushed());
+}
+
+/// spec: R-STR-3, R-STR-4
+#[test]
+fn what_the_opener_said_is_known_at_both_ends() {
+    let mut pair = Pair::new();
+    let said = OpenOptions { size: Some(5), digest: Some([7; 32]), ..plain().with_head("a head") };
+    let id = pair.a.open(Dir::Bi, said.clone()).unwrap();
+    pair.a.write(id, b"bytes");
+    assert_eq!(pair.b.streams.info(id), None, "nobody said anything");
+    pair.b.take(&data(id, 0, b"b", false));
+    assert_eq!(pair.b.streams.info(id), None, "it was not introduced");
+    pair.run();
+    assert_eq!(pair.a.streams.info(id), Some(&said));
+    assert_eq!(pair.b.streams.info(id), Some(&said));
+    assert_eq!(pair.b.recv(id).info(), Some(&said));
+    assert_eq!((pair.a.streams.count(), pair.b.streams.count()), (1, 1));
+    assert_eq!((pair.a.streams.stats().opened, pair.a.streams.stats().announced), (1, 0));
+    assert_eq!((pair.b.streams.stats().opened, pair.b.streams.stats().announced), (0, 1));
+}
+
+/// spec: R-FLOW-11
+#[test]
+fn the_owner_of_a_stream_may_set_its_window() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    pair.b.recv(id).set_window(Window::Fixed(300_000));
+    assert_eq!(pair.b.recv(id).window(), 300_000);
+    assert_eq!(pair.b.recv(id).covered(), 300_000);
+    assert!(frames_of(&mut pair.b).contains(&SentFrame::MaxStreamData(id, 300_000)));
+    pair.b.recv(id).request(400_000);
+    assert!(frames_of(&mut pair.b).contains(&SentFrame::MaxStreamData(id, 400_000)));
+}
+
+/// spec: R-FLOW-21
+#[test]
+fn streams_are_asked_for_credit_that_they_do_not_use() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    let first = pair.b.recv.initial().max_stream_data;
+    pair.b.take(&open_frame(id));
+    pair.b.recv(id).request(4_000_000);
+    frames_of(&mut pair.b);
+    let (streams, mut account) = pair.b.account();
+    streams.ask_back(u64::MAX, &mut account);
+    let asked = SentFrame::CreditRecall(CreditTarget::Stream(id), 4_000_000 - first);
+    assert!(frames_of(&mut pair.b).contains(&asked), "all but a first credit");
+}
+
+/// spec: R-FLOW-11, R-FLOW-18
+#[test]
+fn what_found_no_credit_is_tried_again() {
+    let (mut pair, hoarder) = poor();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    pair.b.events();
+    pair.b.recv(id).set_window(Window::Fixed(FLOOR * 2));
+    assert!(pair.b.recv(id).covered() < FLOOR * 2);
+    while pair.b.open(Dir::Bi, plain()).is_ok() {}
+    assert_eq!(pair.b.open(Dir::Bi, plain()), Err(OpenError::NoCredit));
+    frames_of(&mut pair.b);
+    assert_eq!(pair.b.events(), []);
+    pair.b.budget.close(hoarder);
+    assert!(pair.b.budget.take_freed());
+    let (streams, mut account) = pair.b.account();
+    streams.top_up(&mut account);
+    pair.b.streams.check(&pair.b.recv);
+    assert_eq!(pair.b.events(), [StreamEvent::Available(Dir::Bi)]);
+    assert!(frames_of(&mut pair.b).contains(&SentFrame::MaxStreamData(id, FLOOR * 2)));
+    assert_eq!(pair.b.recv(id).covered(), FLOOR * 2);
+    assert!(pair.b.open(Dir::Bi, plain()).is_ok());
+}
+
+/// spec: R-PIPE-4
+#[test]
+fn a_stream_passes_so_many_relays() {
+    let of = |hop_limit| OpenOptions { hop_limit, size: Some(9), start: 4, ..plain() };
+    assert_eq!(of(None).forwarded(), Some(of(Some(15))));
+    assert_eq!(of(Some(200)).forwarded(), Some(of(Some(199))));
+    assert_eq!(of(Some(1)).forwarded(), Some(of(Some(0))));
+    assert_eq!(of(Some(0)).forwarded(), None);
+}
+
+/// spec: R-FRM-17
+#[test]
+fn an_introduction_names_no_offset_that_no_frame_could() {
+    const MOST: u64 = (1 << 62) - 1;
+    let refused = |options: OpenOptions| match options.check(peer(Dir::Uni, 0)) {
+        Ok(()) => false,
+        Err(OpenError::Invalid(_)) => true,
+        other => panic!("{other:?}"),
+    };
+    for (value, expected) in [(MOST, false), (MOST + 1, true), (u64::MAX, true)] {
+        assert_eq!(refused(OpenOptions { start: value, ..plain() }), expected);
+        assert_eq!(refused(OpenOptions { end: Some(value), ..plain() }), expected);
+        assert_eq!(refused(OpenOptions { size: Some(value), ..plain() }), expected);
+        assert_eq!(refused(OpenOptions::new(StreamProtocol::Number(value))), expected);
+    }
+    assert!(refused(OpenOptions { start: 2, end: Some(1), ..plain() }));
+    assert!(refused(OpenOptions::new(StreamProtocol::name(""))));
+}
+
+/// spec: R-STR-30
+#[test]
+fn a_class_can_be_changed_while_bytes_wait() {
+    let mut pair = Pair::new();
+    let ids = [pair.a.uni(), pair.a.uni()];
+    for id in ids {
+        assert_eq!(pair.a.send(id).priority(), Priority::Normal);
+        pair.a.write(id, b"bytes");
+    }
+    pair.a.send(ids[1]).set_priority(Priority::Urgent);
+    pair.a.send(ids[1]).set_priority(Priority::Urgent);
+    assert_eq!(pair.a.send(ids[1]).priority(), Priority::Urgent);
+    let sent = frames_of(&mut pair.a).into_iter().filter_map(|frame| match frame {
+        SentFrame::Stream { id, .. } => Some(id),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [ids[1], ids[0]]);
+}
