@@ -390,6 +390,44 @@ fn a_redacted_tape_is_for_looking_at() {
     assert_eq!(trace::show(&tape, &sent).unwrap(), trace::show(&redacted, &sent).unwrap());
 }
 
+/// The sections of a tape's head, by number.
+fn sections(tape: &[u8]) -> Vec<(u8, &[u8])> {
+    let number = |at: usize| u32::from_be_bytes(tape[at..at + 4].try_into().unwrap()) as usize;
+    let (mut at, end) = (HEAD, HEAD + number(20));
+    let mut sections = Vec::new();
+    while at < end {
+        let from = at + 5;
+        let to = from + number(at + 1);
+        sections.push((tape[at], &tape[from..to]));
+        at = to;
+    }
+    assert_eq!(at, end);
+    sections
+}
+
+const WARNING: u8 = 5;
+
+/// spec: R-TAPE-4 R-TAPE-20
+#[test]
+fn a_tape_with_secrets_warns_before_all_else() {
+    for payload in [Payload::Full, Payload::Referenced] {
+        let [tape, _] = small(payload);
+        let (kind, words) = sections(&tape)[0];
+        let words = std::str::from_utf8(words).unwrap();
+        assert!(kind == WARNING && words.contains("holds the node's key"), "{kind}: {words}");
+        assert!(sections(&trace::redact(&tape).unwrap()).iter().all(|(kind, _)| *kind != WARNING));
+    }
+    let [elided, _] = small(Payload::Elided);
+    assert!(sections(&elided).iter().all(|(kind, _)| *kind != WARNING));
+    // Who does not know the section passes it over, and older tapes have none.
+    let [mut tape, _] = small(Payload::Full);
+    tape[HEAD] = 99;
+    assert!(again(&mended(&tape)).is_whole());
+    let old = std::fs::read(golden().join("small-dialer.tape")).unwrap();
+    assert!(sections(&old).iter().all(|(kind, _)| *kind != WARNING));
+    assert!(again(&old).is_whole());
+}
+
 #[test]
 fn filters_choose() {
     let [tape, _] = small(Payload::Full);
