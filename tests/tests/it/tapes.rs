@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aqueduct_core::config::TransportConfig;
 use aqueduct_core::endpoint::{CarrierKind, Endpoint, Output, PeerAddr};
+use aqueduct_core::planted::Fault;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::tape::{Check, Ending, HEAD, MAGIC, Op, Payload, Reader, TapeOptions, Taped};
 use aqueduct_core::time::Instant;
@@ -299,9 +300,7 @@ fn a_core_with_another_constant_diverges_at_a_step() {
         let transport = TransportConfig::default();
         transport.with_max_ack_delay(Duration::from_millis(ms)).unwrap()
     };
-    let run = |transport: TransportConfig| {
-        Replay::of(&tape).unwrap().with_config(|config| config.with_transport(transport)).run()
-    };
+    let run = |transport| on_another_core(&tape, transport);
     assert!(run(later(25)).is_ok(), "as it was");
     let difference = differs(run(later(26)));
     println!("{difference}");
@@ -310,6 +309,38 @@ fn a_core_with_another_constant_diverges_at_a_step() {
     let awake = TransportConfig::default().with_keep_alive(Some(SECOND / 2));
     let difference = differs(run(awake));
     assert!(difference.expected.contains("until"), "a deadline: {difference}");
+}
+
+fn on_another_core(tape: &[u8], transport: TransportConfig) -> Result<trace::Summary, Divergence> {
+    Replay::of(tape).unwrap().with_config(|config| config.with_transport(transport)).run()
+}
+
+/// What was sent over a link that loses is run by a core that is the same but for one constant: it
+/// waits for a fourth packet before one is lost.
+///
+/// spec: R-TAPE-11
+#[test]
+fn a_core_that_waits_for_one_packet_more_is_told_by_the_step() {
+    let mut net = Net::new(6, LinkConfig { loss: 20, ..LinkConfig::default() });
+    net.tapes.payload = Some(Payload::Full);
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let mut world = World::of(aqueduct_tests::app::Pair::connect(net, a, b));
+    world.open(a, Dir::Uni, 300_000);
+    world.pair.pass(SECOND * 4);
+    let tape = end(&mut world.pair.net.host(a).endpoint);
+    assert!(on_another_core(&tape, TransportConfig::default()).is_ok(), "the same core");
+    let patient = TransportConfig::default().with_fault(Fault::PatientLedger);
+    let difference = differs(on_another_core(&tape, patient));
+    println!("{difference}");
+    let step = difference.step as usize;
+    let said = trace::records(&tape).unwrap().nth(step).unwrap().unwrap();
+    assert_eq!((said.time, said.to_string()), (difference.time, difference.expected.clone()));
+    assert!(step > 0 && difference.time > Instant::ZERO);
+    assert_ne!(difference.expected, difference.actual);
+    let words = difference.to_string();
+    for part in [&format!("step {step},"), &difference.expected, &difference.actual] {
+        assert!(words.contains(part.as_str()), "{part} in {words}");
+    }
 }
 
 /// spec: R-TAPE-12
