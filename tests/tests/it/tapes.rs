@@ -18,7 +18,9 @@ use aqueduct_tests::app::{Reading, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
 use aqueduct_tests::relay::{Chain, Forwarding};
-use aqueduct_tests::tapes::{again, end, mended, small};
+use aqueduct_tests::scenario;
+use aqueduct_tests::swarm::search::{caught, hush};
+use aqueduct_tests::tapes::{Tapes, again, end, kept, mended, small};
 use aqueduct_tests::world::{HOSTS, World};
 
 use crate::transfer::config;
@@ -135,6 +137,37 @@ fn chain_with_tapes() -> Chain {
     chain.relays[0].next = vec![ways[1].0];
     chain.relays[0].back = Some(ways[0].1);
     chain
+}
+
+/// What went wrong is what somebody wants to look at.
+///
+/// spec: R-TAPE-21
+#[test]
+fn a_run_that_fails_leaves_its_tapes() {
+    hush();
+    let (failed, tapes) = kept(Payload::Full, || {
+        caught(1, || {
+            let mut net = Net::new(1, LinkConfig::default());
+            let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+            aqueduct_tests::transfer::connected(&mut net, a, b);
+            panic!("provoked");
+        })
+    });
+    assert!(failed.unwrap_err().what.contains("provoked"));
+    assert_eq!(tapes.len(), 2);
+    for tape in tapes {
+        assert!(again(&tape).is_whole());
+    }
+    assert_eq!(Net::new(1, LinkConfig::default()).tapes.payload, Tapes::asked_for().payload);
+}
+
+/// spec: R-TAPE-1 R-TAPE-21
+#[test]
+fn a_scenario_is_the_same_when_it_is_recorded() {
+    let scenario = scenario::find("handshake").unwrap();
+    let (report, tapes) = scenario::recorded(scenario, 1, Payload::Full);
+    assert_eq!(report.unwrap(), (scenario.run)(1));
+    assert_eq!(tapes.len(), 2);
 }
 
 /// spec: R-TAPE-1
