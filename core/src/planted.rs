@@ -31,6 +31,9 @@ pub enum Fault {
     DeafPipe,
     /// A peer that speaks from another address is not followed.
     RootedPath,
+    /// A packet is lost when four later ones arrived, not three: no breach of any rule, but another
+    /// core than the one that was recorded.
+    PatientLedger,
     /// A stray is not answered with a reset.
     MuteStray,
     /// A connection's share of the budget is not given back when it is over.
@@ -61,6 +64,12 @@ impl Planted {
     /// A limit as [`Fault::GenerousCredit`] reads it, or as it is.
     pub(crate) fn over(self, limit: u64) -> u64 {
         limit.saturating_add(u64::from(self.has(Fault::GenerousCredit)))
+    }
+
+    /// How many packets came before one that is missing, as [`Fault::PatientLedger`] counts them,
+    /// or as it is.
+    pub(crate) fn behind(self, packets: u64) -> u64 {
+        packets.saturating_sub(u64::from(self.has(Fault::PatientLedger)))
     }
 
     /// Never.

@@ -137,3 +137,57 @@ fn seed_the_corpus() {
         }
     }
 }
+
+/// The bytes of a dictionary's line as libFuzzer reads it: `name="..."`, with `\\`, `\"` and `\xab`.
+fn word(line: &str) -> Option<Vec<u8>> {
+    let (_, quoted) = line.split_once('"')?;
+    let mut rest = quoted.strip_suffix('"')?.as_bytes();
+    let digit = |hex: &u8| char::from(*hex).to_digit(16);
+    let mut word = Vec::new();
+    loop {
+        let (byte, behind) = match rest {
+            [] => return Some(word),
+            [b'\\', b'x', high, low, behind @ ..] => {
+                (u8::try_from(digit(high)? * 16 + digit(low)?).ok()?, behind)
+            }
+            [b'\\', plain @ (b'\\' | b'"'), behind @ ..] => (*plain, behind),
+            [b'\\' | b'"', ..] => return None,
+            [plain @ b' '..=b'~', behind @ ..] => (*plain, behind),
+            _ => return None,
+        };
+        word.push(byte);
+        rest = behind;
+    }
+}
+
+/// What libFuzzer would refuse ends a run before it begins; words of more than 64 bytes it leaves
+/// out and says nothing.
+#[test]
+fn every_dictionary_has_its_target_and_its_words_are_read() {
+    use aqueduct_core::tape::Op;
+    let mut seen = 0;
+    for file in files(&root()) {
+        if file.extension().is_none_or(|ending| ending != "dict") {
+            continue;
+        }
+        seen += 1;
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(TARGETS.iter().any(|target| target.name == name), "no target {name}");
+        let text = fs::read_to_string(&file).unwrap();
+        let mut words = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let word = word(line).unwrap_or_else(|| panic!("{name}: {line}"));
+            assert!((1..=64).contains(&word.len()), "{name}: {line}");
+            assert!(words.insert(word), "{name}: {line} says the same as another");
+        }
+        if name == "tape" {
+            let missing = Op::ALL.iter().find(|op| !words.contains(&[**op as u8][..]));
+            assert_eq!(missing, None, "an operation without a word");
+        }
+    }
+    assert!(seen >= 7, "{seen} dictionaries");
+    for refused in ["name", r#"name="\x4""#, r#"name="\n""#, r#"name="a"b""#, "name=\"\u{e9}\""] {
+        assert_eq!(word(refused), None, "{refused}");
+    }
+    assert_eq!(word(r#"name="a\\\"\x00b""#), Some(b"a\\\"\0b".to_vec()));
+}

@@ -1,5 +1,7 @@
 //! Tapes of simulated hosts: what was recorded runs again, and must be as it was.
 
+use std::cell::RefCell;
+
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::endpoint::Endpoint;
 use aqueduct_core::rng::Seed;
@@ -25,7 +27,8 @@ impl Tapes {
     /// test of the tape, too.
     pub fn asked_for() -> Self {
         let asked = std::env::var_os("AQUEDUCT_TAPES").is_some();
-        Self { payload: asked.then_some(Payload::Full), replayed: 0 }
+        let kept = KEPT.with_borrow(|kept| kept.as_ref().map(|kept| kept.0));
+        Self { payload: kept.or_else(|| asked.then_some(Payload::Full)), replayed: 0 }
     }
 
     /// An endpoint.
@@ -40,11 +43,14 @@ impl Tapes {
         }
     }
 
-    /// An endpoint is over: its tape, if it has a whole one, runs again.
+    /// An endpoint is over: its tape, if it has a whole one, runs again, unless somebody keeps it.
     ///
     /// # Panics
     /// If it does something else.
     pub fn finish(&mut self, mut endpoint: Endpoint) {
+        if keep(&mut endpoint) || std::thread::panicking() {
+            return;
+        }
         // Who ended it has looked at it.
         let runs = endpoint.tape().is_some_and(|status| status.ended.is_none());
         if runs && self.payload == Some(Payload::Full) {
@@ -54,6 +60,31 @@ impl Tapes {
             self.replayed += 1;
         }
     }
+}
+
+thread_local! {
+    /// The tapes of this thread's endpoints, and what they hold, while somebody keeps them.
+    static KEPT: RefCell<Option<(Payload, Vec<Vec<u8>>)>> = const { RefCell::new(None) };
+}
+
+/// Does `work` with every endpoint of its networks recorded, and gives the tapes too, in the order
+/// in which the endpoints ended.
+pub fn kept<T>(payload: Payload, work: impl FnOnce() -> T) -> (T, Vec<Vec<u8>>) {
+    KEPT.set(Some((payload, Vec::new())));
+    let done = work();
+    (done, KEPT.take().map(|kept| kept.1).unwrap_or_default())
+}
+
+/// Whether somebody keeps the tape of an endpoint that is over.
+fn keep(endpoint: &mut Endpoint) -> bool {
+    endpoint.tape().is_some()
+        && KEPT.with_borrow_mut(|kept| match kept {
+            Some((_, tapes)) => {
+                tapes.push(end(endpoint));
+                true
+            }
+            None => false,
+        })
 }
 
 /// Ends an endpoint's tape and gives what was not taken yet.

@@ -18,7 +18,8 @@
  * call and belong to the caller; where bytes are counted by a length of zero the pointer may be null.
  *
  * No panic of the library crosses this boundary. Where one happened, the call returns
- * AQUEDUCT_PANICKED, and so does every later call with that node, which can only be freed.
+ * AQUEDUCT_PANICKED, and so does every later call with that node, which can only be freed: but its
+ * tape, if it has one, can be taken first.
  */
 #ifndef AQUEDUCT_H
 #define AQUEDUCT_H
@@ -37,7 +38,7 @@ typedef struct aqueduct_node aqueduct_node;
 enum {
     AQUEDUCT_OK = 0,        /* done; what was asked for is there */
     AQUEDUCT_NOTHING = 1,   /* nothing to give, or no room now; an event says when to try again */
-    AQUEDUCT_END = 2,       /* the stream was read to its end */
+    AQUEDUCT_END = 2,       /* the stream was read to its end, or the tape */
     AQUEDUCT_INVALID = -1,  /* an argument that cannot be */
     AQUEDUCT_UNKNOWN = -2,  /* no connection or stream of that number; it may have been there once */
     AQUEDUCT_REFUSED = -3,  /* it cannot be done now, or with this peer */
@@ -83,6 +84,20 @@ typedef struct {
  * fresh from the system's generator for every node. Null if that failed. */
 aqueduct_node *aqueduct_node_new(const uint8_t key[32], const uint8_t seed[32]);
 void aqueduct_node_free(aqueduct_node *node);
+
+/* What of the payload a tape keeps. */
+enum {
+    AQUEDUCT_TAPE_FULL = 0,       /* all of it: `aqueduct trace replay` needs nothing else */
+    AQUEDUCT_TAPE_REFERENCED = 1, /* not the bytes that the application gave to be sent */
+    AQUEDUCT_TAPE_ELIDED = 2      /* none, and no keys: to be looked at, not replayed */
+};
+
+/* As `aqueduct_node_new`, and recorded from its first moment: what goes into the node and comes out
+ * of it is on its tape, which runs again elsewhere, step by step (spec/22-tapes.md). Unless it is
+ * AQUEDUCT_TAPE_ELIDED the tape holds the node's key and every key of its connections: keep it as
+ * you keep the key. Null, too, where `payload` is none of the above. */
+aqueduct_node *aqueduct_node_new_recorded(const uint8_t key[32], const uint8_t seed[32],
+                                          int32_t payload);
 
 /* Why the last call with this node failed, in words; empty if it did not. Stands until the next. */
 const char *aqueduct_error(const aqueduct_node *node);
@@ -145,6 +160,15 @@ aqueduct_status aqueduct_read(aqueduct_node *node, uint64_t connection, uint64_t
 /* Ends a connection when everything that was written is delivered. */
 aqueduct_status aqueduct_close(aqueduct_node *node, uint64_t connection, uint64_t code,
                                const uint8_t *why, size_t len);
+
+/* The next bytes of the tape, to be written one piece behind the other; AQUEDUCT_NOTHING while there
+ * are none, AQUEDUCT_END behind the last, when the tape was ended or has ended itself: because more
+ * than 16 MiB waited to be taken. Taken at every turn it is longer than once a second, or every
+ * 64 KiB. */
+aqueduct_status aqueduct_take_tape(aqueduct_node *node, uint8_t *buffer, size_t room, size_t *len);
+
+/* Ends the tape here. What was recorded can still be taken, and the node lives on. */
+aqueduct_status aqueduct_end_tape(aqueduct_node *node);
 
 /* Room in the module's memory, zeroed, for a WebAssembly host that has no other; null if none. */
 uint8_t *aqueduct_alloc(size_t len);

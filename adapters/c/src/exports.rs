@@ -12,7 +12,7 @@ use aqueduct_core::wire::id::{AppCode, Dir};
 
 use crate::address::Address;
 use crate::guard::{Handle, contained};
-use crate::node::{Event, Node};
+use crate::node::{Event, Node, payload_of};
 use crate::status::{Failure, Status};
 
 /// What other languages see of a pointer that must not be null: `None` if it is.
@@ -87,6 +87,12 @@ unsafe fn with(
     }
 }
 
+/// A node for whoever calls; null if there is none.
+fn given_away(make: impl FnOnce() -> Option<Node>) -> *mut Handle {
+    let made = contained(|| make().map(|node| Box::new(Handle::new(node)))).flatten();
+    made.map_or(ptr::null_mut(), Box::into_raw)
+}
+
 /// # Safety
 /// `key` and `seed` point to 32 bytes each.
 #[unsafe(no_mangle)]
@@ -99,8 +105,23 @@ pub unsafe extern "C" fn aqueduct_node_new(
     // SAFETY: the caller promises it.
     let seed = unsafe { shown(seed) };
     let (Some(key), Some(seed)) = (key, seed) else { return ptr::null_mut() };
-    let made = contained(|| Box::new(Handle::new(Node::new(key, *seed))));
-    made.map_or(ptr::null_mut(), Box::into_raw)
+    given_away(|| Some(Node::new(key, *seed)))
+}
+
+/// # Safety
+/// `key` and `seed` point to 32 bytes each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_node_new_recorded(
+    key: *const [u8; 32],
+    seed: *const [u8; 32],
+    payload: i32,
+) -> *mut Handle {
+    // SAFETY: the caller promises it.
+    let key = unsafe { shown(key) };
+    // SAFETY: the caller promises it.
+    let seed = unsafe { shown(seed) };
+    let (Some(key), Some(seed)) = (key, seed) else { return ptr::null_mut() };
+    given_away(|| Some(Node::recorded(key, *seed, payload_of(payload)?)))
 }
 
 /// # Safety
@@ -467,6 +488,40 @@ pub unsafe extern "C" fn aqueduct_close(
     };
     // SAFETY: the caller promises it.
     unsafe { with(node, work) }
+}
+
+/// # Safety
+/// `node` as everywhere; `buffer` points to `room` bytes; `len` is valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_take_tape(
+    node: *mut Handle,
+    buffer: *mut u8,
+    room: usize,
+    len: *mut usize,
+) -> Status {
+    // SAFETY: the caller promises it.
+    let buffer = unsafe { bytes_mut(buffer, room) };
+    // SAFETY: the caller promises it.
+    let len = unsafe { given(len) };
+    let work = |node: &mut Node| {
+        let (buffer, len) = (need(buffer)?, need(len)?);
+        let (status, taken) = node.take_tape(buffer)?;
+        *len = taken;
+        Ok(status)
+    };
+    // SAFETY: the caller promises it.
+    match unsafe { given(node) } {
+        Some(handle) => handle.rescue(work),
+        None => Status::Invalid,
+    }
+}
+
+/// # Safety
+/// `node` as everywhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_end_tape(node: *mut Handle) -> Status {
+    // SAFETY: the caller promises it.
+    unsafe { with(node, |node| node.end_tape().map(|()| Status::Ok)) }
 }
 
 /// Room in linear memory for a host that has no allocator of its own there; zeroed, null if there

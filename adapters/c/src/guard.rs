@@ -11,7 +11,8 @@ pub struct Handle {
     node: Node,
     /// Why the last call failed.
     error: CString,
-    /// A call panicked: what the node holds may be half done, and nobody looks at it again.
+    /// A call panicked: what the node holds may be half done, and nobody looks at it again but for
+    /// its tape.
     panicked: bool,
 }
 
@@ -36,6 +37,14 @@ impl Handle {
         if self.panicked {
             return Status::Panicked;
         }
+        self.rescue(work)
+    }
+
+    /// The same, after a panic too: for what was written down before it, and for nothing else.
+    pub(crate) fn rescue(
+        &mut self,
+        work: impl FnOnce(&mut Node) -> Result<Status, Failure>,
+    ) -> Status {
         // Who is inside sees the node again only if it did not panic: nothing half done is seen.
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.node)));
         let (status, words) = match done {

@@ -14,6 +14,7 @@ use aqueduct_core::endpoint::{
 };
 use aqueduct_core::rng::Seed;
 use aqueduct_core::stream::{OpenOptions, ReadError, StreamProtocol, WriteError};
+use aqueduct_core::tape::{Payload, TapeOptions, TapeStatus};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, CarrierId, Dir, StreamId};
 use bytes::Bytes;
@@ -52,6 +53,9 @@ pub(crate) struct Node {
     connections: BTreeMap<u64, ConnectionHandle>,
     numbers: BTreeMap<ConnectionHandle, u64>,
     last_number: u64,
+    /// What was recorded and did not fit into what the caller gave, and how much of it did.
+    tape: Vec<u8>,
+    taken: usize,
 }
 
 enum Said {
@@ -61,13 +65,16 @@ enum Said {
 
 impl Node {
     pub(crate) fn new(key: &[u8; 32], seed: [u8; 32]) -> Self {
-        // WebAssembly has no instructions for AES.
-        let ciphers = match cfg!(target_family = "wasm") {
-            true => Ciphers::PreferChaCha20Poly1305,
-            false => Ciphers::PreferAes256Gcm,
-        };
-        let config = EndpointConfig::new(NodeKey::from_seed(key)).with_ciphers(ciphers);
-        let mut endpoint = Endpoint::new(config, Seed::new(seed));
+        Self::of(Endpoint::new(config(key), Seed::new(seed)))
+    }
+
+    /// The same with a tape.
+    pub(crate) fn recorded(key: &[u8; 32], seed: [u8; 32], payload: Payload) -> Self {
+        let options = TapeOptions { payload, ..TapeOptions::default() };
+        Self::of(Endpoint::recorded(config(key), Seed::new(seed), &options))
+    }
+
+    fn of(mut endpoint: Endpoint) -> Self {
         let kind = CarrierKind::Udp { max_segments: 1, max_datagram: MAX_DATAGRAM };
         endpoint.carrier_opened(SOCKET, kind, Instant::ZERO);
         Self {
@@ -77,6 +84,8 @@ impl Node {
             connections: BTreeMap::new(),
             numbers: BTreeMap::new(),
             last_number: 0,
+            tape: Vec::new(),
+            taken: 0,
         }
     }
 
@@ -271,6 +280,57 @@ impl Node {
     ) -> Result<(), Failure> {
         self.connection(connection)?.close(code, why);
         Ok(())
+    }
+
+    /// The next bytes of the tape, at the beginning of `out`.
+    pub(crate) fn take_tape(&mut self, out: &mut [u8]) -> Result<(Status, usize), Failure> {
+        let ended = self.recording()?.ended.is_some();
+        if self.taken == self.tape.len() {
+            self.tape.clear();
+            self.taken = 0;
+            self.endpoint.take_tape(&mut self.tape);
+        }
+        let rest = self.tape.get(self.taken..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok((if ended { Status::End } else { Status::Nothing }, 0));
+        }
+        if out.is_empty() {
+            return Err(Failure::new(Status::TooSmall, "there is no room for a piece of the tape"));
+        }
+        out.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        let len = rest.len().min(out.len());
+        self.taken += len;
+        Ok((Status::Ok, len))
+    }
+
+    pub(crate) fn end_tape(&mut self) -> Result<(), Failure> {
+        self.recording()?;
+        self.endpoint.end_tape();
+        Ok(())
+    }
+
+    fn recording(&self) -> Result<TapeStatus, Failure> {
+        let none = || Failure::new(Status::Refused, "the node is not recorded");
+        self.endpoint.tape().ok_or_else(none)
+    }
+}
+
+fn config(key: &[u8; 32]) -> EndpointConfig {
+    // WebAssembly has no instructions for AES.
+    let ciphers = match cfg!(target_family = "wasm") {
+        true => Ciphers::PreferChaCha20Poly1305,
+        false => Ciphers::PreferAes256Gcm,
+    };
+    EndpointConfig::new(NodeKey::from_seed(key)).with_ciphers(ciphers)
+}
+
+/// What the header's number says of the payload on a tape.
+pub(crate) const fn payload_of(number: i32) -> Option<Payload> {
+    match number {
+        0 => Some(Payload::Full),
+        1 => Some(Payload::Referenced),
+        2 => Some(Payload::Elided),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Status {
     Ok = 0,
     /// Nothing to give or no room now; an event says when it is worth another call.
     Nothing = 1,
-    /// The stream was read to its end.
+    /// The stream was read to its end, or the tape.
     End = 2,
     /// An argument that cannot be: a null pointer, an address of no family, a name too long.
     Invalid = -1,

@@ -1,14 +1,16 @@
 //! What the guard keeps from the other side, and what the header says.
 
+use aqueduct_core::tape::{MAGIC, Op, Payload};
 use aqueduct_core::time::Instant;
+use aqueduct_core::trace::{self, Trace};
 
 use crate::address::Address;
 use crate::exports::{
     aqueduct_connect, aqueduct_node_free, aqueduct_node_id, aqueduct_node_new,
-    aqueduct_poll_transmit,
+    aqueduct_node_new_recorded, aqueduct_poll_transmit, aqueduct_take_tape,
 };
 use crate::guard::Handle;
-use crate::node::{MAX_DATAGRAM, Node};
+use crate::node::{MAX_DATAGRAM, Node, payload_of};
 use crate::status::{Failure, Status};
 
 const HEADER: &str = include_str!("../include/aqueduct.h");
@@ -59,8 +61,16 @@ fn null_pointers_are_refused() {
     // SAFETY: a live node.
     let connected = unsafe { aqueduct_connect(node, null(), null(), 1, &mut 0) };
     assert_eq!(connected, Status::Invalid);
+    // SAFETY: a live node.
+    let taken = unsafe { aqueduct_take_tape(node, null_mut(), 1, &mut 0) };
+    assert_eq!(taken, Status::Invalid);
     // SAFETY: freed once.
     unsafe { aqueduct_node_free(node) };
+    for payload in [-1, 3] {
+        // SAFETY: two arrays of 32 bytes.
+        let node = unsafe { aqueduct_node_new_recorded(&[1; 32], &[2; 32], payload) };
+        assert!(node.is_null(), "{payload}");
+    }
 }
 
 #[test]
@@ -84,6 +94,15 @@ fn the_header_names_the_same_functions_and_values() {
         ("PANICKED", Status::Panicked),
     ] {
         let line = format!("AQUEDUCT_{name} = {}", status as i32);
+        assert!(HEADER.contains(&line), "{line}");
+    }
+    for (name, payload, number) in [
+        ("FULL", Payload::Full, 0),
+        ("REFERENCED", Payload::Referenced, 1),
+        ("ELIDED", Payload::Elided, 2),
+    ] {
+        assert_eq!(payload_of(number), Some(payload));
+        let line = format!("AQUEDUCT_TAPE_{name} = {number}");
         assert!(HEADER.contains(&line), "{line}");
     }
     assert!(HEADER.contains(&format!("AQUEDUCT_MAX_DATAGRAM {MAX_DATAGRAM}\n")));
@@ -164,4 +183,83 @@ fn addresses_are_what_they_were() {
         assert_eq!(Address::from(addr).to_std(), Some(addr));
     }
     assert_eq!(Address::default().to_std(), None);
+}
+
+/// A node that dialed somebody and is recorded.
+fn recorded(payload: Payload) -> Node {
+    let mut node = Node::recorded(&[1; 32], [2; 32], payload);
+    node.connect(None, "192.0.2.1:7".parse().unwrap(), NOW).unwrap();
+    assert!(node.poll_transmit(NOW).is_some());
+    node
+}
+
+/// The tape in pieces of this size, and what came instead of one more.
+fn taken(node: &mut Node, room: usize) -> (Vec<u8>, Status) {
+    let (mut tape, mut piece) = (Vec::new(), vec![0; room]);
+    loop {
+        match node.take_tape(&mut piece).unwrap() {
+            (Status::Ok, len) => tape.extend_from_slice(&piece[..len]),
+            (status, len) => {
+                assert_eq!(len, 0);
+                return (tape, status);
+            }
+        }
+    }
+}
+
+/// spec: R-CB-6
+#[test]
+fn a_tape_is_the_same_in_pieces_of_any_size() {
+    for payload in [Payload::Full, Payload::Referenced, Payload::Elided] {
+        let tapes = [1, 7, 1 << 16].map(|room| {
+            let mut node = recorded(payload);
+            let (mut tape, status) = taken(&mut node, room);
+            assert_eq!(status, Status::Nothing);
+            node.end_tape().unwrap();
+            let too_small = node.take_tape(&mut []).unwrap_err();
+            assert_eq!(too_small.status, Status::TooSmall);
+            let (rest, status) = taken(&mut node, room);
+            assert_eq!((status, rest.is_empty()), (Status::End, false));
+            tape.extend(rest);
+            tape
+        });
+        assert!(tapes[0] == tapes[1] && tapes[1] == tapes[2], "{payload:?}");
+        assert_eq!(Trace::open(&tapes[0]).unwrap().payload(), payload);
+        if payload == Payload::Full {
+            assert!(trace::replay(&tapes[0]).unwrap().is_whole());
+        }
+    }
+}
+
+/// spec: R-CB-6
+#[test]
+fn who_is_not_recorded_says_so() {
+    let mut node = dialer().0;
+    assert_eq!(node.take_tape(&mut [0; 9]).unwrap_err().status, Status::Refused);
+    assert_eq!(node.end_tape().unwrap_err().status, Status::Refused);
+}
+
+/// A clock that goes back is a fault that a library for debugging does not bear.
+///
+/// spec: R-CB-7
+#[cfg(debug_assertions)]
+#[test]
+#[expect(unsafe_code, reason = "the function under test takes pointers")]
+fn what_was_recorded_before_a_panic_can_be_taken() {
+    let mut handle = Handle::new(recorded(Payload::Full));
+    let asked = handle.call(|node| {
+        node.sent();
+        node.poll_event(Instant::ZERO);
+        Ok(Status::Ok)
+    });
+    assert_eq!(asked, Status::Panicked);
+    let node: *mut Handle = &raw mut handle;
+    let (mut tape, mut len) = ([0_u8; 9_000], 0);
+    let (piece, room) = (tape.as_mut_ptr(), tape.len());
+    // SAFETY: a live node, and a buffer of `room` bytes.
+    let taken = unsafe { aqueduct_take_tape(node, piece, room, &mut len) };
+    assert_eq!((taken, &tape[..8]), (Status::Ok, &MAGIC[..]));
+    let last = trace::records(&tape[..len]).unwrap().last().unwrap().unwrap();
+    assert_eq!(last.op, Op::Unfinished);
+    assert_eq!(handle.call(|node| node.end_tape().map(|()| Status::Ok)), Status::Panicked);
 }

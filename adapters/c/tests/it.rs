@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use aqueduct_core::trace;
+
 /// The static library that was built with this test: it lies beside it.
 fn library() -> PathBuf {
     let here = std::env::current_exe().expect("a path");
@@ -22,6 +24,11 @@ fn said(what: &str, output: &Output) -> String {
 
 /// Compiles a program of `tests/c`, links it with the library, and runs it.
 fn run(name: &str) -> String {
+    run_with(name, &[])
+}
+
+/// The same, with files that it is to write.
+fn run_with(name: &str, files: &[PathBuf]) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join(name);
@@ -35,7 +42,7 @@ fn run(name: &str) -> String {
         .output()
         .expect("a C compiler");
     said("the compiler", &compiled);
-    said(name, &Command::new(&program).output().expect("a program"))
+    said(name, &Command::new(&program).args(files).output().expect("a program"))
 }
 
 #[test]
@@ -46,6 +53,23 @@ fn a_c_program_moves_a_file_over_udp() {
     assert!(out.contains("receiver: closed by the peer's application with code 0: bye"), "{out}");
 }
 
+/// spec: R-CB-6
+#[test]
+fn a_c_program_records_two_nodes_and_both_tapes_run_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = ["sender.tape", "receiver.tape"].map(|name| folder.path().join(name));
+    run_with("recorded", &files);
+    for file in files {
+        let tape = std::fs::read(&file).expect("a tape");
+        let summary = trace::replay(&tape);
+        let summary = summary.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert!(summary.is_whole() && summary.events > 3, "{summary:?}");
+        let bytes = summary.received.1.max(summary.sent.1);
+        assert!(bytes > 100_000 && tape.len() > 100_000, "{summary:?}");
+    }
+}
+
+/// spec: R-CB-1
 #[cfg(debug_assertions)]
 #[test]
 fn no_panic_crosses_into_a_c_program() {

@@ -54,7 +54,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
     pub(crate) metrics: Option<SocketAddr>,
     /// Record all that this node is given and says into FILE, for `aqueduct trace`; the file holds
-    /// this node's key (see --trace-payload)
+    /// this node's key (see --trace-payload). `sim run` records each of its nodes: FILE.0, FILE.1
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// What of the payload --trace keeps: all, so that the file alone can be run again; not what is

@@ -161,6 +161,7 @@ impl Connection {
         let paths = Paths::new(&path_config, *source, rng.fork("path"), now);
         let mut ledger = Ledger::new();
         ledger.set_patience(config.peer_patience);
+        ledger.planted = config.planted;
         ledger.set_carriage(paths.active().id(), carriage(source));
         Self {
             side,

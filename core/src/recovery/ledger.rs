@@ -23,6 +23,7 @@ use super::rate::RateAccount;
 use super::ring::{Entry, Fate, Ring};
 use super::settled::{Carriage, LedgerStats, RttSample, SentPacket, Settled, Spurious};
 use crate::error::{TransportCode, Violation};
+use crate::planted::Planted;
 use crate::time::Instant;
 use crate::wire::ack::{AckFrame, EcnCounts};
 use crate::wire::frame::SentFrame;
@@ -79,6 +80,7 @@ pub struct Ledger {
     pub(super) peer_max_ack_delay: Duration,
     pub(super) probes: super::loss::Probes,
     pub(super) stats: LedgerStats,
+    pub(crate) planted: Planted,
 }
 
 /// What is under way on one path.
@@ -169,6 +171,7 @@ impl Ledger {
             peer_max_ack_delay: super::DEFAULT_MAX_ACK_DELAY,
             probes: super::loss::Probes::default(),
             stats: LedgerStats::default(),
+            planted: Planted::default(),
         }
     }
 

@@ -297,7 +297,8 @@ impl Ledger {
             }
             let lost_at = slot.sent_at.max(flight.resumed_at) + flight.clock.loss_delay;
             let refused = flight.carriage == Carriage::Reliable;
-            let far = refused || flight.reordering.is_far(largest_index.saturating_sub(slot.index));
+            let behind = self.planted.behind(largest_index.saturating_sub(slot.index));
+            let far = refused || flight.reordering.is_far(behind);
             if !far && lost_at > now {
                 flight.clock.loss_at = earliest([flight.clock.loss_at, Some(lost_at)]);
                 flight.settled_below = flight.settled_below.min(slot.number);

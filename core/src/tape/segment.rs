@@ -84,7 +84,14 @@ pub enum Section {
     Settings = 3,
     /// The seed and the configuration's secrets. Not there if the payload is elided.
     Secrets = 4,
+    /// Words for whoever opens the file, first in the head: there are secrets in it.
+    Warning = 5,
 }
+
+/// What a tape with secrets says of itself.
+const WARNING: &str = "\nSECRET: this tape holds the node's key and every key of its connections. \
+                       Keep it as you keep the key; `aqueduct trace redact` makes one to give \
+                       away.\n";
 
 /// Why a tape ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,10 +172,14 @@ impl Tape {
             sections.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
             sections.extend_from_slice(bytes);
         };
+        let secrets = secrets.filter(|_| options.payload != Payload::Elided);
+        if secrets.is_some() {
+            section(Section::Warning, WARNING.as_bytes());
+        }
         section(Section::Version, env!("CARGO_PKG_VERSION").as_bytes());
         section(Section::Label, options.label.as_bytes());
         section(Section::Settings, settings);
-        if let Some(secrets) = secrets.filter(|_| options.payload != Payload::Elided) {
+        if let Some(secrets) = secrets {
             section(Section::Secrets, secrets);
         }
         let out = &mut tape.buf;

@@ -26,8 +26,11 @@ pub mod turns;
 
 use std::time::Duration;
 
+use aqueduct_core::tape::Payload;
+
 use crate::swarm;
 use crate::swarm::search::{Failure, caught, hush};
+use crate::tapes::kept;
 
 /// What a scenario came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,4 +111,15 @@ pub fn twice(name: &str, seed: u64) -> Result<Report, Failure> {
         return Err(Failure { seed, what: "two runs of one seed differ".to_owned() });
     }
     Ok(one)
+}
+
+/// Plays a scenario once, recorded: how it went, and the tapes of its endpoints in the order in
+/// which they ended.
+pub fn recorded(
+    scenario: &Scenario,
+    seed: u64,
+    payload: Payload,
+) -> (Result<Report, Failure>, Vec<Vec<u8>>) {
+    hush();
+    kept(payload, || caught(seed, || (scenario.run)(seed)))
 }

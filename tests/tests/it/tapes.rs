@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aqueduct_core::config::TransportConfig;
 use aqueduct_core::endpoint::{CarrierKind, Endpoint, Output, PeerAddr};
+use aqueduct_core::planted::Fault;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::tape::{Check, Ending, HEAD, MAGIC, Op, Payload, Reader, TapeOptions, Taped};
 use aqueduct_core::time::Instant;
@@ -17,7 +18,9 @@ use aqueduct_tests::app::{Reading, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
 use aqueduct_tests::relay::{Chain, Forwarding};
-use aqueduct_tests::tapes::{again, end, mended, small};
+use aqueduct_tests::scenario;
+use aqueduct_tests::swarm::search::{caught, hush};
+use aqueduct_tests::tapes::{Tapes, again, end, kept, mended, small};
 use aqueduct_tests::world::{HOSTS, World};
 
 use crate::transfer::config;
@@ -134,6 +137,37 @@ fn chain_with_tapes() -> Chain {
     chain.relays[0].next = vec![ways[1].0];
     chain.relays[0].back = Some(ways[0].1);
     chain
+}
+
+/// What went wrong is what somebody wants to look at.
+///
+/// spec: R-TAPE-21
+#[test]
+fn a_run_that_fails_leaves_its_tapes() {
+    hush();
+    let (failed, tapes) = kept(Payload::Full, || {
+        caught(1, || {
+            let mut net = Net::new(1, LinkConfig::default());
+            let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+            aqueduct_tests::transfer::connected(&mut net, a, b);
+            panic!("provoked");
+        })
+    });
+    assert!(failed.unwrap_err().what.contains("provoked"));
+    assert_eq!(tapes.len(), 2);
+    for tape in tapes {
+        assert!(again(&tape).is_whole());
+    }
+    assert_eq!(Net::new(1, LinkConfig::default()).tapes.payload, Tapes::asked_for().payload);
+}
+
+/// spec: R-TAPE-1 R-TAPE-21
+#[test]
+fn a_scenario_is_the_same_when_it_is_recorded() {
+    let scenario = scenario::find("handshake").unwrap();
+    let (report, tapes) = scenario::recorded(scenario, 1, Payload::Full);
+    assert_eq!(report.unwrap(), (scenario.run)(1));
+    assert_eq!(tapes.len(), 2);
 }
 
 /// spec: R-TAPE-1
@@ -299,9 +333,7 @@ fn a_core_with_another_constant_diverges_at_a_step() {
         let transport = TransportConfig::default();
         transport.with_max_ack_delay(Duration::from_millis(ms)).unwrap()
     };
-    let run = |transport: TransportConfig| {
-        Replay::of(&tape).unwrap().with_config(|config| config.with_transport(transport)).run()
-    };
+    let run = |transport| on_another_core(&tape, transport);
     assert!(run(later(25)).is_ok(), "as it was");
     let difference = differs(run(later(26)));
     println!("{difference}");
@@ -310,6 +342,38 @@ fn a_core_with_another_constant_diverges_at_a_step() {
     let awake = TransportConfig::default().with_keep_alive(Some(SECOND / 2));
     let difference = differs(run(awake));
     assert!(difference.expected.contains("until"), "a deadline: {difference}");
+}
+
+fn on_another_core(tape: &[u8], transport: TransportConfig) -> Result<trace::Summary, Divergence> {
+    Replay::of(tape).unwrap().with_config(|config| config.with_transport(transport)).run()
+}
+
+/// What was sent over a link that loses is run by a core that is the same but for one constant: it
+/// waits for a fourth packet before one is lost.
+///
+/// spec: R-TAPE-11
+#[test]
+fn a_core_that_waits_for_one_packet_more_is_told_by_the_step() {
+    let mut net = Net::new(6, LinkConfig { loss: 20, ..LinkConfig::default() });
+    net.tapes.payload = Some(Payload::Full);
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let mut world = World::of(aqueduct_tests::app::Pair::connect(net, a, b));
+    world.open(a, Dir::Uni, 300_000);
+    world.pair.pass(SECOND * 4);
+    let tape = end(&mut world.pair.net.host(a).endpoint);
+    assert!(on_another_core(&tape, TransportConfig::default()).is_ok(), "the same core");
+    let patient = TransportConfig::default().with_fault(Fault::PatientLedger);
+    let difference = differs(on_another_core(&tape, patient));
+    println!("{difference}");
+    let step = difference.step as usize;
+    let said = trace::records(&tape).unwrap().nth(step).unwrap().unwrap();
+    assert_eq!((said.time, said.to_string()), (difference.time, difference.expected.clone()));
+    assert!(step > 0 && difference.time > Instant::ZERO);
+    assert_ne!(difference.expected, difference.actual);
+    let words = difference.to_string();
+    for part in [&format!("step {step},"), &difference.expected, &difference.actual] {
+        assert!(words.contains(part.as_str()), "{part} in {words}");
+    }
 }
 
 /// spec: R-TAPE-12
@@ -388,6 +452,44 @@ fn a_redacted_tape_is_for_looking_at() {
     assert_eq!(trace::redact(&redacted).unwrap(), redacted);
     let sent = Filter { topics: vec![Topic::Sent], ..Filter::default() };
     assert_eq!(trace::show(&tape, &sent).unwrap(), trace::show(&redacted, &sent).unwrap());
+}
+
+/// The sections of a tape's head, by number.
+fn sections(tape: &[u8]) -> Vec<(u8, &[u8])> {
+    let number = |at: usize| u32::from_be_bytes(tape[at..at + 4].try_into().unwrap()) as usize;
+    let (mut at, end) = (HEAD, HEAD + number(20));
+    let mut sections = Vec::new();
+    while at < end {
+        let from = at + 5;
+        let to = from + number(at + 1);
+        sections.push((tape[at], &tape[from..to]));
+        at = to;
+    }
+    assert_eq!(at, end);
+    sections
+}
+
+const WARNING: u8 = 5;
+
+/// spec: R-TAPE-4 R-TAPE-20
+#[test]
+fn a_tape_with_secrets_warns_before_all_else() {
+    for payload in [Payload::Full, Payload::Referenced] {
+        let [tape, _] = small(payload);
+        let (kind, words) = sections(&tape)[0];
+        let words = std::str::from_utf8(words).unwrap();
+        assert!(kind == WARNING && words.contains("holds the node's key"), "{kind}: {words}");
+        assert!(sections(&trace::redact(&tape).unwrap()).iter().all(|(kind, _)| *kind != WARNING));
+    }
+    let [elided, _] = small(Payload::Elided);
+    assert!(sections(&elided).iter().all(|(kind, _)| *kind != WARNING));
+    // Who does not know the section passes it over, and older tapes have none.
+    let [mut tape, _] = small(Payload::Full);
+    tape[HEAD] = 99;
+    assert!(again(&mended(&tape)).is_whole());
+    let old = std::fs::read(golden().join("small-dialer.tape")).unwrap();
+    assert!(sections(&old).iter().all(|(kind, _)| *kind != WARNING));
+    assert!(again(&old).is_whole());
 }
 
 #[test]

@@ -32,6 +32,14 @@ export class Aqueduct {
         return new Node(this, pointer);
     }
 
+    /** The same, recorded: its tape holds its keys. */
+    recordedNode(key, seed) {
+        const { exports } = this;
+        const pointer = exports.aqueduct_node_new_recorded(this.put(key), this.put(seed, 32), 0);
+        if (pointer === 0) throw new Error("no node");
+        return new Node(this, pointer);
+    }
+
     // Memory moves when it grows: views are made anew each time.
     view() {
         return new DataView(this.exports.memory.buffer);
@@ -169,6 +177,17 @@ export class Node {
         const { module } = this;
         this.call("close_reason", connection, module.chunk, CHUNK, module.out);
         return new TextDecoder().decode(module.get(module.chunk, module.length()));
+    }
+
+    /** The next bytes of the tape; "nothing" if none are here, "end" behind the last. */
+    takeTape() {
+        const { module } = this;
+        const status = this.call("take_tape", module.chunk, CHUNK, module.out);
+        return status === "ok" ? module.get(module.chunk, module.length()) : status;
+    }
+
+    endTape() {
+        this.call("end_tape");
     }
 
     free() {

@@ -37,7 +37,7 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
         Command::Id if common.metrics.is_some() => {
             Err(Failure::new(Cause::Usage, "`id` runs no node that --metrics could tell of"))
         }
-        Command::Id | Command::Trace(_) | Command::Sim(_) if common.trace.is_some() => {
+        Command::Id | Command::Trace(_) if common.trace.is_some() => {
             Err(Failure::new(Cause::Usage, "this runs no node that --trace could record"))
         }
         Command::Trace(_) if common.metrics.is_some() => {
@@ -53,6 +53,6 @@ pub(crate) async fn run(cli: Cli, output: &std::sync::Arc<Output>) -> Result<Fie
         Command::Sim(_) if common.metrics.is_some() => {
             Err(Failure::new(Cause::Usage, "`sim` runs no node that --metrics could tell of"))
         }
-        Command::Sim(options) => sim::run(options, output, interrupt).await,
+        Command::Sim(options) => sim::run(options, &common, output, interrupt).await,
     }
 }

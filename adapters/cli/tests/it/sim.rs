@@ -28,6 +28,27 @@ fn scenarios_are_listed_and_played_twice() {
     assert!(table.contains(&print(&one).replace('"', "")), "{one}");
 }
 
+/// spec: R-TAPE-21
+#[test]
+fn a_scenario_is_recorded_and_its_tapes_run_again() {
+    let place = Place::new();
+    let run = |more: &[&str]| place.run(&[&["sim", "run", "--json"], more].concat());
+    let plain = run(&["handshake"]).expect(0).last();
+    let recorded = run(&["handshake", "--trace", "t"]).expect(0).last();
+    assert_eq!(recorded["scenarios"], plain["scenarios"]);
+    assert_eq!(recorded["tapes"], serde_json::json!(["t.0", "t.1"]));
+    let replayed = place.run(&["trace", "replay", "--json", "t.0", "t.1"]).expect(0).last();
+    for replay in replayed["replays"].as_array().unwrap() {
+        assert_eq!(replay["whole"], true, "{replay}");
+        assert!(replay["received_bytes"].as_u64() > Some(1_000), "{replay}");
+    }
+    for refused in [&["run", "all"][..], &["list"], &["swarm"]] {
+        let refused = place.run(&[&["sim"], refused, &["--trace", "x"]].concat());
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+    }
+    assert!(!place.path("x").exists() && !place.path("x.0").exists());
+}
+
 #[test]
 fn a_search_says_what_it_came_to() {
     let place = Place::new();

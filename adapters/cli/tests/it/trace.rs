@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use aqueduct_tests::tapes::mended;
+use aqueduct_tokio::trace::{self, Difference, Divergence, Trace};
+
 use crate::support::{Ended, Place};
 
 /// Ended with this code, and said so for people.
@@ -43,6 +46,38 @@ fn a_demonstration_runs_again_is_shown_and_redacted() {
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(place.path("t")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+/// The tape of a run that was another, in one bit of a record, and how its replay differs.
+fn another(tape: &[u8]) -> (Vec<u8>, Difference) {
+    let first = Trace::open(tape).unwrap().segments().next().unwrap();
+    let len = first.records.len();
+    let other = |at: usize| {
+        let mut other = tape.to_vec();
+        other[first.offset + at] ^= 1;
+        let other = mended(&other);
+        match trace::replay(&other) {
+            Err(Divergence::Differs(difference)) => Some((other, *difference)),
+            _ => None,
+        }
+    };
+    (len / 2..len).find_map(other).unwrap()
+}
+
+/// spec: R-TAPE-11
+#[test]
+fn a_replay_that_differs_has_a_code_of_its_own_and_names_the_step() {
+    let place = Place::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/traces/small-dialer.tape");
+    let (tape, difference) = another(&fs::read(golden).unwrap());
+    fs::write(place.path("other"), tape).unwrap();
+    plain(place.run(&["trace", "replay", golden]), 0);
+    let replayed = plain(place.run(&["trace", "replay", "other"]), 6);
+    let step = format!("other: diverges at step {}, ", difference.step);
+    assert!(difference.step > 0 && replayed.stderr.contains(&step), "{}", replayed.stderr);
+    for said in [difference.expected, difference.actual] {
+        assert!(replayed.stderr.contains(&said), "{said} in {}", replayed.stderr);
     }
 }
 

@@ -3,10 +3,14 @@
 
 mod swarm;
 
+use std::fs;
+use std::path::PathBuf;
+
 use aqueduct_tests::scenario::{self, Report};
+use aqueduct_tokio::Payload;
 use serde_json::json;
 
-use crate::args::{Sim, SimCommand};
+use crate::args::{Common, Sim, SimCommand, SimRun};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{Fields, Output};
@@ -17,15 +21,21 @@ use crate::output::{Fields, Output};
 /// A scenario that does not go well, or a name that is none.
 pub(super) async fn run(
     options: Sim,
+    common: &Common,
     output: &std::sync::Arc<Output>,
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
+    let payload = common.trace_payload.into();
+    let tapes = common.trace.clone().map(|file| Tapes { file, payload });
     match options.command {
+        SimCommand::List | SimCommand::Swarm(_) if tapes.is_some() => {
+            let words = "--trace records `sim run` of one scenario";
+            Err(Failure::new(Cause::Usage, words))
+        }
         SimCommand::List => Ok(list(output)),
         SimCommand::Run(options) => {
             let output = std::sync::Arc::clone(output);
-            let work =
-                tokio::task::spawn_blocking(move || play(&output, &options.scenario, options.seed));
+            let work = tokio::task::spawn_blocking(move || play(&output, &options, tapes.as_ref()));
             interrupt.or(async { joined(work.await) }).await
         }
         SimCommand::Swarm(options) => {
@@ -56,9 +66,33 @@ fn list(output: &Output) -> Fields {
     fields
 }
 
+/// Where the tapes of a scenario go, and what they keep.
+struct Tapes {
+    file: PathBuf,
+    payload: Payload,
+}
+
+impl Tapes {
+    /// Plays a scenario once more, recorded. Gives the names of the files.
+    fn record(&self, name: &str, seed: u64) -> Result<Vec<String>, Failure> {
+        let scenario = scenario::find(name).into_iter();
+        let tapes = scenario.flat_map(|it| scenario::recorded(it, seed, self.payload).1);
+        let file = |(number, tape): (usize, Vec<u8>)| {
+            let file = format!("{}.{number}", self.file.display());
+            fs::write(&file, tape).map_err(|error| Failure::local(&file, &error))?;
+            Ok(file)
+        };
+        tapes.enumerate().map(file).collect()
+    }
+}
+
 /// One scenario, or all of them, each twice.
-fn play(output: &Output, name: &str, seed: u64) -> Result<Fields, Failure> {
+fn play(output: &Output, options: &SimRun, tapes: Option<&Tapes>) -> Result<Fields, Failure> {
+    let (name, seed) = (options.scenario.as_str(), options.seed);
     let names: Vec<&str> = match name {
+        "all" if tapes.is_some() => {
+            return Err(Failure::new(Cause::Usage, "--trace records one scenario at a time"));
+        }
         "all" => scenario::all().map(|scenario| scenario.name).collect(),
         name if scenario::find(name).is_some() => vec![name],
         name => {
@@ -67,6 +101,8 @@ fn play(output: &Output, name: &str, seed: u64) -> Result<Fields, Failure> {
         }
     };
     let (mut played, mut failed) = (Vec::new(), 0);
+    let mut fields = Fields::new();
+    fields.insert("command".into(), json!("sim run"));
     for name in names {
         match scenario::twice(name, seed) {
             Ok(report) => {
@@ -81,11 +117,14 @@ fn play(output: &Output, name: &str, seed: u64) -> Result<Fields, Failure> {
             }
         }
     }
+    if let Some(tapes) = tapes {
+        let files = tapes.record(name, seed)?;
+        output.line(&format!("{} tapes, for `aqueduct trace`: {}", files.len(), files.join(" ")));
+        fields.insert("tapes".into(), files.into());
+    }
     if failed > 0 {
         return Err(Failure::new(Cause::Failure, format!("{failed} did not go well")));
     }
-    let mut fields = Fields::new();
-    fields.insert("command".into(), json!("sim run"));
     fields.insert("scenarios".into(), played.into());
     Ok(fields)
 }
