@@ -1,7 +1,6 @@
 use super::super::vectors_tests;
 use super::*;
 use alloc::vec;
-use alloc::vec::Vec;
 
 const CID: ConnectionId = ConnectionId([1, 2, 3, 4, 5, 6, 7, 8]);
 
@@ -92,14 +91,28 @@ fn the_places_of_a_short_header_add_up() {
     assert_eq!(FORM_MASK | KEY_PHASE_BIT | RESERVED_BITS, 0xff);
 }
 
+/// Of a datagram only its header is looked at, and a header that is cut is none.
+///
+/// spec: R-PKT-1
 #[test]
 fn classifying_survives_every_cut_and_flip_of_the_vectors() {
     for vector in vectors_tests::packets::packet_vectors() {
-        let mut bytes: Vec<u8> = vector.bytes;
-        bytes.truncate(64);
+        let mut bytes = vector.bytes;
+        bytes.resize(bytes.len().max(SHORT_OVERHEAD), 0);
+        let whole = classify(&bytes);
+        let (least, header) = match whole {
+            Class::Long(_) => (LONG_HEADER_LEN, LONG_HEADER_LEN),
+            Class::Short { .. } => (SHORT_OVERHEAD, PN_OFFSET),
+            Class::Other => panic!("{} is no packet", vector.name),
+        };
+        for len in 0..bytes.len() {
+            let seen = if len < least { Class::Other } else { whole };
+            assert_eq!(classify(&bytes[..len]), seen, "{} cut to {len}", vector.name);
+        }
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let _ = classify(&bytes);
+            let seen = classify(&bytes);
+            assert!(bit / 8 < header || seen == whole, "{}, bit {bit}: {seen:?}", vector.name);
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
