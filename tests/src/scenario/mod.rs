@@ -39,6 +39,32 @@ pub struct Report {
     pub figures: Vec<(&'static str, f64)>,
 }
 
+/// Several runs that make one report.
+struct Series {
+    hash: blake3::Hasher,
+    simulated: Duration,
+}
+
+impl Series {
+    fn new() -> Self {
+        Self { hash: blake3::Hasher::new(), simulated: Duration::ZERO }
+    }
+
+    /// One more run.
+    fn add(&mut self, report: &Report) {
+        self.hash.update(&report.fingerprint);
+        self.simulated += report.simulated;
+    }
+
+    /// That is all.
+    fn report(self, figures: Vec<(&'static str, f64)>) -> Report {
+        let mut all = vec![("seconds", self.simulated.as_secs_f64())];
+        all.extend(figures);
+        let fingerprint = *self.hash.finalize().as_bytes();
+        Report { fingerprint, simulated: self.simulated, figures: all }
+    }
+}
+
 /// One of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {

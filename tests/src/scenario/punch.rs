@@ -9,7 +9,7 @@ use aqueduct_core::endpoint::PeerAddr;
 
 use super::interop::case;
 use super::lab::config;
-use super::{Report, Scenario};
+use super::{Report, Scenario, Series};
 use crate::app::App;
 use crate::link::LinkConfig;
 use crate::net::{HostId, Nat, NatKind, Net};
@@ -99,7 +99,7 @@ fn lets_in(kind: NatKind) -> bool {
 pub fn every_pair(seed: u64) -> Report {
     let [one, other] = [1, 2].map(|number| NodeKey::from_seed(&[number; 32]).id());
     let first_is_kept = one.as_bytes() < other.as_bytes();
-    let (mut hash, mut simulated, mut count) = (blake3::Hasher::new(), Duration::ZERO, 0);
+    let (mut series, mut count) = (Series::new(), 0);
     for one in NatKind::ALL {
         for other in NatKind::ALL {
             for late in [Duration::ZERO, SECOND * 2] {
@@ -114,11 +114,9 @@ pub fn every_pair(seed: u64) -> Report {
                 let (met, report) = punched(seed, [one, other], late);
                 assert_eq!(met, meets, "{one:?} and {other:?}, {late:?} later");
                 count += u32::from(met);
-                hash.update(&report.fingerprint);
-                simulated += report.simulated;
+                series.add(&report);
             }
         }
     }
-    let figures = vec![("met", f64::from(count)), ("of", 32.0)];
-    Report { fingerprint: *hash.finalize().as_bytes(), simulated, figures }
+    series.report(vec![("met", f64::from(count)), ("of", 32.0)])
 }
