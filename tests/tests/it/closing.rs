@@ -10,7 +10,7 @@ use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_tests::app::{App, Pair, Reading, introduction};
 use aqueduct_tests::link::LinkConfig;
-use aqueduct_tests::net::{HostId, Net};
+use aqueduct_tests::net::{HostId, Net, Recorded};
 use aqueduct_tests::raw::drain;
 
 use crate::transfer::config;
@@ -296,6 +296,43 @@ fn after_a_close_a_side_is_silent_and_what_arrived_can_be_read() {
     pair.pass(SECOND * 5);
     assert_eq!(pair.net.hosts[1].sent, sent);
     assert!(pair.b.diary(at_b).drained);
+}
+
+/// All that either side ever said comes once more while the session drains, and its data when it is
+/// forgotten.
+///
+/// spec: R-CLOSE-6, R-EP-12
+#[test]
+fn packets_of_a_session_that_just_ended_cost_no_curve_operation() {
+    let mut net = Net::new(32, LinkConfig::default());
+    net.recording = Some(Vec::new());
+    let (a, b) = (net.add(config(1), 64), net.add(config(2), 65));
+    let mut pair = Pair::connect(net, a, b);
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 5, 100_000);
+    pair.pass(SECOND);
+    abort(&mut pair.net, a, pair.at_a, 9, b"stop");
+    let (at_a, at_b) = (pair.at_a, pair.at_b);
+    assert!(pair.run(SECOND, |_, _, b| b.diary(at_b).closed.is_some()));
+    let recording = pair.net.recording.take().expect("it was on");
+    let again = |pair: &mut Pair, data_only: bool| {
+        let is_asked = |one: &&Recorded| !data_only || one.bytes[0] >> 6 == 1;
+        for one in recording.iter().filter(is_asked) {
+            pair.net.inject(one.from, one.to, one.bytes.clone());
+        }
+        pair.pass(Duration::from_millis(1));
+        let stats = [0, 1].map(|host| pair.net.hosts[host].endpoint.stats());
+        stats.map(|stats| (stats.handshakes_opened, stats.strays))
+    };
+    let data = recording.iter().filter(|one| one.bytes[0] >> 6 == 1).count() as u64;
+    assert!(data > 50, "{data}");
+    let [by_a, by_b] = again(&mut pair, false);
+    assert!(!pair.a.diary(at_a).drained && !pair.b.diary(at_b).drained);
+    assert_eq!((by_a.0, by_b.0), (0, 1));
+    pair.pass(SECOND * 5);
+    assert!(pair.a.diary(at_a).drained && pair.b.diary(at_b).drained);
+    let [then_a, then_b] = again(&mut pair, true);
+    assert_eq!((then_a.0, then_b.0), (0, 1));
+    assert_eq!(then_a.1 + then_b.1, by_a.1 + by_b.1 + data, "they are nobody's");
 }
 
 /// When a host noticed the end, counted from `from`.

@@ -12,6 +12,7 @@ use aqueduct_tests::app::App;
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::Net;
 use aqueduct_tests::raw::{dial, drain, endpoint, feed};
+use aqueduct_tests::scenario::lab::usual;
 
 use crate::transfer::config;
 
@@ -59,6 +60,54 @@ fn honest_peers_connect_through_a_flood_of_strangers() {
         net.run(SECOND * 12, |_| false);
         assert_eq!(net.hosts[0].endpoint.stats().half_open, 0);
         assert_eq!(net.hosts[0].endpoint.stats().connections, 12);
+    }
+}
+
+/// They had a connection to a node that is started anew, and dial it in the same instant, all over
+/// one uplink, whose queue takes a quarter of what they say first.
+#[test]
+fn a_hundred_that_reconnect_at_once_are_back_soon() {
+    let mut net = Net::new(4, LinkConfig::default());
+    let server = net.add(config(9), 1);
+    let peers: Vec<_> = (0..100).map(|n| net.add(config(20 + n), 100 + u64::from(n))).collect();
+    let [up, down] = [(); 2].map(|()| -> Vec<_> {
+        usual().into_iter().map(|machine| net.place_boxed(machine)).collect()
+    });
+    for peer in &peers {
+        net.set_road(*peer, server, &up);
+        net.set_road(server, *peer, &down);
+    }
+    let mut apps: Vec<App> =
+        std::iter::once(server).chain(peers.iter().copied()).map(App::new).collect();
+    let dial = |net: &mut Net, apps: &mut Vec<App>| {
+        let dialled: Vec<_> =
+            peers.iter().map(|peer| (*peer, net.connect(*peer, server))).collect();
+        let began = net.now;
+        let done = net.run(SECOND * 10, |net| {
+            apps.iter_mut().for_each(|app| app.turn(net));
+            dialled.iter().all(|(host, handle)| apps[host.0].diary(*handle).connected)
+        });
+        assert!(done, "somebody waits");
+        (dialled, net.now.saturating_since(began))
+    };
+    let (old, first) = dial(&mut net, &mut apps);
+    net.restart(server, config(9), 1);
+    apps[server.0] = App::new(server);
+    let (new, again) = dial(&mut net, &mut apps);
+    let dropped = net.stage(up[0]).dropped;
+    println!("all there after {first:?}, back after {again:?}; {dropped} datagrams were dropped");
+    assert!(again < SECOND * 3, "{again:?}");
+    // What was lost was said again later, and not by everybody at once: no cascade.
+    assert!((50..=600).contains(&dropped), "{dropped}");
+    let stats = net.hosts[server.0].endpoint.stats();
+    assert_eq!((stats.accepted, stats.over_limit, stats.refused_busy), (100, 0, 0));
+    net.run(SECOND * 60, |net| {
+        apps.iter_mut().for_each(|app| app.turn(net));
+        false
+    });
+    for ((host, old), (_, new)) in old.into_iter().zip(new) {
+        assert!(apps[host.0].diary(old).closed.is_some(), "the old one lives");
+        assert_eq!(apps[host.0].connections().len(), 2, "{:?}", apps[host.0].diary(new));
     }
 }
 

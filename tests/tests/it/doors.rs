@@ -1,5 +1,7 @@
 //! The endpoint's doors: waiting, blocked sockets, copies, the same run twice, bounded work.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_core::crypto::cid::{CidCodec, CidFields};
@@ -10,7 +12,7 @@ use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{CarrierId, Dir};
 use aqueduct_tests::app::{App, Pair, prose};
 use aqueduct_tests::link::LinkConfig;
-use aqueduct_tests::net::{HostId, Net};
+use aqueduct_tests::net::{HostId, Net, Recorded};
 use aqueduct_tests::raw::{ask, dial, drain, endpoint};
 
 use crate::transfer::config;
@@ -269,6 +271,35 @@ fn no_reset_is_made_for_a_slot_in_use() {
     let mut bytes = vec![0x40; 1_200];
     bytes[1..9].copy_from_slice(&free.0);
     assert_eq!(ask(endpoint, from, &bytes, now).datagrams.len(), 1);
+}
+
+/// A transfer beside which so many empty datagrams a millisecond reach the reader, from where the
+/// writer is and from elsewhere. A digest of all that was sent, and how many empty ones came.
+fn beside_empty_datagrams(each: usize) -> ([u8; 32], u32) {
+    let mut pair = pair(30, LinkConfig { rate: Some(2_000_000), ..LinkConfig::default() });
+    let [writer, reader] = [0, 1].map(|host| pair.net.hosts[host].addr);
+    let elsewhere = "10.9.9.9:9".parse().expect("an address");
+    let came = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&came);
+    let count = move |one: &Recorded| counter.set(counter.get() + u32::from(one.bytes.is_empty()));
+    pair.net.tap = Some(Box::new(move |_, one| count(one)));
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 1_500_000);
+    for _ in 0..1_000 {
+        for from in [writer, elsewhere].into_iter().cycle().take(each) {
+            pair.net.inject(from, reader, Vec::new());
+        }
+        pair.pass(SECOND / 1_000);
+    }
+    assert!(whole(&pair.b), "it was not done in a second");
+    (pair.net.wire_fingerprint(), came.get())
+}
+
+/// spec: R-PKT-1
+#[test]
+fn ten_thousand_empty_datagrams_change_nothing_of_a_transfer() {
+    let ((alone, none), (flooded, all)) = (beside_empty_datagrams(0), beside_empty_datagrams(10));
+    assert_eq!((none, all), (0, 10_000));
+    assert_eq!(alone, flooded, "the same datagrams at the same times");
 }
 
 /// What a datagram costs must not grow with what else the endpoint holds: of the connections at one

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, TransportConfig};
+use aqueduct_core::connection::ConnectionStats;
+use aqueduct_core::crypto::keys::KeyCounters;
 use aqueduct_core::endpoint::{Endpoint, EndpointStats, Totals};
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::wire::id::{AppCode, Dir};
@@ -211,4 +213,65 @@ fn the_most_that_a_stream_held_is_what_its_reader_left_lying() {
     pair.pass(SECOND);
     assert_eq!(pair.b.read_of(pair.at_b), 13_000);
     assert_eq!(totals(&pair, HostId(1)).streams.most_held, 10_000);
+}
+
+/// The same without what may count a discarded packet.
+fn without_discards(mut keys: KeyCounters) -> KeyCounters {
+    keys.not_data = 0;
+    keys.failed = 0;
+    keys.replayed = 0;
+    keys.below_window = 0;
+    keys.old_phase = 0;
+    keys
+}
+
+/// All that is told of the peer at each end, and of all peers together.
+fn told_of_peers(pair: &mut Pair) -> [(ConnectionStats, Totals); 2] {
+    let handles = [pair.at_a, pair.at_b];
+    [0, 1].map(|at| {
+        let endpoint = &mut pair.net.host(HOSTS[at]).endpoint;
+        let mut stats = endpoint.connection(handles[at]).expect("it lives").stats();
+        let mut totals = endpoint.totals();
+        stats.keys = without_discards(stats.keys);
+        totals.keys = without_discards(totals.keys);
+        (stats, totals)
+    })
+}
+
+/// Damaged packets, copies of what was said and made-up ones, all of them naming the connection,
+/// from where the peer is and from elsewhere: they are counted where discards are, and nowhere else.
+///
+/// spec: R-EP-45
+#[test]
+fn what_strangers_send_moves_no_figure_of_a_peer() {
+    let mut pair = pair_of(12, LinkConfig::default(), config);
+    pair.net.recording = Some(Vec::new());
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 5, 50_000);
+    pair.b.write(&mut pair.net, pair.at_b, Dir::Bi, 6, 50_000);
+    pair.pass(SECOND * 5);
+    let recording = pair.net.recording.take().expect("it was on");
+    let elsewhere = "10.9.9.9:999".parse().expect("an address");
+    let discards = |pair: &Pair| HOSTS.map(|host| totals(pair, host).keys);
+    let (before, discarded) = (told_of_peers(&mut pair), discards(&pair));
+    let data: Vec<_> = recording.iter().filter(|one| one.bytes[0] >> 6 == 1).collect();
+    for one in &data {
+        let mut damaged = one.bytes.clone();
+        damaged[20] ^= 1;
+        let mut made_up = one.bytes.clone();
+        made_up[9..].fill(0x5a);
+        for bytes in [damaged, made_up, one.bytes.clone()] {
+            for from in [one.from, elsewhere] {
+                pair.net.inject(from, one.to, bytes.clone());
+            }
+        }
+    }
+    pair.pass(SECOND);
+    assert_eq!(told_of_peers(&mut pair), before);
+    let counted = |keys: KeyCounters| keys.failed + keys.replayed + keys.below_window;
+    let more: u64 = discards(&pair)
+        .into_iter()
+        .zip(discarded)
+        .map(|(now, then)| counted(now) - counted(then))
+        .sum();
+    assert_eq!(more, 6 * data.len() as u64, "each was seen");
 }

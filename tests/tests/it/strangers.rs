@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy};
+use aqueduct_core::crypto::provider::{Cipher, Provider};
 use aqueduct_core::endpoint::{CarrierKind, Datagram, Endpoint, EventKind, PeerAddr};
-use aqueduct_core::error::{CloseReason, Refusal};
+use aqueduct_core::error::{CloseReason, Refusal, TransportCode};
+use aqueduct_core::fingerprint::Fingerprint;
 use aqueduct_core::time::Instant;
-use aqueduct_core::wire::header::PacketType;
-use aqueduct_core::wire::id::CarrierId;
+use aqueduct_core::wire::frame::{CloseCode, CloseFrame, Frame};
+use aqueduct_core::wire::header::{LongHeader, PacketType, ShortHeader};
+use aqueduct_core::wire::id::{AppCode, CarrierId, ConnectionId};
 use aqueduct_tests::raw::{Said, ask, dial, drain, endpoint, feed, seal_first};
+use aqueduct_tests::sealer::Sealer;
 
 use crate::transfer::config;
 
@@ -146,6 +150,83 @@ fn a_duplicate_gets_the_same_answer_at_the_first_address_until_the_initiator_is_
         assert!(later.datagrams.is_empty(), "it was confirmed");
         assert_eq!(server.stats().connections, 1);
         assert_eq!(server.stats().half_open, 0);
+    }
+}
+
+/// More copies in a second than strangers may come before cookies are demanded; of somebody who has
+/// only begun, and of somebody who is connected.
+///
+/// spec: R-EP-12, R-EP-14
+#[test]
+fn a_burst_of_replays_makes_nobody_show_a_cookie() {
+    for known in [true, false] {
+        let mut server = server(config(9));
+        ask(&mut server, addr(1), &first(known, 1), START);
+        confirmed(&mut server, known, 2);
+        for number in 0..1_000 {
+            for seed in [1, 2] {
+                let from = if number % 2 == 0 { addr(seed) } else { addr(100 + number) };
+                ask(&mut server, from, &first(known, seed.into()), START);
+            }
+        }
+        let stats = server.stats();
+        assert_eq!((stats.duplicates, stats.retries, stats.handshakes_opened), (2_000, 0, 2));
+        let said = ask(&mut server, addr(3), &first(known, 3), START);
+        let stats = server.stats();
+        assert_eq!((stats.retries, stats.handshakes_opened), (0, 3), "{:?}", said.kinds());
+    }
+}
+
+/// What somebody without the keys can make up to end a session: CLOSE in the clear and under keys
+/// of its own, and bytes that could be a stateless reset.
+fn forged_ends(dcid: ConnectionId) -> Vec<Vec<u8>> {
+    let sealer = Sealer::new(Provider::Rust, Cipher::ChaCha20Poly1305, [0; 32]);
+    let codes = [CloseCode::App(AppCode(0)), CloseCode::Transport(TransportCode::Protocol as u64)];
+    let mut ends = Vec::new();
+    for (number, code) in (0..).zip(codes) {
+        let mut plaintext = Vec::new();
+        Frame::Close(CloseFrame { code, reason: b"forged" }).encode(&mut plaintext);
+        ends.push(sealer.seal(dcid, number, &plaintext));
+        let header = ShortHeader { key_phase: false, dcid, number: number as u32 };
+        ends.push([&header.encode()[..], &plaintext, &[0; 16]].concat());
+        ends.push([&header.encode()[..], &[0x5a; 40]].concat());
+    }
+    ends
+}
+
+/// None of these, from where the peer is and from elsewhere, leaves a trace.
+fn outlives_forged_ends(endpoint: &mut Endpoint, peer: SocketAddr, named: &[u8]) {
+    let LongHeader { scid, .. } = LongHeader::decode(named).expect("a packet of a handshake");
+    let before = endpoint.clone();
+    for bytes in forged_ends(scid) {
+        for from in [peer, addr(77)] {
+            let said = ask(endpoint, from, &bytes, START);
+            assert!(said.datagrams.is_empty() && said.events.is_empty(), "{said:?}");
+        }
+    }
+    endpoint.overlook_discards(&before);
+    assert!(endpoint.fingerprint() == before.fingerprint(), "it left a trace");
+}
+
+/// At who has dialled and waits, and at who has answered and does not know yet who is there.
+///
+/// spec: R-EP-18, R-EP-45
+#[test]
+fn a_forged_close_before_there_are_keys_is_ignored() {
+    for known in [true, false] {
+        let mut server = server(config(9));
+        let (mut dialer, _, packet) = dial(config(1), 1, &server_addr(known), START);
+        outlives_forged_ends(&mut dialer, addr(9), &packet);
+        let said = ask(&mut server, addr(1), &packet, START);
+        let said = said_to_all(said, &mut server, START);
+        let answer = said.datagrams[0].1.clone();
+        outlives_forged_ends(&mut server, addr(1), &answer);
+        for (_, bytes) in ask(&mut dialer, addr(9), &answer, START).datagrams {
+            let said = ask(&mut server, addr(1), &bytes, START);
+            said_to_all(said, &mut server, START);
+        }
+        let met = [&dialer, &server].map(|endpoint| endpoint.stats().established);
+        assert_eq!(met, [1, 1], "known: {known}");
     }
 }
 
@@ -464,7 +545,7 @@ fn a_responder_says_nothing_but_its_answer_before_the_initiator_is_confirmed() {
     let answer = drain(&mut server, START);
     assert_eq!(answer.kinds(), IK);
     let mut view = server.connection(handle).expect("a connection");
-    view.abort(aqueduct_core::wire::id::AppCode(3), b"no", START);
+    view.abort(AppCode(3), b"no", START);
     drop(view);
     assert!(drain(&mut server, START).datagrams.is_empty());
 }

@@ -10,6 +10,7 @@ use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::byzantine::{Duel, Role, numbers};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{Net, UDP};
+use aqueduct_tests::raw::ask;
 use aqueduct_tests::transfer::{Writer, take, text};
 
 use crate::extremes::kind;
@@ -109,7 +110,50 @@ fn datagrams_that_nobody_reads() {
     }
 }
 
-/// Streams are opened and reset as fast as they are allowed, a hundred thousand of them.
+/// Datagrams and pieces of news that a packet with these frames leads to.
+fn steps_for(duel: &Duel, plaintext: &[u8]) -> usize {
+    let mut duel = duel.clone();
+    let packet = duel.peer.packet(plaintext);
+    let said = ask(&mut duel.endpoint, duel.from, &packet, duel.now);
+    duel.events.extend(said.news());
+    assert_eq!(duel.ended(), None);
+    assert_eq!(duel.stats().streams, 1, "{said:?}");
+    said.datagrams.len() + said.events.len()
+}
+
+/// As many as a packet may have lead to no more than one of them; of thousands no more than so many
+/// are looked at, and that is the end.
+///
+/// spec: R-EP-44, R-FRM-3
+#[test]
+fn thousands_of_tiny_frames_in_a_datagram() {
+    let mut duel = Duel::new(Role::Dials);
+    let id = duel.stream(Dir::Uni, 0).0;
+    duel.say_raw(&numbers(&[kind::OPEN, id, 0, 9, 0]));
+    duel.say_raw(&[numbers(&[kind::STREAM, id, 0, 5]), b"bytes".to_vec()].concat());
+    duel.pass(Duration::from_secs(1));
+    let tiny = [
+        ("PADDING and PING", vec![0, 1]),
+        ("PING", vec![1]),
+        ("the same byte", [numbers(&[kind::STREAM, id, 0, 1]), b"b".to_vec()].concat()),
+        ("MAX_DATA", numbers(&[kind::MAX_DATA, 0])),
+        ("STREAM_DATA_BLOCKED", numbers(&[kind::STREAM_DATA_BLOCKED, id, 1])),
+    ];
+    for (what, tiny) in tiny {
+        let count = if tiny == [0, 1] { 256 } else { 512 };
+        let (one, all) = (steps_for(&duel, &tiny), steps_for(&duel, &tiny.repeat(count)));
+        println!("{what}: {one} steps for one, {all} for {count}");
+        assert!(all <= one, "{what}: {one} steps for one, {all} for {count}");
+        let mut duel = duel.clone();
+        duel.say_raw(&tiny.repeat(10_000));
+        assert_eq!(duel.violation(), Some(Code::Protocol), "{what}");
+    }
+    // A run of PADDING is one frame, however long.
+    let padding = [vec![0; 60_000], vec![1]].concat();
+    assert_eq!(steps_for(&duel, &padding), steps_for(&duel, &[1]));
+}
+
+/// Streams are opened and reset as fast as they are allowed, a million of them.
 ///
 /// spec: R-FLOW-17
 #[test]
@@ -119,7 +163,7 @@ fn opened_and_reset() {
     duel.blind = true;
     let (mut next, mut allowed) = (0u64, duel.allowed().max_streams_uni);
     let mut stalled = 0;
-    while next < 100_000 && stalled < 100 {
+    while next < 1_000_000 && stalled < 100 {
         let mut plaintext = Vec::new();
         let before = next;
         while next < allowed && plaintext.len() < 1_100 {
@@ -159,7 +203,7 @@ fn opened_and_reset() {
         "{next} streams were opened and reset; {} are left, {} bytes held",
         stats.streams, stats.bytes_held
     );
-    assert!(next >= 100_000);
+    assert!(next >= 1_000_000);
     assert!(stats.streams <= 1);
 }
 
