@@ -1,7 +1,6 @@
 use super::super::vectors_tests;
 use super::*;
 use alloc::vec;
-use alloc::vec::Vec;
 
 const CID: ConnectionId = ConnectionId([1, 2, 3, 4, 5, 6, 7, 8]);
 
