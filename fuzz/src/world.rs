@@ -93,6 +93,7 @@ pub fn world(data: &[u8]) -> usize {
         plan.deeds.push((at, deed(*op, &plan.edges)));
     }
     plan.quiet_at = at + MS * 500;
+    plan.lasts = Duration::ZERO;
     World::new(plan).play();
     ops.len()
 }

@@ -38,6 +38,8 @@ mod handshakes;
 mod holes;
 #[path = "memory/pair.rs"]
 mod pair;
+#[path = "memory/storm.rs"]
+mod storm;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -113,6 +113,7 @@ fn in_random_worlds_what_lives_comes_to_its_end_and_what_does_not_is_reported() 
         return;
     }
     assert!(tally.unbroken * 4 >= tally.worlds, "too many connections are lost to look at");
+    assert!(tally.messages >= tally.worlds, "too few messages are sent to look at");
     let taken = taken_since(&before);
     let never: Vec<_> = before.iter().filter(|(name, _)| !taken.contains(name)).collect();
     assert!(never.is_empty(), "no world takes {never:?}");

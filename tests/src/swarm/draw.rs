@@ -26,6 +26,9 @@ use crate::rogue::Mischief;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What a world lasts, unless its quiet ends later.
+const LASTS: Duration = Duration::from_secs(60);
+
 impl Plan {
     /// The world of a seed.
     pub fn draw(seed: u64) -> Self {
@@ -42,10 +45,12 @@ impl Plan {
         }
         let quiet_at = dice.between(SECOND * 4, SECOND * 50);
         let rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
-        let mut plan = Self { seed, nodes, edges, roads, rogues, deeds: Vec::new(), quiet_at };
+        let (deeds, peace, lasts) = (Vec::new(), Vec::new(), LASTS);
+        let mut plan = Self { seed, nodes, edges, roads, rogues, deeds, quiet_at, peace, lasts };
         plan.draw_traffic(&mut dice.fork("traffic"));
         plan.draw_faults(&mut dice.fork("faults"));
         plan.draw_apart();
+        plan.draw_peace(&mut Dice::new(seed, "peace"));
         plan.deeds.sort_by_key(|(at, _)| *at);
         plan
     }

@@ -1,17 +1,18 @@
 //! Random worlds: two to four hosts, about a megabyte, everything that can go wrong, from one seed.
 //!
 //! ```text
-//!   seed ──▶ Plan ──▶ World ─── rage ────▶ quiet ────▶ goodbye ──▶ Summary
-//!            drawn    hosts,    traffic     no faults   nothing is
-//!            first    edges     and faults  any more    left anywhere
+//!   seed ──▶ Plan ──▶ World ─── rage ────▶ quiet ────▶ peace ────▶ goodbye ──▶ Summary
+//!            drawn    hosts,    traffic     no faults   traffic,    nothing is
+//!            first    edges     and faults  any more    no faults   left anywhere
 //! ```
 //!
 //! A [`Plan`] is drawn before anything happens, and a world plays it: what a seed does can be read
 //! before it is run. Hosts stand in a tree; streams go to a neighbour, or *onward*: every host with
 //! other neighbours pipes them to all of those. In the *rage* there is traffic, and there are
 //! faults. In the *quiet* there are none: what lives must come to its end, and what does not must
-//! have been reported. In the *goodbye* everybody closes, and no endpoint keeps anything. In one
-//! world of four there are [rogues](crate::rogue), too, who keep no rules at any time.
+//! have been reported. In the *peace* there is traffic again, and no connection that lived through
+//! the faults ends. In the *goodbye* everybody closes, and no endpoint keeps anything. In one world
+//! of four there are [rogues](crate::rogue), too, who keep no rules at any time.
 //!
 //! Between: the [model](crate::model) looks at every endpoint after every step, the
 //! [guard](crate::guard) at every datagram, and the [applications](crate::app) at every byte.
@@ -21,6 +22,8 @@ mod carriage;
 pub mod deed;
 mod draw;
 mod node;
+mod notes;
+mod peace;
 pub mod plan;
 mod play;
 mod rogues;
@@ -52,6 +55,8 @@ pub struct Summary {
     pub streams: usize,
     /// Bytes that applications read.
     pub bytes: u64,
+    /// Whole messages that came.
+    pub messages: usize,
     /// Pipes.
     pub pipes: usize,
     /// Connections that were established, counted at each end.

@@ -138,4 +138,8 @@ pub struct Plan {
     pub deeds: Vec<(Duration, Deed)>,
     /// When the quiet begins.
     pub quiet_at: Duration,
+    /// What is said in the peace, counted from the world's beginning.
+    pub peace: Vec<(Duration, Deed)>,
+    /// The peace ends then.
+    pub lasts: Duration,
 }

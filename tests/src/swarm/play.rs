@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 
 use aqueduct_core::wire::id::{AppCode, Dir};
-use bytes::Bytes;
 
 use super::deed::Deed;
 use super::node::{Node, onward};
 use super::world::{ANSWER, World};
-use crate::app::{introduction, prose};
+use crate::app::introduction;
 use crate::dice::Dice;
 use crate::link::{Queue, Schedule};
 use crate::net::{HostId, UDP};
@@ -119,23 +118,6 @@ impl World {
         }
     }
 
-    /// A message or a datagram: its number, and a text that goes with it.
-    fn say(&mut self, host: HostId, edge: usize, len: usize, whole: bool) {
-        let Some(handle) = self.handle(edge, host) else { return };
-        self.salt += 1;
-        let salt = self.salt;
-        let mut note = salt.to_be_bytes().to_vec();
-        note.extend_from_slice(&prose(salt, len));
-        let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
-        let sent = match whole {
-            true => view.send_message(Bytes::from(note)).is_ok(),
-            false => view.send_datagram(Bytes::from(note)).is_ok(),
-        };
-        if sent {
-            self.notes.insert(salt, false);
-        }
-    }
-
     fn reset(&mut self, host: HostId, pick: usize) {
         let app = &mut self.nodes[host.0].app;
         let Some(flow) = app.out.get_mut(pick) else { return };
@@ -199,7 +181,7 @@ impl World {
     }
 
     fn restart(&mut self, host: HostId) {
-        self.restarted.insert(host);
+        self.forget_notes(host);
         self.serial += 1;
         let plan = &self.plan.nodes[host.0];
         let node = Node::new(host, plan.begins_reading(), plan.pipes);

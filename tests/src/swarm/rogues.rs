@@ -22,9 +22,15 @@ const TURNS: u32 = 10;
 impl World {
     /// All move in, and will have their turns.
     pub(super) fn let_rogues_in(&mut self) {
-        for number in 0..self.rogues.len() {
-            let RoguePlan { every, link, .. } = self.plan.rogues[number];
-            self.rogues[number].move_in(&mut self.net, link);
+        for (rogue, plan) in self.rogues.iter().zip(&self.plan.rogues) {
+            rogue.move_in(&mut self.net, plan.link);
+        }
+        self.wake_rogues();
+    }
+
+    /// All have their turns from now on.
+    pub(super) fn wake_rogues(&mut self) {
+        for (number, RoguePlan { every, .. }) in self.plan.rogues.clone().into_iter().enumerate() {
             self.later(Duration::from_millis(300) + every, Deed::Riot(number));
         }
     }

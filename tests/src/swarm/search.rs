@@ -1,5 +1,6 @@
 //! Many worlds, one after another and beside each other: the search for one that fails.
 
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -58,6 +59,8 @@ pub struct Tally {
     pub bytes: u64,
     /// Streams.
     pub streams: u64,
+    /// Whole messages that came.
+    pub messages: u64,
     /// Pipes.
     pub pipes: u64,
     /// Connections, counted at each end.
@@ -70,6 +73,40 @@ pub struct Tally {
     pub unbroken: u64,
     /// Worlds that failed.
     pub failures: Vec<Failure>,
+    /// The median world.
+    pub median: Medians,
+}
+
+/// Of each world, time in it and bytes that its applications read.
+#[derive(Clone, Default)]
+pub struct Medians {
+    times: Vec<Duration>,
+    bytes: Vec<u64>,
+}
+
+impl Medians {
+    /// Time in the median world.
+    pub fn simulated(&self) -> Duration {
+        median(&self.times)
+    }
+
+    /// Bytes that the applications of the median world read.
+    pub fn bytes(&self) -> u64 {
+        median(&self.bytes)
+    }
+}
+
+impl fmt::Debug for Medians {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {} bytes", self.simulated(), self.bytes())
+    }
+}
+
+/// The middle one by size; of an even number, the larger of the two in the middle.
+fn median<T: Copy + Default + Ord>(all: &[T]) -> T {
+    let mut all = all.to_vec();
+    let middle = all.len() / 2;
+    if all.is_empty() { T::default() } else { *all.select_nth_unstable(middle).1 }
 }
 
 impl Tally {
@@ -79,11 +116,14 @@ impl Tally {
         self.datagrams += summary.datagrams;
         self.bytes += summary.bytes;
         self.streams += summary.streams as u64;
+        self.messages += summary.messages as u64;
         self.pipes += summary.pipes as u64;
         self.connections += summary.connections as u64;
         self.rogues += summary.rogues;
         self.caught += summary.caught.values().sum::<usize>() as u64;
         self.unbroken += u64::from(summary.ends.is_empty());
+        self.median.times.push(summary.simulated);
+        self.median.bytes.push(summary.bytes);
     }
 
     /// Worlds a second.

@@ -47,6 +47,12 @@ pub(super) fn undone(world: &World) -> Vec<String> {
             left.push(format!("host {host} has {pipes} pipes"));
         }
     }
+    // Whose connection has ended at the other end alone hears of that in the quiet.
+    for note in world.notes.values().filter(|note| note.is_owed()) {
+        if world.nodes[note.from.0].app.closed(note.connection).is_none() {
+            left.push(format!("a message did not come: {note:?}"));
+        }
+    }
     left
 }
 

@@ -1,6 +1,6 @@
 //! A world while it is played: hosts, their applications, and who is connected to whom.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
@@ -11,6 +11,7 @@ use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
 use super::node::Node;
+use super::notes::Note;
 use super::plan::Plan;
 use super::{Summary, verdict};
 use crate::app::Reading;
@@ -56,9 +57,8 @@ pub struct World {
     pub(super) agenda: BTreeMap<(Instant, u64), Deed>,
     /// Length of every text that was written, by its number.
     pub(super) texts: BTreeMap<u64, usize>,
-    /// Messages and datagrams, by number, and whether they came.
-    pub(super) notes: BTreeMap<u64, bool>,
-    pub(super) restarted: BTreeSet<HostId>,
+    /// Messages and datagrams, by number.
+    pub(super) notes: BTreeMap<u64, Note>,
     /// Datagrams that somebody listening remembers for long, of how many.
     pub(super) history: VecDeque<Recorded>,
     pub(super) heard: u64,
@@ -71,7 +71,7 @@ pub struct World {
     pub(super) bytes: u64,
     pub(super) connections: usize,
     steps: u64,
-    began: Instant,
+    pub(super) began: Instant,
 }
 
 impl World {
@@ -111,7 +111,6 @@ impl World {
             agenda: BTreeMap::new(),
             texts: BTreeMap::new(),
             notes: BTreeMap::new(),
-            restarted: BTreeSet::new(),
             history: VecDeque::new(),
             heard: 0,
             ends: Vec::new(),
@@ -157,22 +156,11 @@ impl World {
     /// # Panics
     /// If anything does not hold.
     pub fn play(mut self) -> Summary {
-        let until = self.net.now + self.plan.quiet_at;
-        while let Some(next) = self.agenda.first_entry().filter(|next| next.key().0 <= until) {
-            let ((at, _), deed) = next.remove_entry();
-            self.pass_until(at);
-            self.act(deed);
-        }
-        self.pass_until(until);
+        self.follow(self.began + self.plan.quiet_at);
         self.calm();
-        for _ in 0..200 {
-            self.pass_among_rogues();
-            if verdict::undone(&self).is_empty() {
-                break;
-            }
-        }
-        verdict::judge(&self);
-        let simulated = self.net.now.saturating_since(self.began);
+        self.settle();
+        self.peace();
+        let simulated = self.age();
         self.goodbye();
         let of_nodes = |count: fn(&Node) -> usize| self.nodes.iter().map(count).sum();
         Summary {
@@ -182,12 +170,42 @@ impl World {
             datagrams: self.net.hosts.iter().map(|host| host.sent).sum(),
             streams: of_nodes(|node| node.app.out.len()),
             bytes: self.bytes + self.nodes.iter().map(|node| node.app.read()).sum::<u64>(),
+            messages: self.notes.values().filter(|note| note.is_done()).count(),
             pipes: of_nodes(|node| node.pipes.len()),
             connections: self.connections,
             ends: self.ends,
             rogues: self.rogues.iter().map(|rogue| rogue.connections).sum(),
             caught: self.caught,
         }
+    }
+
+    /// What is on the agenda happens, until then.
+    pub(super) fn follow(&mut self, until: Instant) {
+        while let Some(next) = self.agenda.first_entry().filter(|next| next.key().0 <= until) {
+            let ((at, _), deed) = next.remove_entry();
+            self.pass_until(at);
+            self.act(deed);
+        }
+        self.pass_until(until);
+    }
+
+    /// What lives comes to its end.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..200 {
+            self.pass_among_rogues();
+            if verdict::undone(self).is_empty() {
+                break;
+            }
+        }
+        verdict::judge(self);
+    }
+
+    /// How long it lasts so far.
+    pub(super) fn age(&self) -> Duration {
+        self.net.now.saturating_since(self.began)
     }
 
     /// No more faults: all are awake, all roads are good.
@@ -284,6 +302,7 @@ impl World {
             EventKind::Connected => self.on_connected(host, connection),
             EventKind::Closed(reason) => self.on_closed(host, connection, reason),
             EventKind::PathSilent | EventKind::PathPaused => self.on_wish(host, connection),
+            EventKind::Stopped(stream) => self.on_stopped(host, connection, *stream),
             _ => {}
         }
         let Self { net, nodes, .. } = self;
@@ -359,19 +378,6 @@ impl World {
         for (connection, stream, salt) in open.collect::<Vec<_>>() {
             texts.insert(salt, ANSWER_LEN);
             app.answer(net, connection, stream, salt, ANSWER_LEN);
-        }
-    }
-
-    /// Checks messages and datagrams: each came from somebody, and none twice.
-    fn read_notes(&mut self, host: HostId, connection: ConnectionHandle) {
-        let app = &mut self.nodes[host.0].app;
-        for note in app.take_notes(connection) {
-            let Some(salt) = note.first_chunk::<8>().map(|head| u64::from_be_bytes(*head)) else {
-                continue;
-            };
-            assert_eq!(note[8..], crate::app::prose(salt, note.len() - 8)[..], "a wrong note");
-            let came = self.notes.get_mut(&salt).expect("a note that somebody sent");
-            assert!(!std::mem::replace(came, true), "a note that came twice");
         }
     }
 }

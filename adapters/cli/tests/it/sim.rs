@@ -57,6 +57,11 @@ fn a_search_says_what_it_came_to() {
     assert!(last["worlds"].as_u64() > Some(0) && last["played_twice"].as_u64() > Some(0), "{last}");
     assert!(last["worlds_per_second"].as_f64() > Some(0.0), "{last}");
     assert!(last["simulated_hours"].as_f64() > Some(0.0), "{last}");
+    assert!(last["median_simulated_seconds"].as_f64() >= Some(60.0), "{last}");
+    assert!(
+        last["median_bytes"].as_u64() > Some(0) && last["messages"].as_u64() > Some(0),
+        "{last}"
+    );
     assert_eq!((&last["first_seed"], &last["failures"]), (&1.into(), &serde_json::json!([])));
     // Two seconds are too few for all that is rare.
     let never = last["never_taken"].as_array().unwrap();
@@ -64,12 +69,25 @@ fn a_search_says_what_it_came_to() {
     let people = place.run(&search);
     assert_eq!(people.code, Some(0), "{people:?}");
     assert!(people.lines[0].contains("simulated hours"), "{people:?}");
+    assert!(people.lines[0].contains("the median world 60 s and "), "{people:?}");
+}
+
+#[test]
+fn a_search_plays_as_many_worlds_twice_as_is_asked_for() {
+    let place = Place::new();
+    let search = ["sim", "swarm", "--seconds", "1", "--jobs", "1", "--seed", "1", "--json"];
+    let [none, each] = ["0", "1"].map(|every| {
+        place.run(&[&search[..], &["--twice-every", every]].concat()).expect(0).last()
+    });
+    assert_eq!(none["played_twice"], 0, "{none}");
+    assert!(none["worlds"].as_u64() > Some(0), "{none}");
+    assert_eq!(each["played_twice"], each["worlds"], "{each}");
 }
 
 #[test]
 fn wrong_words_are_refused() {
     let place = Place::new();
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 9] = [
         &["sim"],
         &["sim", "swim"],
         &["sim", "run"],
@@ -78,6 +96,7 @@ fn wrong_words_are_refused() {
         &["sim", "swarm", "--seconds", "0"],
         &["sim", "swarm", "--jobs", "0"],
         &["sim", "swarm", "--seconds", "soon"],
+        &["sim", "swarm", "--twice-every", "-1"],
     ];
     for words in wrong {
         let refused = place.run(words);

@@ -22,7 +22,8 @@ pub(super) fn search(output: &Output, options: &SimSwarm) -> Result<Fields, Fail
     let bar = Progress::parts("worlds", options.seconds);
     let told = Mutex::new(0);
     let jobs = options.jobs.into();
-    let search = Search { first, time: Some(time), jobs, ..Search::default() };
+    let twice_every = options.twice_every;
+    let search = Search { first, time: Some(time), jobs, twice_every, ..Search::default() };
     let tally = search.run(|tally| {
         bar.at(tally.took.as_secs());
         bar.say(&words(tally));
@@ -53,11 +54,13 @@ fn fresh() -> u64 {
 
 fn words(tally: &Tally) -> String {
     format!(
-        "{} worlds, {:.1} a second, {:.1} simulated hours, {} played twice, {} failed; \
-         {} connections of byzantine peers, {} ended for it{}",
+        "{} worlds, {:.1} a second, {:.1} simulated hours, the median world {:.0} s and {:.2} MB, \
+         {} played twice, {} failed; {} connections of byzantine peers, {} ended for it{}",
         tally.worlds,
         tally.rate(),
         tally.simulated.as_secs_f64() / 3_600.0,
+        tally.median.simulated().as_secs_f64(),
+        tally.median.bytes() as f64 / 1e6,
         tally.twice,
         tally.failures.len(),
         tally.rogues,
@@ -84,10 +87,13 @@ fn fields(first: u64, tally: &Tally) -> Fields {
         ("seconds".to_owned(), json!(tally.took.as_secs_f64())),
         ("worlds_per_second".to_owned(), json!(tally.rate())),
         ("simulated_hours".to_owned(), json!(tally.simulated.as_secs_f64() / 3_600.0)),
+        ("median_simulated_seconds".to_owned(), json!(tally.median.simulated().as_secs_f64())),
+        ("median_bytes".to_owned(), json!(tally.median.bytes())),
         ("unbroken".to_owned(), json!(tally.unbroken)),
         ("datagrams".to_owned(), json!(tally.datagrams)),
         ("bytes".to_owned(), json!(tally.bytes)),
         ("streams".to_owned(), json!(tally.streams)),
+        ("messages".to_owned(), json!(tally.messages)),
         ("pipes".to_owned(), json!(tally.pipes)),
         ("connections".to_owned(), json!(tally.connections)),
         ("byzantine_connections".to_owned(), json!(tally.rogues)),
