@@ -401,6 +401,23 @@ fn the_limits_of_a_windows_size_hold() {
     assert_eq!(r.stream(id).window(), r.connection.initial().max_stream_data);
 }
 
+/// Who follows the rate takes what there is, and who has all that he wants waits for nothing.
+///
+/// spec: R-FLOW-12
+#[test]
+fn only_a_window_that_was_set_waits_for_cover() {
+    let mut p = Receiver::poor();
+    let id = p.open(peer(Dir::Uni, 0));
+    p.data(id, 1).expect("inside");
+    let first = p.connection.initial().max_stream_data;
+    assert!(p.stream(id).window() < 2 * first, "there is no cover for twice as much");
+    assert!(!p.stream(id).is_hungry() && !p.connection.is_hungry());
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.fix(id, 100_000);
+    assert!(!r.stream(id).is_hungry() && !r.connection.is_hungry());
+}
+
 /// What a fixed window lacks is raised once the pool has it, and its owner hears when it shrinks.
 ///
 /// spec: R-FLOW-11

@@ -426,6 +426,22 @@ fn a_pipe_without_progress_ends() {
     }
 }
 
+/// To look at a leg again is no progress, though it has acknowledged something before.
+///
+/// spec: R-PIPE-17
+#[test]
+fn looking_makes_a_pipe_wait_no_longer() {
+    let mut rig = with_legs(1);
+    rig.arrive(0..500, false);
+    deliver_all(&mut rig, 0);
+    rig.wait(Duration::from_secs(60));
+    rig.pump();
+    rig.wait(Duration::from_secs(59));
+    assert!(rig.legs[0].reset.is_none() && rig.pipe.is_flowing());
+    rig.wait(Duration::from_secs(2));
+    assert!(!rig.pipe.is_flowing());
+}
+
 /// spec: R-PIPE-19
 #[test]
 fn codes_of_the_protocol_lie_above_those_of_applications() {

@@ -345,6 +345,54 @@ fn a_packet_that_is_acknowledged_anyway_asks_for_nothing_more() {
     assert!(write_into(&mut acks, Allowance::Everything, 0, at(162)).unwrap().ping);
 }
 
+/// An ACK that is not due rides along whole or not at all.
+///
+/// spec: R-REC-6
+#[test]
+fn many_ranges_ride_along_where_there_is_room_for_all() {
+    let mut acks = tracker();
+    for number in (0..200).step_by(2) {
+        acks.on_packet(eliciting(number), at(0));
+    }
+    assert!(write(&mut acks, at(0)).is_some());
+    acks.on_packet(bare(200), at(1));
+    let said = write_into(&mut acks, Allowance::Everything, 10, at(1)).expect("850 bytes do");
+    assert_eq!(said.numbers.len(), 101);
+    acks.on_packet(bare(202), at(2));
+    assert_eq!(write_into(&mut acks, Allowance::Everything, CAPACITY - 400, at(2)), None);
+}
+
+/// spec: R-CLOSE-11
+#[test]
+fn a_farewell_names_as_many_ranges_as_fit_and_leaves_its_room() {
+    let mut acks = tracker();
+    for number in (0..200).step_by(2) {
+        acks.on_packet(eliciting(number), at(10));
+    }
+    for (capacity, room, least) in [(171, 40, 11), (1171, 300, 100)] {
+        let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+        let allowance = Allowance::AcksOnly;
+        let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, allowance);
+        acks.write_last(&mut packet, room, at(18));
+        assert!(packet.room() >= room);
+        let _ = packet.finish();
+        let Some(Ok(Frame::Ack(ack))) = frames(&buf).next() else { panic!("no ACK") };
+        assert_eq!((ack.largest.0, ack.delay_us), (198, 8_000));
+        // 8 bytes hold each range beside the first.
+        assert!(ack.ranges().count() >= least && ack.ranges().count() <= 100);
+    }
+}
+
+#[test]
+fn what_came_can_be_asked_for() {
+    let mut acks = tracker();
+    assert_eq!((acks.largest(), acks.ecn_counts()), (None, None));
+    acks.on_packet(marked(5, Ecn::Ect1), at(0));
+    acks.on_packet(eliciting(3), at(0));
+    assert_eq!(acks.largest(), Some(PacketNumber(5)));
+    assert_eq!(acks.ecn_counts(), Some(EcnCounts { ect0: 0, ect1: 1, ce: 0 }));
+}
+
 #[test]
 fn what_arrives_and_what_is_said_is_counted() {
     let mut acks = tracker();

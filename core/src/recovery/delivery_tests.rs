@@ -116,6 +116,8 @@ fn latest_delivers_the_newest_value() {
                 Verb::Lost if !flying.is_empty() => latest.on_lost(&flying.remove(0)),
                 Verb::Acked | Verb::Lost => {}
             }
+            let due = next > 0 && peer_has != Some(next) && !flying.contains(&next);
+            assert_eq!(latest.is_pending(), due, "{verbs:?}");
             assert_eq!(latest.is_delivered(), next > 0 && peer_has == Some(next));
             assert_eq!(latest.is_in_flight(), flying.contains(&next));
         }

@@ -60,6 +60,66 @@ fn something_is_in_flight_until_all_of_it_is_settled() {
     assert!(!s.ledger.has_in_flight());
 }
 
+/// spec: R-REC-18
+#[test]
+fn a_largest_that_is_known_already_measures_nothing() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 2);
+    s.send_bare(A);
+    s.wait(ms(100));
+    s.ack(&[1..3]);
+    assert_eq!(s.outcome(A).rtt.unwrap().latest, ms(100));
+    s.wait(ms(70));
+    s.ack(&[0..3]);
+    assert_eq!((s.acked(), s.outcome(A).rtt), (vec![0], None));
+}
+
+#[test]
+fn an_outcome_counts_what_is_new() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 4);
+    let sent = s.now;
+    s.wait(ms(100));
+    s.ack(&[0..1, 2..3]);
+    let outcome = s.outcome(A);
+    assert_eq!((outcome.acked_packets, outcome.acked_bytes), (2, 2_400));
+    assert_eq!(outcome.largest_acked, Some(PacketNumber(2)));
+    assert_eq!(outcome.largest_acked_sent, Some(sent));
+    s.ack(&[0..3]);
+    assert_eq!(
+        (s.outcome(A).acked_packets, s.outcome(A).largest_acked),
+        (1, Some(PacketNumber(1)))
+    );
+}
+
+#[test]
+fn a_packet_flies_until_its_fate_is_known() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 5);
+    let bare = s.send_bare(A);
+    s.ledger.next_number += 1;
+    let last = s.send(A);
+    s.ack(&[1..5]);
+    assert_eq!(s.lost(), [0]);
+    let flying = (0..last + 5).filter(|number| s.ledger.is_flying(PacketNumber(*number)));
+    assert_eq!(flying.collect::<Vec<_>>(), [last], "nor {bare}, which elicits nothing");
+}
+
+/// Data leaves a path and may come back to it.
+#[test]
+fn what_flies_on_a_path_that_is_left_is_lost() {
+    let mut s = Sender::with_rtt(ms(100));
+    s.burst(A, 3);
+    s.send(B);
+    s.ledger.abandon(A, &mut s.out);
+    assert_eq!(s.lost(), [0, 1, 2]);
+    assert!(s.out.paths.is_empty(), "no congestion");
+    assert_eq!((s.ledger.in_flight(A), s.ledger.packets_in_flight(B)), (0, 1));
+    let back = s.send(A);
+    s.ack(&[0..1, back..back + 1]);
+    assert_eq!(s.acked(), [back], "what was given up is not heard of again");
+}
+
 #[test]
 fn packets_and_their_fates_are_counted() {
     let mut s = Sender::with_rtt(ms(100));

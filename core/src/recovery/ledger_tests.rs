@@ -13,6 +13,8 @@ use crate::recovery::{Fired, PathOutcome, Rtt, Spurious};
 mod loss;
 #[path = "ledger_says_tests.rs"]
 mod says;
+#[path = "silence_tests.rs"]
+mod silences;
 
 const A: PathId = PathId(0);
 const B: PathId = PathId(1);
@@ -442,17 +444,19 @@ fn what_holds_the_front_for_ever_is_given_up() {
     s.send(A);
     s.ledger.on_suspended(A);
     let mut given_up = Vec::new();
-    for _ in 0..MAX_TRACKED_PACKETS as u64 / 64 {
-        let burst = s.burst(B, 64);
+    for size in (64..=MAX_TRACKED_PACKETS as u64).step_by(64) {
+        let burst = s.burst(B, size - s.ledger.next_number);
         s.ack(&[burst]);
         given_up.extend(s.lost());
     }
+    assert_eq!((given_up.len(), s.ledger.ring.len()), (0, MAX_TRACKED_PACKETS));
     s.send(B);
     s.ack(&[s.ledger.next_number - 1..s.ledger.next_number]);
     given_up.extend(s.lost());
     assert_eq!(given_up, [0]);
     assert_eq!(s.outcome(A), PathOutcome::default());
     assert_eq!((s.ledger.in_flight(A), s.ledger.ring.len()), (0, 0));
+    assert_eq!(s.ledger.stats().lost, 1);
 }
 
 /// spec: R-REC-4

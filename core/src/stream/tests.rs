@@ -16,6 +16,7 @@ use crate::wire::open::{OpenFrame, Protocol};
 use crate::wire::packet::{Allowance, PacketWriter};
 
 mod counted;
+mod ends;
 mod limits;
 mod rules;
 mod seen;
@@ -34,7 +35,7 @@ struct End {
 }
 
 /// A packet under way.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Packet {
     payload: Vec<u8>,
     receipts: Vec<SentFrame>,

@@ -206,3 +206,43 @@ fn a_class_can_be_changed_while_bytes_wait() {
     });
     assert_eq!(sent.collect::<Vec<_>>(), [ids[1], ids[0]]);
 }
+
+/// On one stream, whether it was given out or not: until it is released.
+///
+/// spec: R-FIG-6
+#[test]
+fn the_most_that_one_stream_held_is_known() {
+    let mut pair = Pair::new();
+    let (one, other) = (peer(Dir::Uni, 0), peer(Dir::Uni, 1));
+    let most = |pair: &Pair| pair.b.streams.stats().most_held;
+    for id in [one, other] {
+        pair.b.take(&open_frame(id));
+    }
+    pair.b.take(&data(one, 0, &[1; 100], false));
+    pair.b.take(&data(other, 0, &[1; 90], false));
+    assert_eq!(most(&pair), 100, "of one, not of both");
+    assert!(pair.b.recv(one).read_chunk(60).is_ok());
+    pair.b.take(&data(one, 200, &[1; 20], false));
+    assert_eq!(most(&pair), 120, "what was given out is held, a gap is not");
+    pair.b.read(other);
+    pair.b.take(&data(other, 90, &[1; 100], false));
+    assert_eq!(most(&pair), 120, "what was released is not");
+}
+
+/// Who bounds what he writes by other credit is not bounded by the send buffer as well.
+///
+/// spec: R-PIPE-2
+#[test]
+fn what_is_forwarded_is_taken_whole() {
+    let config = StreamConfig { send_buffer: 1_000, ..StreamConfig::default() };
+    let mut pair = Pair::with(64 * 1024 * 1024, config);
+    let id = pair.a.uni();
+    assert_eq!(pair.a.send(id).forward(5_000, Bytes::from(vec![2; 5_000])), Ok(()));
+    assert_eq!(pair.a.send(id).forward(0, Bytes::from(vec![1; 5_000])), Ok(()));
+    assert_eq!(pair.a.send(id).forward(9, Bytes::from_static(b"x")), Err(WriteError::Overlap));
+    assert_eq!((pair.a.send(id).contiguous_end(), pair.a.send(id).room()), (10_000, 0));
+    pair.a.send(id).finish().unwrap();
+    pair.run();
+    let (body, end) = pair.b.read(id);
+    assert_eq!((body, end), ([[1; 5_000], [2; 5_000]].concat(), Ok(())));
+}

@@ -1,0 +1,169 @@
+//! How streams end, and how often that is counted; and how bytes are given by arrival.
+
+use core::ops::Range;
+
+use super::*;
+use crate::error::StreamCode;
+
+const ID: StreamId = StreamId::new(Side::Initiator, Dir::Uni, 0);
+
+fn reset_by(id: StreamId, code: AppCode, reliable_size: u64) -> Frame<'static> {
+    Frame::Reset(ResetFrame { id, code, hop: 0, final_size: 4, reliable_size })
+}
+
+fn stop(id: StreamId, code: AppCode) -> Frame<'static> {
+    Frame::Stop(StopFrame { id, code, hop: 0 })
+}
+
+/// spec: R-STR-7, R-STR-12
+#[test]
+fn a_second_reset_before_open_changes_nothing() {
+    let mut pair = Pair::new();
+    pair.b.take(&data(ID, 0, b"0123", false));
+    pair.b.take(&reset(ID, 4, 4));
+    pair.b.take(&reset_by(ID, AppCode(9), 4));
+    pair.b.take(&open_frame(ID));
+    let error = ReadError::Reset { code: AppCode(7), hop: 2 };
+    assert_eq!(pair.b.read(ID), (b"0123".to_vec(), Err(error)));
+}
+
+/// spec: R-STR-14
+#[test]
+fn what_is_whole_stays_whole_whatever_is_said_afterwards() {
+    let mut pair = Pair::new();
+    pair.b.take(&open_frame(ID));
+    pair.b.take(&data(ID, 0, b"0123", true));
+    pair.b.take(&reset(ID, 4, 0));
+    assert_eq!(pair.b.read(ID), (b"0123".to_vec(), Ok(())));
+    assert_eq!((pair.b.streams.count(), pair.b.recv.held()), (0, 0));
+}
+
+/// By the first of what happens to it.
+///
+/// spec: R-FIG-5
+#[test]
+fn a_stream_that_ends_badly_counts_once() {
+    let refused = StreamCode::Refused.app();
+    let mut pair = Pair::new();
+    let id = pair.b.open(Dir::Bi, plain()).unwrap();
+    let errors = |pair: &Pair| {
+        let errors = pair.b.streams.stats().errors;
+        let protocol: u64 = StreamCode::ALL.into_iter().map(|code| errors.of(code)).sum();
+        (protocol, errors.application())
+    };
+    pair.b.take(&data(id, 0, b"0123", false));
+    pair.b.take(&Frame::MaxStreamData { id, limit: 1 << 20 });
+    assert_eq!(errors(&pair), (0, 0));
+    pair.b.take(&stop(id, refused));
+    assert_eq!((errors(&pair), pair.b.streams.stats().errors.of(StreamCode::Refused)), ((1, 0), 1));
+    pair.b.take(&stop(id, AppCode(3)));
+    pair.b.take(&reset_by(id, AppCode(3), 0));
+    assert_eq!(errors(&pair), (1, 0), "it was counted");
+    // A reset by an application, said twice.
+    pair.b.take(&open_frame(ID));
+    pair.b.take(&data(ID, 0, b"0123", false));
+    pair.b.take(&reset_by(ID, AppCode(3), 4));
+    pair.b.take(&reset_by(ID, refused, 4));
+    assert_eq!(errors(&pair), (1, 1));
+}
+
+/// spec: R-FIG-5
+#[test]
+fn what_nobody_was_interested_in_is_no_error() {
+    let mut pair = Pair::new();
+    let dropped = pair.b.open(Dir::Uni, plain()).unwrap();
+    pair.b.take(&stop(dropped, AppCode(0)));
+    pair.b.take(&open_frame(ID));
+    pair.b.take(&data(ID, 0, b"0123", false));
+    pair.b.recv(ID).stop(AppCode(8));
+    pair.b.take(&reset_by(ID, AppCode(8), 0));
+    assert_eq!(pair.b.streams.stats().errors, StreamErrors::default(), "this side gave it up");
+}
+
+/// spec: R-FIG-5
+#[test]
+fn the_loss_of_a_connection_ends_what_was_under_way() {
+    let mut pair = Pair::new();
+    for _ in 0..3 {
+        pair.b.open(Dir::Uni, plain()).unwrap();
+    }
+    let failed = pair.b.open(Dir::Uni, plain()).unwrap();
+    pair.b.take(&stop(failed, AppCode(3)));
+    for _ in 0..2 {
+        pair.b.streams.on_connection_lost();
+        let errors = pair.b.streams.stats().errors;
+        assert_eq!((errors.of(StreamCode::ConnectionLost), errors.application()), (3, 1));
+    }
+}
+
+/// What came, and what never will.
+fn told(
+    arrival: Result<Option<Arrival>, ReadError>,
+) -> Result<Option<(Range<u64>, bool)>, ReadError> {
+    let told = |arrival| match arrival {
+        Arrival::Bytes(chunk) => (chunk.range(), true),
+        Arrival::Skipped(range) => (range, false),
+    };
+    arrival.map(|arrival| arrival.map(told))
+}
+
+fn with_gaps() -> Pair {
+    let mut pair = Pair::new();
+    pair.b.take(&open_frame(ID));
+    for (at, text) in [(6, b"678"), (0, b"012"), (12, b"cde")] {
+        pair.b.take(&data(ID, at, text, false));
+    }
+    pair
+}
+
+/// spec: R-STR-15, R-STR-25
+#[test]
+fn who_passes_bytes_on_hears_of_what_never_comes() {
+    let mut pair = with_gaps();
+    pair.b.take(&Frame::Skip { id: ID, range: 9..12 });
+    let mut stream = pair.b.recv(ID);
+    assert_eq!(told(stream.take_arrival(9)), Ok(Some((9..12, false))), "once, before all bytes");
+    assert_eq!(told(stream.take_arrival(2)), Ok(Some((6..8, true))));
+    assert_eq!(told(stream.take_arrival(9)), Ok(Some((8..9, true))));
+    assert_eq!(told(stream.take_arrival(9)), Ok(Some((0..3, true))));
+    assert_eq!(told(stream.take_arrival(9)), Ok(Some((12..15, true))));
+    assert_eq!(told(stream.take_arrival(9)), Err(ReadError::Blocked));
+    drop(stream);
+    pair.b.take(&data(ID, 3, b"345", false));
+    pair.b.take(&data(ID, 15, b"", true));
+    assert_eq!(told(pair.b.recv(ID).take_arrival(9)), Ok(Some((3..6, true))));
+    assert_eq!(told(pair.b.recv(ID).take_arrival(9)), Ok(None), "the end");
+}
+
+#[test]
+fn the_lowest_may_be_taken_first() {
+    let mut pair = with_gaps();
+    let mut stream = pair.b.recv(ID);
+    assert_eq!(told(stream.take_lowest(9)), Ok(Some((0..3, true))));
+    assert_eq!(told(stream.take_lowest(2)), Ok(Some((6..8, true))));
+    assert_eq!(told(stream.take_lowest(9)), Ok(Some((8..9, true))));
+    stream.stop(AppCode(1));
+    assert_eq!(told(stream.take_lowest(9)), Err(ReadError::Stopped));
+    assert_eq!(told(stream.take_arrival(9)), Err(ReadError::Stopped));
+}
+
+/// A sliver at the end of a packet costs more than it carries: of what is longer, 32 bytes at
+/// least.
+#[test]
+fn no_sliver_is_cut_for_the_end_of_a_packet() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.run();
+    pair.a.send(id).write(Bytes::from(vec![1; 1_000])).unwrap();
+    let (capacity, packet) =
+        (1..99).find_map(|room| Some((room, pair.a.packet_of(room)?))).expect("some room does");
+    let [SentFrame::Stream { range, .. }] = &packet.receipts[..] else { panic!("{packet:?}") };
+    assert_eq!(range.end - range.start, 32);
+    assert_eq!(packet.payload.len(), capacity);
+    // What is no longer than that is sent whole.
+    let short = pair.a.uni();
+    pair.run();
+    pair.a.write(short, b"a few");
+    let packet = (1..99).find_map(|room| pair.a.packet_of(room)).expect("some room does");
+    assert!(matches!(&packet.receipts[..], [SentFrame::Stream { range, .. }] if *range == (0..5)));
+}
