@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::error::StreamCode;
 use crate::pipe::exercise::{PTO, Rig};
 use crate::pipe::leg::Leg;
+use crate::pipe::missing::Missing;
 use crate::pipe::spans::Spans;
 use crate::pipe::store::Store;
 use crate::pipe::toll::Toll;
@@ -376,4 +377,51 @@ fn a_leg_that_lags_is_doomed_first() {
     assert!(!rig.pipe.has_doomed());
     rig.pipe.on_deadline(rig.now + PTO * 2);
     assert!(rig.pipe.has_doomed());
+}
+
+/// A stream comes back as a stream, and the application as the application.
+///
+/// spec: R-PIPE-24
+#[test]
+fn who_was_given_up_comes_back_as_what_it_was() {
+    let stream = Leg::new(LegPolicy::Stall, 0..u64::MAX);
+    let application = Leg::application(LegPolicy::Stall, 0);
+    for (gone, other) in [(&stream, &application), (&application, &stream)] {
+        let mut missing = Missing::default();
+        missing.add(gone, 50);
+        missing.on_leg(other, 100);
+        assert!(!missing.is_empty());
+        missing.on_leg(gone, 100);
+        assert!(missing.is_empty());
+    }
+}
+
+/// A rig with these legs, of which only the first has what came.
+fn first_ahead(policies: &[LegPolicy]) -> Rig {
+    let mut rig = Rig::new(PipeOptions::default());
+    for policy in policies {
+        let leg = rig.add_leg(0..u64::MAX, *policy).unwrap();
+        rig.credit(leg, 1 << 20);
+    }
+    rig.arrive(0..500, false);
+    while rig.packet(0, true) {}
+    rig
+}
+
+/// spec: R-PIPE-10
+#[test]
+fn two_that_are_as_slow_hold_back_nothing_alone() {
+    let mut rig = first_ahead(&[LegPolicy::Stall, LegPolicy::DETACH, LegPolicy::DETACH]);
+    rig.wait(Duration::from_secs(10));
+    assert!(rig.legs.iter().all(|leg| leg.ended.is_none()));
+    let mut rig = first_ahead(&[LegPolicy::Stall, LegPolicy::DETACH]);
+    rig.wait(Duration::from_secs(10));
+    assert_eq!(rig.legs[1].ended, Some(LegEnd::Detached { at: 0 }));
+}
+
+/// Whom the source waits for is never judged: until the pipe's own time-out there is no wish.
+#[test]
+fn a_leg_that_stalls_has_no_deadline() {
+    let rig = first_ahead(&[LegPolicy::Stall, LegPolicy::Stall]);
+    assert_eq!(rig.pipe.deadline(), Some(rig.now + Duration::from_secs(120)));
 }
