@@ -375,8 +375,10 @@ fn a_leg_that_lags_is_doomed_first() {
     rig.arrive(0..5_000, false);
     while rig.packet(0, true) {}
     assert!(!rig.pipe.has_doomed());
-    rig.pipe.on_deadline(rig.now + PTO * 2);
+    let then = rig.now + PTO * 2;
+    rig.pipe.on_deadline(then);
     assert!(rig.pipe.has_doomed());
+    assert!(rig.pipe.deadline().is_some_and(|at| at > then), "nothing is left to wait for");
 }
 
 /// A stream comes back as a stream, and the application as the application.
@@ -424,4 +426,16 @@ fn two_that_are_as_slow_hold_back_nothing_alone() {
 fn a_leg_that_stalls_has_no_deadline() {
     let rig = first_ahead(&[LegPolicy::Stall, LegPolicy::Stall]);
     assert_eq!(rig.pipe.deadline(), Some(rig.now + Duration::from_secs(120)));
+}
+
+/// Who lost the source of a pipe that was reset before passes on the reset.
+#[test]
+fn a_reset_goes_before_the_loss_that_follows_it() {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.add_leg(0..u64::MAX, LegPolicy::Stall).unwrap();
+    rig.arrive(0..500, false);
+    rig.reset(500, 0);
+    rig.lose_source(false);
+    rig.drain();
+    assert_eq!(rig.legs[0].reset.map(|reset| (reset.code, reset.hop)), Some((AppCode(7), 1)));
 }
