@@ -1,4 +1,5 @@
-//! What packets of recorded hosts show of the conditions that the interop runner reads from captures.
+//! What packets of recorded hosts show of the conditions that the interop runner reads from
+//! captures.
 
 use std::collections::BTreeSet;
 
