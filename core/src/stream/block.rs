@@ -105,3 +105,7 @@ pub(super) fn take_from(
     }
     (!data.is_empty()).then_some((index, data))
 }
+
+#[cfg(test)]
+#[path = "block_tests.rs"]
+mod tests;
