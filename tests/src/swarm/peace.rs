@@ -57,7 +57,7 @@ impl World {
         if self.age() >= self.plan.lasts {
             return;
         }
-        let live = self.greet();
+        let live = self.greet_all();
         self.wake_rogues();
         let age = self.age();
         for (at, deed) in std::mem::take(&mut self.plan.peace) {
@@ -71,6 +71,18 @@ impl World {
         for (host, connection) in live {
             let end = self.nodes[host.0].app.closed(connection);
             assert_eq!(end, None, "host {}: {connection:?} ended in the peace", host.0);
+        }
+    }
+
+    /// Where one edge is dead, the greeting takes until its connection ends, and over the others
+    /// nothing was said for as long: they are greeted again.
+    fn greet_all(&mut self) -> Vec<(HostId, ConnectionHandle)> {
+        loop {
+            let before = self.age();
+            let live = self.greet();
+            if self.age() <= before + SILENCE {
+                return live;
+            }
         }
     }
 
