@@ -416,3 +416,7 @@ pub(super) fn posted(came: &Result<StreamId, MessageError>) -> Outcome {
         Err(MessageError::Open(error)) => Outcome::Refused(16 + error.number()),
     }
 }
+
+#[cfg(test)]
+#[path = "taped_tests.rs"]
+mod tests;

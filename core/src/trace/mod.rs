@@ -52,6 +52,9 @@ pub use watch::Watch;
 
 pub use crate::connection::{Times, Vitals};
 
+#[cfg(test)]
+pub(crate) use show::{skip_event, skip_pipe_event};
+
 use record::Decoder;
 
 /// Goes through all records of a tape, as far as it is whole.

@@ -206,13 +206,16 @@ fn call(what: &What<'_>) -> String {
     }
 }
 
+/// How much there is, and how much there may be.
+type Sizes = (u64, u64);
+
 /// Reads over news of a connection. Gives the length of the words at their end.
-pub(super) fn skip_event(from: &mut Reader<'_>) -> Option<usize> {
+pub(crate) fn skip_event(from: &mut Reader<'_>) -> Option<usize> {
     match from.byte()? {
         0 | 1 | 10..=12 | 16..=18 => {}
         2..=6 => _ = from.get::<StreamId>()?,
-        7 => _ = from.get::<(StreamId, (u64, u64))>()?,
-        8 => _ = from.get::<(StreamId, Option<(u64, u64)>)>()?,
+        7 => _ = from.get::<(StreamId, (Sizes, Sizes))>()?,
+        8 => _ = from.get::<(StreamId, Option<Sizes>)>()?,
         9 => _ = from.get::<Dir>()?,
         13 | 14 => _ = from.get::<SocketAddr>()?,
         15 => {
@@ -256,6 +259,15 @@ fn event(said: &[u8]) -> Option<String> {
     let kind = from.byte()?;
     let name = NAMES.get(usize::from(kind))?;
     Some(match kind {
+        7 => {
+            let (_, (bytes, ranges)): (StreamId, (Sizes, Sizes)) = from.get()?;
+            let (held, apart) = (out_of(bytes, "bytes"), out_of(ranges, "ranges"));
+            format!("{name}: {held}, {apart}")
+        }
+        8 => match from.get::<(StreamId, Option<Sizes>)>()?.1 {
+            Some(bytes) => format!("{name}, with {} behind a gap", out_of(bytes, "bytes")),
+            None => (*name).into(),
+        },
         9 => format!("{name}: {:?}", from.get::<Dir>()?),
         13 | 14 => format!("{name} {}", from.get::<SocketAddr>()?),
         15 => {
@@ -267,8 +279,12 @@ fn event(said: &[u8]) -> Option<String> {
     })
 }
 
+fn out_of((some, most): Sizes, what: &str) -> String {
+    format!("{some} of {most} {what}")
+}
+
 /// Reads over news of a pipe.
-pub(super) fn skip_pipe_event(from: &mut Reader<'_>) -> Option<()> {
+pub(crate) fn skip_pipe_event(from: &mut Reader<'_>) -> Option<()> {
     match from.byte()? {
         0 => {}
         1 => {
