@@ -50,6 +50,15 @@ pub struct Sending {
     pub waited: u64,
 }
 
+/// A socket beside a host's first.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    /// Where it is.
+    pub addr: SocketAddr,
+    /// It is an end of a byte stream, and hears no datagrams that are sent to its address.
+    pub is_stream: bool,
+}
+
 /// One endpoint with its news.
 pub struct Host {
     /// The machine under test.
@@ -57,7 +66,7 @@ pub struct Host {
     /// Where its first socket is.
     pub addr: SocketAddr,
     /// Its other sockets.
-    pub sockets: BTreeMap<CarrierId, SocketAddr>,
+    pub sockets: BTreeMap<CarrierId, Socket>,
     /// News that the test has not looked at.
     pub events: VecDeque<Event>,
     /// News of pipes that the test has not looked at.
@@ -135,9 +144,10 @@ impl Host {
         old
     }
 
-    /// Which socket is at an address.
+    /// Which socket hears the datagrams for an address.
     pub(super) fn carrier_at(&self, addr: SocketAddr) -> Option<CarrierId> {
-        let other = || self.sockets.iter().find(|(_, at)| **at == addr).map(|(id, _)| *id);
+        let hears = |socket: &Socket| socket.addr == addr && !socket.is_stream;
+        let other = || self.sockets.iter().find(|(_, socket)| hears(socket)).map(|(id, _)| *id);
         if self.addr == addr { Some(UDP) } else { other() }
     }
 

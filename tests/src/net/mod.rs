@@ -256,7 +256,8 @@ impl Net {
         let now = self.local(id);
         let host = self.host(id);
         host.blocked.remove(&carrier);
-        host.sockets.insert(carrier, addr);
+        let is_stream = matches!(kind, CarrierKind::Reliable { .. });
+        host.sockets.insert(carrier, host::Socket { addr, is_stream });
         host.endpoint.carrier_opened(carrier, kind, now);
     }
 

@@ -85,7 +85,12 @@ impl Net {
         let id = HostId(index);
         let host = &mut self.hosts[index];
         let first = (to.carrier == UDP).then_some(host.addr);
-        let from = host.sockets.get(&to.carrier).copied().or(first).expect("an open socket");
+        let from = host
+            .sockets
+            .get(&to.carrier)
+            .map(|socket| socket.addr)
+            .or(first)
+            .expect("an open socket");
         let segment = to.segment.unwrap_or(bytes.len());
         host.sent += bytes.len().div_ceil(segment) as u64;
         let is_end = |end: &super::stream::End| end.host == id && end.carrier == to.carrier;

@@ -125,7 +125,7 @@ fn a_blocked_socket_that_is_opened_anew_takes_bytes() {
     run(&mut net, &mut apps, Duration::from_millis(50), |_| false);
     net.block(HostId(0), OTHER, true);
     run(&mut net, &mut apps, SECOND, |_| false);
-    let here = net.hosts[0].sockets[&OTHER];
+    let here = net.hosts[0].sockets[&OTHER].addr;
     let kind = CarrierKind::Udp { max_segments: 1, max_datagram: 65_507 };
     net.open_socket(HostId(0), OTHER, here, kind);
     assert!(run(&mut net, &mut apps, SECOND, |apps| whole(&apps[2])));
