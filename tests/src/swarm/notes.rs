@@ -26,14 +26,18 @@ pub(super) struct Note {
     said: Instant,
     /// At the other end, over this connection.
     pub(super) came: Option<ConnectionHandle>,
+    /// Its receiver has all of it, says the sender's endpoint: it comes whatever ends now.
+    delivered: bool,
     /// It need not come.
     excused: bool,
 }
 
 impl Note {
-    /// A whole message that is to come and did not so far.
-    pub(super) fn is_owed(&self) -> bool {
-        self.stream.is_some() && self.came.is_none() && !self.excused
+    /// A whole message that is to come and did not so far. That its connection `ended` is a reason
+    /// only before it was delivered.
+    pub(super) fn is_owed(&self, ended: bool) -> bool {
+        let due = self.delivered || !ended;
+        self.stream.is_some() && self.came.is_none() && !self.excused && due
     }
 
     /// A whole message that came.
@@ -57,18 +61,40 @@ impl World {
         drop(view);
         let Some(stream) = stream else { return };
         let (to, said) = (self.plan.edges[edge].other(from), self.net.now);
-        let (came, excused) = (None, false);
-        self.notes.insert(salt, Note { from, connection, to, stream, said, came, excused });
+        let (came, delivered, excused) = (None, false, false);
+        let note = Note { from, connection, to, stream, said, came, delivered, excused };
+        self.notes.insert(salt, note);
     }
 
     /// A peer wants no more of a stream; if it was a message's, long in vain, that is right.
     pub(super) fn on_stopped(&mut self, host: HostId, connection: ConnectionHandle, id: StreamId) {
         let now = self.net.now;
-        let stopped = (host, connection, Some(id));
-        let mut notes = self.notes.values_mut();
-        if let Some(note) = notes.find(|it| (it.from, it.connection, it.stream) == stopped) {
+        if let Some(note) = self.note_on(host, connection, id) {
             note.excused |= note.said + PATIENCE <= now;
         }
+    }
+
+    /// All of a stream is acknowledged; a message's in time for nobody to have given it up.
+    pub(super) fn on_delivered(
+        &mut self,
+        host: HostId,
+        connection: ConnectionHandle,
+        id: StreamId,
+    ) {
+        let now = self.net.now;
+        if let Some(note) = self.note_on(host, connection, id) {
+            note.delivered = now < note.said + PATIENCE;
+        }
+    }
+
+    fn note_on(
+        &mut self,
+        host: HostId,
+        connection: ConnectionHandle,
+        id: StreamId,
+    ) -> Option<&mut Note> {
+        let on = (host, connection, Some(id));
+        self.notes.values_mut().find(|it| (it.from, it.connection, it.stream) == on)
     }
 
     /// What a host had on its way, or had not read yet, is gone with its state.

@@ -48,8 +48,9 @@ pub(super) fn undone(world: &World) -> Vec<String> {
         }
     }
     // Whose connection has ended at the other end alone hears of that in the quiet.
-    for note in world.notes.values().filter(|note| note.is_owed()) {
-        if world.nodes[note.from.0].app.closed(note.connection).is_none() {
+    for note in world.notes.values() {
+        let ended = world.nodes[note.from.0].app.closed(note.connection).is_some();
+        if note.is_owed(ended) {
             left.push(format!("a message did not come: {note:?}"));
         }
     }

@@ -302,6 +302,7 @@ impl World {
             EventKind::Connected => self.on_connected(host, connection),
             EventKind::Closed(reason) => self.on_closed(host, connection, reason),
             EventKind::PathSilent | EventKind::PathPaused => self.on_wish(host, connection),
+            EventKind::Delivered(stream) => self.on_delivered(host, connection, *stream),
             EventKind::Stopped(stream) => self.on_stopped(host, connection, *stream),
             _ => {}
         }
