@@ -30,7 +30,6 @@ use aqueduct_core::crypto::handshake::{
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::keys::PacketKeys;
 use aqueduct_core::crypto::limits::KeyLimits;
-use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::endpoint::{
     CarrierKind, ConnectionHandle, Datagram, Endpoint, EventKind, Output, PeerAddr,
 };
@@ -44,6 +43,7 @@ use aqueduct_core::wire::id::{ConnectionId, Dir, PacketNumber, Side, StreamId};
 use aqueduct_core::wire::params::Params;
 
 use crate::net::UDP;
+use crate::provider::FAST;
 use crate::sealer::Sealer;
 
 /// How the two meet.
@@ -133,14 +133,14 @@ impl Byzantine {
     /// Takes the keys of a handshake.
     pub fn new(established: Established) -> Self {
         let Established { cipher, side, ref secrets, .. } = established;
-        let keys = PacketKeys::new(Provider::Rust, cipher, side, secrets, KeyLimits::default());
+        let keys = PacketKeys::new(FAST, cipher, side, secrets, KeyLimits::default());
         let secret = match side {
             Side::Initiator => secrets.i2r,
             Side::Responder => secrets.r2i,
         };
         Self {
             keys,
-            sealer: Sealer::new(Provider::Rust, cipher, secret),
+            sealer: Sealer::new(FAST, cipher, secret),
             number: 0,
             dcid: established.peer_cid,
             received: RangeSet::new(),

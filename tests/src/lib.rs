@@ -30,6 +30,7 @@ pub mod link;
 pub mod mob;
 pub mod model;
 pub mod net;
+pub mod provider;
 pub mod race;
 pub mod raw;
 pub mod relay;

@@ -2,29 +2,32 @@
 
 use std::hash::{Hash, Hasher};
 
-use aqueduct_core::crypto::provider::{Cipher, Provider};
+use aqueduct_core::crypto::provider::{AeadKey, Cipher, HeaderKey};
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::wire::header::{Class, classify};
 use aqueduct_core::wire::id::Side;
+
+use crate::provider::FAST;
 
 /// Where a packet's payload begins.
 const BODY: usize = 13;
 const TAG: usize = 16;
 
 /// One sender's keys of one connection.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Key {
     phase: u64,
-    cipher: Cipher,
-    key: [u8; 32],
+    body: AeadKey,
     iv: [u8; 12],
-    header: [u8; 32],
+    header: HeaderKey,
 }
 
 /// One connection.
 #[derive(Clone, Default)]
 struct Sent {
     key: Option<Key>,
+    /// What its last packet named the connection.
+    to: [u8; 8],
     /// Phase and number of the last packet.
     last: Option<(u64, u64)>,
 }
@@ -66,18 +69,13 @@ impl Wiretap {
                 self.sent.push((*handle, Sent::default()));
             }
         }
-        for (handle, sent) in &mut self.sent {
-            let known = sent.key.clone();
-            let opened = known.as_ref().and_then(|key| key.number(bytes));
-            let opened = opened.map(|number| (known, number)).or_else(|| {
-                let key = Key::logged(*handle, endpoint)?;
-                let number = key.number(bytes)?;
-                Some((Some(key), number))
-            });
-            let Some((key, number)) = opened else { continue };
-            let phase = key.as_ref().map_or(0, |key| key.phase);
+        let to = named(bytes);
+        if let Some((number, at)) = self.known(bytes, to).or_else(|| self.renewed(bytes, endpoint))
+        {
+            let sent = &mut self.sent[at].1;
+            let phase = sent.key.as_ref().map_or(0, |key| key.phase);
             let last = sent.last.replace((phase, number));
-            sent.key = key;
+            sent.to = to;
             let grows = last.is_none_or(|(before, last)| before <= phase && last < number);
             return match grows {
                 true => Ok(()),
@@ -90,6 +88,32 @@ impl Wiretap {
             false => Err("a packet that nobody has the keys of".to_owned()),
         }
     }
+
+    /// The number of a packet that a known key opens, and whose key that is. Who sent to that name
+    /// last is asked first.
+    fn known(&self, bytes: &[u8], to: [u8; 8]) -> Option<(u64, usize)> {
+        let with = |likely: bool| {
+            let sent = self.sent.iter().enumerate();
+            sent.filter(move |(_, (_, sent))| (sent.to == to) == likely)
+        };
+        let number = |sent: &Sent| sent.key.as_ref()?.number(bytes);
+        with(true).chain(with(false)).find_map(|(at, (_, sent))| Some((number(sent)?, at)))
+    }
+
+    /// The same with the keys that each connection has now, which is remembered.
+    fn renewed(&mut self, bytes: &[u8], endpoint: &Endpoint) -> Option<(u64, usize)> {
+        self.sent.iter_mut().enumerate().find_map(|(at, (handle, sent))| {
+            let key = Key::logged(*handle, endpoint)?;
+            let number = key.number(bytes)?;
+            sent.key = Some(key);
+            Some((number, at))
+        })
+    }
+}
+
+/// What a packet names its connection.
+fn named(bytes: &[u8]) -> [u8; 8] {
+    bytes.get(1..9).and_then(|name| name.try_into().ok()).unwrap_or_default()
 }
 
 impl Key {
@@ -106,15 +130,18 @@ impl Key {
             "aes-256-gcm" => Cipher::Aes256Gcm,
             _ => Cipher::ChaCha20Poly1305,
         };
-        let phase = phase.parse().ok()?;
-        Some(Self { phase, cipher, key: hex(key)?, iv: hex(iv)?, header: hex(header)? })
+        Some(Self {
+            phase: phase.parse().ok()?,
+            body: FAST.aead(cipher, &hex(key)?),
+            iv: hex(iv)?,
+            header: FAST.header_key(cipher, &hex(header)?),
+        })
     }
 
     /// The number of a packet under this key; `None` if it is under another.
     fn number(&self, packet: &[u8]) -> Option<u64> {
         let sample = packet.get(BODY..BODY + 16)?.try_into().ok()?;
-        let provider = Provider::AwsLc;
-        let mask = provider.header_key(self.cipher, &self.header).mask(sample);
+        let mask = self.header.mask(sample);
         let mut header: [u8; BODY] = packet.get(..BODY)?.try_into().ok()?;
         header[0] ^= mask[0] & 0x3f;
         header[9..].iter_mut().zip(&mask[1..]).for_each(|(byte, mask)| *byte ^= mask);
@@ -123,8 +150,7 @@ impl Key {
         nonce.iter_mut().skip(4).zip(number.to_be_bytes()).for_each(|(to, from)| *to ^= from);
         let mut body = packet.get(BODY..packet.len() - TAG)?.to_vec();
         let tag = packet.get(packet.len() - TAG..)?.try_into().ok()?;
-        let aead = provider.aead(self.cipher, &self.key);
-        aead.open(&nonce, &header, &mut body, tag).is_ok().then_some(number)
+        self.body.open(&nonce, &header, &mut body, tag).is_ok().then_some(number)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod stream;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -86,12 +87,16 @@ pub struct Net {
     /// Where somebody lives who has no endpoint, and what came there.
     lodgers: BTreeMap<SocketAddr, Vec<Recorded>>,
     wire: Wire,
-    hash: blake3::Hasher,
+    /// Of every datagram; hashing is much faster by large pieces.
+    hash: BufWriter<blake3::Hasher>,
     buf: Vec<u8>,
 }
 
 /// Things that an endpoint does at one instant, at most.
 const MOST_TURNS: u32 = 1_000_000;
+
+/// Bytes that are hashed at once.
+const PIECE: usize = 32 << 10;
 
 const UDP_KIND: CarrierKind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
 
@@ -111,7 +116,7 @@ impl Net {
             spoke: BTreeMap::new(),
             lodgers: BTreeMap::new(),
             wire: Wire::new(seed, link),
-            hash: blake3::Hasher::new(),
+            hash: BufWriter::with_capacity(PIECE, blake3::Hasher::new()),
             buf: Vec::new(),
         }
     }
@@ -380,13 +385,13 @@ impl Net {
 
     /// A digest of every datagram sent so far, with times and addresses: the same on every machine.
     pub fn wire_fingerprint(&self) -> [u8; 32] {
-        *self.hash.finalize().as_bytes()
+        *self.hashed().finalize().as_bytes()
     }
 
     /// The same, and of the state that every endpoint is in now, which counts in words of the
     /// machine.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = self.hash.clone();
+        let mut hash = self.hashed();
         for host in &self.hosts {
             hash.update(&host.endpoint.fingerprint());
         }
@@ -480,17 +485,27 @@ impl Net {
         news
     }
 
+    fn hash(&mut self, bytes: &[u8]) {
+        self.hash.write_all(bytes).expect("a hash takes everything");
+    }
+
+    fn hashed(&self) -> blake3::Hasher {
+        let mut hash = self.hash.get_ref().clone();
+        hash.update(self.hash.buffer());
+        hash
+    }
+
     fn record(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        self.hash.update(&self.now.as_nanos().to_le_bytes());
+        self.hash(&self.now.as_nanos().to_le_bytes());
         for addr in [from, to] {
             match addr.ip() {
-                IpAddr::V4(ip) => self.hash.update(&ip.octets()),
-                IpAddr::V6(ip) => self.hash.update(&ip.octets()),
+                IpAddr::V4(ip) => self.hash(&ip.octets()),
+                IpAddr::V6(ip) => self.hash(&ip.octets()),
             };
-            self.hash.update(&addr.port().to_le_bytes());
+            self.hash(&addr.port().to_le_bytes());
         }
-        self.hash.update(&(bytes.len() as u64).to_le_bytes());
-        self.hash.update(bytes);
+        self.hash(&(bytes.len() as u64).to_le_bytes());
+        self.hash(bytes);
         if let Some(recording) = &mut self.recording {
             recording.push(Recorded { at: self.now, from, to, bytes: bytes.to_vec() });
         }

@@ -32,6 +32,7 @@ use crate::byzantine::Byzantine;
 use crate::dice::Dice;
 use crate::link::LinkConfig;
 use crate::net::Net;
+use crate::provider::FAST;
 
 pub use mischief::{Mischief, Talk};
 
@@ -75,7 +76,9 @@ impl Rogue {
             homes: [home(666), home(667)],
             connections: 0,
             caught: 0,
-            config: Arc::new(HandshakeConfig::new(NodeKey::from_seed(&[200 + number; 32]))),
+            config: Arc::new(
+                HandshakeConfig::new(NodeKey::from_seed(&[200 + number; 32])).with_provider(FAST),
+            ),
             state: State::Away,
             dice: Dice::new(seed, "rogue"),
             rng: Rng::new(&Seed::from_u64(seed)).fork("rogue"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aqueduct_core::congestion::Algorithm;
+use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
@@ -25,6 +26,7 @@ impl Plan {
         self.rogues.iter_mut().for_each(|rogue| rogue.link = rogue_link(&mut links));
         self.draw_history(&mut dice("history"));
         self.draw_controllers(&mut dice("controllers"));
+        self.draw_providers(&mut dice("providers"));
         self.draw_carriers(&mut dice("carriers"));
         self.draw_dials(&mut dice("both dial"));
         self.draw_obstacles(&mut dice("obstacles"));
@@ -64,6 +66,15 @@ impl Plan {
             let mut road = machines.to_vec();
             road.push(boxed(Delay::of(delay)));
             self.deeds.push((at, Deed::Road(from, to, road)));
+        }
+    }
+
+    /// One host of four has the ciphers that need no C.
+    fn draw_providers(&mut self, dice: &mut Dice) {
+        for node in &mut self.nodes {
+            if dice.one_in(4) {
+                node.provider = Provider::Rust;
+            }
         }
     }
 

@@ -21,6 +21,7 @@ use crate::link::{
 use crate::net::clock::Clock;
 use crate::net::stream::StreamConfig;
 use crate::net::{HostId, Nat, NatKind};
+use crate::provider::FAST;
 use crate::rogue::Mischief;
 
 const MS: Duration = Duration::from_millis(1);
@@ -185,6 +186,7 @@ fn node(id: HostId, edges: &[Edge], dice: &mut Dice) -> NodePlan {
         slow: dice.one_in(5).then(|| 500 + dice.below(50_000)),
         pipes,
         controller: Algorithm::default(),
+        provider: FAST,
     }
 }
 

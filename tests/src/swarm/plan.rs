@@ -7,6 +7,7 @@ use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::limits::KeyLimits;
+use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::pipe::PipeOptions;
 
 use super::deed::Deed;
@@ -42,6 +43,8 @@ pub struct NodePlan {
     pub pipes: PipeOptions,
     /// What decides how much it has in flight.
     pub controller: Algorithm,
+    /// Whose ciphers it has.
+    pub provider: Provider,
 }
 
 impl NodePlan {
@@ -68,6 +71,7 @@ impl NodePlan {
             .with_memory(self.memory.0, self.memory.1)
             .expect("a budget")
             .with_ciphers(self.ciphers)
+            .with_provider(self.provider)
             .with_retry(self.retry)
     }
 }
