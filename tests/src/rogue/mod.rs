@@ -39,7 +39,8 @@ pub use mischief::{Mischief, Talk};
 /// Of whom nothing was heard for so long has thrown it out, or never let it in.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long it stays away after it was thrown out.
+/// How long it stays away after it was thrown out, each time so much longer: the tenth time shows
+/// what the hundredth would.
 const REST: Duration = Duration::from_millis(200);
 
 /// One of them.
@@ -103,7 +104,8 @@ impl Rogue {
 
     /// Whether it was away for long enough to come again.
     pub fn is_rested(&self, now: Instant) -> bool {
-        now.saturating_since(self.heard_at) >= REST
+        let rest = REST.saturating_mul(u32::try_from(self.connections).unwrap_or(u32::MAX));
+        now.saturating_since(self.heard_at) >= rest
     }
 
     /// It lives on this network from now on, behind such a link.
