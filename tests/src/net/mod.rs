@@ -38,7 +38,7 @@ use crate::link::{Link, LinkConfig, Machine, Parcel, Stage};
 use crate::model::Model;
 use crate::tapes::Tapes;
 
-pub use host::{Admission, Host, HostId, Sending, UDP};
+pub use host::{Admission, Host, HostId, Sending, Socket, UDP};
 pub use nat::{Nat, NatKind};
 pub use wire::{FlowId, NatId, StageId, StreamNr};
 
@@ -261,8 +261,7 @@ impl Net {
         let now = self.local(id);
         let host = self.host(id);
         host.blocked.remove(&carrier);
-        let is_stream = matches!(kind, CarrierKind::Reliable { .. });
-        host.sockets.insert(carrier, host::Socket { addr, is_stream });
+        host.sockets.insert(carrier, Socket { addr, is_stream: false });
         host.endpoint.carrier_opened(carrier, kind, now);
     }
 
@@ -305,6 +304,9 @@ impl Net {
         for at in 0..2 {
             let kind = CarrierKind::Reliable { remote: addrs[1 - at] };
             self.open_socket(hosts[at], carrier, addrs[at], kind);
+            self.host(hosts[at])
+                .sockets
+                .insert(carrier, Socket { addr: addrs[at], is_stream: true });
             // Who comes over a stream has shown where it is.
             self.guard.on_dialed(hosts[at], addrs[1 - at]);
         }

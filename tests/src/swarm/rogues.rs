@@ -16,6 +16,8 @@ use crate::net::HostId;
 
 /// What a rogue is sent: enough for a window to grow by what it acknowledges.
 const BAIT: usize = 60_000;
+/// By so much rogues are slower in the peace: what they do has been seen.
+const CALMER: u32 = 5;
 /// Turns of a rogue in a second of the quiet.
 const TURNS: u32 = 10;
 
@@ -35,10 +37,11 @@ impl World {
         }
     }
 
-    /// A rogue has its turn, and again in a while.
+    /// A rogue has its turn, and again in a while: in the peace, a longer one.
     pub(super) fn riot(&mut self, number: usize) {
         self.let_act(number);
-        self.later(self.plan.rogues[number].every, Deed::Riot(number));
+        let pace = if self.raging { 1 } else { CALMER };
+        self.later(self.plan.rogues[number].every * pace, Deed::Riot(number));
     }
 
     fn let_act(&mut self, number: usize) {
