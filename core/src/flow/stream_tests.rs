@@ -412,6 +412,8 @@ fn only_a_window_that_was_set_waits_for_cover() {
     let first = p.connection.initial().max_stream_data;
     assert!(p.stream(id).window() < 2 * first, "there is no cover for twice as much");
     assert!(!p.stream(id).is_hungry() && !p.connection.is_hungry());
+    p.on(id, |s, c, b| s.set_window(Window::Fixed(100_000), c, b));
+    assert!(p.stream(id).is_hungry() && p.connection.is_hungry());
     let mut r = Receiver::usual();
     let id = r.open(peer(Dir::Uni, 0));
     r.fix(id, 100_000);

@@ -166,7 +166,9 @@ impl Rig {
             let mut account = self.source.as_mut().map(|end| end.account(self.now));
             let mut stream =
                 account.take().and_then(|(streams, account)| streams.recv(FROM, account));
-            self.pipe.settle(stream.as_mut(), RTT, self.now);
+            let held = self.pipe.stats().held;
+            let freed = self.pipe.settle(stream.as_mut(), RTT, self.now);
+            assert_eq!(freed, held - self.pipe.stats().held, "what is let go is told");
             drop(stream);
             if !self.pull() && !self.pipe.has_doomed() {
                 break;

@@ -114,6 +114,28 @@ fn what_the_pool_does_not_lend_is_not_kept() {
     }
 }
 
+/// spec: R-PIPE-23
+#[test]
+fn a_window_that_grows_takes_the_room_of_what_is_kept() {
+    let options = PipeOptions { stock: 3000, keep: 1 << 20, ..PipeOptions::default() };
+    let mut rig = Rig::within(1 << 15, options);
+    rig.add_leg(ALL, LegPolicy::Stall).unwrap();
+    rig.credit(0, 1 << 20);
+    let flow = |rig: &mut Rig, pause| {
+        rig.arrive(rig.end()..rig.end() + 700, false);
+        deliver_all(rig, 0);
+        rig.wait(pause);
+    };
+    (0..20).for_each(|_| flow(&mut rig, PTO));
+    let slow = rig.pipe.stats();
+    while rig.pipe.stats().window == slow.window {
+        flow(&mut rig, PTO / 30);
+        assert!(rig.end() < SIZE, "it never grows");
+    }
+    let fast = rig.pipe.stats();
+    assert!(fast.held < slow.held, "{} of {}", fast.held, slow.held);
+}
+
 /// Bytes that are kept in slivers are pieces like others: they go before what flows stops.
 ///
 /// spec: R-PIPE-20 R-PIPE-23

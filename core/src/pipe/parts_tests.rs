@@ -246,6 +246,23 @@ fn a_leg_that_ends_as_it_should_has_sent_its_whole_range() {
     assert_eq!(leg.sent_in_all(LegEnd::Delivered), 40, "it was given nothing");
 }
 
+/// A stream that is gone after its end was passed on has sent everything. Of one whose connection
+/// was lost nobody knows more than was last seen.
+#[test]
+fn what_a_leg_sent_is_told_by_how_it_ended() {
+    for (lost, sent) in [(false, 700), (true, 0)] {
+        let mut rig = Rig::new(PipeOptions::default());
+        let leg = rig.add_leg(0..u64::MAX, LegPolicy::Stall).unwrap();
+        rig.arrive(0..700, true);
+        let index = rig.legs[leg].index;
+        match lost {
+            true => rig.pipe.on_leg_lost(index),
+            false => rig.pipe.on_leg_gone(index),
+        }
+        assert_eq!(rig.pipe.next_ended().map(|ended| ended.sent), Some(sent));
+    }
+}
+
 fn chunk(offset: u64, len: usize) -> Chunk {
     Chunk { offset, data: Bytes::from(std::vec![7; len]) }
 }
@@ -327,6 +344,27 @@ fn an_application_gets_what_is_there_before_the_error() {
     }
     let error = ReadError::Reset { code: AppCode(7), hop: 2 };
     assert_eq!(rig.pipe.read(100), Err(error));
+}
+
+/// Bytes that follow, the end, and nothing else: not those above a gap.
+#[test]
+fn an_application_has_something_to_read_when_there_is_news() {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.arrive(0..10, false);
+    assert!(!rig.pipe.is_readable(), "it is no leg");
+    rig.add_application(LegPolicy::Stall).unwrap();
+    assert!(rig.pipe.is_readable());
+    rig.read(10);
+    assert!(!rig.pipe.is_readable());
+    rig.arrive(20..30, false);
+    assert!(!rig.pipe.is_readable(), "above a gap");
+    rig.arrive(10..20, false);
+    assert!(rig.pipe.is_readable());
+    rig.read(10);
+    rig.read(10);
+    assert!(!rig.pipe.is_readable());
+    rig.arrive(30..30, true);
+    assert!(rig.pipe.is_readable(), "the end");
 }
 
 /// To release again what was released is no progress.

@@ -48,6 +48,17 @@ fn no_order_of_pieces_makes_the_work_more_than_linear() {
     }
 }
 
+/// Ranges that it joins and pieces that the contiguous end passes, and both are added up.
+#[test]
+fn what_is_looked_at_for_a_piece_is_counted() {
+    let mut store = Store::new(0);
+    let orders = [(10, 0), (30, 0), (20, 2), (0, 1 + 4)];
+    for (offset, looked) in orders {
+        let data = Bytes::from_static(b"0123456789");
+        assert_eq!(store.insert(&Chunk { offset, data }), looked, "{offset}");
+    }
+}
+
 #[test]
 fn what_is_let_go_above_a_gap_is_not_counted_there() {
     let mut store = Store::new(0);

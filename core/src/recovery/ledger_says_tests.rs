@@ -26,6 +26,21 @@ fn the_highest_that_was_acknowledged_is_known() {
     assert_eq!(s.ledger.largest_acked(), Some(PacketNumber(4)), "it falls no more");
 }
 
+#[test]
+fn there_is_something_to_look_at_if_anything_came_back() {
+    assert!(Settled::default().is_empty());
+    let receipts = || vec![receipt(1)];
+    let acked = Settled { acked: receipts(), ..Settled::default() };
+    let lost = Settled { lost: receipts(), ..Settled::default() };
+    let mut learnt = Settled::default();
+    learnt.outcome(A, 0);
+    for mut settled in [acked, lost, learnt] {
+        assert!(!settled.is_empty(), "{settled:?}");
+        settled.clear();
+        assert!(settled.is_empty());
+    }
+}
+
 /// From when there was nothing to send until what was in flight then is delivered.
 ///
 /// spec: R-REC-4

@@ -137,9 +137,7 @@ impl RecvHalf {
         }
         self.start = options.start;
         self.end = options.end;
-        if options.start > 0 {
-            self.assembler.set_start(options.start);
-        }
+        self.assembler.set_start(options.start);
         if let (Some(end), None) = (options.end, self.final_size) {
             self.assembler.set_end(end);
         }

@@ -308,8 +308,9 @@ impl SendBuffer {
         }
         let Self { chunks, lost, .. } = self;
         let from = chunks.partition_point(|c| c.end() <= range.start);
-        for chunk in chunks.range(from..).take_while(|c| c.offset < range.end) {
-            lost.insert(range.start.max(chunk.offset)..range.end.min(chunk.end()));
+        let within = |c: &Chunk| range.start.max(c.offset)..range.end.min(c.end());
+        for part in chunks.range(from..).map(within).take_while(|part| !part.is_empty()) {
+            lost.insert(part);
         }
     }
 

@@ -398,6 +398,22 @@ fn blocks_grow_with_the_body() {
     assert_eq!(assembler.held(), 64 + BLOCK_OVERHEAD + 2 * RANGE_OVERHEAD);
 }
 
+/// What came, what waits, and what is remembered as an arrival.
+///
+/// spec: R-STR-24
+#[test]
+fn every_range_is_charged_wherever_it_is_kept() {
+    let mut assembler = Assembler::new();
+    assembler.set_end(64);
+    assert_eq!(assembler.insert(0, b"x", 100), Inserted::Fresh(1));
+    assert!(assembler.take_any(1).is_some());
+    let before = assembler.held();
+    for offset in [10, 20, 30] {
+        assert_eq!(assembler.insert(offset, b"x", 100), Inserted::Fresh(1));
+    }
+    assert_eq!(assembler.held() - before, (3 + 3 + 3) * RANGE_OVERHEAD);
+}
+
 /// Lesson 36: the same id on two connections.
 #[test]
 fn connections_know_nothing_of_each_other() {

@@ -206,6 +206,22 @@ fn a_reset_before_open_ends_the_stream_unheard() {
     assert_eq!(pair.b.streams.count(), 0, "it does not come back");
 }
 
+/// Where a body begins is said all the same if that is not at 0.
+///
+/// spec: R-STR-6, R-STR-7
+#[test]
+fn a_stream_that_is_reset_at_once_is_not_introduced() {
+    for start in [0, 5] {
+        let mut pair = Pair::new();
+        let id = pair.a.open(Dir::Uni, OpenOptions { start, ..plain() }).unwrap();
+        pair.a.send(id).reset(AppCode(4));
+        let packet = pair.a.packet().unwrap();
+        assert_eq!(packet.receipts.contains(&SentFrame::Open(id)), start > 0);
+        assert!(packet.receipts.contains(&SentFrame::Reset(id)));
+        assert!(pair.a.packet().is_none());
+    }
+}
+
 /// spec: R-STR-7, R-STR-12
 #[test]
 fn a_reset_that_promises_bytes_waits_for_open() {

@@ -1,6 +1,7 @@
 //! What a connection and an application can ask of streams, and what they ask for.
 
 use super::*;
+use crate::fingerprint::Fingerprint;
 use crate::flow::{FLOOR, Window};
 use crate::stream::scheduler::Priority;
 
@@ -205,6 +206,24 @@ fn a_class_can_be_changed_while_bytes_wait() {
         _ => None,
     });
     assert_eq!(sent.collect::<Vec<_>>(), [ids[1], ids[0]]);
+}
+
+/// What may carry no stream takes nobody's turn.
+#[test]
+fn a_packet_for_acks_leaves_streams_as_they_are() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"bytes");
+    let before = pair.a.streams.fingerprint();
+    for allowance in [Allowance::Nothing, Allowance::CloseOnly, Allowance::AcksOnly] {
+        let (mut payload, mut receipts) = (vec![], vec![]);
+        let mut writer = PacketWriter::new(&mut payload, 0, 1171, &mut receipts, allowance);
+        pair.a.streams.write(&mut writer, &mut pair.a.send);
+        assert_eq!(writer.finish().len, 0);
+        assert_eq!(pair.a.streams.fingerprint(), before, "{allowance:?}");
+    }
+    pair.run();
+    assert_eq!(pair.b.read(id).0, b"bytes");
 }
 
 /// On one stream, whether it was given out or not: until it is released.
