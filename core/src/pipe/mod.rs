@@ -354,8 +354,10 @@ impl Pipe {
             SendState::ResetSent if !self.is_given_up() => return Err(WriteError::Reset),
             _ => {}
         }
-        if !self.is_given_up() {
-            self.catch_up(leg, out)?;
+        match self.is_given_up() {
+            // Its end is news that the pipe waits for, also if it was given nothing.
+            true => out.report_acked(),
+            false => self.catch_up(leg, out)?,
         }
         self.close(leg, out).map(|()| None)
     }
