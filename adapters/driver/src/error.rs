@@ -12,7 +12,7 @@ use crate::environment::EnvironmentError;
 
 mod stream;
 
-pub use stream::{SendError, StreamError};
+pub use stream::{SendError, Stop, StreamError};
 
 /// Why an endpoint could not be bound.
 #[derive(Debug, Error)]
@@ -148,9 +148,14 @@ pub enum PipeError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The peer stopped reading.
-    #[error("the peer stopped reading with code {}", .0.0)]
-    Stopped(AppCode),
+    /// The peer, or a node behind it, stopped reading.
+    #[error("the peer stopped reading with code {} ({hop} relays away)", code.0)]
+    Stopped {
+        /// Its code.
+        code: AppCode,
+        /// How many relays away it happened; 0: at the peer.
+        hop: u64,
+    },
     /// It ended by the protocol's own doing, at the peer or behind it.
     #[error(transparent)]
     Failed(StreamError),
@@ -278,7 +283,7 @@ impl From<WriteError> for io::Error {
         match error {
             WriteError::Connection(error) => error.into(),
             WriteError::Failed(error) => error.into(),
-            WriteError::Stopped(_) | WriteError::Finished => {
+            WriteError::Stopped { .. } | WriteError::Finished => {
                 Self::new(io::ErrorKind::BrokenPipe, error)
             }
             WriteError::Reset => Self::new(io::ErrorKind::NotConnected, error),

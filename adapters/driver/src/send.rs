@@ -15,7 +15,7 @@ use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::{Bytes, BytesMut};
 
 use crate::connection::{ConnGuard, ConnShared};
-use crate::error::{ConnectionError, StreamError, WriteError};
+use crate::error::{ConnectionError, Stop, StreamError, WriteError};
 use crate::hub::Command;
 use crate::threads::Mark;
 use crate::wait::{Wakers, lock};
@@ -60,8 +60,7 @@ enum Finish {
 #[derive(Clone, Debug)]
 pub(crate) enum SendEnd {
     Delivered,
-    /// By this code, from so many relays behind the peer.
-    Stopped(AppCode, u64),
+    Stopped(Stop),
     Reset,
     Lost(ConnectionError),
 }
@@ -70,10 +69,12 @@ impl SendEnd {
     fn error(&self) -> Option<WriteError> {
         match self {
             Self::Delivered => None,
-            Self::Stopped(code, hop) => Some(match StreamError::of_protocol(*code, *hop) {
-                Some(error) => WriteError::Failed(error),
-                None => WriteError::Stopped(*code),
-            }),
+            Self::Stopped(Stop { code, hop }) => {
+                Some(match StreamError::of_protocol(*code, *hop) {
+                    Some(error) => WriteError::Failed(error),
+                    None => WriteError::Stopped { code: *code, hop: *hop },
+                })
+            }
             Self::Reset => Some(WriteError::Reset),
             Self::Lost(error) => Some(WriteError::Connection(error.clone())),
         }
@@ -304,17 +305,18 @@ impl SendHalf {
         }
     }
 
-    /// Ready with the peer's code when it stopped reading, with `None` when all was delivered.
+    /// Ready when the peer stopped reading, or a node behind it, with why and where; with `None`
+    /// when all was delivered.
     ///
     /// # Errors
     /// The connection is over.
     pub fn poll_stopped(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<AppCode>, ConnectionError>> {
+    ) -> Poll<Result<Option<Stop>, ConnectionError>> {
         let mut state = lock(&self.shared.state);
         Poll::Ready(match &state.end {
-            Some(SendEnd::Stopped(code, _)) => Ok(Some(*code)),
+            Some(SendEnd::Stopped(stop)) => Ok(Some(*stop)),
             Some(SendEnd::Delivered | SendEnd::Reset) => Ok(None),
             Some(SendEnd::Lost(error)) => Err(error.clone()),
             None => {

@@ -102,7 +102,7 @@ pub use aqueduct_driver::clock::Clock;
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
     BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
-    ReadError, SendError, StreamError, WriteError,
+    ReadError, SendError, Stop, StreamError, WriteError,
 };
 pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};

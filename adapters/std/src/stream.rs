@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use aqueduct_driver::error::{ConnectionError, ReadError, StreamError, WriteError};
+use aqueduct_driver::error::{ConnectionError, ReadError, Stop, StreamError, WriteError};
 use aqueduct_driver::{RecvHalf, SendHalf, Verified};
 use bytes::Bytes;
 
@@ -80,12 +80,12 @@ impl SendStream {
         wait_for(poll_fn(|cx| half.poll_delivered(cx)), self.timeout)
     }
 
-    /// Waits until the peer stops reading and gives its code; `None` if it read to the end or the
-    /// stream was reset here.
+    /// Waits until the peer stops reading, or a node behind it does, and says why and where; `None`
+    /// if it was read to the end or reset here.
     ///
     /// # Errors
     /// The connection is over, or the time-out.
-    pub fn stopped(&mut self) -> Result<Option<AppCode>, Error<ConnectionError>> {
+    pub fn stopped(&mut self) -> Result<Option<Stop>, Error<ConnectionError>> {
         let half = &mut self.half;
         wait_for(poll_fn(|cx| half.poll_stopped(cx)), self.timeout)
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use aqueduct_driver::error::{ConnectionError, ReadError, StreamError, WriteError};
+use aqueduct_driver::error::{ConnectionError, ReadError, Stop, StreamError, WriteError};
 use aqueduct_driver::{RecvHalf, SendHalf, Verified};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -72,14 +72,14 @@ impl SendStream {
         poll_fn(|cx| self.half.poll_delivered(cx)).await
     }
 
-    /// Waits until the peer stops reading and gives its code; `None` if it read to the end or the
-    /// stream was reset here.
+    /// Waits until the peer stops reading, or a node behind it does, and says why and where; `None`
+    /// if it was read to the end or reset here.
     ///
     /// Cancel-safe.
     ///
     /// # Errors
     /// The connection is over.
-    pub async fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    pub async fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         poll_fn(|cx| self.half.poll_stopped(cx)).await
     }
 

@@ -74,6 +74,7 @@ pairings! {
     ends:
         a_reset_has_its_code,
         a_stop_has_its_code,
+        a_stop_says_how_far_away_it_was,
         half_a_body_is_no_body,
         a_close_has_its_code_and_loses_nothing,
         an_abort_ends_what_waits,

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use aqueduct_std::{
     AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
     ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
-    PipeOptions, PipeStats, ReadError, Recording, StreamProtocol, TapeEnd, TransportConfig,
+    PipeOptions, PipeStats, ReadError, Recording, Stop, StreamProtocol, TapeEnd, TransportConfig,
     WriteError,
 };
 use tokio::runtime::Runtime;
@@ -97,7 +97,7 @@ pub(crate) trait Outlet: Send + 'static {
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError>;
     fn finish(&mut self) -> Result<(), WriteError>;
     fn delivered(&mut self) -> Result<(), WriteError>;
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError>;
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError>;
     fn reset(&mut self, code: AppCode);
 }
 
@@ -260,7 +260,7 @@ impl Outlet for aqueduct_std::SendStream {
         sure(Self::delivered(self))
     }
 
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         sure(Self::stopped(self))
     }
 
@@ -445,7 +445,7 @@ impl Outlet for aqueduct_tokio::SendStream {
         now(Self::delivered(self))
     }
 
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         now(Self::stopped(self))
     }
 

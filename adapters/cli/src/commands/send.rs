@@ -158,13 +158,13 @@ fn introduce(offered: &OpenOptions, via: &[Ticket], to: &[Ticket]) -> Result<Ope
 
 /// Waits until a relay stops the stream, and then a little for answers that say more.
 async fn refused(stream: &mut SendStream) -> Failure {
-    let code = match stream.stopped().await {
-        Ok(Some(code)) => code,
+    let stop = match stream.stopped().await {
+        Ok(Some(stop)) => stop,
         Ok(None) => pending().await,
         Err(error) => return error.into(),
     };
     tokio::time::sleep(LAST_WORDS).await;
-    StreamError::from_code(code).into()
+    StreamError::from(stop).into()
 }
 
 struct Sender<'a> {

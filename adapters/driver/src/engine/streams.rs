@@ -8,7 +8,7 @@ use aqueduct_core::stream;
 use aqueduct_core::wire::id::{Dir, StreamId};
 use bytes::Bytes;
 
-use crate::error::{ConnectionError, ReadError};
+use crate::error::{ConnectionError, ReadError, Stop};
 use crate::recv::{MOST_CHUNKS, RecvHalf, RecvShared, receiving};
 use crate::send::{SendEnd, SendHalf, SendShared, SendWork};
 
@@ -95,7 +95,7 @@ impl Engine {
                     bytes.pop_front();
                 }
                 Err(stream::WriteError::Stopped { code, hop }) => {
-                    send.end(SendEnd::Stopped(code, hop));
+                    send.end(SendEnd::Stopped(Stop { code, hop }));
                     return (taken, false);
                 }
                 Err(_) => return (taken, false),

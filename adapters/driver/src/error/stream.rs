@@ -115,11 +115,6 @@ impl StreamError {
     pub(crate) const CANCELLED: AppCode = StreamCode::Cancelled.app();
     pub(crate) const WRONG_SIZE: AppCode = StreamCode::WrongSize.app();
 
-    /// What a code in a STOP says, if it is not known how far away it began.
-    pub fn from_code(code: AppCode) -> Self {
-        Self::of_protocol(code, 0).unwrap_or(Self::Reset { code, hop: None })
-    }
-
     /// What a code in RESET or STOP says, which came from `hop` relays away.
     pub(crate) fn of(code: AppCode, hop: u64) -> Self {
         Self::of_protocol(code, hop).unwrap_or(Self::Reset { code, hop: Some(hop) })
@@ -239,7 +234,7 @@ impl From<ReadError> for StreamError {
 impl From<WriteError> for StreamError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Stopped(code) => Self::of(code, 0),
+            WriteError::Stopped { code, hop } => Self::of(code, hop),
             WriteError::Failed(error) => error,
             WriteError::Reset | WriteError::Finished => Self::Cancelled { hop: None },
             WriteError::Connection(error) => error.into(),
@@ -266,6 +261,22 @@ impl From<StreamError> for io::Error {
             | StreamError::Cancelled { .. } => io::ErrorKind::ConnectionReset,
         };
         Self::new(kind, error)
+    }
+}
+
+/// What a node says that reads a stream no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "why and where")]
+pub struct Stop {
+    /// Why: a code of the application's, or of the protocol's own.
+    pub code: AppCode,
+    /// How many relays away it happened; 0: at the peer.
+    pub hop: u64,
+}
+
+impl From<Stop> for StreamError {
+    fn from(Stop { code, hop }: Stop) -> Self {
+        Self::of(code, hop)
     }
 }
 

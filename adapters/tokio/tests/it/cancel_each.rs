@@ -10,7 +10,7 @@ use std::time::Duration;
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
     AppCode, Bytes, Chunks, CloseReason, Connection, LegEnd, LegIndex, LegPolicy, NodeAddr,
-    OpenOptions, PipeOptions, Received, RecvStream, SendStream, StreamProtocol,
+    OpenOptions, PipeOptions, Received, RecvStream, SendStream, Stop, StreamProtocol,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -259,7 +259,7 @@ async fn waits_for_ends_cut_at_any_poll_still_hear_of_them() {
             recv.stop(AppCode(9));
         });
         let done = cut(polls, send.stopped()).await;
-        assert_eq!(send.stopped().await.unwrap(), Some(AppCode(9)));
+        assert_eq!(send.stopped().await.unwrap(), Some(Stop { code: AppCode(9), hop: 0 }));
         done.is_some()
     });
     assert!(cuts.await > 0);
