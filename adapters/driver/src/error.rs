@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_core::error::CloseReason;
@@ -159,6 +160,20 @@ pub enum WriteError {
     /// It ended by the protocol's own doing, at the peer or behind it.
     #[error(transparent)]
     Failed(StreamError),
+    /// Some of these offsets were written or skipped before.
+    #[error("bytes {} to {} of the stream were written or skipped before", .0.start, .0.end)]
+    Overlap(Range<u64>),
+    /// These offsets are not of the body, as its introduction bounds it.
+    #[error(
+        "bytes {} to {} are outside of the stream's body, which is {} to {}",
+        offsets.start, offsets.end, body.start, body.end
+    )]
+    OutOfBounds {
+        /// Where something was to be written.
+        offsets: Range<u64>,
+        /// Where it may be.
+        body: Range<u64>,
+    },
     /// The stream was reset on this side.
     #[error("the stream was reset on this side")]
     Reset,
@@ -187,7 +202,7 @@ pub enum ReadError {
     Failed(StreamError),
     /// The peer says that the bytes at these offsets will never come.
     #[error("bytes {} to {} of the stream will not come", .0.start, .0.end)]
-    Skipped(std::ops::Range<u64>),
+    Skipped(Range<u64>),
     /// This side stopped reading.
     #[error("this side stopped reading the stream")]
     Stopped,
@@ -285,6 +300,9 @@ impl From<WriteError> for io::Error {
             WriteError::Failed(error) => error.into(),
             WriteError::Stopped { .. } | WriteError::Finished => {
                 Self::new(io::ErrorKind::BrokenPipe, error)
+            }
+            WriteError::Overlap(_) | WriteError::OutOfBounds { .. } => {
+                Self::new(io::ErrorKind::InvalidInput, error)
             }
             WriteError::Reset => Self::new(io::ErrorKind::NotConnected, error),
         }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -24,8 +25,9 @@ impl From<RecvStream> for RecvHalf {
     }
 }
 
-/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is
-/// reset with code 0: the peer must not take half a body for a whole one.
+/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish), or with
+/// gaps ([`write_at`](Self::write_at)), it is reset with code 0: the peer must not take half a body
+/// for a whole one.
 #[derive(Debug)]
 pub struct SendStream {
     half: SendHalf,
@@ -49,6 +51,30 @@ impl SendStream {
     /// The peer stopped reading, the stream was ended on this side, or the connection is over.
     pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
         poll_fn(|cx| self.half.poll_write_bytes(cx, &mut bytes)).await
+    }
+
+    /// Writes `bytes` at `offset` of the body, whole and without a copy: once there is room in the
+    /// queue, or at once if they fill a gap, since what lies above may wait for that. Offsets are
+    /// of the body, whose first is the `start` of its introduction. Other writes go behind
+    /// everything that was written or skipped. A reader in order reads on when the gap before it
+    /// was filled or [skipped](Self::skip); gaps can be filled after [`finish`](Self::finish), too.
+    ///
+    /// Cancel-safe: dropped before it is ready, nothing was taken.
+    ///
+    /// # Errors
+    /// [`WriteError::Overlap`] and [`WriteError::OutOfBounds`], which name the offsets; else as
+    /// [`write_bytes`](Self::write_bytes).
+    pub async fn write_at(&mut self, offset: u64, mut bytes: Bytes) -> Result<(), WriteError> {
+        poll_fn(|cx| self.half.poll_write_at(cx, offset, &mut bytes)).await
+    }
+
+    /// Says that bytes at these offsets will never come. What was written there stays. A reader in
+    /// order finds [`ReadError::Skipped`] in their place.
+    ///
+    /// # Errors
+    /// [`WriteError::OutOfBounds`]; else as [`write_bytes`](Self::write_bytes).
+    pub fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        self.half.skip(range)
     }
 
     /// Marks the end of the stream, without waiting. What was written is still delivered, also if

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use aqueduct_std::{
@@ -95,6 +96,8 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
 /// What is written to.
 pub(crate) trait Outlet: Send + 'static {
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError>;
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError>;
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError>;
     fn finish(&mut self) -> Result<(), WriteError>;
     fn delivered(&mut self) -> Result<(), WriteError>;
     fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError>;
@@ -250,6 +253,14 @@ impl Link for aqueduct_std::Connection {
 impl Outlet for aqueduct_std::SendStream {
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         sure(self.write_bytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        sure(self.write_at(offset, Bytes::copy_from_slice(bytes)))
+    }
+
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        Self::skip(self, range)
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {
@@ -435,6 +446,14 @@ impl Link for aqueduct_tokio::Connection {
 impl Outlet for aqueduct_tokio::SendStream {
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         now(self.write_bytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        now(self.write_at(offset, Bytes::copy_from_slice(bytes)))
+    }
+
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        Self::skip(self, range)
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {

@@ -236,6 +236,9 @@ impl From<WriteError> for StreamError {
         match error {
             WriteError::Stopped { code, hop } => Self::of(code, hop),
             WriteError::Failed(error) => error,
+            WriteError::Overlap(_) | WriteError::OutOfBounds { .. } => {
+                Self::InvalidRange { hop: None }
+            }
             WriteError::Reset | WriteError::Finished => Self::Cancelled { hop: None },
             WriteError::Connection(error) => error.into(),
         }
