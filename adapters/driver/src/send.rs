@@ -67,12 +67,22 @@ impl SendState {
         }
     }
 
+    /// Whether bytes may be added behind everything.
+    fn is_unfinished(&self) -> Result<(), WriteError> {
+        self.is_open()?;
+        if self.finish == Finish::No { Ok(()) } else { Err(WriteError::Finished) }
+    }
+
+    /// Adds all of `bytes` behind everything, and leaves them empty.
+    fn append(&mut self, bytes: &mut Bytes) -> Result<(), WriteError> {
+        let offset = self.pieces.next(bytes.len())?.start;
+        self.pieces.put(offset, std::mem::take(bytes));
+        Ok(())
+    }
+
     /// Room for bytes behind everything, or why there is none.
     fn room(&mut self, cx: &Context<'_>) -> Poll<Result<usize, WriteError>> {
-        self.is_open()?;
-        if self.finish != Finish::No {
-            return Poll::Ready(Err(WriteError::Finished));
-        }
+        self.is_unfinished()?;
         match SEND_QUEUE.checked_sub(self.pieces.queued()) {
             None | Some(0) => {
                 self.waker = Some(cx.waker().clone());
@@ -133,11 +143,7 @@ pub(crate) struct SendWork {
 
 impl SendShared {
     /// A half of a stream, for a body within `bounds`.
-    pub(crate) fn new(
-        connection: Arc<ConnShared>,
-        id: StreamId,
-        bounds: Range<u64>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId, bounds: Range<u64>) -> Arc<Self> {
         let (mark, state) = (Mark::default(), Mutex::new(SendState::new(bounds)));
         Arc::new(Self { connection, id, mark, state })
     }
@@ -269,11 +275,36 @@ impl SendHalf {
         {
             let mut state = lock(&self.shared.state);
             let _room = ready!(state.room(cx))?;
-            let offset = state.pieces.next(bytes.len())?.start;
-            state.pieces.put(offset, std::mem::take(bytes));
+            state.append(bytes)?;
         }
         self.shared.mark();
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the queue has room for a write, of whatever size.
+    ///
+    /// # Errors
+    /// The stream or its connection is over.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        lock(&self.shared.state).room(cx).map_ok(|_bytes| ())
+    }
+
+    /// Takes `bytes` whole, without a copy, whether or not the queue has room: for who asked
+    /// [`poll_ready`](Self::poll_ready) before.
+    ///
+    /// # Errors
+    /// The stream or its connection is over; nothing was taken.
+    pub fn push(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut state = lock(&self.shared.state);
+            state.is_unfinished()?;
+            state.append(&mut bytes)?;
+        }
+        self.shared.mark();
+        Ok(())
     }
 
     /// Takes `bytes` whole for `offset` of the body, without a copy: at once if they fill a gap,

@@ -4,8 +4,9 @@
 //! An [`Endpoint`] is a UDP socket, and TCP where UDP does not get through ([`Carriers`]), with a
 //! task that drives them. It connects and accepts; a
 //! [`Connection`] opens and accepts streams, and carries messages and unreliable datagrams. A
-//! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite), a [`RecvStream`] an
-//! [`AsyncRead`](tokio::io::AsyncRead) and a [`Stream`](futures_core::Stream) of [`Bytes`].
+//! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite) and a [`Sink`](futures_sink::Sink) of
+//! [`Bytes`], a [`RecvStream`] an [`AsyncRead`](tokio::io::AsyncRead) and a
+//! [`Stream`](futures_core::Stream) of them.
 //!
 //! ```
 //! use aqueduct_tokio::{Endpoint, OpenOptions, StreamProtocol, generate_key};

@@ -141,6 +141,31 @@ impl AsyncWrite for SendStream {
     }
 }
 
+/// Whole blocks, without a copy, each once there is room in the queue. Closing is
+/// [`finish`](SendStream::finish), and flushing is nothing, as of [`AsyncWrite`].
+impl futures_sink::Sink<Bytes> for SendStream {
+    type Error = WriteError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.half.poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, bytes: Bytes) -> Result<(), Self::Error> {
+        self.half.push(bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(self.half.finish())
+    }
+}
+
 /// The half of a stream that the peer writes to. Dropped before its end it asks the peer to stop,
 /// with code 0.
 ///
