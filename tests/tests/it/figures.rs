@@ -65,6 +65,7 @@ fn counts(endpoint: &Endpoint) -> Vec<u64> {
         streams.announced,
         streams.resent,
         streams.most_held,
+        streams.most_out_of_order,
         streams.errors.application(),
     ];
     all.extend(errors);
@@ -152,6 +153,20 @@ fn what_a_relay_ends_itself_is_counted_by_why() {
     // One whose sender has used up what he may: told by code.
     assert_eq!(ended_by_relay(patient, Some(StreamCode::Refused.app())), [0, 1, 0]);
     assert_eq!(ended_by_relay(patient, Some(AppCode(7))), [0, 0, 0]);
+}
+
+/// At a relay nothing waits for what is missing, and yet it is missing.
+#[test]
+fn what_comes_out_of_order_is_counted_at_every_hop() {
+    for (loss, len) in [(0, 20_000), (20, 1 << 20)] {
+        let link = LinkConfig { loss, ..LinkConfig::default() };
+        let mut chain = Chain::new(4, 2, link, Forwarding::CutThrough);
+        assert!(chain.pass(1, len, SECOND * 60).whole.is_some());
+        for host in [chain.relays[0].host, chain.sink.host] {
+            let most = chain.net.host(host).endpoint.totals().streams.most_out_of_order;
+            assert_eq!(most > 1000, loss > 0, "{most} bytes at a loss of {loss} in 1,000");
+        }
+    }
 }
 
 /// spec: R-FIG-5

@@ -23,7 +23,7 @@ fn codes() -> Vec<(AppCode, StreamError)> {
     let lost = StreamError::ConnectionLost { received: 5, total: None, hop };
     let wrong = StreamError::WrongSize { announced: 0, given: None, hop };
     let damaged = StreamError::VerificationFailed { expected: None, actual: None, hop };
-    let full = StreamError::BufferOverflow { buffered: 0, limit: 0, hop };
+    let full = StreamError::BufferOverflow { buffered: None, limit: None, hop };
     let codes = vec![
         of(StreamCode::Timeout, StreamError::Timeout { hop }),
         of(StreamCode::BufferOverflow, full),

@@ -24,10 +24,18 @@ impl RecvHalf {
         self.state == RecvState::Unannounced || self.behind_gap() > 0
     }
 
-    fn behind_gap(&self) -> u64 {
+    /// Bytes that came and lie above a gap that may still be filled, whoever has them by now.
+    pub(in crate::stream) fn out_of_order(&self) -> u64 {
+        if self.state.is_receiving() && !self.is_stopped() { self.above_gap() } else { 0 }
+    }
+
+    fn above_gap(&self) -> u64 {
         let contiguous = self.assembler.contiguous_end().max(self.start) - self.start;
-        let behind = self.came.saturating_sub(contiguous);
-        if self.assembler.is_by_arrival() { 0 } else { behind }
+        self.came.saturating_sub(contiguous)
+    }
+
+    fn behind_gap(&self) -> u64 {
+        if self.assembler.is_by_arrival() { 0 } else { self.above_gap() }
     }
 
     /// What is held behind a gap. A reader in order of arrival leaves nothing behind one.
