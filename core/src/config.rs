@@ -12,7 +12,7 @@ use crate::crypto::handshake::{Ciphers, HandshakeConfig, Network, PairSecrets, S
 use crate::crypto::identity::NodeKey;
 use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
-use crate::flow::{BudgetError, BudgetLimits};
+use crate::flow::{BudgetError, BudgetLimits, FREE_RANGES, RecvLimits};
 use crate::message::DropRule;
 #[cfg(feature = "planted")]
 use crate::planted::Fault;
@@ -135,6 +135,8 @@ pub struct TransportConfig {
     pub(crate) stream_buffer: u64,
     pub(crate) stream_timeout: Option<Duration>,
     pub(crate) stuck_timeout: Option<Duration>,
+    pub(crate) max_stream_window: u64,
+    pub(crate) stream_ranges: u64,
     pub(crate) planted: Planted,
 }
 
@@ -159,6 +161,8 @@ impl Default for TransportConfig {
             stream_buffer: 10 * 1024 * 1024,
             stream_timeout: None,
             stuck_timeout: crate::stream::DEFAULT_STUCK_TIMEOUT,
+            max_stream_window: RecvLimits::MAX_STREAM_WINDOW,
+            stream_ranges: RecvLimits::STREAM_RANGES,
             planted: Planted::default(),
         }
     }
@@ -287,6 +291,27 @@ impl TransportConfig {
     pub fn with_stuck_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.stuck_timeout = timeout;
         self
+    }
+
+    /// Bytes that one stream's window grows to at most: with a round trip of a second, so many
+    /// bytes come in a second. A pipe's window has the same bound. Default 64 MiB.
+    ///
+    /// # Errors
+    /// Less than 16 KiB or more than 1 TiB.
+    pub fn with_max_stream_window(mut self, bytes: u64) -> Result<Self, ConfigError> {
+        self.max_stream_window = within("max_stream_window", bytes, 16 * 1024, 1 << 40)?;
+        Ok(self)
+    }
+
+    /// Ranges out of order that one stream may keep apart, or one for each 1,200 bytes of its
+    /// window if that is more (spec R-FLOW-13). A frame that would open one more is as good as
+    /// lost. Default 1,000.
+    ///
+    /// # Errors
+    /// Fewer than 16 or more than 1,048,576.
+    pub fn with_stream_ranges(mut self, ranges: u64) -> Result<Self, ConfigError> {
+        self.stream_ranges = within("stream_ranges", ranges, FREE_RANGES, 1 << 20)?;
+        Ok(self)
     }
 
     /// Which way large messages take. See [`Streaming`].

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 
-use aqueduct_tokio::{BindError, CloseReason, ConnectError, ConnectionError, OpenError};
+use aqueduct_tokio::{AppCode, BindError, CloseReason, ConnectError, ConnectionError, OpenError};
 use aqueduct_tokio::{ReadError, StreamError, WriteError};
 
 use crate::names::printable;
@@ -88,6 +88,17 @@ impl Failure {
             _ => "",
         };
         Self::new(Cause::LocalIo, format_args!("{what}: {hint}{error}"))
+    }
+
+    /// Whoever speaks as this command does ended the stream, with so many relays before it.
+    fn by_peer(what: &str, code: AppCode, hop: u64) -> Self {
+        let code = Code::from_byte(u8::try_from(code.0).unwrap_or(u8::MAX));
+        let place = match hop {
+            0 => String::new(),
+            1 => ", one relay behind the peer".to_owned(),
+            hop => format!(", {hop} relays behind the peer"),
+        };
+        Self::new(code.cause(), format_args!("{what}: {code}{place}"))
     }
 
     /// The same failure with words in front.
@@ -190,10 +201,7 @@ impl From<WriteError> for Failure {
         match error {
             WriteError::Connection(error) => error.into(),
             WriteError::Failed(error) => error.into(),
-            WriteError::Stopped(code) => {
-                let code = Code::from_byte(u8::try_from(code.0).unwrap_or(u8::MAX));
-                Self::new(code.cause(), format_args!("the receiver stopped: {code}"))
-            }
+            WriteError::Stopped { code, hop } => Self::by_peer("the receiver stopped", code, hop),
             other => Self::new(Cause::Failure, other),
         }
     }
@@ -204,10 +212,7 @@ impl From<ReadError> for Failure {
         match error {
             ReadError::Connection(error) => error.into(),
             ReadError::Failed(error) => error.into(),
-            ReadError::Reset { code, .. } => {
-                let code = Code::from_byte(u8::try_from(code.0).unwrap_or(u8::MAX));
-                Self::new(code.cause(), format_args!("the sender gave up: {code}"))
-            }
+            ReadError::Reset { code, hop } => Self::by_peer("the sender gave up", code, hop),
             other => Self::new(Cause::Failure, other),
         }
     }

@@ -5,6 +5,7 @@
 //! name is one that nobody chose. Links inside the folder are the business of `store`, which asks
 //! the file system.
 
+use aqueduct_tokio::NodeId;
 use thiserror::Error;
 
 /// Bytes of a whole path (spec R-FILE-8).
@@ -97,6 +98,11 @@ fn is_unprintable(c: char) -> bool {
 /// `text` of the other side, fit for a terminal: what controls or turns it becomes a `?`.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unprintable(c) { '?' } else { c }).collect()
+}
+
+/// A node for a line that has no room for its id: the beginning of it.
+pub(crate) fn short(id: &NodeId) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 /// Why a name from the other side is not taken.

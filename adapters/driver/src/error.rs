@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_core::error::CloseReason;
@@ -12,7 +13,7 @@ use crate::environment::EnvironmentError;
 
 mod stream;
 
-pub use stream::{SendError, StreamError};
+pub use stream::{SendError, Stop, StreamError};
 
 /// Why an endpoint could not be bound.
 #[derive(Debug, Error)]
@@ -148,12 +149,31 @@ pub enum PipeError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The peer stopped reading.
-    #[error("the peer stopped reading with code {}", .0.0)]
-    Stopped(AppCode),
+    /// The peer, or a node behind it, stopped reading.
+    #[error("the peer stopped reading with code {} ({hop} relays away)", code.0)]
+    Stopped {
+        /// Its code.
+        code: AppCode,
+        /// How many relays away it happened; 0: at the peer.
+        hop: u64,
+    },
     /// It ended by the protocol's own doing, at the peer or behind it.
     #[error(transparent)]
     Failed(StreamError),
+    /// Some of these offsets were written or skipped before.
+    #[error("bytes {} to {} of the stream were written or skipped before", .0.start, .0.end)]
+    Overlap(Range<u64>),
+    /// These offsets are not of the body, as its introduction bounds it.
+    #[error(
+        "bytes {} to {} are outside of the stream's body, which is {} to {}",
+        offsets.start, offsets.end, body.start, body.end
+    )]
+    OutOfBounds {
+        /// Where something was to be written.
+        offsets: Range<u64>,
+        /// Where it may be.
+        body: Range<u64>,
+    },
     /// The stream was reset on this side.
     #[error("the stream was reset on this side")]
     Reset,
@@ -182,7 +202,7 @@ pub enum ReadError {
     Failed(StreamError),
     /// The peer says that the bytes at these offsets will never come.
     #[error("bytes {} to {} of the stream will not come", .0.start, .0.end)]
-    Skipped(std::ops::Range<u64>),
+    Skipped(Range<u64>),
     /// This side stopped reading.
     #[error("this side stopped reading the stream")]
     Stopped,
@@ -278,8 +298,11 @@ impl From<WriteError> for io::Error {
         match error {
             WriteError::Connection(error) => error.into(),
             WriteError::Failed(error) => error.into(),
-            WriteError::Stopped(_) | WriteError::Finished => {
+            WriteError::Stopped { .. } | WriteError::Finished => {
                 Self::new(io::ErrorKind::BrokenPipe, error)
+            }
+            WriteError::Overlap(_) | WriteError::OutOfBounds { .. } => {
+                Self::new(io::ErrorKind::InvalidInput, error)
             }
             WriteError::Reset => Self::new(io::ErrorKind::NotConnected, error),
         }

@@ -17,6 +17,8 @@
 mod tap;
 mod verified;
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -51,6 +53,8 @@ pub(crate) struct RecvShared {
     witness: Option<Arc<Witness>>,
     mark: Mark,
     wishes: Mutex<Wishes>,
+    /// A reader found that the body is not what was announced.
+    damaged: AtomicBool,
 }
 
 /// What handles wish of the driver.
@@ -74,6 +78,14 @@ impl RecvShared {
     fn wish(self: &Arc<Self>, wish: impl FnOnce(&mut Wishes)) {
         wish(&mut lock(&self.wishes));
         self.mark(Urgency::High);
+    }
+
+    /// A reader found another digest than was announced: it counts once, whoever else finds it.
+    fn found_damaged(&self) {
+        if !self.damaged.swap(true, Relaxed) {
+            let counts = &self.connection.shared.messages.counts;
+            counts.bodies_damaged.fetch_add(1, Relaxed);
+        }
     }
 
     /// For the driver: takes the wishes, before it looks at what was passed.
@@ -108,7 +120,9 @@ pub(crate) fn receiving(
     let watched = |info| message::witness(info, &node.streaming, node.max_message);
     let witness = info.as_ref().and_then(watched);
     let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
-    let shared = Arc::new(RecvShared { connection, id, pipe, info, witness, mark, wishes });
+    let damaged = AtomicBool::new(false);
+    let shared = RecvShared { connection, id, pipe, info, witness, mark, wishes, damaged };
+    let shared = Arc::new(shared);
     let teller = shared.clone();
     let options =
         Options::default().with_start(start).on_release(move |urgency| teller.mark(urgency));

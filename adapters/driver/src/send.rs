@@ -4,26 +4,30 @@
 //! are acknowledged. The queue is bounded; a full one holds the writer. Small writes are gathered
 //! into one block while the driver is busy: nothing is delayed for it.
 
+mod pieces;
+
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use aqueduct_core::handoff::Urgency;
 use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::connection::{ConnGuard, ConnShared};
-use crate::error::{ConnectionError, StreamError, WriteError};
+use crate::error::{ConnectionError, Stop, StreamError, WriteError};
 use crate::hub::Command;
 use crate::threads::Mark;
 use crate::wait::{Wakers, lock};
 
+pub(crate) use pieces::Piece;
+use pieces::Pieces;
+
 /// Bytes that wait for the driver before a writer is held. What waits in the core comes on top.
 pub const SEND_QUEUE: usize = 256 * 1024;
-/// Size of the blocks that copied bytes are gathered in.
-const BLOCK: usize = 64 * 1024;
 
 pub(crate) struct SendShared {
     pub(crate) connection: Arc<ConnShared>,
@@ -32,23 +36,65 @@ pub(crate) struct SendShared {
     state: Mutex<SendState>,
 }
 
-#[derive(Default)]
 struct SendState {
-    queue: VecDeque<Bytes>,
-    /// Copied bytes behind the queue.
-    tail: BytesMut,
-    queued: usize,
+    pieces: Pieces,
     finish: Finish,
-    reset: Option<AppCode>,
+    reset: Option<Stop>,
     priority: Option<Priority>,
     end: Option<SendEnd>,
     gone: bool,
     waker: Option<Waker>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+impl SendState {
+    fn new(bounds: Range<u64>) -> Self {
+        Self {
+            pieces: Pieces::new(bounds),
+            finish: Finish::No,
+            reset: None,
+            priority: None,
+            end: None,
+            gone: false,
+            waker: None,
+        }
+    }
+
+    /// Whether nothing has ended the half.
+    fn is_open(&self) -> Result<(), WriteError> {
+        match &self.end {
+            Some(end) => Err(end.error().unwrap_or(WriteError::Finished)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether bytes may be added behind everything.
+    fn is_unfinished(&self) -> Result<(), WriteError> {
+        self.is_open()?;
+        if self.finish == Finish::No { Ok(()) } else { Err(WriteError::Finished) }
+    }
+
+    /// Adds all of `bytes` behind everything, and leaves them empty.
+    fn append(&mut self, bytes: &mut Bytes) -> Result<(), WriteError> {
+        let offset = self.pieces.next(bytes.len())?.start;
+        self.pieces.put(offset, std::mem::take(bytes));
+        Ok(())
+    }
+
+    /// Room for bytes behind everything, or why there is none.
+    fn room(&mut self, cx: &Context<'_>) -> Poll<Result<usize, WriteError>> {
+        self.is_unfinished()?;
+        match SEND_QUEUE.checked_sub(self.pieces.queued()) {
+            None | Some(0) => {
+                self.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(room) => Poll::Ready(Ok(room)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Finish {
-    #[default]
     No,
     /// The writer said so.
     Asked,
@@ -60,8 +106,7 @@ enum Finish {
 #[derive(Clone, Debug)]
 pub(crate) enum SendEnd {
     Delivered,
-    /// By this code, from so many relays behind the peer.
-    Stopped(AppCode, u64),
+    Stopped(Stop),
     Reset,
     Lost(ConnectionError),
 }
@@ -70,10 +115,12 @@ impl SendEnd {
     fn error(&self) -> Option<WriteError> {
         match self {
             Self::Delivered => None,
-            Self::Stopped(code, hop) => Some(match StreamError::of_protocol(*code, *hop) {
-                Some(error) => WriteError::Failed(error),
-                None => WriteError::Stopped(*code),
-            }),
+            Self::Stopped(Stop { code, hop }) => {
+                Some(match StreamError::of_protocol(*code, *hop) {
+                    Some(error) => WriteError::Failed(error),
+                    None => WriteError::Stopped { code: *code, hop: *hop },
+                })
+            }
             Self::Reset => Some(WriteError::Reset),
             Self::Lost(error) => Some(WriteError::Connection(error.clone())),
         }
@@ -84,17 +131,20 @@ impl SendEnd {
 #[derive(Default)]
 pub(crate) struct SendWork {
     pub(crate) priority: Option<Priority>,
-    pub(crate) reset: Option<AppCode>,
+    pub(crate) reset: Option<Stop>,
     /// After the bytes.
     pub(crate) finish: bool,
     /// The handle was dropped: forget the half when nothing is left to do.
     pub(crate) gone: bool,
     pub(crate) ended: bool,
+    /// The pieces are to be written at their offsets.
+    pub(crate) scattered: bool,
 }
 
 impl SendShared {
-    pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId) -> Arc<Self> {
-        let (mark, state) = (Mark::default(), Mutex::default());
+    /// A half of a stream, for a body within `bounds`.
+    pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId, bounds: Range<u64>) -> Arc<Self> {
+        let (mark, state) = (Mark::default(), Mutex::new(SendState::new(bounds)));
         Arc::new(Self { connection, id, mark, state })
     }
 
@@ -105,16 +155,12 @@ impl SendShared {
         }
     }
 
-    /// For the driver: takes the wishes, and the bytes into `bytes`, which must be empty.
-    pub(crate) fn take(&self, bytes: &mut VecDeque<Bytes>) -> SendWork {
+    /// For the driver: takes the wishes, and what was written into `pieces`, which must be empty.
+    pub(crate) fn take(&self, pieces: &mut VecDeque<Piece>) -> SendWork {
         self.mark.clear();
         let mut state = lock(&self.state);
-        let state = &mut *state;
-        if !state.tail.is_empty() {
-            state.queue.push_back(state.tail.split().freeze());
-        }
-        std::mem::swap(&mut state.queue, bytes);
         SendWork {
+            scattered: state.pieces.take(pieces),
             priority: state.priority.take(),
             reset: state.reset.take(),
             finish: state.finish == Finish::Asked,
@@ -124,28 +170,21 @@ impl SendShared {
     }
 
     /// For the driver: `taken` bytes went to the core, `left` did not and come first next time.
-    pub(crate) fn give_back(&self, taken: usize, left: &mut VecDeque<Bytes>, finished: bool) {
+    pub(crate) fn give_back(&self, taken: usize, left: &mut VecDeque<Piece>, finished: bool) {
         let waker = {
             let mut state = lock(&self.state);
-            state.queued = state.queued.saturating_sub(taken);
-            if state.queue.is_empty() {
-                std::mem::swap(&mut state.queue, left);
-            } else {
-                while let Some(bytes) = left.pop_back() {
-                    state.queue.push_front(bytes);
-                }
-            }
+            state.pieces.give_back(taken, left);
             if finished {
                 state.finish = Finish::Told;
             }
-            if state.queued <= SEND_QUEUE / 2 { state.waker.take() } else { None }
+            if state.pieces.queued() <= SEND_QUEUE / 2 { state.waker.take() } else { None }
         };
         Wakers::from(waker).wake();
     }
 
     /// For the driver: whether bytes wait that the core did not take.
     pub(crate) fn has_bytes(&self) -> bool {
-        lock(&self.state).queued > 0
+        lock(&self.state).pieces.queued() > 0
     }
 
     /// For the driver: the half is over. The first end holds.
@@ -153,9 +192,7 @@ impl SendShared {
         let waker = {
             let mut state = lock(&self.state);
             state.end.get_or_insert(end);
-            state.queue.clear();
-            state.tail.clear();
-            state.queued = 0;
+            state.pieces.clear();
             state.waker.take()
         };
         Wakers::from(waker).wake();
@@ -168,7 +205,8 @@ pub(crate) struct Leg {
     pub(crate) keep: Option<Arc<ConnGuard>>,
 }
 
-/// The handle of a sending half. Dropped before [`Self::finish`], it resets the stream with code 0.
+/// The handle of a sending half. Dropped before [`Self::finish`], or while there are gaps, it
+/// resets the stream with code 0.
 pub struct SendHalf {
     shared: Arc<SendShared>,
     /// A stream keeps its connection open.
@@ -198,21 +236,6 @@ impl SendHalf {
         Leg { shared: self.shared.clone(), keep: self.keep.take() }
     }
 
-    /// Room for a write, or why there is none.
-    fn room(state: &mut SendState, cx: &Context<'_>) -> Poll<Result<usize, WriteError>> {
-        if let Some(error) = state.end.as_ref().and_then(SendEnd::error) {
-            return Poll::Ready(Err(error));
-        }
-        if state.finish != Finish::No || state.end.is_some() {
-            return Poll::Ready(Err(WriteError::Finished));
-        }
-        if state.queued >= SEND_QUEUE {
-            state.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(SEND_QUEUE - state.queued))
-    }
-
     /// Copies some of `bytes` and says how many: all, unless the queue fills up.
     ///
     /// # Errors
@@ -227,16 +250,10 @@ impl SendHalf {
         }
         let taken = {
             let mut state = lock(&self.shared.state);
-            let room = std::task::ready!(Self::room(&mut state, cx))?;
+            let room = ready!(state.room(cx))?;
             let (taken, _rest) = bytes.split_at(bytes.len().min(room));
-            for block in taken.chunks(BLOCK) {
-                if state.tail.len() + block.len() > BLOCK {
-                    let full = state.tail.split().freeze();
-                    state.queue.push_back(full);
-                }
-                state.tail.extend_from_slice(block);
-            }
-            state.queued += taken.len();
+            let _fits = state.pieces.next(taken.len())?;
+            state.pieces.copy(taken);
             taken.len()
         };
         self.shared.mark();
@@ -257,16 +274,85 @@ impl SendHalf {
         }
         {
             let mut state = lock(&self.shared.state);
-            std::task::ready!(Self::room(&mut state, cx))?;
-            if !state.tail.is_empty() {
-                let tail = state.tail.split().freeze();
-                state.queue.push_back(tail);
-            }
-            state.queued += bytes.len();
-            state.queue.push_back(std::mem::take(bytes));
+            let _room = ready!(state.room(cx))?;
+            state.append(bytes)?;
         }
         self.shared.mark();
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the queue has room for a write, of whatever size.
+    ///
+    /// # Errors
+    /// The stream or its connection is over.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        lock(&self.shared.state).room(cx).map_ok(|_bytes| ())
+    }
+
+    /// Takes `bytes` whole, without a copy, whether or not the queue has room: for who asked
+    /// [`poll_ready`](Self::poll_ready) before.
+    ///
+    /// # Errors
+    /// The stream or its connection is over; nothing was taken.
+    pub fn push(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut state = lock(&self.shared.state);
+            state.is_unfinished()?;
+            state.append(&mut bytes)?;
+        }
+        self.shared.mark();
+        Ok(())
+    }
+
+    /// Takes `bytes` whole for `offset` of the body, without a copy: at once if they fill a gap,
+    /// else once the queue has room. `bytes` is left empty.
+    ///
+    /// # Errors
+    /// The stream or its connection is over, or these offsets cannot be written; nothing was taken.
+    pub fn poll_write_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        offset: u64,
+        bytes: &mut Bytes,
+    ) -> Poll<Result<(), WriteError>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        {
+            let mut state = lock(&self.shared.state);
+            state.is_open()?;
+            state.pieces.is_free(&(offset..offset.saturating_add(bytes.len() as u64)))?;
+            if offset >= state.pieces.end() {
+                let _room = ready!(state.room(cx))?;
+            }
+            state.pieces.put(offset, std::mem::take(bytes));
+        }
+        self.shared.mark();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that bytes at these offsets will never come. What was written there stays.
+    ///
+    /// # Errors
+    /// The stream or its connection is over, or these offsets are not of the body; nothing was
+    /// changed.
+    pub fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut state = lock(&self.shared.state);
+            state.is_open()?;
+            if state.finish != Finish::No && range.end > state.pieces.end() {
+                return Err(WriteError::Finished);
+            }
+            state.pieces.skip(range)?;
+        }
+        self.shared.mark();
+        Ok(())
     }
 
     /// Marks the end of the stream; what was written is still delivered. Saying it twice is
@@ -304,17 +390,18 @@ impl SendHalf {
         }
     }
 
-    /// Ready with the peer's code when it stopped reading, with `None` when all was delivered.
+    /// Ready when the peer stopped reading, or a node behind it, with why and where; with `None`
+    /// when all was delivered.
     ///
     /// # Errors
     /// The connection is over.
     pub fn poll_stopped(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<AppCode>, ConnectionError>> {
+    ) -> Poll<Result<Option<Stop>, ConnectionError>> {
         let mut state = lock(&self.shared.state);
         Poll::Ready(match &state.end {
-            Some(SendEnd::Stopped(code, _)) => Ok(Some(*code)),
+            Some(SendEnd::Stopped(stop)) => Ok(Some(*stop)),
             Some(SendEnd::Delivered | SendEnd::Reset) => Ok(None),
             Some(SendEnd::Lost(error)) => Err(error.clone()),
             None => {
@@ -326,7 +413,12 @@ impl SendHalf {
 
     /// Gives the stream up: what was not acknowledged is not sent again.
     pub fn reset(&mut self, code: AppCode) {
-        self.give_up(code, false);
+        self.reset_as(Stop { code, hop: 0 });
+    }
+
+    /// The same for what did not begin here.
+    pub(crate) fn reset_as(&mut self, why: Stop) {
+        self.give_up(why, false);
     }
 
     /// Sets the stream's place among the connection's streams.
@@ -335,18 +427,17 @@ impl SendHalf {
         self.shared.mark();
     }
 
-    fn give_up(&self, code: AppCode, gone: bool) {
+    fn give_up(&self, why: Stop, gone: bool) {
         {
             let mut state = lock(&self.shared.state);
             state.gone = gone;
             // The driver takes a reset only once, and ends the half then.
-            let over = state.end.is_some() || (gone && state.finish != Finish::No);
+            let said = state.finish != Finish::No && !state.pieces.has_gaps();
+            let over = state.end.is_some() || (gone && said);
             if !over {
-                state.reset.get_or_insert(code);
+                state.reset.get_or_insert(why);
                 state.finish = Finish::Told;
-                state.queue.clear();
-                state.tail.clear();
-                state.queued = 0;
+                state.pieces.clear();
                 state.end = Some(SendEnd::Reset);
             }
         }
@@ -357,7 +448,7 @@ impl SendHalf {
 impl Drop for SendHalf {
     fn drop(&mut self) {
         if !self.given {
-            self.give_up(AppCode(0), true);
+            self.give_up(Stop { code: AppCode(0), hop: 0 }, true);
         }
     }
 }

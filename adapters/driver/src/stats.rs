@@ -33,8 +33,8 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Counts of one endpoint's messages, by the way that they took. Every field only grows. Sizes
-    /// in bytes.
+    /// Counts of one endpoint's messages, by the way that they took, and of bodies that were
+    /// verified. Every field only grows. Sizes in bytes.
     MessageStats,
     /// The same, being counted, by anybody.
     MessageCounters,
@@ -62,6 +62,8 @@ counters! {
     size_failures,
     /// Messages that were sent as streams, in which the receiver found another digest.
     refuted,
+    /// Streams that are no messages, and whose reader found another digest than was announced.
+    bodies_damaged,
     /// Messages that came as streams and had to wait for room to be put together.
     assemblies_delayed,
     /// The most bytes that were taken at a time for messages that are put together from streams.

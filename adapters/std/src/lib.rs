@@ -92,7 +92,7 @@ pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
-pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+pub use aqueduct_core::stream::{DEFAULT_HOP_LIMIT, OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::tape::{Ending, Payload};
 pub use aqueduct_core::time::Instant;
 pub use aqueduct_core::trace;
@@ -102,7 +102,7 @@ pub use aqueduct_driver::clock::Clock;
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
     BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
-    ReadError, SendError, StreamError, WriteError,
+    ReadError, SendError, Stop, StreamError, WriteError,
 };
 pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};

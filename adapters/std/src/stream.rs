@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use aqueduct_driver::error::{ConnectionError, ReadError, StreamError, WriteError};
+use aqueduct_driver::error::{ConnectionError, ReadError, Stop, StreamError, WriteError};
 use aqueduct_driver::{RecvHalf, SendHalf, Verified};
 use bytes::Bytes;
 
@@ -24,8 +25,9 @@ impl From<RecvStream> for RecvHalf {
     }
 }
 
-/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is
-/// reset with code 0: the peer must not take half a body for a whole one.
+/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish), or with
+/// gaps ([`write_at`](Self::write_at)), it is reset with code 0: the peer must not take half a body
+/// for a whole one.
 #[derive(Debug)]
 pub struct SendStream {
     half: SendHalf,
@@ -59,6 +61,29 @@ impl SendStream {
         wait_for(poll_fn(|cx| half.poll_write_bytes(cx, &mut bytes)), self.timeout)
     }
 
+    /// Writes `bytes` at `offset` of the body, whole and without a copy: once there is room in the
+    /// queue, or at once if they fill a gap, since what lies above may wait for that. Offsets are
+    /// of the body, whose first is the `start` of its introduction. Other writes go behind
+    /// everything that was written or skipped. A reader in order reads on when the gap before it
+    /// was filled or [skipped](Self::skip); gaps can be filled after [`finish`](Self::finish), too.
+    ///
+    /// # Errors
+    /// [`WriteError::Overlap`] and [`WriteError::OutOfBounds`], which name the offsets; else as
+    /// [`write_bytes`](Self::write_bytes).
+    pub fn write_at(&mut self, offset: u64, mut bytes: Bytes) -> Result<(), Error<WriteError>> {
+        let half = &mut self.half;
+        wait_for(poll_fn(|cx| half.poll_write_at(cx, offset, &mut bytes)), self.timeout)
+    }
+
+    /// Says that bytes at these offsets will never come. What was written there stays. A reader in
+    /// order finds [`ReadError::Skipped`] in their place.
+    ///
+    /// # Errors
+    /// [`WriteError::OutOfBounds`]; else as [`write_bytes`](Self::write_bytes).
+    pub fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        self.half.skip(range)
+    }
+
     /// Marks the end of the stream, without waiting. What was written is still delivered, also if
     /// the stream is dropped now.
     ///
@@ -80,12 +105,12 @@ impl SendStream {
         wait_for(poll_fn(|cx| half.poll_delivered(cx)), self.timeout)
     }
 
-    /// Waits until the peer stops reading and gives its code; `None` if it read to the end or the
-    /// stream was reset here.
+    /// Waits until the peer stops reading, or a node behind it does, and says why and where; `None`
+    /// if it was read to the end or reset here.
     ///
     /// # Errors
     /// The connection is over, or the time-out.
-    pub fn stopped(&mut self) -> Result<Option<AppCode>, Error<ConnectionError>> {
+    pub fn stopped(&mut self) -> Result<Option<Stop>, Error<ConnectionError>> {
         let half = &mut self.half;
         wait_for(poll_fn(|cx| half.poll_stopped(cx)), self.timeout)
     }

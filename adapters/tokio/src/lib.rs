@@ -4,8 +4,9 @@
 //! An [`Endpoint`] is a UDP socket, and TCP where UDP does not get through ([`Carriers`]), with a
 //! task that drives them. It connects and accepts; a
 //! [`Connection`] opens and accepts streams, and carries messages and unreliable datagrams. A
-//! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite), a [`RecvStream`] an
-//! [`AsyncRead`](tokio::io::AsyncRead) and a [`Stream`](futures_core::Stream) of [`Bytes`].
+//! [`SendStream`] is an [`AsyncWrite`](tokio::io::AsyncWrite) and a [`Sink`](futures_sink::Sink) of
+//! [`Bytes`], a [`RecvStream`] an [`AsyncRead`](tokio::io::AsyncRead) and a
+//! [`Stream`](futures_core::Stream) of them.
 //!
 //! ```
 //! use aqueduct_tokio::{Endpoint, OpenOptions, StreamProtocol, generate_key};
@@ -108,7 +109,7 @@ pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
-pub use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+pub use aqueduct_core::stream::{DEFAULT_HOP_LIMIT, OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::tape::{Ending, Payload};
 pub use aqueduct_core::time::Instant;
 pub use aqueduct_core::trace;
@@ -118,7 +119,7 @@ pub use aqueduct_driver::clock::Clock;
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
     BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
-    ReadError, SendError, StreamError, WriteError,
+    ReadError, SendError, Stop, StreamError, WriteError,
 };
 pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};

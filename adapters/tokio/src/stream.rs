@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use aqueduct_core::stream::{OpenOptions, Priority};
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use aqueduct_driver::error::{ConnectionError, ReadError, StreamError, WriteError};
+use aqueduct_driver::error::{ConnectionError, ReadError, Stop, StreamError, WriteError};
 use aqueduct_driver::{RecvHalf, SendHalf, Verified};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,8 +25,9 @@ impl From<RecvStream> for RecvHalf {
     }
 }
 
-/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish) it is
-/// reset with code 0: the peer must not take half a body for a whole one.
+/// The half of a stream that this side writes to. Dropped before [`finish`](Self::finish), or with
+/// gaps ([`write_at`](Self::write_at)), it is reset with code 0: the peer must not take half a body
+/// for a whole one.
 #[derive(Debug)]
 pub struct SendStream {
     half: SendHalf,
@@ -51,6 +53,30 @@ impl SendStream {
         poll_fn(|cx| self.half.poll_write_bytes(cx, &mut bytes)).await
     }
 
+    /// Writes `bytes` at `offset` of the body, whole and without a copy: once there is room in the
+    /// queue, or at once if they fill a gap, since what lies above may wait for that. Offsets are
+    /// of the body, whose first is the `start` of its introduction. Other writes go behind
+    /// everything that was written or skipped. A reader in order reads on when the gap before it
+    /// was filled or [skipped](Self::skip); gaps can be filled after [`finish`](Self::finish), too.
+    ///
+    /// Cancel-safe: dropped before it is ready, nothing was taken.
+    ///
+    /// # Errors
+    /// [`WriteError::Overlap`] and [`WriteError::OutOfBounds`], which name the offsets; else as
+    /// [`write_bytes`](Self::write_bytes).
+    pub async fn write_at(&mut self, offset: u64, mut bytes: Bytes) -> Result<(), WriteError> {
+        poll_fn(|cx| self.half.poll_write_at(cx, offset, &mut bytes)).await
+    }
+
+    /// Says that bytes at these offsets will never come. What was written there stays. A reader in
+    /// order finds [`ReadError::Skipped`] in their place.
+    ///
+    /// # Errors
+    /// [`WriteError::OutOfBounds`]; else as [`write_bytes`](Self::write_bytes).
+    pub fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        self.half.skip(range)
+    }
+
     /// Marks the end of the stream, without waiting. What was written is still delivered, also if
     /// the stream is dropped now.
     ///
@@ -72,14 +98,14 @@ impl SendStream {
         poll_fn(|cx| self.half.poll_delivered(cx)).await
     }
 
-    /// Waits until the peer stops reading and gives its code; `None` if it read to the end or the
-    /// stream was reset here.
+    /// Waits until the peer stops reading, or a node behind it does, and says why and where; `None`
+    /// if it was read to the end or reset here.
     ///
     /// Cancel-safe.
     ///
     /// # Errors
     /// The connection is over.
-    pub async fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    pub async fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         poll_fn(|cx| self.half.poll_stopped(cx)).await
     }
 
@@ -112,6 +138,31 @@ impl AsyncWrite for SendStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.half.finish().map_err(Into::into))
+    }
+}
+
+/// Whole blocks, without a copy, each once there is room in the queue. Closing is
+/// [`finish`](SendStream::finish), and flushing is nothing, as of [`AsyncWrite`].
+impl futures_sink::Sink<Bytes> for SendStream {
+    type Error = WriteError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.half.poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, bytes: Bytes) -> Result<(), Self::Error> {
+        self.half.push(bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(self.half.finish())
     }
 }
 

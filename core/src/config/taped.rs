@@ -135,6 +135,8 @@ impl TransportConfig {
             stream_buffer,
             stream_timeout,
             stuck_timeout,
+            max_stream_window,
+            stream_ranges,
             // Nobody who records has one.
             planted: _,
         } = self;
@@ -154,6 +156,8 @@ impl TransportConfig {
         set(14, stream_timeout, out);
         set(15, peer_patience, out);
         set(16, stuck_timeout, out);
+        set(17, max_stream_window, out);
+        set(18, stream_ranges, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -191,6 +195,8 @@ impl TransportConfig {
             14 => self.stream_timeout = from.get()?,
             15 => self.peer_patience = from.get()?,
             16 => self.stuck_timeout = from.get()?,
+            17 => return self.with_max_stream_window(from.get()?).ok(),
+            18 => return self.with_stream_ranges(from.get()?).ok(),
             _ => return None,
         }
         Some(self)

@@ -31,6 +31,8 @@ fn unusual() -> EndpointConfig {
         .and_then(|c| c.with_max_packet_size(1_300))
         .and_then(|c| c.with_send_buffer(99_999))
         .and_then(|c| c.with_max_message_size(1_111))
+        .and_then(|c| c.with_max_stream_window(88_888))
+        .and_then(|c| c.with_stream_ranges(99))
         .unwrap()
         .with_keep_alive(Some(Duration::from_secs(2)))
         .with_handshake_timeout(Duration::from_secs(3))

@@ -36,7 +36,8 @@ impl Setup {
         let limits = RecvLimits {
             max_streams_bidi: self.config.max_streams_bidi.into(),
             max_streams_uni: self.config.max_streams_uni.into(),
-            ..RecvLimits::default()
+            max_stream_window: self.config.max_stream_window,
+            stream_ranges: self.config.stream_ranges,
         };
         RecvCredit::new(self.share.clone(), side, limits)
     }

@@ -46,6 +46,7 @@ mod io;
 mod look;
 mod pipe_doors;
 mod pipe_ref;
+mod pipe_sums;
 mod pipes;
 mod ready;
 mod route;
@@ -229,6 +230,7 @@ impl Endpoint {
 
     /// Counters of everything that no connection counts, and what is in use now.
     pub fn stats(&self) -> EndpointStats {
+        let piped = self.pipes.sums();
         EndpointStats {
             half_open: self.strangers.half_open(),
             connections: self.budget.connections() - self.strangers.half_open(),
@@ -237,8 +239,11 @@ impl Endpoint {
             pipes: u32::try_from(self.pipes.count()).unwrap_or(u32::MAX),
             pipe_bytes: self.pipes.held(),
             pipes_begun: self.pipes.begun(),
-            piped_bytes: self.pipes.moved(),
-            pipe_bytes_max: self.pipes.most_held(),
+            piped_bytes: piped.received,
+            pipe_bytes_max: piped.most_held,
+            pipes_timed_out: piped.timed_out,
+            pipes_refused: piped.refused,
+            legs_detached: piped.detached,
             ..self.stats
         }
     }

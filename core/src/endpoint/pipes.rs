@@ -23,6 +23,7 @@ use crate::time::Instant;
 use crate::wire::capabilities::Mode;
 use crate::wire::id::StreamId;
 
+use super::pipe_sums::PipeSums;
 use super::slab::{Slab, SlotKey};
 use super::{ConnectionHandle, Endpoint, Entry};
 
@@ -176,15 +177,7 @@ pub(super) struct Pipes {
     deadlines: BTreeSet<(Instant, PipeId)>,
     events: VecDeque<PipeEvent>,
     /// What pipes did that are over.
-    gone: Gone,
-}
-
-/// Sums over pipes that are over, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-struct Gone {
-    received: u64,
-    most_held: u64,
+    gone: PipeSums,
 }
 
 impl Pipes {
@@ -265,16 +258,11 @@ impl Pipes {
         self.next
     }
 
-    /// Bytes that all, those that are over too, took from their sources.
-    pub(super) fn moved(&self) -> u64 {
-        let now: u64 = self.pipes.values().map(|piped| piped.pipe.stats().received).sum();
-        self.gone.received + now
-    }
-
-    /// The most that one of them ever held.
-    pub(super) fn most_held(&self) -> u64 {
-        let now = self.pipes.values().map(|piped| piped.pipe.stats().most_held).max();
-        self.gone.most_held.max(now.unwrap_or(0))
+    /// What all did, those that are over too.
+    pub(super) fn sums(&self) -> PipeSums {
+        let mut sums = self.gone;
+        self.pipes.values().for_each(|piped| sums.add(&piped.pipe));
+        sums
     }
 
     /// The parts of pipes that are streams of this connection.
@@ -532,10 +520,8 @@ impl Endpoint {
             self.pipes.sources.remove(&(from.connection.0, from.stream));
         }
         self.budget.settle(&mut piped.loan, u64::MAX);
-        let stats = piped.pipe.stats();
-        self.pipes.gone.received += stats.received;
-        self.pipes.gone.most_held = self.pipes.gone.most_held.max(stats.most_held);
-        let kind = PipeEventKind::Ended(stats);
+        self.pipes.gone.add(&piped.pipe);
+        let kind = PipeEventKind::Ended(piped.pipe.stats());
         self.pipes.events.push_back(PipeEvent { pipe: id, kind });
     }
 

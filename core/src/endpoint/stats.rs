@@ -56,4 +56,11 @@ pub struct EndpointStats {
     pub piped_bytes: u64,
     /// The most that one pipe held at a time.
     pub pipe_bytes_max: u64,
+    /// Pipes that this node ended because nothing happened to them for too long.
+    pub pipes_timed_out: u64,
+    /// Pipes that this node ended because more came than it passes on: their own limit, or what
+    /// their owner allows.
+    pub pipes_refused: u64,
+    /// Legs of pipes that this node gave up because they were too slow.
+    pub legs_detached: u64,
 }

@@ -75,6 +75,7 @@
 
 mod budget;
 mod counts;
+mod limits;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod ops;
 mod recall;
@@ -86,9 +87,10 @@ mod stream;
 mod window;
 
 pub use budget::{Budget, BudgetError, BudgetLimits, Candidate, FLOOR, Loan, Share};
-pub use recv::{Initial, RecvCredit, RecvLimits};
+pub use limits::RecvLimits;
+pub use recv::{Initial, RecvCredit};
 pub use send::SendCredit;
-pub use stream::{StreamCredit, range_limit};
+pub use stream::{FREE_RANGES, StreamCredit, range_limit};
 pub use window::Window;
 
 /// Bytes that a connection may hold beyond its share: its record, the received packet numbers, the

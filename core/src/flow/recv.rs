@@ -13,28 +13,10 @@ mod back;
 
 use super::budget::{Budget, Share};
 use super::counts::Counts;
+use super::limits::RecvLimits;
 use super::recall::Recalls;
 use super::stream::StreamCredit;
 use super::{MAX_LIMIT, MAX_STREAM_COUNT};
-
-/// Bounds that are the configuration's; below them everything follows demand and the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-pub struct RecvLimits {
-    /// Bidirectional streams that the peer may have open at once.
-    pub max_streams_bidi: u64,
-    /// Unidirectional streams that the peer may have open at once.
-    pub max_streams_uni: u64,
-    /// Bytes that one stream's window may reach.
-    pub max_stream_window: u64,
-}
-
-/// 1,024 streams of each kind, windows up to 64 MiB.
-impl Default for RecvLimits {
-    fn default() -> Self {
-        Self { max_streams_bidi: 1024, max_streams_uni: 1024, max_stream_window: 64 * 1024 * 1024 }
-    }
-}
 
 /// What a connection grants from the start: goes into PARAMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -473,6 +455,10 @@ impl RecvCredit {
 
     pub(super) const fn max_window(&self) -> u64 {
         self.limits.max_stream_window
+    }
+
+    pub(super) const fn stream_ranges(&self) -> u64 {
+        self.limits.stream_ranges
     }
 
     pub(super) fn ask_stream(&mut self, id: StreamId, total: u64) {

@@ -18,7 +18,7 @@ use super::window::Window;
 const RANGE_COST: u64 = 32;
 
 /// Ranges that every stream may keep apart without a charge.
-const FREE_RANGES: u64 = 16;
+pub const FREE_RANGES: u64 = 16;
 
 /// What a round trip counts as at least: behind a shorter one stands a reader who takes longer
 /// than the path, and whose pauses would pass for the sender's.
@@ -27,11 +27,12 @@ const SHORTEST_TRIP: Duration = Duration::from_millis(1);
 /// Ranges that are paid for at a time.
 const RANGE_STEP: u64 = 32;
 
-/// Ranges that a stream with a window of `window` bytes may keep apart: beyond it a frame that
-/// would open a new range is dropped, and its packet not acknowledged (spec R-FLOW-13).
-pub const fn range_limit(window: u64) -> u64 {
+/// Ranges that a stream with a window of `window` bytes may keep apart, and `ranges` at least:
+/// beyond it a frame that would open a new range is dropped, and its packet not acknowledged (spec
+/// R-FLOW-13).
+pub const fn range_limit(window: u64, ranges: u64) -> u64 {
     let by_window = window / 1200;
-    if by_window > 1000 { by_window } else { 1000 }
+    if by_window > ranges { by_window } else { ranges }
 }
 
 /// Credit granted on one receiving half of a stream. Offsets count from where the body begins on
@@ -208,6 +209,11 @@ impl StreamCredit {
         self.keep(connection);
     }
 
+    /// Ranges that the stream may keep apart at most: [`range_limit`] of its window.
+    pub fn range_limit(&self, connection: &RecvCredit) -> u64 {
+        range_limit(self.window, connection.stream_ranges())
+    }
+
     /// Ranges that the stream may keep apart now, when it has `now` of them. Sixteen are free; more
     /// are charged to the connection in steps, up to [`range_limit`] (spec R-FLOW-13).
     pub fn max_ranges(
@@ -216,7 +222,7 @@ impl StreamCredit {
         connection: &mut RecvCredit,
         budget: &mut Budget,
     ) -> u64 {
-        let most = range_limit(self.window) - FREE_RANGES;
+        let most = self.range_limit(connection).saturating_sub(FREE_RANGES);
         if now >= FREE_RANGES + self.ranges && self.ranges < most {
             let step = RANGE_STEP.min(most - self.ranges);
             if connection.try_hold(step * RANGE_COST, budget) {

@@ -259,9 +259,10 @@ fn slow_start_never_waits_for_credit() {
 /// spec: R-FLOW-13
 #[test]
 fn ranges_are_bounded_by_window_and_by_room() {
-    assert_eq!(range_limit(0), 1000);
-    assert_eq!(range_limit(1_201_199), 1000);
-    assert_eq!(range_limit(1_201_200), 1001);
+    assert_eq!(range_limit(0, 1000), 1000);
+    assert_eq!(range_limit(1_201_199, 1000), 1000);
+    assert_eq!(range_limit(1_201_200, 1000), 1001);
+    assert_eq!(range_limit(1_201_200, 1), 1001);
     let mut r = Receiver::usual();
     let id = r.open(peer(Dir::Uni, 0));
     let mut most = 0;

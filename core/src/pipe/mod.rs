@@ -145,6 +145,8 @@ pub struct Pipe {
     last_end: Option<LegEnd>,
     /// A STOP for the source, once nobody wants its bytes.
     stop: Option<(AppCode, u64)>,
+    /// What this node gave it up with.
+    cancelled: Option<AppCode>,
     window: WindowRule,
     toll: Toll,
     /// Bytes of the source that may come in all.
@@ -174,6 +176,7 @@ impl Pipe {
             ended: VecDeque::new(),
             last_end: None,
             stop: None,
+            cancelled: None,
             window: WindowRule::new(start, options.stock),
             toll: Toll::new(options.rate, now),
             limit: options.limit.unwrap_or(u64::MAX),
@@ -354,8 +357,10 @@ impl Pipe {
             SendState::ResetSent if !self.is_given_up() => return Err(WriteError::Reset),
             _ => {}
         }
-        if !self.is_given_up() {
-            self.catch_up(leg, out)?;
+        match self.is_given_up() {
+            // Its end is news that the pipe waits for, also if it was given nothing.
+            true => out.report_acked(),
+            false => self.catch_up(leg, out)?,
         }
         self.close(leg, out).map(|()| None)
     }
@@ -462,6 +467,12 @@ impl Pipe {
     pub fn cancel(&mut self, code: AppCode) {
         self.give_up(code, 0);
         self.stop.get_or_insert((code, 0));
+        self.cancelled.get_or_insert(code);
+    }
+
+    /// The code that this node gave it up with, if it did.
+    pub const fn cancelled(&self) -> Option<AppCode> {
+        self.cancelled
     }
 
     /// When [`on_deadline`](Self::on_deadline) is due: a leg is to be given up, or the pipe.

@@ -104,6 +104,8 @@ impl Streams {
         let Some(slot) = self.table.get_mut(id) else { return };
         let held = slot.recv.as_ref().map_or(0, RecvHalf::unreleased);
         self.stats.most_held = self.stats.most_held.max(held);
+        let above = slot.recv.as_ref().map_or(0, RecvHalf::out_of_order);
+        self.stats.most_out_of_order = self.stats.most_out_of_order.max(above);
         let code = match frame {
             Frame::Reset(reset) if !was_reset => reset.code,
             // Code 0 of an application that dropped its handle: it lacks interest, nothing else.

@@ -16,6 +16,9 @@ pub struct StreamStats {
     pub resent: u64,
     /// The most that one stream made this side hold: what came and was not released.
     pub most_held: u64,
+    /// The most bytes of one stream that had come above a gap at a time, whether they waited here
+    /// or were passed on.
+    pub most_out_of_order: u64,
     /// Streams that ended badly, by why.
     pub errors: StreamErrors,
 }
@@ -27,6 +30,7 @@ impl StreamStats {
         self.announced += other.announced;
         self.resent += other.resent;
         self.most_held = self.most_held.max(other.most_held);
+        self.most_out_of_order = self.most_out_of_order.max(other.most_out_of_order);
         self.errors.add(&other.errors);
     }
 }

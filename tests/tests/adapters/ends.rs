@@ -4,10 +4,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_std::{
-    AppCode, CloseReason, ConnectError, ConnectionError, ReadError, TransportConfig, WriteError,
+    AppCode, CloseReason, ConnectError, ConnectionError, ReadError, Stop, StreamError,
+    TransportConfig, WriteError,
 };
 
-use crate::node::{Inlet, LOOPBACK, Link, Node, Outlet, options, pair, pair_with, pattern};
+use crate::node::{
+    Inlet, LOOPBACK, Link, Node, Outlet, Recv, connect, options, pair, pair_with, pattern,
+};
 
 pub(crate) fn a_reset_has_its_code<C: Node, S: Node>() {
     let pair = pair::<C, S>();
@@ -25,8 +28,37 @@ pub(crate) fn a_stop_has_its_code<C: Node, S: Node>() {
     let mut send = pair.near.open_uni(options());
     send.put(b"half").unwrap();
     pair.far.accept_uni().unwrap().stop(AppCode(18));
-    assert_eq!(send.stopped().unwrap(), Some(AppCode(18)));
-    assert!(matches!(send.put(b"more"), Err(WriteError::Stopped(AppCode(18)))));
+    let code = AppCode(18);
+    assert_eq!(send.stopped().unwrap(), Some(Stop { code, hop: 0 }));
+    assert_eq!(send.put(b"more"), Err(WriteError::Stopped { code, hop: 0 }));
+}
+
+/// Two nodes are between the ends, of the server's kind.
+///
+/// spec: R-PIPE-15
+pub(crate) fn a_stop_says_how_far_away_it_was<C: Node, S: Node>() {
+    let (source, near, far, sink) = (C::new(), S::new(), S::new(), C::new());
+    let (out, at_near) = connect(&source, &near);
+    let (on, at_far) = connect(&near, &far);
+    let (to_end, end) = connect(&far, &sink);
+    let mut send = out.open_uni(options());
+    send.put(b"half").unwrap();
+    let pass_on = |from: Recv<S>, to: &S::Link| {
+        let leg = from.info().unwrap().forwarded().unwrap();
+        (from, to.open_uni(leg))
+    };
+    let (from, leg) = pass_on(at_near.accept_uni().unwrap(), &on);
+    let first = near.pipe(from, leg);
+    let (from, leg) = pass_on(at_far.accept_uni().unwrap(), &to_end);
+    let second = far.pipe(from, leg);
+    end.accept_uni().unwrap().stop(AppCode(18));
+    let stop = Stop { code: AppCode(18), hop: 2 };
+    assert_eq!(send.stopped().unwrap(), Some(stop));
+    let told = send.put(b"more").unwrap_err();
+    assert_eq!(told, WriteError::Stopped { code: stop.code, hop: stop.hop });
+    let error = StreamError::Reset { code: stop.code, hop: Some(2) };
+    assert_eq!((StreamError::from(told), StreamError::from(stop)), (error.clone(), error));
+    let _both = (S::piped(first), S::piped(second));
 }
 
 /// Who drops a stream before its end has given it up.

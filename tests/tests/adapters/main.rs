@@ -61,6 +61,9 @@ pairings! {
     streams:
         a_body_comes_back,
         large_bodies_cross_both_ways_at_once,
+        a_body_may_be_written_from_behind,
+        what_is_skipped_is_an_error_that_names_it,
+        who_leaves_a_gap_has_given_the_stream_up,
         many_streams_at_once,
         a_stream_of_one_direction_has_an_end,
         what_is_peeked_is_still_there,
@@ -74,6 +77,7 @@ pairings! {
     ends:
         a_reset_has_its_code,
         a_stop_has_its_code,
+        a_stop_says_how_far_away_it_was,
         half_a_body_is_no_body,
         a_close_has_its_code_and_loses_nothing,
         an_abort_ends_what_waits,

@@ -4,12 +4,13 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use aqueduct_std::{
     AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
     ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
-    PipeOptions, PipeStats, ReadError, Recording, StreamProtocol, TapeEnd, TransportConfig,
+    PipeOptions, PipeStats, ReadError, Recording, Stop, StreamProtocol, TapeEnd, TransportConfig,
     WriteError,
 };
 use tokio::runtime::Runtime;
@@ -95,9 +96,11 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
 /// What is written to.
 pub(crate) trait Outlet: Send + 'static {
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError>;
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError>;
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError>;
     fn finish(&mut self) -> Result<(), WriteError>;
     fn delivered(&mut self) -> Result<(), WriteError>;
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError>;
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError>;
     fn reset(&mut self, code: AppCode);
 }
 
@@ -252,6 +255,14 @@ impl Outlet for aqueduct_std::SendStream {
         sure(self.write_bytes(Bytes::copy_from_slice(bytes)))
     }
 
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        sure(self.write_at(offset, Bytes::copy_from_slice(bytes)))
+    }
+
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        Self::skip(self, range)
+    }
+
     fn finish(&mut self) -> Result<(), WriteError> {
         Self::finish(self)
     }
@@ -260,7 +271,7 @@ impl Outlet for aqueduct_std::SendStream {
         sure(Self::delivered(self))
     }
 
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         sure(Self::stopped(self))
     }
 
@@ -437,6 +448,14 @@ impl Outlet for aqueduct_tokio::SendStream {
         now(self.write_bytes(Bytes::copy_from_slice(bytes)))
     }
 
+    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        now(self.write_at(offset, Bytes::copy_from_slice(bytes)))
+    }
+
+    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
+        Self::skip(self, range)
+    }
+
     fn finish(&mut self) -> Result<(), WriteError> {
         Self::finish(self)
     }
@@ -445,7 +464,7 @@ impl Outlet for aqueduct_tokio::SendStream {
         now(Self::delivered(self))
     }
 
-    fn stopped(&mut self) -> Result<Option<AppCode>, ConnectionError> {
+    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
         now(Self::stopped(self))
     }
 

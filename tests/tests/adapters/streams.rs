@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use aqueduct_std::OpenOptions;
+use aqueduct_std::{AppCode, OpenOptions, ReadError, WriteError};
 
 use crate::node::{Inlet, Link, Node, Outlet, connect, options, pair, pattern};
 
@@ -46,6 +46,73 @@ pub(crate) fn large_bodies_cross_both_ways_at_once<C: Node, S: Node>() {
         });
         assert!(recv.all(body.len()).unwrap() == body, "another body came back");
     });
+}
+
+/// From the last part to the first, each larger than the window of a reader that has read nothing:
+/// what fills a gap overtakes what has no credit.
+///
+/// spec: R-STR-21
+pub(crate) fn a_body_may_be_written_from_behind<C: Node, S: Node>() {
+    const PART: usize = 300_000;
+    let pair = pair::<C, S>();
+    let body = pattern(8 * PART);
+    let mut send = pair.near.open_uni(OpenOptions { start: 7, ..options() });
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut recv = pair.far.accept_uni().unwrap();
+            assert_eq!(recv.info().unwrap().start, 7);
+            recv.all(body.len())
+        });
+        send.put(b"").unwrap();
+        for (number, part) in body.chunks(PART).enumerate().skip(1).step_by(2) {
+            send.put_at(7 + (number * PART) as u64, part).unwrap();
+        }
+        send.finish().unwrap();
+        for (number, part) in body.chunks(PART).enumerate().step_by(2) {
+            send.put_at(7 + (number * PART) as u64, part).unwrap();
+        }
+        send.delivered().unwrap();
+        assert!(reading.join().unwrap().unwrap() == body, "another body arrived");
+    });
+}
+
+/// spec: R-STR-15
+pub(crate) fn what_is_skipped_is_an_error_that_names_it<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let mut send = pair.near.open_uni(options());
+    send.put(b"head").unwrap();
+    send.put_at(10, b"tail").unwrap();
+    assert_eq!(send.put_at(12, b"more"), Err(WriteError::Overlap(12..16)));
+    send.skip(2..10).unwrap();
+    assert_eq!(send.put_at(4, b"late"), Err(WriteError::Overlap(4..8)));
+    send.put(b"!").unwrap();
+    let mut recv = pair.far.accept_uni().unwrap();
+    assert_eq!(recv.peek(4).unwrap(), &b"head"[..]);
+    assert_eq!(recv.all(100), Err(ReadError::Skipped(4..10)));
+
+    let mut send = pair.near.open_uni(OpenOptions { start: 5, end: Some(9), ..options() });
+    let outside = |offsets| Err(WriteError::OutOfBounds { offsets, body: 5..9 });
+    assert_eq!(send.put_at(4, b"x"), outside(4..5));
+    assert_eq!(send.put(b"too much"), outside(5..13));
+    assert_eq!(send.skip(8..10), outside(8..10));
+    send.put_at(6, b"678").unwrap();
+    send.finish().unwrap();
+    assert_eq!(send.put(b"x"), Err(WriteError::Finished));
+    send.put_at(5, b"5").unwrap();
+    assert_eq!(pair.far.accept_uni().unwrap().all(100).unwrap(), &b"5678"[..]);
+}
+
+/// A body with a gap has no end that a reader could find.
+pub(crate) fn who_leaves_a_gap_has_given_the_stream_up<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    let mut send = pair.near.open_uni(options());
+    send.put(b"head").unwrap();
+    send.put_at(10, b"tail").unwrap();
+    send.finish().unwrap();
+    let mut recv = pair.far.accept_uni().unwrap();
+    assert_eq!(recv.peek(4).unwrap(), &b"head"[..]);
+    drop(send);
+    assert_eq!(recv.all(100), Err(ReadError::Reset { code: AppCode(0), hop: 0 }));
 }
 
 pub(crate) fn many_streams_at_once<C: Node, S: Node>() {

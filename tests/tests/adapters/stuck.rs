@@ -160,6 +160,7 @@ pub(crate) fn too_much_behind_a_gap<N: Node>() {
                 panic!("{error:?}");
             };
             println!("{error}");
+            let (buffered, limit) = (buffered.unwrap(), limit.unwrap());
             assert_eq!((hop, buffered * 4 >= limit * 3), (None, by_bytes), "{error}");
             assert_eq!(error.to_string().contains("ranges"), !by_bytes, "{error}");
             assert_eq!(peer.stopped(id), StreamCode::BufferOverflow.app().0);

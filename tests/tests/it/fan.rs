@@ -181,7 +181,7 @@ impl Fan {
     }
 }
 
-/// spec: R-PIPE-2 R-PIPE-9 R-PIPE-11
+/// spec: R-PIPE-2 R-PIPE-9 R-PIPE-11 R-FIG-11
 #[test]
 fn ten_slow_legs_cost_ninety_fast_ones_nothing() {
     // Each leg has a link of its own: nine take as long as ninety.
@@ -196,6 +196,7 @@ fn ten_slow_legs_cost_ninety_fast_ones_nothing() {
     assert!(fan.most_held <= window, "{} bytes are held", fan.most_held);
     assert!(fan.run(SECOND * 5, |fan| fan.stats.is_some()));
     assert_eq!(fan.stats.map(|stats| (stats.detached, stats.held)), Some((10, 0)));
+    assert_eq!(fan.net.host(fan.relay).endpoint.stats().legs_detached, 10);
     assert_eq!(fan.stored.len(), SIZE, "the relay has it all");
     // Leg 0 is the relay's own.
     let at = |end: &LegEnd| match end {

@@ -7,10 +7,13 @@ use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::keys::KeyCounters;
 use aqueduct_core::endpoint::{Endpoint, EndpointStats, Totals};
 use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::PipeOptions;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_tests::app::{Pair, Reading};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
+use aqueduct_tests::race::hop;
+use aqueduct_tests::relay::{Chain, Forwarding};
 
 use crate::transfer::config;
 
@@ -39,6 +42,9 @@ fn counts(endpoint: &Endpoint) -> Vec<u64> {
         ended.lost,
         ended.error,
         ended.handshake,
+        stats.pipes_timed_out,
+        stats.pipes_refused,
+        stats.legs_detached,
         ledger.packets_sent,
         ledger.eliciting_sent,
         ledger.acked,
@@ -59,6 +65,7 @@ fn counts(endpoint: &Endpoint) -> Vec<u64> {
         streams.announced,
         streams.resent,
         streams.most_held,
+        streams.most_out_of_order,
         streams.errors.application(),
     ];
     all.extend(errors);
@@ -115,6 +122,51 @@ fn what_is_counted_never_falls_whatever_ends() {
     // What was lost was sent again, and hardly anything else.
     let resent = totals(&pair, HostId(0)).streams.resent;
     assert!((20_000..150_000).contains(&resent), "{resent} of 500,000 at a loss of 10 %");
+}
+
+/// What a relay ended, in the end: pipes for want of time and by a limit, and legs.
+fn ended_by_relay(options: PipeOptions, cancel: Option<AppCode>) -> [u64; 3] {
+    let mut chain = Chain::new(9, 2, hop(0), Forwarding::CutThrough);
+    chain.relays[0].options = options;
+    chain.sink.reading = Reading::Never;
+    chain.write(1, 8 << 20);
+    chain.run(SECOND, |_| false);
+    let (relay, pipe) = (chain.relays[0].host, chain.relays[0].pipes[0]);
+    if let Some(code) = cancel {
+        chain.net.host(relay).endpoint.piped(pipe).expect("it flows").cancel(code);
+    }
+    assert!(chain.run(SECOND * 20, |chain| chain.source.out[0].stopped));
+    chain.run(SECOND, |_| false);
+    let stats = chain.net.host(relay).endpoint.stats();
+    assert_eq!((stats.pipes, stats.pipes_begun), (0, 1));
+    [stats.pipes_timed_out, stats.pipes_refused, stats.legs_detached]
+}
+
+/// spec: R-FIG-11 R-PIPE-17 R-PIPE-21
+#[test]
+fn what_a_relay_ends_itself_is_counted_by_why() {
+    let patient = PipeOptions { timeout: None, ..PipeOptions::default() };
+    let brief = PipeOptions { timeout: Some(SECOND * 5), ..patient };
+    assert_eq!(ended_by_relay(brief, None), [1, 0, 0]);
+    let small = PipeOptions { limit: Some(1000), ..patient };
+    assert_eq!(ended_by_relay(small, None), [0, 1, 0]);
+    // One whose sender has used up what he may: told by code.
+    assert_eq!(ended_by_relay(patient, Some(StreamCode::Refused.app())), [0, 1, 0]);
+    assert_eq!(ended_by_relay(patient, Some(AppCode(7))), [0, 0, 0]);
+}
+
+/// At a relay nothing waits for what is missing, and yet it is missing.
+#[test]
+fn what_comes_out_of_order_is_counted_at_every_hop() {
+    for (loss, len) in [(0, 20_000), (20, 1 << 20)] {
+        let link = LinkConfig { loss, ..LinkConfig::default() };
+        let mut chain = Chain::new(4, 2, link, Forwarding::CutThrough);
+        assert!(chain.pass(1, len, SECOND * 60).whole.is_some());
+        for host in [chain.relays[0].host, chain.sink.host] {
+            let most = chain.net.host(host).endpoint.totals().streams.most_out_of_order;
+            assert_eq!(most > 1000, loss > 0, "{most} bytes at a loss of {loss} in 1,000");
+        }
+    }
 }
 
 /// spec: R-FIG-5

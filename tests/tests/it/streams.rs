@@ -76,6 +76,55 @@ fn a_reader_that_never_reads_blocks_its_stream_only_and_memory_stays_flat() {
     assert!(pair.run(SECOND * 60, |_, _, b| b.inflow(at_b, stuck).is_some_and(|f| f.finished)));
 }
 
+/// How long 2 MiB take over a round trip of 200 ms to a receiver that is configured so.
+fn time_over_a_long_way(transport: TransportConfig) -> Duration {
+    let long = LinkConfig { delay: Duration::from_millis(100), ..LinkConfig::default() };
+    let receiver = config(2).with_transport(transport);
+    let mut pair = pair_of(3, long, config(1), receiver);
+    let began = pair.net.now;
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 2 << 20);
+    assert!(pair.run(SECOND * 60, |_, _, b| b.inn.iter().any(|flow| flow.finished)));
+    pair.net.now.saturating_since(began)
+}
+
+/// spec: R-FLOW-12
+#[test]
+fn a_window_grows_no_further_than_is_configured() {
+    let free = time_over_a_long_way(TransportConfig::default());
+    let bounded = TransportConfig::default().with_max_stream_window(64 * 1024).unwrap();
+    let bounded = time_over_a_long_way(bounded);
+    println!("{free:?} without a bound, {bounded:?} with 64 KiB a round trip");
+    assert!(free < SECOND * 4, "{free:?}");
+    // 32 windows, and the last one needs no credit for another.
+    assert!(bounded >= Duration::from_millis(200) * 31, "{bounded:?}");
+}
+
+#[test]
+fn a_setting_out_of_its_range_is_refused_and_the_error_names_all_of_it() {
+    let transport = TransportConfig::default;
+    for (error, words) in [
+        (transport().with_stream_ranges(15), "stream_ranges = 15 is out of range: 16 to 1048576"),
+        (
+            transport().with_stream_ranges((1 << 20) + 1),
+            "stream_ranges = 1048577 is out of range: 16 to 1048576",
+        ),
+        (
+            transport().with_max_stream_window(16_383),
+            "max_stream_window = 16383 is out of range: 16384 to 1099511627776",
+        ),
+        (
+            transport().with_max_stream_window((1 << 40) + 1),
+            "max_stream_window = 1099511627777 is out of range: 16384 to 1099511627776",
+        ),
+    ] {
+        assert_eq!(error.expect_err("it cannot be").to_string(), words);
+    }
+    let most = transport().with_stream_ranges(1 << 20).unwrap();
+    most.with_max_stream_window(1 << 40).unwrap();
+    let least = transport().with_stream_ranges(16).unwrap();
+    least.with_max_stream_window(16_384).unwrap();
+}
+
 #[test]
 fn a_hundred_streams_share_fairly_in_both_directions() {
     let link = LinkConfig { rate: Some(2_500_000), queue: 100_000, ..LinkConfig::default() };

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aqueduct_tokio::{AppCode, Connection, RecvStream, SendStream};
+use aqueduct_tokio::{AppCode, Connection, DEFAULT_HOP_LIMIT, NodeId, RecvStream, SendStream};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use super::resuming::Resuming;
 use super::waits::{For, Waits};
 use crate::body::{Decoder, Part};
 use crate::exit::{Cause, Failure};
-use crate::names::{self, Habits, printable};
+use crate::names::{self, Habits, printable, short};
 use crate::offer::{Code, Offer, Reply};
 use crate::output::Fields;
 use crate::progress::Progress;
@@ -150,7 +150,8 @@ impl<'a> Intake<'a> {
         self.send.write_bytes(Reply::Accept.to_bytes().into()).await.map_err(told)?;
         let (parts, taker) = mpsc::channel(AHEAD);
         let writer = Writer::start(self.service, taker);
-        let label = format!("receiving {}", printable(&offer.name));
+        let way = way_in_words(&self.connection.peer(), self.body.hop_limit());
+        let label = label(&offer.name, &way);
         let progress = Progress::new(&label, offer.bytes);
         let mut interrupt = self.service.interrupt.clone();
         let read = tokio::select! {
@@ -229,6 +230,22 @@ impl<'a> Intake<'a> {
     }
 }
 
+/// What stands before the bar: what comes which way.
+fn label(name: &str, way: &str) -> String {
+    format!("receiving {} < {way}", printable(name))
+}
+
+/// Who sends it here, by the beginning of its id; and behind how many relays the sender is, which
+/// each of them counts down in the stream's hop limit.
+fn way_in_words(peer: &NodeId, left: Option<u8>) -> String {
+    let peer = short(peer);
+    match DEFAULT_HOP_LIMIT.saturating_sub(left.unwrap_or(DEFAULT_HOP_LIMIT)) {
+        0 => peer,
+        1 => format!("{peer} (a relay)"),
+        relays => format!("{peer} (the last of {relays} relays)"),
+    }
+}
+
 /// A failure of this side, as the sender is told of it.
 fn told(failure: impl Into<Failure>) -> Rejection {
     let failure = failure.into();
@@ -292,3 +309,7 @@ impl Writer {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

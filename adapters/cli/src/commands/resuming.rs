@@ -36,6 +36,11 @@ impl<'a> Resuming<'a> {
         self.stream.info().map(|info| &*info.head)
     }
 
+    /// How often it may still be forwarded, if it says so.
+    pub(super) fn hop_limit(&self) -> Option<u8> {
+        self.stream.info().and_then(|info| info.hop_limit)
+    }
+
     /// The next bytes, at most `max`; `None` at the end.
     ///
     /// # Errors

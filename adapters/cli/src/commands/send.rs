@@ -18,7 +18,7 @@ use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::key;
 use crate::limit::Limiter;
-use crate::names::printable;
+use crate::names::{printable, short};
 use crate::node::{self, Farewell};
 use crate::offer::{Code, Offer, Reply};
 use crate::output::{Fields, Output};
@@ -99,9 +99,8 @@ pub(super) async fn run(
 
 /// Where it goes: the relays in their order, then who receives, by the beginnings of their ids.
 fn way_in_words(via: &[Ticket], to: &[Ticket]) -> String {
-    let short = |ticket: &Ticket| ticket.id().to_string().chars().take(8).collect::<String>();
-    let relays = via.iter().map(|ticket| format!("{} > ", short(ticket)));
-    let receivers: Vec<_> = to.iter().map(short).collect();
+    let relays = via.iter().map(|ticket| format!("{} > ", short(&ticket.id())));
+    let receivers: Vec<_> = to.iter().map(|ticket| short(&ticket.id())).collect();
     relays.collect::<String>() + &receivers.join(" + ")
 }
 
@@ -158,13 +157,13 @@ fn introduce(offered: &OpenOptions, via: &[Ticket], to: &[Ticket]) -> Result<Ope
 
 /// Waits until a relay stops the stream, and then a little for answers that say more.
 async fn refused(stream: &mut SendStream) -> Failure {
-    let code = match stream.stopped().await {
-        Ok(Some(code)) => code,
+    let stop = match stream.stopped().await {
+        Ok(Some(stop)) => stop,
         Ok(None) => pending().await,
         Err(error) => return error.into(),
     };
     tokio::time::sleep(LAST_WORDS).await;
-    StreamError::from_code(code).into()
+    StreamError::from(stop).into()
 }
 
 struct Sender<'a> {

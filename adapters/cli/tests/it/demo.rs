@@ -28,7 +28,7 @@ fn it_needs_nothing_and_says_what_every_hop_cost() {
     }
     let [relay, one, two] = hops.as_slice() else { panic!("{hops:?}") };
     assert!(relay["peak_held_bytes"].as_u64().is_some_and(|held| held > 1000), "{relay}");
-    assert_eq!(relay["peak_out_of_order_bytes"], 0);
+    assert_eq!(relay["peak_held_back_bytes"], 0);
     assert_eq!((&one["digest_equal"], &two["digest_equal"]), (&true.into(), &true.into()));
     assert!(!place.path(".config").exists());
 }
@@ -46,9 +46,15 @@ fn as_many_hops_and_receivers_as_one_likes_over_links_that_lose() {
         let last = place.run(&[&args[..], more].concat()).expect(0).last();
         assert_eq!(last["hops"].as_array().unwrap().len(), hops, "{last}");
         assert_eq!(last["digest_equal"], true);
-        let relays = last["hops"].as_array().unwrap().iter();
-        let mut waited = relays.filter_map(|hop| hop["peak_out_of_order_bytes"].as_u64());
+        let hops = last["hops"].as_array().unwrap().iter();
+        let mut waited = hops.clone().filter_map(|hop| hop["peak_held_back_bytes"].as_u64());
         assert!(waited.all(|bytes| bytes == 0), "{last}");
+        let above_gaps: Vec<_> =
+            hops.map(|hop| hop["peak_out_of_order_bytes"].as_u64().unwrap()).collect();
+        if more.contains(&"2%") {
+            // Of some 700 packets to each a dozen are lost.
+            assert!(above_gaps.iter().all(|bytes| *bytes > 1000), "{last}");
+        }
         if more.contains(&"2%") {
             assert!(last["packets_lost"].as_u64().is_some_and(|lost| lost > 0), "{last}");
         }

@@ -215,7 +215,7 @@ impl Engine {
                 if let Some(asker) = opening.part {
                     slot.asks.add(id, asker);
                 }
-                reply.send(Ok(slot.halves_of_ours(id)));
+                reply.send(Ok(slot.halves_of_ours(id, &opening.options)));
             }
             Err(stream::OpenError::Blocked | stream::OpenError::NoCredit) => {
                 *slot.open_blocked.get_mut(at)? = true;
@@ -279,13 +279,13 @@ impl Engine {
 
     /// Takes what a writer wrote to the core.
     pub(super) fn pump_send(&mut self, send: &Arc<SendShared>) {
-        let mut bytes = std::mem::take(&mut self.outgoing);
-        let work = send.take(&mut bytes);
+        let mut pieces = std::mem::take(&mut self.outgoing);
+        let work = send.take(&mut pieces);
         let Some(&handle) = send.connection.handle.get() else { return };
-        let (taken, finished) = self.write(handle, send, &work, &mut bytes);
-        send.give_back(taken, &mut bytes, finished);
-        bytes.clear();
-        self.outgoing = bytes;
+        let (taken, finished) = self.write(handle, send, &work, &mut pieces);
+        send.give_back(taken, &mut pieces, finished);
+        pieces.clear();
+        self.outgoing = pieces;
         let over = work.ended || work.reset.is_some() || finished;
         if work.gone && over {
             self.forget(handle, send.id, |halves| halves.send = None);

@@ -9,7 +9,7 @@ use aqueduct_core::wire::id::{Dir, StreamId};
 use crate::connection::range::is_part;
 use crate::connection::{DATAGRAM_INBOX, MESSAGE_INBOX};
 use crate::endpoint::UDP;
-use crate::error::{ConnectError, ConnectionError, ReadError, StreamError};
+use crate::error::{ConnectError, ConnectionError, ReadError, Stop, StreamError};
 use crate::recv::RecvHalf;
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
@@ -137,7 +137,7 @@ impl Engine {
         let stopped = connection.send(id).and_then(|stream| stream.stopped());
         drop(connection);
         let (code, hop) = stopped.unwrap_or_default();
-        send.end(SendEnd::Stopped(code, hop));
+        send.end(SendEnd::Stopped(Stop { code, hop }));
         self.forget(handle, id, |halves| halves.send = None);
     }
 

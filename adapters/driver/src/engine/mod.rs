@@ -40,7 +40,6 @@ use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint,
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, StreamId};
-use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::connection::{CloseWhen, ConnShared};
@@ -49,7 +48,7 @@ use crate::error::{ConnectError, ConnectionError};
 use crate::hub::{Call, Command, EndpointState, Hub, Shared};
 use crate::recording::Recorder;
 use crate::recv::Inlet;
-use crate::send::SendShared;
+use crate::send::{Piece, SendShared};
 use crate::socket::{BufferWarning, Fault, RecvBatch};
 use crate::stats::{IoCounters, add, raise};
 use crate::tcp::{Carriers, Patience};
@@ -123,7 +122,7 @@ pub struct Engine {
     retry_at: Option<Instant>,
     alarms: Alarms,
     commands: Vec<Command>,
-    outgoing: VecDeque<Bytes>,
+    outgoing: VecDeque<Piece>,
     closing: Option<(AppCode, Vec<u8>)>,
     abandoned: bool,
     carrier: Carrier,

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aqueduct_core::endpoint::ConnectionHandle;
-use aqueduct_core::stream;
+use aqueduct_core::stream::{self, OpenOptions, SendBuffer};
 use aqueduct_core::wire::id::{Dir, StreamId};
-use bytes::Bytes;
 
-use crate::error::{ConnectionError, ReadError};
+use crate::error::{ConnectionError, ReadError, Stop};
 use crate::recv::{MOST_CHUNKS, RecvHalf, RecvShared, receiving};
-use crate::send::{SendEnd, SendHalf, SendShared, SendWork};
+use crate::send::{Piece, SendEnd, SendHalf, SendShared, SendWork};
 
 use super::{Engine, Halves, Slot};
 
@@ -35,8 +34,13 @@ impl Halves {
 
 impl Slot {
     /// The halves of a stream that this side opened.
-    pub(super) fn halves_of_ours(&mut self, id: StreamId) -> (SendHalf, Option<RecvHalf>) {
-        let send = SendShared::new(self.shared.clone(), id);
+    pub(super) fn halves_of_ours(
+        &mut self,
+        id: StreamId,
+        options: &OpenOptions,
+    ) -> (SendHalf, Option<RecvHalf>) {
+        let bounds = options.start..options.end.unwrap_or(SendBuffer::MAX_OFFSET);
+        let send = SendShared::new(self.shared.clone(), id, bounds);
         let (inlet, recv) = match id.dir() {
             Dir::Bi => Some(receiving(self.shared.clone(), id, None)).unzip(),
             Dir::Uni => (None, None),
@@ -49,11 +53,11 @@ impl Slot {
     pub(super) fn halves_of_theirs(
         &mut self,
         id: StreamId,
-        info: Option<stream::OpenOptions>,
+        info: Option<OpenOptions>,
     ) -> (Option<SendHalf>, RecvHalf) {
         let (inlet, recv) = receiving(self.shared.clone(), id, info);
         let send = match id.dir() {
-            Dir::Bi => Some(SendShared::new(self.shared.clone(), id)),
+            Dir::Bi => Some(SendShared::new(self.shared.clone(), id, 0..SendBuffer::MAX_OFFSET)),
             Dir::Uni => None,
         };
         self.streams.insert(id, Halves { send: send.clone(), recv: Some(inlet) });
@@ -62,14 +66,14 @@ impl Slot {
 }
 
 impl Engine {
-    /// Writes `bytes` to the core, as far as it takes them, and leaves the rest. Gives how much it
+    /// Writes `pieces` to the core, as far as it takes them, and leaves the rest. Gives how much it
     /// took, and whether the end of the stream was told.
     pub(super) fn write(
         &mut self,
         handle: ConnectionHandle,
         send: &SendShared,
         work: &SendWork,
-        bytes: &mut VecDeque<Bytes>,
+        pieces: &mut VecDeque<Piece>,
     ) -> (usize, bool) {
         let mut taken = 0;
         let Some(mut connection) = self.core.connection(handle) else { return (0, false) };
@@ -77,25 +81,31 @@ impl Engine {
         if let Some(priority) = work.priority {
             stream.set_priority(priority);
         }
-        if let Some(code) = work.reset {
-            stream.reset(code);
+        if let Some(Stop { code, hop }) = work.reset {
+            stream.reset_after(code, hop, 0);
             return (0, false);
         }
         if work.ended {
             return (0, false);
         }
-        while let Some(front) = bytes.front_mut() {
-            match stream.write(front.clone()) {
+        while let Some(front) = pieces.front_mut() {
+            let went = match front {
+                Piece::Skip(range) => stream.skip(range.clone()).map(|()| 0),
+                Piece::Bytes(offset, data) if work.scattered => {
+                    stream.write_at(*offset, data.clone())
+                }
+                Piece::Bytes(_, data) => stream.write(data.clone()),
+            };
+            match went {
                 Ok(len) => {
                     taken += len;
-                    if len < front.len() {
-                        let _taken = front.split_to(len);
+                    if !front.advance(len) {
                         return (taken, false);
                     }
-                    bytes.pop_front();
+                    pieces.pop_front();
                 }
                 Err(stream::WriteError::Stopped { code, hop }) => {
-                    send.end(SendEnd::Stopped(code, hop));
+                    send.end(SendEnd::Stopped(Stop { code, hop }));
                     return (taken, false);
                 }
                 Err(_) => return (taken, false),

@@ -9,6 +9,7 @@ use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::pipe::{LegPolicy, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::Dir;
+use bytes::Bytes;
 
 use super::*;
 use crate::socket::Outgoing;

@@ -24,10 +24,10 @@ pub enum StreamError {
     /// Bytes with gaps between them were held for too long, and more than a limit allows.
     #[error("the stream held {}{}", OutOfOrder(*buffered, *limit), at(hop))]
     BufferOverflow {
-        /// Bytes that were held; 0 if another node held them.
-        buffered: u64,
-        /// The limit in bytes; 0 if it is another node's.
-        limit: u64,
+        /// Bytes that were held; `None` if another node held them.
+        buffered: Option<u64>,
+        /// The limit in bytes; `None` if it is another node's.
+        limit: Option<u64>,
         /// Where.
         hop: Option<u64>,
     },
@@ -115,11 +115,6 @@ impl StreamError {
     pub(crate) const CANCELLED: AppCode = StreamCode::Cancelled.app();
     pub(crate) const WRONG_SIZE: AppCode = StreamCode::WrongSize.app();
 
-    /// What a code in a STOP says, if it is not known how far away it began.
-    pub fn from_code(code: AppCode) -> Self {
-        Self::of_protocol(code, 0).unwrap_or(Self::Reset { code, hop: None })
-    }
-
     /// What a code in RESET or STOP says, which came from `hop` relays away.
     pub(crate) fn of(code: AppCode, hop: u64) -> Self {
         Self::of_protocol(code, hop).unwrap_or(Self::Reset { code, hop: Some(hop) })
@@ -130,7 +125,7 @@ impl StreamError {
         let hop = Some(hop);
         Some(match StreamCode::of(code)? {
             StreamCode::Timeout => Self::Timeout { hop },
-            StreamCode::BufferOverflow => Self::BufferOverflow { buffered: 0, limit: 0, hop },
+            StreamCode::BufferOverflow => Self::BufferOverflow { buffered: None, limit: None, hop },
             StreamCode::InvalidRange => Self::InvalidRange { hop },
             StreamCode::ConnectionLost => Self::ConnectionLost { received: 0, total: None, hop },
             StreamCode::VerificationFailed => {
@@ -150,7 +145,7 @@ impl StreamError {
     pub(crate) fn of_stuck(why: Stuck) -> Self {
         match why {
             Stuck::Overflow { buffered, limit } => {
-                Self::BufferOverflow { buffered, limit, hop: None }
+                Self::BufferOverflow { buffered: Some(buffered), limit: Some(limit), hop: None }
             }
             _ => Self::Timeout { hop: None },
         }
@@ -182,18 +177,20 @@ fn at(hop: &Option<u64>) -> String {
     }
 }
 
-/// Bytes that were held, and the limit. What ended it far below that were ranges.
-struct OutOfOrder(u64, u64);
+/// Bytes that were held, and the limit, as far as they are known. What ended it far below that were
+/// ranges.
+struct OutOfOrder(Option<u64>, Option<u64>);
 
 impl std::fmt::Display for OutOfOrder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(buffered, limit) = self;
-        match limit {
-            0 => f.write_str("too much out of order"),
-            _ if *buffered >= limit / 2 => {
+        match (self.0, self.1) {
+            (Some(buffered), Some(limit)) if buffered >= limit / 2 => {
                 write!(f, "{buffered} bytes out of order, near the limit of {limit}")
             }
-            _ => write!(f, "{buffered} bytes out of order, in nearly as many ranges as it may"),
+            (Some(buffered), Some(_)) => {
+                write!(f, "{buffered} bytes out of order, in nearly as many ranges as it may")
+            }
+            _ => f.write_str("too much out of order"),
         }
     }
 }
@@ -239,8 +236,11 @@ impl From<ReadError> for StreamError {
 impl From<WriteError> for StreamError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Stopped(code) => Self::of(code, 0),
+            WriteError::Stopped { code, hop } => Self::of(code, hop),
             WriteError::Failed(error) => error,
+            WriteError::Overlap(_) | WriteError::OutOfBounds { .. } => {
+                Self::InvalidRange { hop: None }
+            }
             WriteError::Reset | WriteError::Finished => Self::Cancelled { hop: None },
             WriteError::Connection(error) => error.into(),
         }
@@ -266,6 +266,22 @@ impl From<StreamError> for io::Error {
             | StreamError::Cancelled { .. } => io::ErrorKind::ConnectionReset,
         };
         Self::new(kind, error)
+    }
+}
+
+/// What a node says that reads a stream no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "why and where")]
+pub struct Stop {
+    /// Why: a code of the application's, or of the protocol's own.
+    pub code: AppCode,
+    /// How many relays away it happened; 0: at the peer.
+    pub hop: u64,
+}
+
+impl From<Stop> for StreamError {
+    fn from(Stop { code, hop }: Stop) -> Self {
+        Self::of(code, hop)
     }
 }
 

@@ -40,6 +40,8 @@ fn what_a_node_knows_itself_is_filled_in() {
         assert_eq!(StreamError::of_stuck(Stuck::Overflow { buffered, limit }).to_string(), words);
     }
     let told = StreamError::of(StreamCode::BufferOverflow.app(), 0);
+    // What is not known is nowhere a number.
+    assert_eq!(told, StreamError::BufferOverflow { buffered: None, limit: None, hop: Some(0) });
     assert_eq!(told.to_string(), "the stream held too much out of order, says the peer");
     let code = StreamCode::WrongSize.app();
     let size = StreamError::of(code, 1).at(5, 9);

@@ -147,6 +147,18 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
         samples: |f| vec![(&[], Number(f.endpoint.pipe_bytes_max))],
     },
     Family {
+        name: "aqueduct_piped_errors",
+        help: "Pipes that this node ended itself, and legs that it gave up, by why.",
+        kind: Counter,
+        samples: |f| {
+            vec![
+                (&[("type", "timeout")], Number(f.endpoint.pipes_timed_out)),
+                (&[("type", "refused")], Number(f.endpoint.pipes_refused)),
+                (&[("type", "detached")], Number(f.endpoint.legs_detached)),
+            ]
+        },
+    },
+    Family {
         name: "aqueduct_budget_bytes",
         help: "Memory that peers can make this node hold at most, in bytes.",
         kind: Gauge,
@@ -432,7 +444,7 @@ fn mean_rtt(f: &Figures) -> Duration {
     f.totals.now.rtt_sum.checked_div(f.totals.now.measured).unwrap_or_default()
 }
 
-/// Streams that ended badly: what the core saw, and what was found in messages.
+/// Streams that ended badly: what the core saw, and what was found in messages and bodies.
 fn errors(f: &Figures) -> Vec<(Labels, Value)> {
     let core = &f.totals.streams.errors;
     let mut samples: Vec<(Labels, Value)> = StreamCode::ALL
@@ -440,7 +452,8 @@ fn errors(f: &Figures) -> Vec<(Labels, Value)> {
         .filter_map(|code| {
             let found = match code {
                 StreamCode::VerificationFailed => {
-                    f.messages.verification_failures + f.messages.refuted
+                    let messages = f.messages.verification_failures + f.messages.refuted;
+                    messages + f.messages.bodies_damaged
                 }
                 StreamCode::WrongSize => f.messages.size_failures,
                 _ => 0,

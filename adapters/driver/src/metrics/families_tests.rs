@@ -48,6 +48,37 @@ fn each_code_of_the_protocol_is_a_type_of_error() {
     assert_eq!(types.len(), StreamCode::ALL.len());
 }
 
+/// The samples of a family that are not 0, by their only label.
+fn told(name: &str, figures: &Figures) -> Vec<(&'static str, u64)> {
+    let family = FAMILIES.iter().find(|family| family.name == name).expect("a family");
+    let samples = (family.samples)(figures).into_iter().map(|(labels, value)| match value {
+        Number(number) => (labels[0].1, number),
+        other => panic!("{other:?}"),
+    });
+    samples.filter(|(_, number)| *number > 0).collect()
+}
+
+/// spec: R-FIG-11
+#[test]
+fn what_pipes_gave_up_is_told_by_why() {
+    let mut figures = Figures::default();
+    figures.endpoint.pipes_timed_out = 1;
+    figures.endpoint.pipes_refused = 2;
+    figures.endpoint.legs_detached = 3;
+    let why = told("aqueduct_piped_errors", &figures);
+    assert_eq!(why, [("timeout", 1), ("refused", 2), ("detached", 3)]);
+}
+
+/// spec: R-FIG-5
+#[test]
+fn wrong_digests_are_errors_wherever_they_were_found() {
+    let mut figures = Figures::default();
+    figures.messages.verification_failures = 1;
+    figures.messages.refuted = 10;
+    figures.messages.bodies_damaged = 100;
+    assert_eq!(told("aqueduct_streaming_errors", &figures), [("verification_failed", 111)]);
+}
+
 /// spec: R-MODE-12
 #[test]
 fn a_mismatch_of_shadow_mode_is_told_of() {

@@ -3,6 +3,7 @@
 //! The pipe holds every byte until all of its legs have it, so what readers have not passed holds
 //! the source back. Readers that are gone, or do not want any more, hold nothing back.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aqueduct_core::endpoint::{PipeId, PipeRef};
@@ -37,6 +38,7 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
         witness: None,
         mark: Mark::default(),
         wishes: Mutex::default(),
+        damaged: AtomicBool::default(),
     });
     let teller = shared.clone();
     // The pipe's end waits for the last byte, so even that is worth telling at once.

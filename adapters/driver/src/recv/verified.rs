@@ -75,6 +75,7 @@ impl Verified {
         if actual == self.expected {
             return Ok(());
         }
+        self.half.shared.found_damaged();
         let (expected, actual) = (Some(self.expected), Some(*actual.as_bytes()));
         Err(StreamError::VerificationFailed { expected, actual, hop: None })
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
-use aqueduct_tokio::{AppCode, Bytes, RecvStream, SendStream, StreamCode, StreamError, WriteError};
+use aqueduct_tokio::{
+    AppCode, Bytes, RecvStream, SendStream, Stop, StreamCode, StreamError, WriteError,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{endpoint, soon};
@@ -21,7 +23,7 @@ fn codes() -> Vec<(AppCode, StreamError)> {
     let lost = StreamError::ConnectionLost { received: 5, total: None, hop };
     let wrong = StreamError::WrongSize { announced: 0, given: None, hop };
     let damaged = StreamError::VerificationFailed { expected: None, actual: None, hop };
-    let full = StreamError::BufferOverflow { buffered: 0, limit: 0, hop };
+    let full = StreamError::BufferOverflow { buffered: None, limit: None, hop };
     let codes = vec![
         of(StreamCode::Timeout, StreamError::Timeout { hop }),
         of(StreamCode::BufferOverflow, full),
@@ -63,11 +65,10 @@ async fn crosses(
         }
     };
     assert_eq!(soon("the reset", read).await, *expected);
-    assert_eq!(soon("the stop", writer.stopped()).await.unwrap(), Some(code));
+    let stop = soon("the stop", writer.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code, hop: 2 }));
     let told = writer.write_bytes(Bytes::from_static(b"more")).await.unwrap_err();
     match (told, expected) {
-        // Who writes is told an application's code by itself.
-        (WriteError::Stopped(told), StreamError::Reset { code, .. }) => assert_eq!(told, *code),
         (WriteError::Failed(StreamError::ConnectionLost { hop, .. }), _) => {
             assert_eq!((hop, code), (HOP, StreamCode::ConnectionLost.app()));
         }

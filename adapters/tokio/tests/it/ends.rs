@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
-    AppCode, CloseReason, ConnectError, ConnectionError, Endpoint, ReadError, StreamError,
+    AppCode, CloseReason, ConnectError, ConnectionError, Endpoint, ReadError, Stop, StreamError,
     WriteError, generate_key,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,7 +70,10 @@ async fn a_sender_dropped_unfinished_resets_and_a_reader_dropped_stops() {
     let mut send = pair.near.open_uni(test_options()).await.unwrap();
     send.write_all(b"half").await.unwrap();
     drop(soon("a stream", pair.far.accept_uni()).await.unwrap());
-    assert_eq!(soon("the stop", send.stopped()).await.unwrap(), Some(AppCode(0)));
+    assert_eq!(
+        soon("the stop", send.stopped()).await.unwrap(),
+        Some(Stop { code: AppCode(0), hop: 0 })
+    );
     assert_eq!(send.write_all(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 }
 
@@ -85,8 +88,14 @@ async fn codes_of_reset_and_stop_arrive() {
     let error = soon("the reset", there.read_to_end(10)).await.unwrap_err();
     assert!(matches!(error, ReadError::Reset { code: AppCode(41), .. }), "{error}");
     recv.stop(AppCode(42));
-    assert_eq!(soon("the stop", back.stopped()).await.unwrap(), Some(AppCode(42)));
-    assert_eq!(back.delivered().await.unwrap_err(), WriteError::Stopped(AppCode(42)));
+    assert_eq!(
+        soon("the stop", back.stopped()).await.unwrap(),
+        Some(Stop { code: AppCode(42), hop: 0 })
+    );
+    assert_eq!(
+        back.delivered().await.unwrap_err(),
+        WriteError::Stopped { code: AppCode(42), hop: 0 }
+    );
     assert_eq!(recv.read_to_end(1).await.unwrap_err(), ReadError::Stopped);
 }
 

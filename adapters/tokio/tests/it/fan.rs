@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::{Allow, Answer, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{
-    Connection, Endpoint, NodeAddr, OpenOptions, ReadError, RecvStream, SendStream, StreamCode,
-    StreamError, StreamProtocol, Streaming, TransportConfig,
+    AppCode, Connection, Endpoint, NodeAddr, OpenOptions, ReadError, RecvStream, SendStream, Stop,
+    StreamCode, StreamError, StreamProtocol, Streaming, TransportConfig,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
@@ -66,7 +66,10 @@ async fn send(connection: &Connection, options: OpenOptions, body: &[u8]) -> Rec
 }
 
 /// The answers of so many targets, or the code with which each was reset, by target.
-async fn answers(connection: &Connection, many: usize) -> Vec<Result<Vec<u8>, StreamError>> {
+pub(crate) async fn answers(
+    connection: &Connection,
+    many: usize,
+) -> Vec<Result<Vec<u8>, StreamError>> {
     let mut all = vec![None; many];
     for _ in 0..many {
         let mut answer = soon("an answer", connection.accept_uni()).await.unwrap();
@@ -141,15 +144,15 @@ async fn what_held_the_bytes_for_others_does_not_keep_the_source_going() {
         let connection = accepting.accept().await.unwrap().accept().await.unwrap();
         let (_send, mut recv) = connection.accept_bi().await.unwrap();
         let first = recv.read_u8().await.unwrap();
-        recv.stop(aqueduct_tokio::AppCode(77));
+        recv.stop(AppCode(77));
         connection.closed().await;
         first
     });
     let connection = to(&source, &node).await;
     let (mut sending, _recv) = connection.open_bi(way(&[there(&sink), hole.addr()])).await.unwrap();
     sending.write_all(b"enough?").await.unwrap();
-    let code = soon("a stop", sending.stopped()).await.unwrap();
-    assert_eq!(code, Some(aqueduct_tokio::AppCode(77)));
+    let stop = soon("a stop", sending.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: AppCode(77), hop: 1 }));
     stopping.abort();
 }
 
@@ -215,8 +218,8 @@ async fn a_hop_that_takes_no_stream_is_out_of_reach() {
     assert!(soon("a body", read).await.unwrap().0 == body);
     let mut sending = connection.open_bi(way(&targets[..1])).await.unwrap().0;
     let _taken = sending.write_all(b"please").await;
-    let code = soon("a refusal", sending.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Unreachable.app()));
+    let stop = soon("a refusal", sending.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Unreachable.app(), hop: 0 }));
 }
 
 /// spec: R-ROUTE-6 R-ROUTE-8
@@ -238,7 +241,10 @@ async fn where_nobody_is_reached_the_stream_is_refused_and_every_answer_reset() 
     for opened in [first, second] {
         let (mut sending, mut recv): (SendStream, RecvStream) = opened.unwrap();
         let _taken = sending.write_all(b"who is there").await;
-        assert_eq!(soon("a refusal", sending.stopped()).await.unwrap(), Some(code));
+        assert_eq!(
+            soon("a refusal", sending.stopped()).await.unwrap(),
+            Some(Stop { code, hop: 0 })
+        );
         let why = soon("a reset", recv.read_chunk(1)).await.unwrap_err();
         assert_eq!(why, ReadError::Failed(StreamError::Unreachable { hop: Some(0) }));
     }
@@ -269,8 +275,8 @@ async fn an_answer_to_nobody_is_refused_and_a_relays_own_application_gets_its_ow
     let options = OpenOptions::new(StreamProtocol::Number(4)).with_head(head);
     let mut unasked = connection.open_uni(options).await.unwrap();
     let _taken = unasked.write_all(b"unasked").await;
-    let code = soon("a stop", unasked.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
+    let stop = soon("a stop", unasked.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
 }
 
 /// spec: R-ROUTE-4
@@ -288,8 +294,8 @@ async fn a_relay_that_is_dropped_refuses_what_comes_then() {
     let _gone = relaying.await;
     let (mut sending, _recv) = connection.open_bi(way(&[there(&sink)])).await.unwrap();
     let _taken = sending.write_all(b"please").await;
-    let code = soon("a refusal", sending.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
+    let stop = soon("a refusal", sending.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
 }
 
 /// What the first began goes on; what comes then is for the second, also when the first is gone.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aqueduct_tokio::{
     AppCode, Bytes, Config, ConnectionError, Endpoint, EndpointConfig, ReadError, RecvStream,
-    SendStream, generate_key,
+    SendStream, Stop, generate_key,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -119,7 +119,10 @@ async fn the_last_handle_stops_the_peer_and_a_fork_does_not() {
     let stopped = tokio::time::timeout(Duration::from_millis(200), send.stopped()).await;
     assert!(stopped.is_err(), "stopped while somebody reads");
     drop(fork);
-    assert_eq!(soon("the stop", send.stopped()).await.unwrap(), Some(AppCode(0)));
+    assert_eq!(
+        soon("the stop", send.stopped()).await.unwrap(),
+        Some(Stop { code: AppCode(0), hop: 0 })
+    );
 
     // To stop is said for all handles; the others read what had come.
     let (mut send, mut recv) = stream(&pair).await;
@@ -127,7 +130,10 @@ async fn the_last_handle_stops_the_peer_and_a_fork_does_not() {
     send.write_all(b"more").await.unwrap();
     assert_eq!(&soon("the bytes", recv.peek(4)).await.unwrap()[..], b"more");
     recv.stop(AppCode(7));
-    assert_eq!(soon("the stop", send.stopped()).await.unwrap(), Some(AppCode(7)));
+    assert_eq!(
+        soon("the stop", send.stopped()).await.unwrap(),
+        Some(Stop { code: AppCode(7), hop: 0 })
+    );
     assert_eq!(recv.read_chunk(9).await, Err(ReadError::Stopped));
     assert_eq!(fork.read_chunk(9).await.unwrap().unwrap(), "more");
     assert_eq!(soon("the end", fork.read_chunk(9)).await, Err(ReadError::Stopped));

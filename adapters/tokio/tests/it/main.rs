@@ -28,6 +28,7 @@ mod passing;
 mod pipes;
 mod ranges;
 mod recorded;
+mod refusals;
 mod relay;
 mod relay_limits;
 mod rooms;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aqueduct_tokio::{
-    AsyncReading, Bytes, Chunks, Connection, Endpoint, Mode, OpenOptions, Provider, ReadError,
-    Reading, Received, SendError, Sent, StreamError, StreamProtocol, Streaming, TransportConfig,
-    WriteError,
+    AppCode, AsyncReading, Bytes, Chunks, Connection, Endpoint, Mode, OpenOptions, Provider,
+    ReadError, Reading, Received, SendError, Sent, Stop, StreamError, StreamProtocol, Streaming,
+    TransportConfig, WriteError,
 };
 
 use crate::harness::*;
@@ -94,8 +94,8 @@ async fn a_stream_that_was_not_agreed_on_is_refused() {
     let (mut send, _recv) = pair.near.open_bi(options).await.unwrap();
     // The refusal may be faster than the body.
     let _written = send.write_bytes(Bytes::from_static(b"hello")).await;
-    let code = soon("a stop", send.stopped()).await.unwrap().expect("a code");
-    assert_eq!(code.0, (1 << 61) + 6);
+    let stop = soon("a stop", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: AppCode((1 << 61) + 6), hop: 0 }));
 }
 
 /// spec: R-MODE-6
@@ -432,7 +432,7 @@ async fn who_drops_a_message_says_so() {
         panic!("not as a stream");
     };
     let first = soon("bytes", stream.read_chunk(usize::MAX)).await.unwrap().unwrap();
-    pair.far.abort(aqueduct_tokio::AppCode(5), b"");
+    pair.far.abort(AppCode(5), b"");
     let mut received = first.len() as u64;
     let error = loop {
         match soon("the end", stream.read_chunk(usize::MAX)).await {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aqueduct_tokio::{LegEnd, LegIndex, PipeOptions};
+use aqueduct_tokio::{AppCode, LegEnd, LegIndex, PipeOptions, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{connect, endpoint, pattern, soon, test_options};
@@ -67,12 +67,10 @@ async fn a_pipe_that_is_cancelled_ends_both_ways() {
     let mut arriving = soon("the leg", at_sink.accept_uni()).await.unwrap();
     let mut read = [0; 12];
     arriving.read_exact(&mut read).await.unwrap();
-    pipe.cancel(aqueduct_tokio::AppCode(7));
+    pipe.cancel(AppCode(7));
     soon("the reset", arriving.read_exact(&mut read)).await.unwrap_err();
-    assert_eq!(
-        soon("the stop", sending.stopped()).await.unwrap(),
-        Some(aqueduct_tokio::AppCode(7))
-    );
+    let stop = soon("the stop", sending.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: AppCode(7), hop: 0 }));
     soon("the end", pipe.ended()).await.unwrap();
 }
 

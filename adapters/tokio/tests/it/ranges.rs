@@ -5,7 +5,7 @@ use std::time::Duration;
 use aqueduct_tokio::relay::{Allow, Part, RelayConfig, Wanted, Way};
 use aqueduct_tokio::{
     Connection, Endpoint, LegPolicy, NodeAddr, OpenOptions, ReadError, RecvStream, SendStream,
-    StreamCode, StreamError, StreamId, StreamProtocol,
+    Stop, StreamCode, StreamError, StreamId, StreamProtocol,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -263,7 +263,7 @@ async fn what_is_not_held_or_not_the_askers_is_refused() {
     let (mut send, mut recv) =
         connection.open_bi(OpenOptions::new(RANGE).with_head(&b"\x40"[..])).await.unwrap();
     let stopped = soon("a stop", send.stopped()).await;
-    assert_eq!(stopped.unwrap(), Some(StreamCode::Refused.app()));
+    assert_eq!(stopped.unwrap(), Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
     let reset = soon("a reset", recv.read_chunk(1)).await.unwrap_err();
     assert_eq!(reset, ReadError::Failed(refused.clone()));
     // Two at a time, and no third one.
@@ -317,7 +317,7 @@ async fn a_part_that_nobody_asked_for_is_refused() {
     let mut part = pair.far.open_uni(OpenOptions::new(PART).with_head(head)).await.unwrap();
     let _taken = part.write_all(b"unasked").await;
     let stopped = soon("a stop", part.stopped()).await.unwrap();
-    assert_eq!(stopped, Some(StreamCode::Refused.app()));
+    assert_eq!(stopped, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
     let next = tokio::time::timeout(Duration::from_millis(100), pair.near.accept_uni()).await;
     assert!(next.is_err(), "the application sees nothing of it");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aqueduct_tokio::relay::{Allow, Answer, Refusal, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{
-    Connection, Endpoint, NodeAddr, OpenOptions, StreamCode, StreamProtocol, TransportConfig,
+    Connection, Endpoint, NodeAddr, OpenOptions, Stop, StreamCode, StreamProtocol, TransportConfig,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -151,8 +151,8 @@ async fn a_relay_refuses_whom_it_does_not_know_and_what_is_too_much() {
         let (mut send, mut recv) = connection.open_bi(options.clone()).await.unwrap();
         // The refusal may be faster.
         let _taken = send.write_all(b"please").await;
-        let code = soon("a refusal", send.stopped()).await.unwrap();
-        assert_eq!(code, Some(StreamCode::Refused.app()));
+        let stop = soon("a refusal", send.stopped()).await.unwrap();
+        assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
         recv.read_u8().await.unwrap_err();
         let why = || {
             told.lock().unwrap().iter().find_map(|event| match event {
@@ -168,8 +168,8 @@ async fn a_relay_refuses_whom_it_does_not_know_and_what_is_too_much() {
     let (connection, _far) = connect(&source, &endpoint()).await;
     let (mut send, _recv) = connection.open_bi(options).await.unwrap();
     let _taken = send.write_all(b"please").await;
-    let code = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
+    let stop = soon("a refusal", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
 }
 
 /// spec: R-ROUTE-6 R-ROUTE-8
@@ -201,8 +201,8 @@ async fn a_hop_out_of_reach_is_told_and_the_others_go_on() {
     let alone = Way { relays: Vec::new(), targets: vec![nobody] };
     let (mut send, _recv) = connection.open_bi(alone.introduce(&hello()).unwrap()).await.unwrap();
     let _taken = send.write_all(b"who is there").await;
-    let code = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Unreachable.app()));
+    let stop = soon("a refusal", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Unreachable.app(), hop: 0 }));
     echoing.abort();
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
-use aqueduct_tokio::{Connection, Endpoint, OpenOptions, ReadError, StreamCode, StreamError};
+use aqueduct_tokio::{Connection, Endpoint, OpenOptions, ReadError, Stop, StreamCode, StreamError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{endpoint, pattern, soon, until};
@@ -55,14 +55,14 @@ async fn a_peers_bytes_are_counted_while_they_come() {
     let (mut send, _recv) = connection.open_bi(options.clone()).await.unwrap();
     // The end comes in the middle of it.
     let _taken = send.write_all(&pattern(3 << 20)).await;
-    let code = soon("the end", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
+    let stop = soon("the end", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
     until("the relay's books", || told.lock().unwrap().iter().any(is_over)).await;
     // And from then on nothing is taken.
     let (mut send, _recv) = connection.open_bi(options).await.unwrap();
     let _taken = send.write_all(b"a word more").await;
-    let code = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(code, Some(StreamCode::Refused.app()));
+    let stop = soon("a refusal", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
     echoing.abort();
 }
 

@@ -128,7 +128,7 @@ async fn a_store_hears_how_the_source_ended() {
 
 /// A relay's application may alter what it passes on; its receivers notice.
 ///
-/// spec: R-PIPE-25
+/// spec: R-PIPE-25 R-FIG-5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_a_relay_altered_is_found_out() {
     let text = pattern(100_000);
@@ -144,7 +144,11 @@ async fn a_body_that_a_relay_altered_is_found_out() {
     let arriving = soon("the leg", chain.at_sink.accept_uni()).await.unwrap();
     let (expected, actual) = (Some(*blake3::hash(&text).as_bytes()), digested(&altered).digest);
     let failed = StreamError::VerificationFailed { expected, actual, hop: None };
-    assert_eq!(verify(arriving).await, Err(failed));
+    let again = arriving.fork();
+    let (one, other) = tokio::join!(verify(arriving), verify(again));
+    assert_eq!((one, other), (Err(failed.clone()), Err(failed)));
+    let found = chain._nodes.map(|node| node.figures().messages.bodies_damaged);
+    assert_eq!(found, [0, 1], "by the sink, once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,12 @@
 //! Large bodies, and what the kernel batches for them.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use aqueduct_tokio::{Bytes, Connection, IoStats};
+use aqueduct_tokio::{AppCode, Bytes, Connection, IoStats, WriteError};
+use futures_util::{SinkExt, StreamExt, stream};
 use tokio::io::AsyncReadExt;
 
 use crate::harness::*;
@@ -42,6 +46,40 @@ pub(crate) async fn transfer(from: Connection, to: Connection, size: usize) -> D
     let took = begun.elapsed();
     soon("the sender", send).await.unwrap();
     took
+}
+
+/// Blocks that come from one stream go into another, and wait where that cannot take them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_blocks_goes_out_by_a_sink() {
+    let pair = pair().await;
+    let body = Bytes::from(pattern(8 << 20));
+    let blocks = (0..8 << 4).map(|block| body.slice(block << 16..(block + 1) << 16));
+    let blocks: Vec<_> = blocks.collect();
+    let mut send = pair.near.open_uni(test_options()).await.unwrap();
+    let given = Arc::<AtomicUsize>::default();
+    let count = given.clone();
+    let forwarding = tokio::spawn(async move {
+        let counted = blocks.into_iter().inspect(|_| _ = count.fetch_add(1, Relaxed));
+        stream::iter(counted.map(Ok)).forward(&mut send).await.unwrap();
+        // Closing it was its end.
+        assert_eq!(send.feed(Bytes::from_static(b"more")).await, Err(WriteError::Finished));
+        send.delivered().await.unwrap();
+    });
+    let mut recv = soon("a stream", pair.far.accept_uni()).await.unwrap();
+    // Nobody reads: what is given is what the queue, the core and the window hold, and no more.
+    soon("some", recv.peek(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(given.load(Relaxed) < 8 << 4, "all {} blocks were taken", given.load(Relaxed));
+    assert!(soon("the body", recv.collect_all(8 << 20)).await.unwrap() == body);
+    soon("the sender", forwarding).await.unwrap();
+
+    // The sink says how the stream ended.
+    let mut send = pair.near.open_uni(test_options()).await.unwrap();
+    send.feed(Bytes::from_static(b"so far")).await.unwrap();
+    soon("a stream", pair.far.accept_uni()).await.unwrap().stop(AppCode(5));
+    soon("a stop", send.stopped()).await.unwrap();
+    let told = send.feed(Bytes::from_static(b"more")).await;
+    assert_eq!(told, Err(WriteError::Stopped { code: AppCode(5), hop: 0 }));
 }
 
 fn show(who: &str, io: &IoStats) {

@@ -4,7 +4,7 @@ use super::super::RecvAccount;
 use super::super::state::RecvState;
 use super::super::watch::{Load, Stuck};
 use super::RecvHalf;
-use crate::flow::range_limit;
+use crate::flow::RecvCredit;
 
 /// Whether what a half holds behind a gap is near its limit.
 #[derive(Clone, Copy, Debug)]
@@ -24,27 +24,34 @@ impl RecvHalf {
         self.state == RecvState::Unannounced || self.behind_gap() > 0
     }
 
-    fn behind_gap(&self) -> u64 {
+    /// Bytes that came and lie above a gap that may still be filled, whoever has them by now.
+    pub(in crate::stream) fn out_of_order(&self) -> u64 {
+        if self.state.is_receiving() && !self.is_stopped() { self.above_gap() } else { 0 }
+    }
+
+    fn above_gap(&self) -> u64 {
         let contiguous = self.assembler.contiguous_end().max(self.start) - self.start;
-        let behind = self.came.saturating_sub(contiguous);
-        if self.assembler.is_by_arrival() { 0 } else { behind }
+        self.came.saturating_sub(contiguous)
+    }
+
+    fn behind_gap(&self) -> u64 {
+        if self.assembler.is_by_arrival() { 0 } else { self.above_gap() }
     }
 
     /// What is held behind a gap. A reader in order of arrival leaves nothing behind one.
-    fn load(&self, buffer: u64) -> Load {
-        let window = self.credit.window();
+    fn load(&self, buffer: u64, connection: &RecvCredit) -> Load {
         Load {
             buffered: self.behind_gap(),
             limit: buffer.max(self.credit.held() + self.credit.outstanding()),
             ranges: self.assembler.ranges() as u64,
-            max_ranges: range_limit(window),
+            max_ranges: self.credit.range_limit(connection),
         }
     }
 
     /// Weighs what is held; returns whether the limit has come near for the first time. While it is
     /// near the stream is granted nothing, and asked for what it does not use.
     pub(in crate::stream) fn weigh(&mut self, buffer: u64, account: &mut RecvAccount<'_>) -> bool {
-        let load = self.load(buffer);
+        let load = self.load(buffer, account.credit);
         match self.strain {
             Strain::Never | Strain::Before(_) if load.is_near() && self.is_waited_for() => {
                 let first = matches!(self.strain, Strain::Never);
@@ -76,7 +83,7 @@ impl RecvHalf {
 
     /// Nothing has moved for too long.
     pub(in crate::stream) fn end_stuck(&mut self, buffer: u64, account: &mut RecvAccount<'_>) {
-        let Load { buffered, limit, .. } = self.load(buffer);
+        let Load { buffered, limit, .. } = self.load(buffer, account.credit);
         let why = match self.strain {
             Strain::Now(_) => Stuck::Overflow { buffered, limit },
             _ => Stuck::Timeout,

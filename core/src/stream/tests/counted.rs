@@ -10,7 +10,8 @@ fn counters_of_many_are_summed() {
         errors.count_many(StreamCode::Timeout.app(), 4 * n);
         errors.count_many(StreamCode::WrongSize.app(), 5 * n);
         errors.count_many(AppCode(7), 6 * n);
-        StreamStats { opened: n, announced: 2 * n, resent: 3 * n, most_held, errors }
+        let (resent, most_out_of_order) = (3 * n, most_held + 1);
+        StreamStats { opened: n, announced: 2 * n, resent, most_held, most_out_of_order, errors }
     };
     for (here, there) in [(70, 8), (8, 70)] {
         let mut sum = of(10, here);

@@ -5,7 +5,7 @@ use super::*;
 /// A send buffer of 10,000 bytes.
 const SMALL: StreamConfig =
     StreamConfig { send_buffer: 10_000, buffer: 1 << 20, timeout: None, stuck_timeout: None };
-use crate::flow::range_limit;
+use crate::flow::{RecvLimits, range_limit};
 
 /// spec: R-STR-2
 #[test]
@@ -199,7 +199,8 @@ fn bytes_with_gaps_between_are_refused_at_the_range_limit() {
     let mut pair = Pair::new();
     let id = peer(Dir::Uni, 0);
     pair.b.take(&open_frame(id));
-    let limit = range_limit(pair.b.recv.initial().max_stream_data);
+    let limit =
+        range_limit(pair.b.recv.initial().max_stream_data, RecvLimits::default().stream_ranges);
     assert_eq!(limit, 1000);
     for n in 0..limit {
         assert_eq!(pair.b.frame(&data(id, 1 + 2 * n, b"x", false)), Ok(Accepted::Yes));

@@ -1,10 +1,12 @@
 //! Streams that nobody allowed, in a direction that is none, past their credit, past their end.
 
+use aqueduct_core::config::TransportConfig;
 use aqueduct_core::endpoint::EventKind;
 use aqueduct_core::error::TransportCode as Code;
 use aqueduct_core::wire::frame::{Frame, StreamFrame};
 use aqueduct_core::wire::id::{Dir, StreamId};
-use aqueduct_tests::byzantine::{Duel, Role, frames_of, numbers};
+use aqueduct_core::wire::params::Params;
+use aqueduct_tests::byzantine::{Duel, Role, frames_of, honest, numbers};
 
 use crate::extremes::kind;
 
@@ -227,6 +229,33 @@ fn overlapping_bytes_that_differ() {
         }
     }
     assert_eq!(read, b"11223", "the first copy of each byte");
+}
+
+/// How many of a hundred crumbs with gaps between are taken.
+fn crumbs_taken(transport: TransportConfig) -> usize {
+    let config = honest().with_transport(transport);
+    let mut duel = Duel::with(config, Role::Dials, &Params::default());
+    let id = duel.stream(Dir::Uni, 0);
+    open(&mut duel, id);
+    for crumb in 0..100 {
+        duel.say(&[stream(id, 2 * crumb + 1, b"x", false), Frame::Ping]);
+    }
+    assert_eq!(duel.ended(), None);
+    let handle = duel.handle.expect("a connection");
+    let mut view = duel.endpoint.connection(handle).expect("it lives");
+    let mut body = view.recv(id).expect("a stream");
+    std::iter::from_fn(|| body.take_any(1).ok().flatten()).count()
+}
+
+/// spec: R-FLOW-13
+#[test]
+fn how_many_crumbs_are_kept_apart_is_configured() {
+    assert_eq!(crumbs_taken(TransportConfig::default()), 100);
+    // More than one for each 1,200 bytes of its window.
+    for ranges in [40, 60] {
+        let transport = TransportConfig::default().with_stream_ranges(ranges).unwrap();
+        assert_eq!(crumbs_taken(transport) as u64, ranges);
+    }
 }
 
 /// Fragments of a byte with gaps of a byte: ranges are counted, and beyond their number a packet is not

@@ -68,8 +68,20 @@ pub(super) async fn transfer(nodes: &mut Nodes, size: u64) -> Result<Measured, F
     let clocks = nodes.relays.iter().map(Endpoint::clock).collect();
     let cpu = cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
     let stats = connection.stats().await;
-    let ends = (pouring, sent_at);
-    Ok(Measured { size, handshake, ready, ends, cpu, sent, passed, clocks, taken, stats })
+    let (ends, out_of_order) = ((pouring, sent_at), nodes.out_of_order());
+    Ok(Measured {
+        size,
+        handshake,
+        ready,
+        ends,
+        cpu,
+        sent,
+        passed,
+        clocks,
+        taken,
+        out_of_order,
+        stats,
+    })
 }
 
 /// What all receivers saw, in their order.

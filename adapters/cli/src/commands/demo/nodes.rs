@@ -107,6 +107,12 @@ impl Nodes {
         (self.sender.io_stats(), receiver.unwrap_or_default())
     }
 
+    /// The most bytes that came above a gap at a time: of each relay, then of each receiver.
+    pub(super) fn out_of_order(&self) -> Vec<u64> {
+        let most = |node: &Endpoint| node.figures().totals.streams.most_out_of_order;
+        self.relays.iter().chain(&self.receivers).map(most).collect()
+    }
+
     /// What everybody tells of themselves, under names that say who it is.
     pub(super) fn figures(&self) -> EndpointCollector {
         let mut figures = EndpointCollector::default().with("sender", &self.sender);

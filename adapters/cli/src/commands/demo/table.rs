@@ -28,6 +28,8 @@ pub(super) struct Measured {
     pub(super) passed: Vec<Passed>,
     pub(super) clocks: Vec<Clock>,
     pub(super) taken: Vec<Taken>,
+    /// The most bytes that came above a gap: of each relay, then of each receiver.
+    pub(super) out_of_order: Vec<u64>,
     /// Of the sender's connection.
     pub(super) stats: ConnectionStats,
 }
@@ -52,6 +54,8 @@ struct Hop {
     rate: u64,
     /// The most bytes held, and held back by reordering: of a relay.
     held: Option<(u64, u64)>,
+    /// The most bytes that came above a gap.
+    out_of_order: u64,
     /// Of a receiver.
     digest: Option<Hash>,
 }
@@ -114,6 +118,7 @@ impl Measured {
     fn list(&self) -> Vec<Hop> {
         let mut hops = Vec::new();
         let mut before = Some(Duration::ZERO);
+        let mut out_of_order = self.out_of_order.iter().copied();
         for ((passed, clock), number) in self.passed.iter().zip(&self.clocks).zip(1..) {
             let began = passed.stats.first_byte.and_then(|at| clock.to_std(at));
             let first_byte = self.since_begun(began);
@@ -123,6 +128,7 @@ impl Measured {
                 added: between(before, first_byte),
                 rate: self.rate(began, passed.at),
                 held: Some((passed.stats.most_held, passed.stats.most_waiting)),
+                out_of_order: out_of_order.next().unwrap_or(0),
                 digest: None,
             });
             before = first_byte;
@@ -135,6 +141,7 @@ impl Measured {
                 added: between(before, first_byte),
                 rate: self.rate(taken.first_byte, taken.end),
                 held: None,
+                out_of_order: out_of_order.next().unwrap_or(0),
                 digest: Some(taken.digest),
             }
         }));
@@ -172,7 +179,7 @@ impl Measured {
                 &time(hop.first_byte),
                 &time(hop.added),
                 &size(hop.held.map(|held| held.0)),
-                &size(hop.held.map(|held| held.1)),
+                &units::size(hop.out_of_order),
                 &format!("{}/s", units::size(hop.rate)),
                 digest,
             ])
@@ -189,9 +196,10 @@ impl Measured {
             fields.insert("first_byte_seconds".into(), seconds(hop.first_byte));
             fields.insert("added_seconds".into(), seconds(hop.added));
             fields.insert("bytes_per_second".into(), json!(hop.rate));
+            fields.insert("peak_out_of_order_bytes".into(), json!(hop.out_of_order));
             if let Some((held, waiting)) = hop.held {
                 fields.insert("peak_held_bytes".into(), json!(held));
-                fields.insert("peak_out_of_order_bytes".into(), json!(waiting));
+                fields.insert("peak_held_back_bytes".into(), json!(waiting));
             }
             if let Some(digest) = hop.digest {
                 fields.insert("digest_equal".into(), json!(digest == self.sent));
