@@ -12,6 +12,7 @@
 //! moves.
 
 pub mod clock;
+mod digest;
 pub mod host;
 pub mod nat;
 pub mod reno;
@@ -20,7 +21,6 @@ pub mod stream;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub use host::{Admission, Host, HostId, Sending, Socket, UDP};
 pub use nat::{Nat, NatKind};
 pub use wire::{FlowId, NatId, StageId, StreamNr};
 
+use digest::Digest;
 use stream::{End, Stream, StreamConfig};
 use wire::{Due, Wire};
 
@@ -87,16 +88,12 @@ pub struct Net {
     /// Where somebody lives who has no endpoint, and what came there.
     lodgers: BTreeMap<SocketAddr, Vec<Recorded>>,
     wire: Wire,
-    /// Of every datagram; hashing is much faster by large pieces.
-    hash: BufWriter<blake3::Hasher>,
+    digest: Digest,
     buf: Vec<u8>,
 }
 
 /// Things that an endpoint does at one instant, at most.
 const MOST_TURNS: u32 = 1_000_000;
-
-/// Bytes that are hashed at once.
-const PIECE: usize = 32 << 10;
 
 const UDP_KIND: CarrierKind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
 
@@ -116,7 +113,7 @@ impl Net {
             spoke: BTreeMap::new(),
             lodgers: BTreeMap::new(),
             wire: Wire::new(seed, link),
-            hash: BufWriter::with_capacity(PIECE, blake3::Hasher::new()),
+            digest: Digest::new(),
             buf: Vec::new(),
         }
     }
@@ -387,13 +384,13 @@ impl Net {
 
     /// A digest of every datagram sent so far, with times and addresses: the same on every machine.
     pub fn wire_fingerprint(&self) -> [u8; 32] {
-        *self.hashed().finalize().as_bytes()
+        *self.digest.so_far().finalize().as_bytes()
     }
 
     /// The same, and of the state that every endpoint is in now, which counts in words of the
     /// machine.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = self.hashed();
+        let mut hash = self.digest.so_far();
         for host in &self.hosts {
             hash.update(&host.endpoint.fingerprint());
         }
@@ -487,27 +484,8 @@ impl Net {
         news
     }
 
-    fn hash(&mut self, bytes: &[u8]) {
-        self.hash.write_all(bytes).expect("a hash takes everything");
-    }
-
-    fn hashed(&self) -> blake3::Hasher {
-        let mut hash = self.hash.get_ref().clone();
-        hash.update(self.hash.buffer());
-        hash
-    }
-
     fn record(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        self.hash(&self.now.as_nanos().to_le_bytes());
-        for addr in [from, to] {
-            match addr.ip() {
-                IpAddr::V4(ip) => self.hash(&ip.octets()),
-                IpAddr::V6(ip) => self.hash(&ip.octets()),
-            };
-            self.hash(&addr.port().to_le_bytes());
-        }
-        self.hash(&(bytes.len() as u64).to_le_bytes());
-        self.hash(bytes);
+        self.digest.add(self.now, from, to, bytes);
         if let Some(recording) = &mut self.recording {
             recording.push(Recorded { at: self.now, from, to, bytes: bytes.to_vec() });
         }
