@@ -207,7 +207,7 @@ pub(super) async fn answered_or_lost(awaited: &Awaited<'_>, pipe: &Pipe, upstrea
     }
 }
 
-/// Waits until the leg to the next relay has ended otherwise than well, and gives how: unless the
+/// Waits until the leg to the next relay has ended otherwise than well, and gives how, unless the
 /// driver has ended.
 async fn lost(pipe: &Pipe) -> Option<LegEnd> {
     match pipe.leg_ended(LegIndex(0)).await {
