@@ -39,7 +39,7 @@ pub(crate) struct SendShared {
 struct SendState {
     pieces: Pieces,
     finish: Finish,
-    reset: Option<AppCode>,
+    reset: Option<Stop>,
     priority: Option<Priority>,
     end: Option<SendEnd>,
     gone: bool,
@@ -131,7 +131,7 @@ impl SendEnd {
 #[derive(Default)]
 pub(crate) struct SendWork {
     pub(crate) priority: Option<Priority>,
-    pub(crate) reset: Option<AppCode>,
+    pub(crate) reset: Option<Stop>,
     /// After the bytes.
     pub(crate) finish: bool,
     /// The handle was dropped: forget the half when nothing is left to do.
@@ -205,8 +205,8 @@ pub(crate) struct Leg {
     pub(crate) keep: Option<Arc<ConnGuard>>,
 }
 
-/// The handle of a sending half. Dropped before [`Self::finish`], or while there are gaps, it resets
-/// the stream with code 0.
+/// The handle of a sending half. Dropped before [`Self::finish`], or while there are gaps, it
+/// resets the stream with code 0.
 pub struct SendHalf {
     shared: Arc<SendShared>,
     /// A stream keeps its connection open.
@@ -413,7 +413,12 @@ impl SendHalf {
 
     /// Gives the stream up: what was not acknowledged is not sent again.
     pub fn reset(&mut self, code: AppCode) {
-        self.give_up(code, false);
+        self.reset_as(Stop { code, hop: 0 });
+    }
+
+    /// The same for what did not begin here.
+    pub(crate) fn reset_as(&mut self, why: Stop) {
+        self.give_up(why, false);
     }
 
     /// Sets the stream's place among the connection's streams.
@@ -422,7 +427,7 @@ impl SendHalf {
         self.shared.mark();
     }
 
-    fn give_up(&self, code: AppCode, gone: bool) {
+    fn give_up(&self, why: Stop, gone: bool) {
         {
             let mut state = lock(&self.shared.state);
             state.gone = gone;
@@ -430,7 +435,7 @@ impl SendHalf {
             let said = state.finish != Finish::No && !state.pieces.has_gaps();
             let over = state.end.is_some() || (gone && said);
             if !over {
-                state.reset.get_or_insert(code);
+                state.reset.get_or_insert(why);
                 state.finish = Finish::Told;
                 state.pieces.clear();
                 state.end = Some(SendEnd::Reset);
@@ -443,7 +448,7 @@ impl SendHalf {
 impl Drop for SendHalf {
     fn drop(&mut self) {
         if !self.given {
-            self.give_up(AppCode(0), true);
+            self.give_up(Stop { code: AppCode(0), hop: 0 }, true);
         }
     }
 }

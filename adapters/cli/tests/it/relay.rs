@@ -157,6 +157,24 @@ fn a_refusal_is_told_to_who_sends_to_several() {
     assert!(!one.out("film").exists() && !two.out("film").exists());
 }
 
+/// spec: R-ROUTE-5 R-ROUTE-8 R-PIPE-15
+#[test]
+fn who_sends_to_several_is_told_which_relay_refused() {
+    let places: [Place; 5] = std::array::from_fn(|_| Place::new());
+    let [source, near, far, one, two] = &places;
+    let little = ["--everybody", "--max-bytes", "1000"];
+    let relays = [relay(near, &["--everybody"]), relay(far, &little)];
+    let receivers = [one.recv(&["--yes"]), two.recv(&["--yes"])];
+    let [to_one, to_two] = receivers.each_ref().map(Running::ticket);
+    let file = source.file("film", 50_000);
+    let via = relays.each_ref().map(Running::ticket).join(",");
+    let mut command = source.command(&["send", "--json", "--via", &via]);
+    command.arg(&file).args([to_one, to_two]);
+    let ended = Running::start(command).end().expect(4);
+    let said = ended.message();
+    assert!(said.contains("refused, one relay behind the peer"), "{said}");
+}
+
 /// spec: R-ROUTE-8
 #[test]
 fn who_sends_to_several_hears_of_a_second_relay_that_is_none() {

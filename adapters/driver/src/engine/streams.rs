@@ -81,8 +81,8 @@ impl Engine {
         if let Some(priority) = work.priority {
             stream.set_priority(priority);
         }
-        if let Some(code) = work.reset {
-            stream.reset(code);
+        if let Some(Stop { code, hop }) = work.reset {
+            stream.reset_after(code, hop, 0);
             return (0, false);
         }
         if work.ended {

@@ -9,13 +9,14 @@ use aqueduct_core::wire::open::Protocol;
 use aqueduct_core::wire::protocol::{ANSWER, RANGE};
 use aqueduct_core::wire::route::{Answer, Hop, Route};
 use bytes::Bytes;
-use futures_util::future::{FutureExt, join, pending, select};
+use futures_util::future::{Either, FutureExt, join, pending, select};
 use futures_util::stream::{self, StreamExt};
 use std::pin::pin;
 use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
+use crate::error::Stop;
 use crate::hub::Relayed;
 use crate::pipe::Pipe;
 use crate::recv::RecvHalf;
@@ -186,23 +187,44 @@ impl Refused {
     }
 }
 
-/// Waits for all answers, as long as somebody can give them; the others are reset.
+/// Waits for all answers, as long as somebody can give them; the others are reset, by what the leg
+/// to the next relay ended with.
 pub(super) async fn answered_or_lost(awaited: &Awaited<'_>, pipe: &Pipe, upstream: &Upstream) {
     let gone = async {
-        select(pin!(upstream.connection.closed()), pin!(lost(pipe))).await;
+        match select(pin!(upstream.connection.closed()), pin!(lost(pipe))).await {
+            Either::Left(_) => None,
+            Either::Right((end, _)) => end,
+        }
     };
-    select(pin!(awaited.all()), pin!(gone)).await;
+    let end = match select(pin!(awaited.all()), pin!(gone)).await {
+        Either::Left(_) => return,
+        Either::Right((end, _)) => end,
+    };
     for target in awaited.missing() {
         if let Some(mut way) = open_answer(upstream, target, None).await {
-            way.reset(StreamCode::Unreachable.app());
+            way.reset_as(why_none(end));
         }
     }
 }
 
-/// Waits until the leg to the next relay has ended otherwise than well.
-async fn lost(pipe: &Pipe) {
-    if matches!(pipe.leg_ended(LegIndex(0)).await, Some(LegEnd::Delivered)) {
-        pending().await
+/// Waits until the leg to the next relay has ended otherwise than well, and gives how, unless the
+/// driver has ended.
+async fn lost(pipe: &Pipe) -> Option<LegEnd> {
+    match pipe.leg_ended(LegIndex(0)).await {
+        Some(LegEnd::Delivered) => pending().await,
+        end => end,
+    }
+}
+
+/// Why there is no answer of a leg that ended so (spec R-ROUTE-8).
+fn why_none(leg: Option<LegEnd>) -> Stop {
+    let here = |code: StreamCode| Stop { code: code.app(), hop: 0 };
+    match leg {
+        Some(LegEnd::Stopped { code, hop }) => Stop { code, hop: hop.saturating_add(1).min(255) },
+        Some(LegEnd::Reset { code, .. }) => Stop { code, hop: 0 },
+        Some(LegEnd::Lost) => here(StreamCode::ConnectionLost),
+        Some(LegEnd::Detached { .. }) => here(StreamCode::Detached),
+        _ => here(StreamCode::Unreachable),
     }
 }
 

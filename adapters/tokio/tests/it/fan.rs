@@ -66,7 +66,10 @@ async fn send(connection: &Connection, options: OpenOptions, body: &[u8]) -> Rec
 }
 
 /// The answers of so many targets, or the code with which each was reset, by target.
-async fn answers(connection: &Connection, many: usize) -> Vec<Result<Vec<u8>, StreamError>> {
+pub(crate) async fn answers(
+    connection: &Connection,
+    many: usize,
+) -> Vec<Result<Vec<u8>, StreamError>> {
     let mut all = vec![None; many];
     for _ in 0..many {
         let mut answer = soon("an answer", connection.accept_uni()).await.unwrap();

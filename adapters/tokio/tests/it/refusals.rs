@@ -7,6 +7,7 @@ use aqueduct_tokio::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::fan::answers;
 use crate::harness::{endpoint, endpoint_with, pattern, soon, until};
 use crate::relay::{Told, hello, relay, relay_on, there, to};
 
@@ -112,6 +113,26 @@ async fn a_relay_refuses_where_pipes_were_not_agreed_on() {
         let node = relay_on(node, RelayConfig::new(Allow::Everybody));
         refused(&source, &node, &way_to(&sink), Refusal::NoPipes).await;
     }
+}
+
+/// The second relay has the first one not on its list. Who sends to several hears of it by the
+/// stream and by every answer, from where it was.
+///
+/// spec: R-ROUTE-4 R-ROUTE-8 R-PIPE-15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_second_relay_refuses_is_told_as_its_refusal() {
+    let (source, sinks) = (endpoint(), [endpoint(), endpoint()]);
+    let (near, _told) = relay(RelayConfig::new(Allow::Everybody));
+    let only = Allow::Nodes([source.node_id()].into());
+    let (far, _told) = relay(RelayConfig::new(only));
+    let way = Way { relays: vec![there(&far)], targets: sinks.iter().map(there).collect() };
+    let connection = to(&source, &near).await;
+    let (mut send, _recv) = connection.open_bi(way.introduce(&hello()).unwrap()).await.unwrap();
+    let _taken = send.write_all(b"please").await;
+    let stop = soon("a refusal", send.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 1 }));
+    let refused = Err(StreamError::Refused { hop: Some(1) });
+    assert_eq!(answers(&connection, 2).await, [refused.clone(), refused]);
 }
 
 /// Two relays, each the other's next hop, as often as a way may name them.
