@@ -67,6 +67,10 @@ impl SendStream {
     /// everything that was written or skipped. A reader in order reads on when the gap before it
     /// was filled or [skipped](Self::skip); gaps can be filled after [`finish`](Self::finish), too.
     ///
+    /// Above a gap there is room for what the queue, the send buffer and the peer's credit hold;
+    /// beyond, this waits for the gap to be filled, which this same handle has to do: give what
+    /// lies lower first, or set a time-out. What fills a gap is taken whatever its size.
+    ///
     /// # Errors
     /// [`WriteError::Overlap`] and [`WriteError::OutOfBounds`], which name the offsets; else as
     /// [`write_bytes`](Self::write_bytes).

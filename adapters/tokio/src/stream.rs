@@ -59,6 +59,10 @@ impl SendStream {
     /// everything that was written or skipped. A reader in order reads on when the gap before it
     /// was filled or [skipped](Self::skip); gaps can be filled after [`finish`](Self::finish), too.
     ///
+    /// Above a gap there is room for what the queue, the send buffer and the peer's credit hold;
+    /// beyond, this waits for the gap to be filled, which this same handle has to do: give what
+    /// lies lower first, or bound the wait. What fills a gap is taken whatever its size.
+    ///
     /// Cancel-safe: dropped before it is ready, nothing was taken.
     ///
     /// # Errors
@@ -142,7 +146,9 @@ impl AsyncWrite for SendStream {
 }
 
 /// Whole blocks, without a copy, each once there is room in the queue. Closing is
-/// [`finish`](SendStream::finish), and flushing is nothing, as of [`AsyncWrite`].
+/// [`finish`](SendStream::finish). Flushing is nothing, as of [`AsyncWrite`]: blocks may still wait
+/// for the peer, and what became of them the next block or [`delivered`](SendStream::delivered)
+/// says. Where both traits are in scope, name the one that is meant (`SinkExt::flush(&mut stream)`).
 impl futures_sink::Sink<Bytes> for SendStream {
     type Error = WriteError;
 

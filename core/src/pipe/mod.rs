@@ -465,12 +465,16 @@ impl Pipe {
 
     /// Gives the pipe up: legs are reset where they are, and the source is stopped, with `code`.
     pub fn cancel(&mut self, code: AppCode) {
+        let is_broken = matches!(self.source, Source::Broken { .. });
         self.give_up(code, 0);
         self.stop.get_or_insert((code, 0));
-        self.cancelled.get_or_insert(code);
+        // What broke before counts where it broke.
+        if !is_broken {
+            self.cancelled.get_or_insert(code);
+        }
     }
 
-    /// The code that this node gave it up with, if it did.
+    /// The code that this node gave it up with, if it did and the source had not broken before.
     pub const fn cancelled(&self) -> Option<AppCode> {
         self.cancelled
     }

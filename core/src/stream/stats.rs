@@ -16,8 +16,8 @@ pub struct StreamStats {
     pub resent: u64,
     /// The most that one stream made this side hold: what came and was not released.
     pub most_held: u64,
-    /// The most bytes of one stream that had come above a gap at a time, whether they waited here
-    /// or were passed on.
+    /// The most bytes of one stream that had come, or were skipped, above a gap at a time, whether
+    /// they waited here or were passed on.
     pub most_out_of_order: u64,
     /// Streams that ended badly, by why.
     pub errors: StreamErrors,

@@ -95,6 +95,9 @@ pub struct Net {
 /// Things that an endpoint does at one instant, at most.
 const MOST_TURNS: u32 = 1_000_000;
 
+/// Where a machine's first endpoint is.
+const PORT: u16 = 4433;
+
 const UDP_KIND: CarrierKind = CarrierKind::Udp { max_segments: 16, max_datagram: 65_507 };
 
 impl Net {
@@ -118,14 +121,31 @@ impl Net {
         }
     }
 
-    /// Adds a host with an endpoint and its UDP socket.
+    /// Adds a machine with an endpoint and its UDP socket.
     pub fn add(&mut self, config: EndpointConfig, seed: u64) -> HostId {
         let number = self.hosts.len();
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8 + 1));
+        self.settle_in(config, seed, SocketAddr::new(ip, PORT))
+    }
+
+    /// Adds another endpoint on the machine of `host`: at its address, with the next free port, by
+    /// its clock, behind its NAT. What becomes of one process is nothing to the other.
+    pub fn add_beside(&mut self, host: HostId, config: EndpointConfig, seed: u64) -> HostId {
+        let Host { addr, clock, behind, .. } = &self.hosts[host.0];
+        let (ip, clock, behind) = (addr.ip(), *clock, *behind);
+        let here = self.hosts.iter().filter(|host| (host.addr.ip(), host.behind) == (ip, behind));
+        let port = here.map(|host| host.addr.port()).max().unwrap_or(PORT) + 1;
+        let id = self.settle_in(config, seed, SocketAddr::new(ip, port));
+        let host = self.host(id);
+        (host.clock, host.behind) = (clock, behind);
+        id
+    }
+
+    fn settle_in(&mut self, config: EndpointConfig, seed: u64, addr: SocketAddr) -> HostId {
         let mut endpoint = self.tapes.endpoint(config, Seed::from_u64(seed));
         endpoint.carrier_opened(UDP, UDP_KIND, self.now);
-        self.hosts.push(Host::new(endpoint, SocketAddr::new(ip, 4433)));
-        HostId(number)
+        self.hosts.push(Host::new(endpoint, addr));
+        HostId(self.hosts.len() - 1)
     }
 
     /// A host, to be called. It is polled again before time moves on.

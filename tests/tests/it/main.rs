@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod beside;
 mod both;
 mod broken;
 mod byzantine;

@@ -54,8 +54,6 @@ fn as_many_hops_and_receivers_as_one_likes_over_links_that_lose() {
         if more.contains(&"2%") {
             // Of some 700 packets to each a dozen are lost.
             assert!(above_gaps.iter().all(|bytes| *bytes > 1000), "{last}");
-        }
-        if more.contains(&"2%") {
             assert!(last["packets_lost"].as_u64().is_some_and(|lost| lost > 0), "{last}");
         }
     }

@@ -1,7 +1,7 @@
 //! What was written to a stream, until the driver takes it.
 //!
-//! Every piece knows its offset, so the order in which pieces reach the core means nothing. What
-//! fills a gap goes first: the peer may give no credit for the rest before it has that.
+//! Every piece knows its offset. What begins lowest goes first: it fills a gap, or is next in a row,
+//! and the peer may give no credit for the rest before it has that.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -24,6 +24,13 @@ pub(crate) enum Piece {
 }
 
 impl Piece {
+    fn start(&self) -> u64 {
+        match self {
+            Self::Bytes(offset, _) => *offset,
+            Self::Skip(range) => range.start,
+        }
+    }
+
     /// The core took so many bytes of it. Whether nothing is left.
     pub(crate) fn advance(&mut self, taken: usize) -> bool {
         match self {
@@ -40,8 +47,6 @@ impl Piece {
 /// Pieces that wait.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    /// What lies below the end of the rest.
-    fillers: VecDeque<Piece>,
     queue: VecDeque<Piece>,
     /// Copied bytes behind the queue.
     tail: BytesMut,
@@ -59,7 +64,6 @@ impl Pieces {
     /// None yet, of a body within these bounds.
     pub(super) fn new(bounds: Range<u64>) -> Self {
         Self {
-            fillers: VecDeque::new(),
             queue: VecDeque::new(),
             tail: BytesMut::new(),
             queued: 0,
@@ -127,10 +131,7 @@ impl Pieces {
         let range = offset..offset.saturating_add(data.len() as u64);
         self.queued += data.len();
         self.gather();
-        match offset < self.end {
-            true => self.fillers.push_back(Piece::Bytes(offset, data)),
-            false => self.queue.push_back(Piece::Bytes(offset, data)),
-        }
+        self.queue.push_back(Piece::Bytes(offset, data));
         self.note(range);
     }
 
@@ -139,8 +140,7 @@ impl Pieces {
         self.within(&range)?;
         self.gather();
         let gaps: Vec<_> = self.scatter().gaps(range.clone()).collect();
-        // They take no room, so nothing needs to go before them.
-        self.fillers.extend(gaps.into_iter().map(Piece::Skip));
+        self.queue.extend(gaps.into_iter().map(Piece::Skip));
         self.note(range);
         Ok(())
     }
@@ -175,13 +175,12 @@ impl Pieces {
     /// at their offsets, since they are not all in a row.
     pub(super) fn take(&mut self, out: &mut VecDeque<Piece>) -> bool {
         self.gather();
-        if self.fillers.is_empty() {
-            std::mem::swap(&mut self.queue, out);
-        } else {
-            std::mem::swap(&mut self.fillers, out);
-            out.append(&mut self.queue);
+        std::mem::swap(&mut self.queue, out);
+        let scattered = self.scattered.is_some();
+        if scattered {
+            out.make_contiguous().sort_by_key(Piece::start);
         }
-        self.scattered.is_some()
+        scattered
     }
 
     /// For the driver: `taken` bytes went to the core, `left` did not and come first next time.
@@ -192,7 +191,6 @@ impl Pieces {
     }
 
     pub(super) fn clear(&mut self) {
-        self.fillers.clear();
         self.queue.clear();
         self.tail.clear();
         self.queued = 0;

@@ -59,6 +59,33 @@ fn what_fills_a_gap_goes_first() {
     assert_eq!(taken(&mut pieces), (true, row));
 }
 
+/// What is above a hole that waits here, too, would only fill the core's buffer.
+#[test]
+fn the_lowest_goes_first_whenever_it_was_written() {
+    let mut pieces = Pieces::new(0..100);
+    pieces.copy(b"ab");
+    pieces.put(20, bytes("high"));
+    pieces.put(2, bytes("next"));
+    pieces.skip(10..12).expect("a gap");
+    pieces.put(6, bytes("more"));
+    let row = vec![
+        Piece::Bytes(0, bytes("ab")),
+        Piece::Bytes(2, bytes("next")),
+        Piece::Bytes(6, bytes("more")),
+        Piece::Skip(10..12),
+        Piece::Bytes(20, bytes("high")),
+    ];
+    let (scattered, mut left) = taken(&mut pieces);
+    assert_eq!((scattered, &left), (true, &row));
+    // Half of the second went, and a gap is filled that lies behind it.
+    left.remove(0);
+    left[0].advance(2);
+    pieces.give_back(4, &mut left.into());
+    pieces.put(12, bytes("fill"));
+    let starts: Vec<_> = taken(&mut pieces).1.iter().map(Piece::start).collect();
+    assert_eq!(starts, [4, 6, 10, 12, 20]);
+}
+
 #[test]
 fn what_was_written_is_not_skipped() {
     let mut pieces = Pieces::new(0..100);
