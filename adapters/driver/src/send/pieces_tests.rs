@@ -94,10 +94,10 @@ fn what_was_written_is_not_skipped() {
     pieces.skip(1..10).unwrap();
     assert_eq!((pieces.queued(), pieces.end(), pieces.has_gaps()), (4, 10, false));
     let all = vec![
-        Piece::Skip(2..6),
-        Piece::Skip(8..10),
         Piece::Bytes(0, bytes("ab")),
+        Piece::Skip(2..6),
         Piece::Bytes(6, bytes("gh")),
+        Piece::Skip(8..10),
     ];
     assert_eq!(taken(&mut pieces), (true, all));
     pieces.copy(b"k");
