@@ -294,9 +294,9 @@ impl TransportConfig {
     }
 
     /// Bytes that one stream's window grows to at most: with a round trip of a second, so many
-    /// bytes come in a second. A pipe's window has the same bound. It never takes from a stream what
-    /// it begins with, nor what is asked for outright (a message that is put together). Default
-    /// 64 MiB.
+    /// bytes come in a second. A pipe's window has the same bound. It never takes from a stream
+    /// what that begins with, nor what is asked for outright (a message that is put together).
+    /// Default 64 MiB.
     ///
     /// # Errors
     /// Less than 16 KiB or more than 1 TiB.

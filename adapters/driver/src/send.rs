@@ -1,8 +1,8 @@
 //! The sending half of a stream, between its writer and the driver.
 //!
 //! Bytes wait in a short queue until the driver hands them to the core, which keeps them until they
-//! are acknowledged. The queue is bounded; a full one holds the writer, unless what it writes fills a
-//! gap: that was asked of it, and what lies above waits for it. Small writes are gathered
+//! are acknowledged. The queue is bounded; a full one holds the writer, unless what it writes fills
+//! a gap: what lies above waits for that. Small writes are gathered
 //! into one block while the driver is busy: nothing is delayed for it.
 
 mod pieces;

@@ -1,7 +1,7 @@
 //! What was written to a stream, until the driver takes it.
 //!
-//! Every piece knows its offset. What begins lowest goes first: it fills a gap, or is next in a row,
-//! and the peer may give no credit for the rest before it has that.
+//! Every piece knows its offset. What begins lowest goes first: it fills a gap, or is next in a
+//! row, and the peer may give no credit for the rest before it has that.
 
 use std::collections::VecDeque;
 use std::ops::Range;
