@@ -148,7 +148,8 @@ impl AsyncWrite for SendStream {
 /// Whole blocks, without a copy, each once there is room in the queue. Closing is
 /// [`finish`](SendStream::finish). Flushing is nothing, as of [`AsyncWrite`]: blocks may still
 /// wait for the peer, and what became of them the next block or
-/// [`delivered`](SendStream::delivered) says. Where both traits are in scope, name the one that is meant (`SinkExt::flush(&mut stream)`).
+/// [`delivered`](SendStream::delivered) says. Where both traits are in scope, name the one that is
+/// meant (`SinkExt::flush(&mut stream)`).
 impl futures_sink::Sink<Bytes> for SendStream {
     type Error = WriteError;
 
