@@ -51,6 +51,17 @@ pub const NAMES: &[&str] = &[
     "stream: bytes come before the introduction",
     "stream: an end comes before the introduction",
     "stream: bytes come behind a gap and find no room",
+    "message: one is given up for another",
+    "message: one is given up for its silence",
+    "pipe: bytes go on past a gap",
+    "pipe: of many small pieces the lowest go first",
+    "pipe: its window grows",
+    "pipe: a leg is too slow, and is detached",
+    "pipe: a leg ends early, and others go on",
+    "pipe: nobody is left to want it",
+    "pipe: its source breaks off",
+    "pipe: its source is lost, and what came goes on",
+    "pipe: it is given up for want of progress",
     "connection: a close is said again",
 ];
 

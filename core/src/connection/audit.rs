@@ -18,10 +18,8 @@ pub struct Audit {
     pub window: u64,
     /// What is in flight on it.
     pub flight: u64,
-    /// The size of its datagrams.
-    pub datagram: u64,
-    /// The size of a probe for larger ones that is under way.
-    pub size_probe: u64,
+    /// Bytes sent so far that no window bounds: probes, and what a path says of itself.
+    pub beside: u64,
     /// On every path, what counts as in flight is the sum of the packets in flight.
     pub flight_is_sum: bool,
     /// The least number that the next packet may have; under one key each has its own.
@@ -45,8 +43,7 @@ impl Connection {
             bounded: path.source().kind == CarrierKind::Udp,
             window: path.congestion().window(),
             flight: self.ledger.in_flight(path.id()),
-            datagram: path.packet_size().datagram_size().into(),
-            size_probe: path.packet_size().probe().unwrap_or(0).into(),
+            beside: self.beside,
             flight_is_sum: self.ledger.is_consistent(),
             next_number: self.ledger.next_number(),
             granted: self.credit.lease(),

@@ -123,6 +123,8 @@ pub struct Connection {
     events: Events,
     /// Probes that are to be sent whatever congestion control says.
     probes: u8,
+    /// Bytes sent that no window bounds.
+    beside: u64,
     /// A packet of PING alone is to be sent whatever congestion control says.
     asks: bool,
     /// A PING is to be sent.
@@ -184,6 +186,7 @@ impl Connection {
             idle: Idle::new(config.idle_timeout, config.keep_alive, now),
             events: Events::default(),
             probes: 0,
+            beside: 0,
             asks: false,
             ping: false,
             meter: Meter::new(now),

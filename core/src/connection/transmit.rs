@@ -315,6 +315,9 @@ impl Connection {
             let mtu_probe = kind == Build::SizeProbe;
             let ack_eliciting = written.ack_eliciting;
             let path = slip.path;
+            if kind != Build::Data || self.probes > 0 || self.asks {
+                self.beside = self.beside.saturating_add(len.into());
+            }
             let packet = SentPacket { number, path, size: len, ack_eliciting, mtu_probe };
             self.record(packet, &mut receipts, now);
         } else {

@@ -174,6 +174,7 @@ impl Messages {
             .then(|| self.partial.iter().min_by_key(|p| (p.since, p.id)).map(|p| p.id))
             .flatten();
         if let Some(id) = evicted {
+            sometimes!("message: one is given up for another");
             self.forget(id);
             self.evicted += 1;
         }
@@ -242,6 +243,7 @@ impl Messages {
         let timeout = self.limits.idle_timeout;
         let silent = self.partial.iter().filter(|p| p.since + timeout <= now);
         let id = silent.min_by_key(|p| (p.since, p.id))?.id;
+        sometimes!("message: one is given up for its silence");
         self.forget(id);
         self.evicted += 1;
         Some(Evicted(id))

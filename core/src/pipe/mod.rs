@@ -252,7 +252,10 @@ impl Pipe {
         while self.is_flowing() {
             let arrival = match self.store.pieces() < pieces {
                 true => source.take_arrival(usize::MAX),
-                false if self.is_filled_by(source) => source.take_lowest(usize::MAX),
+                false if self.is_filled_by(source) => {
+                    sometimes!("pipe: of many small pieces the lowest go first");
+                    source.take_lowest(usize::MAX)
+                }
                 false => break,
             };
             match arrival {
@@ -264,6 +267,7 @@ impl Pipe {
                 }
                 Err(ReadError::Blocked) => break,
                 Err(ReadError::Reset { code, hop }) => {
+                    sometimes!("pipe: its source breaks off");
                     let reliable = Some(self.store.contiguous_end());
                     self.source = Source::Broken { code, hop: further(hop), reliable };
                 }
@@ -289,6 +293,9 @@ impl Pipe {
     fn enter(&mut self, item: Item, now: Instant) {
         match &item {
             Item::Bytes(chunk) => {
+                if chunk.offset > self.store.contiguous_end() {
+                    sometimes!("pipe: bytes go on past a gap");
+                }
                 self.first_byte.get_or_insert(now);
                 self.received += chunk.data.len() as u64;
                 self.store.insert(chunk);
@@ -420,6 +427,7 @@ impl Pipe {
         let (code, hop) = LOST;
         match self.source {
             Source::Flowing if keep => {
+                sometimes!("pipe: its source is lost, and what came goes on");
                 let reliable = Some(self.store.contiguous_end());
                 self.source = Source::Broken { code, hop, reliable };
             }
@@ -442,7 +450,11 @@ impl Pipe {
 
     fn end_leg(&mut self, index: LegIndex, end: LegEnd) {
         if let Some(leg) = self.legs.remove(&index) {
+            if !self.legs.is_empty() && end != LegEnd::Delivered {
+                sometimes!("pipe: a leg ends early, and others go on");
+            }
             if let LegEnd::Detached { .. } = end {
+                sometimes!("pipe: a leg is too slow, and is detached");
                 self.detached += 1;
                 self.missing.add(&leg, self.store.contiguous_end());
             }
@@ -495,7 +507,10 @@ impl Pipe {
         if self.end_of_waiting().is_some_and(|at| at <= now) && !self.is_over() {
             match self.lingers() {
                 true => self.missing.forget(),
-                false => self.cancel(StreamCode::Timeout.app()),
+                false => {
+                    sometimes!("pipe: it is given up for want of progress");
+                    self.cancel(StreamCode::Timeout.app());
+                }
             }
         }
         self.judge_legs(now);

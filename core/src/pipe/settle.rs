@@ -29,6 +29,7 @@ impl Pipe {
         self.acked = self.through();
         self.judge_legs(now);
         if self.is_unwanted() {
+            sometimes!("pipe: nobody is left to want it");
             self.stop = Some(self.last_words());
         }
         let freed = self.let_go(now);
@@ -41,6 +42,7 @@ impl Pipe {
         let blocked = self.legs.values().any(|leg| leg.blocked);
         let longest = self.legs.values().map(|leg| leg.path.rtt).max().unwrap_or_default();
         if self.window.judge(self.acked, rtt + longest, blocked, now).is_some() {
+            sometimes!("pipe: its window grows");
             self.set_window(source);
         }
         freed + self.make_room(source, now)

@@ -139,8 +139,10 @@ impl Rogue {
 
     /// Reads what came.
     pub fn hear(&mut self, net: &mut Net) {
-        for home in self.homes {
-            for recorded in net.mail(home) {
+        let mail = self.homes.map(|home| (home, net.mail(home)));
+        let news = mail.iter().any(|(_, mail)| !mail.is_empty());
+        for (home, mail) in mail {
+            for recorded in mail {
                 self.heard_at = net.now;
                 match classify(&recorded.bytes) {
                     Class::Short { .. } => self.on_data(recorded.bytes, home, net.now),
@@ -148,7 +150,9 @@ impl Rogue {
                 }
             }
         }
-        if let State::Talks(talk) = &mut self.state {
+        if let State::Talks(talk) = &mut self.state
+            && news
+        {
             talk.learn(self.kind != Mischief::Keys);
             if talk.peer.close.is_some() {
                 self.caught += 1;

@@ -308,12 +308,15 @@ impl World {
         }
         let Self { net, nodes, .. } = self;
         let (node, endpoint) = (&mut nodes[host.0], &mut net.host(host).endpoint);
+        let came = matches!(kind, EventKind::StreamAvailable | EventKind::Readable(_));
         if kind == EventKind::StreamAvailable {
             node.accept(endpoint, connection);
         } else {
             node.app.notice(endpoint, connection, kind);
         }
-        self.answer(host);
+        if came {
+            self.answer(host);
+        }
         self.read_notes(host, connection);
     }
 
