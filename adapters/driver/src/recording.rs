@@ -40,6 +40,8 @@ pub enum TapeEnd {
     Tape(Ending),
     /// The disk failed: the file ends where it did.
     Disk(DiskError),
+    /// The loop that drives the endpoint panicked: the file has all up to there.
+    Panicked,
 }
 
 impl From<DiskError> for TapeEnd {
@@ -257,6 +259,7 @@ impl Recorder {
 
     /// What was recorded is written as far as it goes: a turn has panicked, and no more follows.
     pub(crate) fn rescue(&mut self, core: &mut Core) {
+        self.progress.end(TapeEnd::Panicked);
         self.take(core);
         self.queue = None;
     }
@@ -288,6 +291,12 @@ impl Recorded {
     /// Why nothing more is recorded, if that is so: the first end, or what the disk failed by.
     pub fn ended(&self) -> Option<TapeEnd> {
         self.progress.ended()
+    }
+
+    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a disk
+    /// does not follow. Cancel-safe.
+    pub async fn closed(&self) -> TapeEnd {
+        self.progress.over().await
     }
 
     /// Ends the recording, if it has not, and waits until the file is whole. The endpoint lives on.

@@ -101,6 +101,15 @@ impl Recorded {
         self.inner.ended()
     }
 
+    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a disk
+    /// does not follow.
+    ///
+    /// # Errors
+    /// The handle's time-out came first.
+    pub fn closed(&self) -> Result<TapeEnd, TimedOut> {
+        wait(self.inner.closed(), self.timeout)
+    }
+
     /// Ends the tape here and waits until the file has all of it. Gives its bytes.
     ///
     /// # Errors

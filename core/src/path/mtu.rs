@@ -147,12 +147,6 @@ impl PacketSize {
         if self.careful && self.current > BASE_SIZE { BASE_SIZE } else { self.current }
     }
 
-    /// The size of the probe that is under way, if one is.
-    #[cfg(any(test, feature = "fingerprint"))]
-    pub(crate) const fn probe(&self) -> Option<u16> {
-        self.probe
-    }
-
     /// Whether there are sizes left to try before the next retry.
     pub const fn is_searching(&self) -> bool {
         matches!(self.phase, Phase::Searching(_))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use aqueduct_core::range_set::RangeSet;
 use aqueduct_core::wire::ack::AckFrame;
+use aqueduct_core::wire::capabilities::Capabilities;
 use aqueduct_core::wire::frame::{Frame, MAX_STREAM_COUNT, NewCidFrame, ResetFrame, StopFrame};
 use aqueduct_core::wire::frame::{StreamFrame, frames};
 use aqueduct_core::wire::id::{AppCode, ConnectionId, CreditTarget, Dir, StreamId};
@@ -50,11 +51,20 @@ pub enum Mischief {
     Params,
     /// Says anything at all.
     Babble,
+    /// Opens streams that go on through its victim, and gives them holes, false ends and resets.
+    Smuggles,
 }
+
+/// The protocol of streams that go on wherever there is a way on.
+pub const ONWARD: &[u8] = b"onward";
+/// What a smuggled stream has in its head, in place of the number of a text.
+pub const SMUGGLED: u64 = 1 << 62;
+/// Streams that are smuggled at a time, at most.
+const LOADS: usize = 4;
 
 impl Mischief {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AcksUnsent,
         Self::AcksBlindly,
         Self::Mute,
@@ -69,7 +79,16 @@ impl Mischief {
         Self::Params,
         Self::Babble,
         Self::Picky,
+        Self::Smuggles,
     ];
+
+    /// What it says that it can: who sends things on must have said so.
+    pub(super) fn can(self) -> Capabilities {
+        match self {
+            Self::Smuggles => Capabilities::STREAMING.and(Capabilities::PIPING),
+            _ => Capabilities::default(),
+        }
+    }
 
     /// What it announces in a handshake.
     pub(super) fn params(self, dice: &mut Dice) -> Params {
@@ -140,6 +159,7 @@ impl Mischief {
             Self::Ids => talk.ids(dice),
             Self::Empties => talk.nothings(dice),
             Self::Windows => talk.lies(dice),
+            Self::Smuggles => talk.smuggled(dice),
             Self::Babble => {
                 let kinds = 0x24;
                 let len = dice.below(FULL as u64);
@@ -166,6 +186,8 @@ pub struct Talk {
     /// Streams that it may open, and has opened.
     allowed: [u64; 2],
     opened: [u64; 2],
+    /// Streams that go on.
+    loads: Vec<StreamId>,
     /// Ids that it gave.
     ids: u64,
     /// Times that the other side changed its keys.
@@ -177,8 +199,9 @@ impl Talk {
         let params = &peer.established.peer_params;
         let allowed = [params.max_streams_bidi, params.max_streams_uni];
         let (owed, returned, opened) = (Vec::new(), Vec::new(), [0; 2]);
-        let (bare, round, ids, followed) = (RangeSet::new(), 0, 0, 0);
-        Self { peer, with, round, owed, returned, bare, allowed, opened, ids, followed }
+        let (bare, loads) = (RangeSet::new(), Vec::new());
+        let (round, ids, followed) = (0, 0, 0);
+        Self { peer, with, round, owed, returned, bare, allowed, opened, loads, ids, followed }
     }
 
     /// Takes note of what came, and follows to new keys, unless it is ahead with its own.
@@ -298,6 +321,39 @@ impl Talk {
             5 => Frame::Stop(StopFrame { id, code, hop }),
             6 => Frame::MaxStreamData { id, limit: end },
             _ => Frame::StreamDataBlocked { id, limit: end },
+        }])
+    }
+
+    /// Something of a stream that goes on: mostly bytes with holes, now and then an end.
+    fn smuggled(&mut self, dice: &mut Dice) -> Vec<u8> {
+        if self.loads.len() < LOADS
+            && dice.one_in(3)
+            && let Some(id) = self.next(Dir::Uni)
+        {
+            self.loads.push(id);
+            let hop_limit = dice.pick(&[None, Some(0), Some(1), Some(255)]);
+            let size = dice.pick(&[None, Some(0), Some(1 << 61)]);
+            let head = &SMUGGLED.to_be_bytes();
+            let open = OpenFrame::new(id, Protocol::Name(ONWARD));
+            return encoded(&[Frame::Open(OpenFrame { hop_limit, size, head, ..open })]);
+        }
+        if self.loads.is_empty() {
+            return encoded(&[Frame::Ping]);
+        }
+        let at = dice.below(self.loads.len() as u64) as usize;
+        let (id, offset) = (self.loads[at], dice.below(60_000));
+        let data = &[5; 900][..dice.below(901) as usize];
+        let (code, hop) = (AppCode(dice.below(1 << 30)), dice.pick(&[0, 1, MAX]));
+        let (final_size, reliable_size) = (60_900, dice.below(60_900));
+        encoded(&[match dice.below(40) {
+            0 => Frame::Stream(StreamFrame { id, offset, data, fin: true }),
+            1..4 => Frame::Skip { id, range: offset..offset + 1 + dice.below(900) },
+            4 => {
+                self.loads.remove(at);
+                Frame::Reset(ResetFrame { id, code, hop, final_size, reliable_size })
+            }
+            5 => Frame::StreamDataBlocked { id, limit: offset },
+            _ => Frame::Stream(StreamFrame { id, offset, data, fin: false }),
         }])
     }
 

@@ -34,7 +34,7 @@ use crate::link::LinkConfig;
 use crate::net::Net;
 use crate::provider::FAST;
 
-pub use mischief::{Mischief, Talk};
+pub use mischief::{Mischief, ONWARD, SMUGGLED, Talk};
 
 /// Of whom nothing was heard for so long has thrown it out, or never let it in.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,14 +72,13 @@ impl Rogue {
     /// The one of this number; it has not moved in yet.
     pub fn new(number: u8, kind: Mischief, seed: u64) -> Self {
         let home = |port| SocketAddr::from(([192, 0, 2, number + 1], port));
+        let config = HandshakeConfig::new(NodeKey::from_seed(&[200 + number; 32]));
         Self {
             kind,
             homes: [home(666), home(667)],
             connections: 0,
             caught: 0,
-            config: Arc::new(
-                HandshakeConfig::new(NodeKey::from_seed(&[200 + number; 32])).with_provider(FAST),
-            ),
+            config: Arc::new(config.with_provider(FAST).with_capabilities(kind.can().bits())),
             state: State::Away,
             dice: Dice::new(seed, "rogue"),
             rng: Rng::new(&Seed::from_u64(seed)).fork("rogue"),

@@ -24,12 +24,28 @@ impl Plan {
         sort_out(&mut self.rogues, &mut dice("picky"));
         let mut links = dice("links of rogues");
         self.rogues.iter_mut().for_each(|rogue| rogue.link = rogue_link(&mut links));
+        self.draw_smugglers(&mut dice("smugglers"));
         self.draw_history(&mut dice("history"));
         self.draw_controllers(&mut dice("controllers"));
         self.draw_providers(&mut dice("providers"));
         self.draw_carriers(&mut dice("carriers"));
         self.draw_dials(&mut dice("both dial"));
         self.draw_obstacles(&mut dice("obstacles"));
+    }
+
+    /// In one world of eight somebody sends on what nobody wants.
+    fn draw_smugglers(&mut self, dice: &mut Dice) {
+        let open: Vec<_> =
+            (0..self.nodes.len()).filter(|at| self.nodes[*at].nat.is_none()).collect();
+        if dice.one_in(8) {
+            self.rogues.push(RoguePlan {
+                kind: Mischief::Smuggles,
+                victim: HostId(dice.pick(&open)),
+                answers: dice.one_in(3),
+                every: dice.between(MS * 10, MS * 200),
+                link: rogue_link(dice),
+            });
+        }
     }
 
     /// In one world of sixteen something large goes over a fair road, and whoever listened to its

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aqueduct_core::endpoint::{
-    ConnectionHandle, Endpoint, Leg, PipeError, PipeEventKind, PipeId, StreamAddr,
+    ConnectionHandle, Endpoint, Leg, PipeError, PipeEvent, PipeEventKind, PipeId, StreamAddr,
 };
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::PipeOptions;
@@ -12,6 +12,7 @@ use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::app::{App, Reading, introduction};
 use crate::net::HostId;
+use crate::rogue::SMUGGLED;
 
 /// What goes on wherever there is a way on.
 pub(super) fn onward(salt: u64) -> OpenOptions {
@@ -27,6 +28,11 @@ pub(super) struct Node {
     pub(super) rogues: BTreeSet<ConnectionHandle>,
     pub(super) pipes: Vec<PipeId>,
     pub(super) ended: usize,
+    /// Pipes of what rogues send on that have not ended, and how many there were.
+    pub(super) smuggles: BTreeSet<PipeId>,
+    pub(super) smuggled: usize,
+    /// What came of that here. Nobody looks at its bytes.
+    contraband: BTreeSet<(ConnectionHandle, StreamId)>,
     options: PipeOptions,
 }
 
@@ -34,23 +40,68 @@ impl Node {
     pub(super) fn new(host: HostId, reading: Reading, options: PipeOptions) -> Self {
         let mut app = App::new(host);
         app.reading = reading;
-        let (neighbours, rogues) = (BTreeSet::new(), BTreeSet::new());
-        Self { app, neighbours, rogues, pipes: Vec::new(), ended: 0, options }
+        Self {
+            app,
+            neighbours: BTreeSet::new(),
+            rogues: BTreeSet::new(),
+            pipes: Vec::new(),
+            ended: 0,
+            smuggles: BTreeSet::new(),
+            smuggled: 0,
+            contraband: BTreeSet::new(),
+            options,
+        }
     }
 
     /// Streams came: each is read here or piped on.
     pub(super) fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
         while let Some(stream) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
-            let view = endpoint.connection(connection).expect("it spoke");
-            let info = view.stream_info(stream).cloned();
-            drop(view);
-            let onward = |info: &OpenOptions| info.protocol == StreamProtocol::name("onward");
-            let ways = self.ways_on(endpoint, connection);
-            match info.filter(onward).filter(|_| !ways.is_empty()) {
-                Some(info) => self.pipe(endpoint, connection, stream, &info, &ways),
-                None => self.app.adopt(endpoint, connection, stream),
+            if self.goes_on(endpoint, connection, stream) {
+                continue;
+            }
+            match is_smuggled(endpoint, connection, stream) {
+                true => self.seize(endpoint, connection, stream),
+                false => self.app.adopt(endpoint, connection, stream),
             }
         }
+    }
+
+    /// Pipes a stream on if it is to go on, and there is a way. Returns whether.
+    pub(super) fn goes_on(
+        &mut self,
+        endpoint: &mut Endpoint,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> bool {
+        let view = endpoint.connection(connection).expect("it spoke");
+        let onward = |info: &OpenOptions| info.protocol == StreamProtocol::name("onward");
+        let Some(info) = view.stream_info(stream).cloned().filter(onward) else { return false };
+        drop(view);
+        let ways = self.ways_on(endpoint, connection);
+        if !ways.is_empty() {
+            self.pipe(endpoint, connection, stream, &info, &ways);
+        }
+        !ways.is_empty()
+    }
+
+    /// Reads what a rogue sent on, here and whenever more of it comes.
+    fn seize(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
+        self.contraband.insert((connection, stream));
+        read_away(endpoint, connection, stream);
+    }
+
+    /// There is something to be read. Returns whether it was a rogue's.
+    pub(super) fn reads_away(
+        &self,
+        endpoint: &mut Endpoint,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> bool {
+        let is = self.contraband.contains(&(connection, stream));
+        if is {
+            read_away(endpoint, connection, stream);
+        }
+        is
     }
 
     /// Connections with all neighbours but the one that is there already: with that one there may
@@ -86,7 +137,12 @@ impl Node {
         } else {
             endpoint.pipe(from, &legs, self.options)
         };
+        let smuggled = smuggled(info);
         match pipe {
+            Ok(pipe) if smuggled => {
+                self.smuggled += 1;
+                self.smuggles.insert(pipe);
+            }
             Ok(pipe) => self.pipes.push(pipe),
             Err(error) => {
                 let known = matches!(error, PipeError::NoLegs | PipeError::NoStream(_));
@@ -96,8 +152,29 @@ impl Node {
         }
     }
 
-    pub(super) fn on_pipe(&mut self, kind: PipeEventKind) {
-        self.ended += usize::from(matches!(kind, PipeEventKind::Ended(_)));
+    pub(super) fn on_pipe(&mut self, event: &PipeEvent) {
+        if matches!(event.kind, PipeEventKind::Ended(_)) && !self.smuggles.remove(&event.pipe) {
+            self.ended += 1;
+        }
+    }
+}
+
+/// Whether a rogue introduced it.
+fn smuggled(info: &OpenOptions) -> bool {
+    info.head.first_chunk() == Some(&SMUGGLED.to_be_bytes())
+}
+
+fn is_smuggled(endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) -> bool {
+    let view = endpoint.connection(connection);
+    view.is_some_and(|view| view.stream_info(stream).is_some_and(smuggled))
+}
+
+/// Takes all that there is of a stream, whatever it is.
+pub(super) fn read_away(endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
+    let Some(mut view) = endpoint.connection(connection) else { return };
+    let Some(mut stream) = view.recv(stream) else { return };
+    while let Ok(Some(chunk)) = stream.take_any(usize::MAX) {
+        stream.release(chunk.data.len() as u64);
     }
 }
 

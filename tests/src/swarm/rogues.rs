@@ -6,9 +6,10 @@ use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
-use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::wire::id::{AppCode, Dir};
 
 use super::deed::Deed;
+use super::node::read_away;
 use super::plan::RoguePlan;
 use super::world::World;
 use crate::app::prose;
@@ -107,17 +108,21 @@ impl World {
         })
     }
 
-    /// News of a connection with a rogue: its application reads all that there is, and sends.
+    /// News of a connection with a rogue: its application reads all that there is, pipes what is to
+    /// go on, and sends.
     pub(super) fn humour(&mut self, host: HostId, connection: ConnectionHandle, kind: &EventKind) {
-        let endpoint = &mut self.net.host(host).endpoint;
+        let Self { net, nodes, .. } = self;
+        let endpoint = &mut net.host(host).endpoint;
         match kind {
             EventKind::Connected => send_bait(endpoint, connection),
             EventKind::StreamAvailable => {
                 while let Some(id) = endpoint.connection(connection).and_then(|mut c| c.accept()) {
-                    read(endpoint, connection, id);
+                    if !nodes[host.0].goes_on(endpoint, connection, id) {
+                        read_away(endpoint, connection, id);
+                    }
                 }
             }
-            EventKind::Readable(id) => read(endpoint, connection, *id),
+            EventKind::Readable(id) => read_away(endpoint, connection, *id),
             EventKind::DatagramReceived => {
                 if let Some(mut view) = endpoint.connection(connection) {
                     while view.recv_datagram().is_some() {}
@@ -160,13 +165,5 @@ fn send_bait(endpoint: &mut Endpoint, connection: ConnectionHandle) {
             let _ = stream.write(prose(0, BAIT));
             let _ = stream.finish();
         }
-    }
-}
-
-fn read(endpoint: &mut Endpoint, connection: ConnectionHandle, id: StreamId) {
-    let Some(mut view) = endpoint.connection(connection) else { return };
-    let Some(mut stream) = view.recv(id) else { return };
-    while let Ok(Some(chunk)) = stream.take_any(usize::MAX) {
-        stream.release(chunk.data.len() as u64);
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn undone(world: &World) -> Vec<String> {
                 left.push(format!("host {host} reads {flow:?}"));
             }
         }
-        let pipes = world.net.hosts[host].endpoint.stats().pipes;
+        let pipes = world.net.hosts[host].endpoint.stats().pipes as usize;
+        let pipes = pipes.saturating_sub(node.smuggles.len());
         if pipes > 0 {
             left.push(format!("host {host} has {pipes} pipes"));
         }

@@ -171,7 +171,7 @@ impl World {
             streams: of_nodes(|node| node.app.out.len()),
             bytes: self.bytes + self.nodes.iter().map(|node| node.app.read()).sum::<u64>(),
             messages: self.notes.values().filter(|note| note.is_done()).count(),
-            pipes: of_nodes(|node| node.pipes.len()),
+            pipes: of_nodes(|node| node.pipes.len() + node.smuggled),
             connections: self.connections,
             ends: self.ends,
             rogues: self.rogues.iter().map(|rogue| rogue.connections).sum(),
@@ -287,7 +287,7 @@ impl World {
             }
             let host = self.net.host(HostId(number));
             let (news, piped) = (std::mem::take(&mut host.events), host.pipe_events.split_off(0));
-            piped.into_iter().for_each(|event| self.nodes[number].on_pipe(event.kind));
+            piped.into_iter().for_each(|event| self.nodes[number].on_pipe(&event));
             for event in news {
                 self.on_event(HostId(number), event.connection, event.kind);
             }
@@ -309,10 +309,10 @@ impl World {
         let Self { net, nodes, .. } = self;
         let (node, endpoint) = (&mut nodes[host.0], &mut net.host(host).endpoint);
         let came = matches!(kind, EventKind::StreamAvailable | EventKind::Readable(_));
-        if kind == EventKind::StreamAvailable {
-            node.accept(endpoint, connection);
-        } else {
-            node.app.notice(endpoint, connection, kind);
+        match kind {
+            EventKind::StreamAvailable => node.accept(endpoint, connection),
+            EventKind::Readable(stream) if node.reads_away(endpoint, connection, stream) => {}
+            kind => node.app.notice(endpoint, connection, kind),
         }
         if came {
             self.answer(host);

@@ -52,6 +52,8 @@ pub(crate) trait Node: Clone + Send + Sync + 'static {
     /// Bound, and recorded.
     fn recorded(by: Recording) -> Self;
     fn tape_ended(&self) -> Option<TapeEnd>;
+    /// Waits for the end of the tape.
+    fn tape_closed(&self) -> TapeEnd;
     /// Ends the tape and waits for the disk.
     fn end_tape(&self) -> io::Result<u64>;
 
@@ -178,6 +180,10 @@ impl Node for Std {
 
     fn tape_ended(&self) -> Option<TapeEnd> {
         self.recording().unwrap().ended()
+    }
+
+    fn tape_closed(&self) -> TapeEnd {
+        self.recording().unwrap().closed().unwrap()
     }
 
     fn end_tape(&self) -> io::Result<u64> {
@@ -371,6 +377,10 @@ impl Node for Tokio {
 
     fn tape_ended(&self) -> Option<TapeEnd> {
         self.recording().unwrap().ended()
+    }
+
+    fn tape_closed(&self) -> TapeEnd {
+        now(self.recording().unwrap().closed())
     }
 
     fn end_tape(&self) -> io::Result<u64> {

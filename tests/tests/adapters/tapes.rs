@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
+use aqueduct_core::trace::replay;
 use aqueduct_std::{Ending, Recording, TapeEnd};
 
 use crate::node::{Inlet, Link, Node, Outlet, Std, Tokio, connect, options, pattern};
@@ -41,11 +41,8 @@ fn a_full_disk<N: Node>() {
     let node = N::recorded(Recording::to(full));
     assert_eq!(mode(full), before, "a device is not ours to close to others");
     talk(&node, 1 << 20);
-    // Nobody asks for the end: it is told as soon as it is known.
-    while node.tape_ended().is_none() {
-        thread::sleep(Duration::from_millis(5));
-    }
-    let Some(TapeEnd::Disk(error)) = node.tape_ended() else { panic!("{:?}", node.tape_ended()) };
+    // Nobody ends it: it is told as soon as it is known.
+    let TapeEnd::Disk(error) = node.tape_closed() else { panic!("{:?}", node.tape_ended()) };
     assert_eq!(error.kind, ErrorKind::StorageFull);
     assert!(error.text.contains("No space left"), "{error}");
     let end = node.end_tape().unwrap_err();
@@ -70,7 +67,7 @@ fn a_disk_that_hangs<N: Node>() {
     let node = N::recorded(Recording::to(&fifo).with_buffer(1 << 20));
     // What the pipe takes, what waits for the thread, and what waits in the core; and more.
     talk(&node, 10 << 20);
-    assert_eq!(node.tape_ended(), Some(TapeEnd::Tape(Ending::Overrun)));
+    assert_eq!(node.tape_closed(), TapeEnd::Tape(Ending::Overrun), "told while the disk hangs");
     drop(idle);
     assert_eq!(node.end_tape().unwrap_err().kind(), ErrorKind::BrokenPipe);
     // What the tape says of its end is not on the disk.
@@ -85,4 +82,26 @@ fn a_disk_that_hangs<N: Node>() {
 fn a_disk_that_hangs_ends_the_tape_alone() {
     watched(a_disk_that_hangs::<Std>);
     watched(a_disk_that_hangs::<Tokio>);
+}
+
+fn a_tape<N: Node>() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tape");
+    let node = N::recorded(Recording::to(&file));
+    let len = 8 << 20;
+    talk(&node, len);
+    let written = node.end_tape().unwrap();
+    assert_eq!(node.tape_closed(), TapeEnd::Tape(Ending::Finished));
+    let tape = std::fs::read(&file).unwrap();
+    assert_eq!((tape.len() as u64, mode(&file)), (written, 0o600));
+    let summary = replay(&tape).unwrap_or_else(|divergence| panic!("{divergence}"));
+    assert!(summary.is_whole() && summary.sent.1 > len as u64, "{summary:?}");
+    assert!(summary.received.0 > 0 && summary.events > 0, "{summary:?}");
+}
+
+/// spec: R-TAPE-18
+#[test]
+fn what_each_adapter_records_replays() {
+    watched(a_tape::<Std>);
+    watched(a_tape::<Tokio>);
 }

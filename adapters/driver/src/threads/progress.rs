@@ -42,7 +42,12 @@ impl<E: Clone + From<F>, F: Clone> Progress<E, F> {
 
     /// For who gives: nothing more comes.
     pub(crate) fn end(&self, why: E) {
-        lock(&self.state).ended.get_or_insert(why);
+        let wakers = {
+            let mut state = lock(&self.state);
+            state.ended.get_or_insert(why);
+            state.waiters.take()
+        };
+        wakers.wake();
     }
 
     /// For the thread: so many bytes are written.
@@ -72,6 +77,11 @@ impl<E: Clone + From<F>, F: Clone> Progress<E, F> {
     /// Why it ended, if it has.
     pub(crate) fn ended(&self) -> Option<E> {
         lock(&self.state).ended.clone()
+    }
+
+    /// Waits until it has ended, and gives why; the thread may still write. Cancel-safe.
+    pub(crate) async fn over(&self) -> E {
+        until(&self.state, |state| &mut state.waiters, |state| state.ended.clone()).await
     }
 
     /// Whether the thread takes nothing more.

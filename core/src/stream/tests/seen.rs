@@ -136,6 +136,29 @@ fn streams_are_asked_for_credit_that_they_do_not_use() {
     assert!(frames_of(&mut pair.b).contains(&asked), "all but a first credit");
 }
 
+/// Whoever passes a stream on hears that its window shrank, and hears it once: also if nobody asks
+/// how far, as when the pipe is gone and the application reads what is left.
+///
+/// spec: R-FLOW-11
+#[test]
+fn that_a_window_shrank_is_told_once() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    pair.b.recv(id).set_window(Window::Fixed(4_000_000));
+    assert_eq!(pair.b.recv(id).covered(), 4_000_000);
+    assert_eq!(pair.b.recv(id).take_arrival(1), Err(ReadError::Blocked));
+    pair.b.events();
+    let (streams, mut account) = pair.b.account();
+    streams.ask_back(u64::MAX, &mut account);
+    assert_eq!(pair.b.recv(id).take_arrival(1), Err(ReadError::Blocked));
+    assert_eq!(pair.b.events(), [StreamEvent::Readable(id)]);
+    for _ in 0..3 {
+        assert_eq!(pair.b.recv(id).take_any(1), Err(ReadError::Blocked));
+        assert_eq!(pair.b.events(), [], "there is nothing to be read");
+    }
+}
+
 /// spec: R-FLOW-11, R-FLOW-18
 #[test]
 fn what_found_no_credit_is_tried_again() {

@@ -30,6 +30,7 @@ fn honest_transfers_finish_beside_every_kind_of_mischief() {
         let summary = beside(kind, 1_000 + number, LinkConfig::default());
         println!("{kind:?}: {} connections, ended for {:?}", summary.rogues, summary.caught);
         assert!(kind == Mischief::Params || summary.rogues > 0, "{kind:?} never got in");
+        assert!(kind != Mischief::Smuggles || summary.pipes > 0, "nothing of it went on");
         caught.insert(kind, summary.caught);
     }
     // What is against the rules at any time is ended for it.

@@ -57,7 +57,7 @@ pub(in super::super) fn the_end_is_heard(pieces: usize, written: usize, askers: 
     let queue = Arc::new(Queue::default());
     let asker = |_| {
         let progress = progress.clone();
-        spawn(move || (block_on(progress.gone()), progress.ended()))
+        spawn(move || (block_on(progress.over()), block_on(progress.gone()), progress.ended()))
     };
     let askers: Vec<_> = (0..askers).map(asker).collect();
     let thread = spawn({
@@ -81,11 +81,13 @@ pub(in super::super) fn the_end_is_heard(pieces: usize, written: usize, askers: 
     progress.end(End::Said);
     queue.close();
     for asker in askers {
-        let (gone, ended) = asker.join().unwrap();
+        let (over, gone, ended) = asker.join().unwrap();
         if written < pieces {
             assert_eq!(gone, Err(Fault));
-            assert!(ended.is_some(), "whichever came first");
+            assert!([End::Said, End::Failed(Fault)].contains(&over), "whichever came first");
+            assert!(ended.is_some());
         } else {
+            assert_eq!(over, End::Said);
             assert_eq!((gone, ended), (Ok(pieces as u64), Some(End::Said)));
         }
     }
