@@ -402,9 +402,13 @@ impl StreamCredit {
         self.covered
     }
 
-    /// Whether less of the window is covered than its owner was told.
-    pub const fn has_shrunk(&self) -> bool {
-        self.covered < self.told
+    /// Whether less of the window is covered than its owner was told, which is news once.
+    pub const fn take_shrunk(&mut self) -> bool {
+        let shrunk = self.covered < self.told;
+        if shrunk {
+            self.told = self.covered;
+        }
+        shrunk
     }
 
     /// Whether the end is known.

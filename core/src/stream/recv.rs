@@ -436,7 +436,7 @@ impl RecvHalf {
             (None, Some(size)) => self.assembler.is_read_to(size),
             _ => false,
         };
-        let shrunk = self.piped && self.credit.has_shrunk();
+        let shrunk = self.piped && self.credit.take_shrunk();
         let news = over || shrunk || self.assembler.is_readable();
         self.armed &= !news;
         news
