@@ -5,7 +5,7 @@
 //! | what goes into flight fits the window, but for probes, which are counted | [`Model::look`] |
 //! | flight size is the sum of the ledger's packets | [`Model::look`] |
 //! | the next packet number never falls | [`Model::look`] |
-//! | no packet number, so no nonce, is used twice | `wiretap`, off the wire, in random worlds |
+//! | no packet number, so no nonce, is used twice | `wiretap`, off the wire |
 //! | what a peer is granted and makes us hold fits its share; shares fit | [`Model::look`] |
 //! | nobody is flooded: three times what came from an address | [`crate::guard`] |
 //! | a deadline is later than now | [`crate::net::Net::step`] |

@@ -70,6 +70,10 @@ impl Race {
                 let mut chain = Chain::with(seed, hops, hop(10), WAYS[way], configure);
                 if !watched {
                     chain.net.model = None;
+                    #[cfg(feature = "wiretap")]
+                    {
+                        chain.net.wiretaps = None;
+                    }
                 }
                 let passage = chain.pass(3, len, Duration::from_secs(600));
                 let Passage { first_byte: Some(first), whole: Some(whole) } = passage else {

@@ -1,6 +1,6 @@
 //! Tapes of simulated hosts: what was recorded runs again, and must be as it was.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::endpoint::Endpoint;
@@ -23,10 +23,10 @@ pub struct Tapes {
 }
 
 impl Tapes {
-    /// Every endpoint is recorded if the environment says `AQUEDUCT_TAPES`: any scenario is then a
-    /// test of the tape, too.
+    /// Every endpoint is recorded inside of [`taped`], and if the environment says `AQUEDUCT_TAPES`:
+    /// any scenario is then a test of the tape, too.
     pub fn asked_for() -> Self {
-        let asked = std::env::var_os("AQUEDUCT_TAPES").is_some();
+        let asked = TAPED.get() || std::env::var_os("AQUEDUCT_TAPES").is_some();
         let kept = KEPT.with_borrow(|kept| kept.as_ref().map(|kept| kept.0));
         Self { payload: kept.or_else(|| asked.then_some(Payload::Full)), replayed: 0 }
     }
@@ -63,8 +63,24 @@ impl Tapes {
 }
 
 thread_local! {
+    /// Whether this thread's endpoints are recorded, and their tapes run again.
+    static TAPED: Cell<bool> = const { Cell::new(false) };
     /// The tapes of this thread's endpoints, and what they hold, while somebody keeps them.
     static KEPT: RefCell<Option<(Payload, Vec<Vec<u8>>)>> = const { RefCell::new(None) };
+}
+
+/// Does `work` with every endpoint of its networks recorded; each tape runs again when its endpoint
+/// ends, and must be as it was.
+pub fn taped<T>(work: impl FnOnce() -> T) -> T {
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            TAPED.set(false);
+        }
+    }
+    let _until = Until;
+    TAPED.set(true);
+    work()
 }
 
 /// Does `work` with every endpoint of its networks recorded, and gives the tapes too, in the order

@@ -452,7 +452,8 @@ pub(crate) struct SimSwarm {
     /// The first seed; the others follow it [default: from the time]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Play every so many worlds one twice, and compare; 0: none, 1: each
+    /// Play every so many worlds one twice, the second time recorded, and compare; its tapes are
+    /// replayed. 0: none, 1: each
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) twice_every: u64,
 }

@@ -174,7 +174,6 @@ impl Messages {
             .then(|| self.partial.iter().min_by_key(|p| (p.since, p.id)).map(|p| p.id))
             .flatten();
         if let Some(id) = evicted {
-            sometimes!("message: one is given up for another");
             self.forget(id);
             self.evicted += 1;
         }

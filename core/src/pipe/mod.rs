@@ -252,10 +252,7 @@ impl Pipe {
         while self.is_flowing() {
             let arrival = match self.store.pieces() < pieces {
                 true => source.take_arrival(usize::MAX),
-                false if self.is_filled_by(source) => {
-                    sometimes!("pipe: of many small pieces the lowest go first");
-                    source.take_lowest(usize::MAX)
-                }
+                false if self.is_filled_by(source) => source.take_lowest(usize::MAX),
                 false => break,
             };
             match arrival {

@@ -78,7 +78,7 @@ pub struct Net {
     pub model: Option<Model>,
     /// Tapes of hosts, replayed when the network goes.
     pub tapes: Tapes,
-    /// Reads the packet numbers of every host off the wire, if that was asked for.
+    /// Reads the packet numbers of every host off the wire. `None`: as with the model.
     #[cfg(feature = "wiretap")]
     pub wiretaps: Option<BTreeMap<HostId, crate::wiretap::Wiretap>>,
     /// Who spoke last from an address, as it is seen outside: a host may be elsewhere before what
@@ -106,7 +106,7 @@ impl Net {
             model: Some(Model::default()),
             tapes: Tapes::asked_for(),
             #[cfg(feature = "wiretap")]
-            wiretaps: None,
+            wiretaps: Some(BTreeMap::new()),
             spoke: BTreeMap::new(),
             lodgers: BTreeMap::new(),
             wire: Wire::new(seed, link),

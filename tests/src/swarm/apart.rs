@@ -33,14 +33,17 @@ impl Plan {
         self.draw_obstacles(&mut dice("obstacles"));
     }
 
-    /// In one world of eight somebody sends on what nobody wants.
+    /// In one world of eight somebody sends on what nobody wants, past a host that gives up pipes
+    /// soon.
     fn draw_smugglers(&mut self, dice: &mut Dice) {
         let open: Vec<_> =
             (0..self.nodes.len()).filter(|at| self.nodes[*at].nat.is_none()).collect();
         if dice.one_in(8) {
+            let victim = dice.pick(&open);
+            self.nodes[victim].pipes.timeout = Some(dice.between(MS * 500, MS * 8_000));
             self.rogues.push(RoguePlan {
                 kind: Mischief::Smuggles,
-                victim: HostId(dice.pick(&open)),
+                victim: HostId(victim),
                 answers: dice.one_in(3),
                 every: dice.between(MS * 10, MS * 200),
                 link: rogue_link(dice),

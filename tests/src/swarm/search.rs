@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant as Clock};
 
 use super::{Summary, run};
+use crate::tapes::taped;
 
 /// What to search.
 #[derive(Clone, Debug)]
@@ -174,14 +175,14 @@ pub fn never_taken() -> Vec<&'static str> {
     counts.filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
 }
 
-/// Plays one world; what goes wrong in it is caught.
+/// Plays one world; what goes wrong in it is caught. The second time all its hosts are recorded, and
+/// their tapes replayed.
 ///
 /// # Errors
 /// What went wrong.
 pub fn play(seed: u64, twice: bool) -> Result<Summary, Failure> {
-    let attempt = || caught(seed, || run(seed));
-    let summary = attempt()?;
-    if twice && attempt()? != summary {
+    let summary = caught(seed, || run(seed))?;
+    if twice && caught(seed, || taped(|| run(seed)))? != summary {
         return Err(Failure { seed, what: "two runs of the same world differ".to_owned() });
     }
     Ok(summary)

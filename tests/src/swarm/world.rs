@@ -92,10 +92,6 @@ impl World {
         }
         let slow: Vec<_> = plan.nodes.iter().map(|node| node.slow).collect();
         net.recording = Some(Vec::new());
-        #[cfg(feature = "wiretap")]
-        {
-            net.wiretaps = Some(BTreeMap::new());
-        }
         let rogues = (0..).zip(&plan.rogues);
         let rogues = rogues.map(|(number, rogue)| Rogue::new(number, rogue.kind, plan.seed));
         let rogues = rogues.collect();

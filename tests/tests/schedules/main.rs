@@ -13,6 +13,13 @@
 //!   locked step, and the waiters are taken in the step that changes;
 //! * the state of a sending half: one lock, and in it the one waker that its writer leaves in the
 //!   step that finds no room;
+//! * the wishes of a half or a connection: one lock behind a mark, and `cases/work.rs` shows that
+//!   the mark alone is enough, with wishes that are written without any order;
+//! * what is set once and never changed, in a `OnceLock`: the helper of a list of work, the handle
+//!   and the guard of a connection, the id of a pipe. Who looks before it is set does what is right
+//!   then, too: wakes the sleeper itself, or says that nothing has begun. The guard and the helper
+//!   are weak: who finds them gone finds the end that their drop has put on the list;
+//! * the thread of an endpoint: one lock, from which the first who waits for its end takes it;
 //! * the legs of a relayed stream: used by one task, and locked so that it may move;
 //! * the witness of shadow mode: written before the same bytes are handed over, and read by who
 //!   was handed the last of them;
