@@ -11,6 +11,7 @@ use aqueduct_core::trace::{self, Summary};
 use crate::app::Pair;
 use crate::link::LinkConfig;
 use crate::net::Net;
+use crate::net::stream::StreamConfig;
 use crate::world::World;
 
 /// Makes endpoints that are recorded, if that is wanted, and replays their tapes in the end.
@@ -147,6 +148,61 @@ pub fn small(payload: Payload) -> [Vec<u8>; 2] {
     let at = world.handle(a);
     let host = world.pair.net.host(a);
     host.endpoint.connection(at).expect("it lives").close(AppCode(4), b"enough");
+    world.pair.pass(Duration::from_secs(3));
+    [a, b].map(|host| end(&mut world.pair.net.host(host).endpoint))
+}
+
+/// A run of two hosts that goes other ways: a cookie first, new keys after every few packets, and
+/// from datagrams to a byte stream and back while something is under way. Gives the tapes of both.
+///
+/// # Panics
+/// If it does not go those ways.
+pub fn ways(payload: Payload) -> [Vec<u8>; 2] {
+    use aqueduct_core::config::{RetryPolicy, TransportConfig};
+    use aqueduct_core::crypto::identity::NodeKey;
+    use aqueduct_core::crypto::limits::KeyLimits;
+    use aqueduct_core::wire::id::{AppCode, CarrierId, Dir};
+    use std::time::Duration;
+
+    let limits = KeyLimits::default().with_soft_packets(8).expect("a limit");
+    let config = |key| {
+        EndpointConfig::new(NodeKey::from_seed(&[key; 32]))
+            .with_transport(TransportConfig::default().with_key_limits(limits))
+            .with_retry(RetryPolicy::Always)
+    };
+    let mut net = Net::new(6, LinkConfig::default());
+    net.tapes.payload = Some(payload);
+    let (a, b) = (net.add(config(1), 61), net.add(config(2), 62));
+    let mut world = World::of(Pair::connect(net, a, b));
+    world.open(a, Dir::Bi, 9_000);
+    world.pair.pass(Duration::from_millis(500));
+    world.answer();
+    let (at, by_udp) = (world.handle(a), world.pair.net.host(b).addr);
+    let carrier = CarrierId(7);
+    let (_, by_stream) = world.pair.net.join([a, b], carrier, StreamConfig::default());
+    let remote = |world: &mut World| {
+        let host = world.pair.net.host(a);
+        host.endpoint.connection(at).expect("it lives").remote()
+    };
+    let host = world.pair.net.host(a);
+    host.endpoint.connection(at).expect("it lives").add_path(carrier, by_stream);
+    world.pair.pass(Duration::from_millis(500));
+    for (loss, way) in [(1_000, by_stream), (0, by_udp)] {
+        world.pair.net.set_link(a, b, LinkConfig { loss, ..LinkConfig::default() });
+        for host in [a, b] {
+            world.open(host, Dir::Uni, 2_000);
+        }
+        let there = (0..60).any(|_| {
+            world.pair.pass(Duration::from_secs(1));
+            remote(&mut world) == way
+        });
+        assert!(there, "it does not go by {way}");
+    }
+    let host = world.pair.net.host(a);
+    let mut view = host.endpoint.connection(at).expect("it lives");
+    assert!(view.stats().keys.updates_started + view.stats().keys.updates_followed > 2);
+    view.close(AppCode(4), b"enough");
+    drop(view);
     world.pair.pass(Duration::from_secs(3));
     [a, b].map(|host| end(&mut world.pair.net.host(host).endpoint))
 }

@@ -20,7 +20,7 @@ use aqueduct_tests::net::{HostId, Net};
 use aqueduct_tests::relay::{Chain, Forwarding};
 use aqueduct_tests::scenario;
 use aqueduct_tests::swarm::search::{caught, hush};
-use aqueduct_tests::tapes::{Tapes, again, end, kept, mended, small};
+use aqueduct_tests::tapes::{Tapes, again, end, kept, mended, small, ways};
 use aqueduct_tests::world::{HOSTS, World};
 
 use crate::transfer::config;
@@ -708,7 +708,7 @@ fn golden_traces_run_for_ever() {
             count += 1;
         }
     }
-    assert!(count >= 5, "{count} golden traces");
+    assert!(count >= 7, "{count} golden traces");
 }
 
 /// Writes them: after a change that is meant.
@@ -722,6 +722,9 @@ fn write_golden_traces() {
     let [dialer, answerer] = small(Payload::Full);
     write("small-dialer", dialer);
     write("small-answerer", answerer);
+    let [dialer, answerer] = ways(Payload::Full);
+    write("ways-dialer", dialer);
+    write("ways-answerer", answerer);
     let mut chain = chain_with_tapes();
     assert!(chain.pass(7, 20_000, SECOND * 60).whole.is_some());
     chain.run(SECOND * 3, |_| false);
