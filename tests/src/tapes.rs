@@ -24,8 +24,8 @@ pub struct Tapes {
 }
 
 impl Tapes {
-    /// Every endpoint is recorded inside of [`taped`], and if the environment says `AQUEDUCT_TAPES`:
-    /// any scenario is then a test of the tape, too.
+    /// Every endpoint is recorded inside of [`taped`], and if the environment says
+    /// `AQUEDUCT_TAPES`: any scenario is then a test of the tape, too.
     pub fn asked_for() -> Self {
         let asked = TAPED.get() || std::env::var_os("AQUEDUCT_TAPES").is_some();
         let kept = KEPT.with_borrow(|kept| kept.as_ref().map(|kept| kept.0));

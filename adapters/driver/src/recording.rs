@@ -293,8 +293,8 @@ impl Recorded {
         self.progress.ended()
     }
 
-    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a disk
-    /// does not follow. Cancel-safe.
+    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a
+    /// disk does not follow. Cancel-safe.
     pub async fn closed(&self) -> TapeEnd {
         self.progress.over().await
     }

@@ -101,8 +101,8 @@ impl Recorded {
         self.inner.ended()
     }
 
-    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a disk
-    /// does not follow.
+    /// Waits until nothing more is recorded, whatever the cause, and tells it: the event that a
+    /// disk does not follow.
     ///
     /// # Errors
     /// The handle's time-out came first.

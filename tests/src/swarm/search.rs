@@ -175,8 +175,8 @@ pub fn never_taken() -> Vec<&'static str> {
     counts.filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
 }
 
-/// Plays one world; what goes wrong in it is caught. The second time all its hosts are recorded, and
-/// their tapes replayed.
+/// Plays one world; what goes wrong in it is caught. The second time all its hosts are recorded,
+/// and their tapes replayed.
 ///
 /// # Errors
 /// What went wrong.
