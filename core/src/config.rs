@@ -211,7 +211,8 @@ impl TransportConfig {
         Ok(self)
     }
 
-    /// Streams of each kind that the peer may have open at a time. Default 100 and 100.
+    /// Streams of each kind that the peer may have open at a time. Default 100 of both directions
+    /// and, apart from them, 100 of one direction: 200 in all (spec R-LIM-6).
     ///
     /// # Errors
     /// More than 65,535.
@@ -280,14 +281,17 @@ impl TransportConfig {
 
     /// Time after which a stream is ended on which nothing comes and nothing is read, though bytes
     /// are missing. `None`: never. Default `None`: a stream without a gap that its peer has merely
-    /// left, with an end still to come, stays as long as its connection, on its credit.
+    /// left, with an end still to come, stays as long as its connection, on its credit; it may be a
+    /// subscription, and no number of seconds tells that (spec R-LIM-5). What is *stuck* ends all
+    /// the same: see [`with_stuck_timeout`](Self::with_stuck_timeout).
     pub fn with_stream_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.stream_timeout = timeout;
         self
     }
 
     /// The same for a stream that is *stuck*: it holds bytes behind a gap, or nobody has said what
-    /// it is, neither of which a peer leaves so for long. `None`: like any other. Default 120 s.
+    /// it is, neither of which a peer leaves so for long. `None`: like any other. Default 120 s, as
+    /// long as a pipe waits (spec R-LIM-5).
     pub fn with_stuck_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.stuck_timeout = timeout;
         self

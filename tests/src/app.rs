@@ -123,14 +123,16 @@ pub struct App {
     pub out: Vec<Outflow>,
     /// What it reads.
     pub inn: Vec<Inflow>,
+    /// The text that every stream brings a part of; `None`: each says in its head which it is.
+    pub parts_of: Option<u64>,
     diaries: BTreeMap<ConnectionHandle, Diary>,
 }
 
 impl App {
     /// An application that has done nothing yet.
     pub fn new(host: HostId) -> Self {
-        let reading = Reading::default();
-        Self { host, reading, out: Vec::new(), inn: Vec::new(), diaries: BTreeMap::new() }
+        let (reading, diaries) = (Reading::default(), BTreeMap::new());
+        Self { host, reading, out: Vec::new(), inn: Vec::new(), parts_of: None, diaries }
     }
 
     /// What it noticed of a connection.
@@ -319,7 +321,7 @@ impl App {
         connection: ConnectionHandle,
         stream: StreamId,
     ) {
-        self.inn.push(Inflow::new(connection, stream, None));
+        self.inn.push(Inflow::new(connection, stream, self.parts_of));
         self.pump(endpoint, connection, stream);
     }
 

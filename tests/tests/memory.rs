@@ -11,6 +11,7 @@ use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::endpoint::{
     CarrierKind, ConnectionHandle, Datagram, Endpoint, EventKind, Output, PeerAddr,
 };
+use aqueduct_core::error::TransportCode;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::time::Instant;
@@ -36,6 +37,8 @@ mod forks;
 mod handshakes;
 #[path = "memory/holes.rs"]
 mod holes;
+#[path = "memory/left.rs"]
+mod left;
 #[path = "memory/pair.rs"]
 mod pair;
 #[path = "memory/storm.rs"]

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker, ready};
 
 use aqueduct_core::handoff::Urgency;
+use aqueduct_core::pipe::LegEnd;
 use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::Bytes;
@@ -186,6 +187,16 @@ impl SendShared {
     /// For the driver: whether bytes wait that the core did not take.
     pub(crate) fn has_bytes(&self) -> bool {
         lock(&self.state).pieces.queued() > 0
+    }
+
+    /// For the driver: how a leg of a pipe would end, where the half has ended but not well, and
+    /// not by its own writer.
+    pub(crate) fn leg_end(&self) -> Option<LegEnd> {
+        match lock(&self.state).end {
+            Some(SendEnd::Stopped(Stop { code, hop })) => Some(LegEnd::Stopped { code, hop }),
+            Some(SendEnd::Lost(_)) => Some(LegEnd::Lost),
+            _ => None,
+        }
     }
 
     /// For the driver: the half is over. The first end holds.

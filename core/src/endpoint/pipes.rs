@@ -51,6 +51,10 @@ pub enum Leg {
     Stream(StreamAddr),
     /// To this node's application, which reads by [`PipeRef::read`](super::PipeRef::read).
     Application,
+    /// To nobody any more: a stream that was opened for it came to this end before there was a
+    /// pipe. The pipe tells of it like of any leg, and ends so if there is no other (spec
+    /// R-PIPE-29).
+    Ended(LegEnd),
 }
 
 /// Why there is no pipe, or no such leg. Nothing was changed.
@@ -144,7 +148,11 @@ pub(super) struct Piped {
 
 impl Piped {
     fn add(&mut self, wish: &Wish, policy: LegPolicy) -> Result<LegIndex, LegError> {
-        let Some((at, range)) = wish else { return self.pipe.add_application(policy) };
+        let (at, range) = match wish {
+            Wish::Stream(at, range) => (at, range),
+            Wish::Application => return self.pipe.add_application(policy),
+            Wish::Ended(end) => return self.pipe.add_ended(*end),
+        };
         let index = self.pipe.add_leg(range.clone(), policy)?;
         self.legs.insert(index, *at);
         self.fresh.insert(index);
@@ -160,8 +168,23 @@ impl Piped {
 /// How a pipe takes what came.
 type Pull = fn(&mut Pipe, &mut RecvStream<'_>, Instant) -> bool;
 
-/// A leg that may be added: which stream gets which range, or the application.
-type Wish = Option<(StreamAddr, Range<u64>)>;
+/// A leg that may be added.
+enum Wish {
+    /// Which stream gets which range.
+    Stream(StreamAddr, Range<u64>),
+    Application,
+    /// It has come to its end already.
+    Ended(LegEnd),
+}
+
+impl Wish {
+    fn stream(&self) -> Option<StreamAddr> {
+        match self {
+            Self::Stream(at, _) => Some(*at),
+            Self::Application | Self::Ended(_) => None,
+        }
+    }
+}
 
 /// All pipes of an endpoint.
 #[derive(Clone, Debug, Default)]
@@ -325,9 +348,8 @@ impl Endpoint {
         };
         for leg in to {
             let wish = self.check_leg(*leg, hop_limit)?;
-            let twice = wish.iter().find(|(at, _)| piped.legs.values().any(|leg| leg == at));
-            if let Some((at, _)) = twice {
-                return Err(PipeError::Piped(*at));
+            if let Some(at) = wish.stream().filter(|at| piped.legs.values().any(|leg| leg == at)) {
+                return Err(PipeError::Piped(at));
             }
             piped.add(&wish, options.policy)?;
         }
@@ -351,7 +373,7 @@ impl Endpoint {
         let wish = self.check_leg(leg, hop_limit)?;
         let piped = self.pipes.get_mut(id).ok_or(over)?;
         let index = piped.add(&wish, policy)?;
-        if let Some((at, _)) = wish {
+        if let Some(at) = wish.stream() {
             self.pipes.legs.insert((at.connection.0, at.stream), (id, index));
         }
         self.pipes.touch(id);
@@ -384,13 +406,21 @@ impl Endpoint {
 
     /// What a leg would get, if everything about its stream is right. Changes nothing.
     fn check_leg(&mut self, leg: Leg, source_limit: Option<u8>) -> Result<Wish, PipeError> {
-        let Leg::Stream(at) = leg else { return Ok(None) };
+        let at = match leg {
+            Leg::Stream(at) => at,
+            Leg::Application => return Ok(Wish::Application),
+            Leg::Ended(end) => return Ok(Wish::Ended(end)),
+        };
         if self.pipes.legs.contains_key(&(at.connection.0, at.stream)) {
             return Err(PipeError::Piped(at));
         }
         self.agreed(at)?;
         let connection = connection(&mut self.slots, at.connection);
         let connection = connection.ok_or(PipeError::NoStream(at))?;
+        let out = connection.send(at.stream).ok_or(PipeError::NoStream(at))?;
+        // Its end may be acknowledged, and nothing be left of it, before the pipe looks at it.
+        let stopped = out.stopped();
+        let from = out.contiguous_end();
         let ours = at.stream.opener() == connection.side();
         let info = connection.stream_info(at.stream).filter(|_| ours);
         let (end, hop_limit) = info.map_or((None, None), |info| (info.end, info.hop_limit));
@@ -399,8 +429,10 @@ impl Endpoint {
         {
             return Err(PipeError::LegHopLimit { leg: hop_limit, source_limit });
         }
-        let out = connection.send(at.stream).ok_or(PipeError::NoStream(at))?;
-        Ok(Some((at, out.contiguous_end()..end.unwrap_or(u64::MAX))))
+        Ok(match stopped {
+            Some((code, hop)) => Wish::Ended(LegEnd::Stopped { code, hop }),
+            None => Wish::Stream(at, from..end.unwrap_or(u64::MAX)),
+        })
     }
 
     /// Moves what there is to move in pipes that have news. Returns whether anything was done.

@@ -283,14 +283,7 @@ impl PipeEvent {
             PipeEventKind::Readable => out.push(0),
             PipeEventKind::LegEnded { leg, end, sent } => {
                 (1_u8, leg.0).put(out);
-                match end {
-                    LegEnd::Delivered => out.push(0),
-                    LegEnd::Stopped { code, hop } => (1_u8, (*code, *hop)).put(out),
-                    LegEnd::Detached { at } => (2_u8, *at).put(out),
-                    LegEnd::Lost => out.push(3),
-                    LegEnd::Reset { code, hop } => (4_u8, (*code, *hop)).put(out),
-                }
-                sent.put(out);
+                (*end, *sent).put(out);
             }
             PipeEventKind::Ended(stats) => {
                 out.push(2);
@@ -333,15 +326,42 @@ impl Taped for StreamAddr {
 impl Taped for Leg {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Stream(at) => Some(*at),
-            Self::Application => None,
+            Self::Application => out.push(0),
+            Self::Stream(at) => (1_u8, *at).put(out),
+            Self::Ended(end) => (2_u8, *end).put(out),
         }
-        .put(out);
     }
 
     fn get(from: &mut Reader<'_>) -> Option<Self> {
-        let at: Option<StreamAddr> = from.get()?;
-        Some(at.map_or(Self::Application, Self::Stream))
+        Some(match from.get::<u8>()? {
+            0 => Self::Application,
+            1 => Self::Stream(from.get()?),
+            2 => Self::Ended(from.get()?),
+            _ => return None,
+        })
+    }
+}
+
+impl Taped for LegEnd {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Delivered => out.push(0),
+            Self::Stopped { code, hop } => (1_u8, (*code, *hop)).put(out),
+            Self::Detached { at } => (2_u8, *at).put(out),
+            Self::Lost => out.push(3),
+            Self::Reset { code, hop } => (4_u8, (*code, *hop)).put(out),
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Option<Self> {
+        Some(match from.get::<u8>()? {
+            0 => Self::Delivered,
+            1 => from.get().map(|(code, hop)| Self::Stopped { code, hop })?,
+            2 => Self::Detached { at: from.get()? },
+            3 => Self::Lost,
+            4 => from.get().map(|(code, hop)| Self::Reset { code, hop })?,
+            _ => return None,
+        })
     }
 }
 

@@ -6,12 +6,12 @@ use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 use crate::connection::EventKind;
-use crate::endpoint::pipes::{PipeEvent, PipeEventKind, PipeId};
+use crate::endpoint::pipes::{Leg, PipeEvent, PipeEventKind, PipeId, StreamAddr};
 use crate::endpoint::{ConnectionHandle, Event};
 use crate::error::CloseReason;
 use crate::pipe::{LegEnd, LegIndex, PipeStats};
 use crate::stream::Stuck;
-use crate::tape::Reader;
+use crate::tape::{Reader, Taped};
 use crate::time::Instant;
 use crate::trace::{skip_event, skip_pipe_event};
 use crate::wire::id::{AppCode, Dir, Side, StreamId};
@@ -113,4 +113,27 @@ fn news_of_pipes_are_read_to_their_last_byte() {
         assert_eq!(from.get::<u64>(), Some(MANY));
         assert!(skip_pipe_event(&mut from).is_some() && from.is_empty(), "{kind:?} is {said:?}");
     }
+}
+
+/// spec: R-TAPE-7
+#[test]
+fn legs_are_read_as_they_were_written() {
+    let (connection, stream) = (ConnectionHandle::of((3, 4)), StreamId(5));
+    let (code, hop) = (AppCode(1 << 61), 255);
+    let ends = [
+        LegEnd::Delivered,
+        LegEnd::Stopped { code, hop },
+        LegEnd::Detached { at: 1 << 40 },
+        LegEnd::Lost,
+        LegEnd::Reset { code, hop },
+    ];
+    let legs = [Leg::Application, Leg::Stream(StreamAddr { connection, stream })];
+    for leg in legs.into_iter().chain(ends.map(Leg::Ended)) {
+        let mut out = Vec::new();
+        leg.put(&mut out);
+        assert_eq!(Reader::new(&out).get(), Some(leg));
+        assert_eq!(Reader::new(&out[..out.len() - 1]).get::<Leg>(), None);
+    }
+    assert_eq!(Reader::new(&[3]).get::<Leg>(), None);
+    assert_eq!(Reader::new(&[2, 5]).get::<Leg>(), None);
 }

@@ -11,8 +11,8 @@ impl Pipe {
         self.window.window().saturating_add(self.keep)
     }
 
-    /// How much of what everybody has acknowledged stays now: what flows goes before, where the
-    /// source was lent less than was asked for.
+    /// How much of what the furthest leg has acknowledged stays now: what flows goes before, where
+    /// the source was lent less than was asked for.
     fn kept(&self) -> u64 {
         let useful = match self.source {
             Source::Flowing => true,
@@ -21,6 +21,17 @@ impl Pipe {
         };
         let lent = self.covered.saturating_sub(self.window.window());
         if useful && self.stop.is_none() { self.keep.min(lent) } else { 0 }
+    }
+
+    /// Looks how far the leg is that is furthest: what is kept is counted from there, so that a leg
+    /// that lags within it costs nothing more. As for who is slow, where a leg begins says nothing,
+    /// nor does what is read here, and above a gap of the source nobody is.
+    pub(super) fn look_who_is_furthest(&mut self) {
+        let there = self.store.contiguous_end();
+        let moved = self.legs.values().filter(|leg| leg.acked > leg.range.start);
+        let ways = moved.filter(|leg| !leg.is_application());
+        let furthest = ways.map(|leg| leg.acked.min(there)).max().unwrap_or(0);
+        self.front = self.front.max(furthest).max(self.acked);
     }
 
     /// Lets go of what nobody needs and what is not kept. Returns how many bytes that were.
@@ -35,7 +46,8 @@ impl Pipe {
     }
 
     fn free(&mut self) -> u64 {
-        let freed = self.store.free_below(self.acked.saturating_sub(self.kept()));
+        let kept_from = self.front.saturating_sub(self.kept());
+        let freed = self.store.free_below(self.acked.min(kept_from));
         // Slivers that are kept are not to stand in the way of what flows.
         freed + self.store.free_pieces(self.most_pieces() / 2, self.acked)
     }

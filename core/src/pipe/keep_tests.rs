@@ -43,6 +43,25 @@ fn the_last_bytes_stay_and_the_source_is_granted_as_many_more() {
     assert_eq!(rig.pipe.stats().held, 0);
 }
 
+/// What a slower leg still needs is of what is kept, and does not come to it.
+///
+/// spec: R-PIPE-23, R-PIPE-28
+#[test]
+fn what_stays_is_counted_from_the_leg_that_is_furthest() {
+    for (keep, from) in [(0, 4000), (500, 4000), (1000, 4000), (2000, 3000), (9000, 0)] {
+        let mut rig = keeping(keep);
+        let slow = rig.add_leg(0..4000, LegPolicy::Stall).unwrap();
+        rig.credit(slow, 1 << 20);
+        let never = rig.add_leg(4000..u64::MAX, LegPolicy::Stall).unwrap();
+        rig.arrive(0..5000, false);
+        deliver_all(&mut rig, slow);
+        assert_eq!(rig.pipe.held_from(), 0, "the others have nothing");
+        deliver_all(&mut rig, 0);
+        assert_eq!((rig.legs[never].acked(), rig.pipe.stats().acked), (4000, 4000));
+        assert_eq!((rig.pipe.held_from(), rig.pipe.stats().held), (from, 5000 - from), "{keep}");
+    }
+}
+
 /// A pipe whose second leg was given up, and which has delivered everything else.
 fn with_one_missing() -> (Rig, u64) {
     let mut rig = keeping(1 << 20);

@@ -134,6 +134,8 @@ pub struct Pipe {
     missing: Missing,
     /// All below was acknowledged by everybody.
     acked: u64,
+    /// All below was acknowledged by the leg that is furthest, or was.
+    front: u64,
     /// Bytes below that are to stay, and what the source was lent to hold.
     keep: u64,
     covered: u64,
@@ -170,6 +172,7 @@ impl Pipe {
             detached: 0,
             missing: Missing::default(),
             acked: start,
+            front: start,
             keep: options.keep,
             covered: 0,
             gathers: false,
@@ -210,16 +213,33 @@ impl Pipe {
         self.add(Leg::application(policy, self.held_from()))
     }
 
-    fn add(&mut self, leg: Leg) -> Result<LegIndex, LegError> {
+    /// Adds a leg that came to its end before it was added: it is told of like any other.
+    ///
+    /// # Errors
+    /// [`LegError::Over`]; nothing was changed.
+    pub fn add_ended(&mut self, end: LegEnd) -> Result<LegIndex, LegError> {
+        let leg = self.next_index()?;
+        self.last_end = Some(end);
+        self.ended.push_back(EndedLeg { leg, end, sent: 0 });
+        Ok(leg)
+    }
+
+    fn next_index(&mut self) -> Result<LegIndex, LegError> {
         if matches!(self.source, Source::Broken { .. }) || self.stop.is_some() {
             return Err(LegError::Over);
         }
-        let (wanted, held) = (leg.range.start, self.held_from());
-        if wanted < held {
-            return Err(LegError::NotHeld { wanted, held });
-        }
         let index = LegIndex(self.added);
         self.added = self.added.checked_add(1).ok_or(LegError::Over)?;
+        Ok(index)
+    }
+
+    fn add(&mut self, leg: Leg) -> Result<LegIndex, LegError> {
+        let (wanted, held) = (leg.range.start, self.held_from());
+        let over = matches!(self.source, Source::Broken { .. }) || self.stop.is_some();
+        if wanted < held && !over {
+            return Err(LegError::NotHeld { wanted, held });
+        }
+        let index = self.next_index()?;
         self.missing.on_leg(&leg, self.size());
         self.legs.insert(index, leg);
         Ok(index)

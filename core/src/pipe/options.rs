@@ -46,8 +46,9 @@ pub struct PipeOptions {
     /// Bytes that the source may send in all; with more the pipe ends as refused (spec
     /// R-PIPE-21). `None`: any number.
     pub limit: Option<u64>,
-    /// Bytes that stay though every leg has acknowledged them, for legs that come later; the source
-    /// is granted as many more. Of what the pool has no room to lend less stays (spec R-PIPE-23).
+    /// Bytes behind the furthest leg that stay though every leg has acknowledged them, for legs
+    /// that come later; the source is granted as many more. Of what the pool has no room to lend
+    /// less stays (spec R-PIPE-23).
     pub keep: u64,
     /// Time without a byte in or out after which the pipe ends (spec R-PIPE-17); `None`: never.
     pub timeout: Option<Duration>,

@@ -14,7 +14,7 @@ use crate::pipe::spans::Spans;
 use crate::pipe::store::Store;
 use crate::pipe::toll::Toll;
 use crate::pipe::window::WindowRule;
-use crate::pipe::{Item, LegEnd, LegError, LegPolicy, Pipe, PipeOptions};
+use crate::pipe::{EndedLeg, Item, LegEnd, LegError, LegPolicy, Pipe, PipeOptions};
 use crate::stream::{Chunk, ReadError};
 use crate::time::Instant;
 use crate::wire::id::AppCode;
@@ -476,4 +476,30 @@ fn a_reset_goes_before_the_loss_that_follows_it() {
     rig.lose_source(false);
     rig.drain();
     assert_eq!(rig.legs[0].reset.map(|reset| (reset.code, reset.hop)), Some((AppCode(7), 1)));
+}
+
+/// Alone it ends the pipe, with its own words; beside another it is only told of.
+///
+/// spec: R-PIPE-29, R-PIPE-15
+#[test]
+fn a_leg_that_had_ended_before_says_how() {
+    let lost = (StreamCode::ConnectionLost.app(), 0);
+    let stopped = LegEnd::Stopped { code: AppCode(9), hop: 2 };
+    for (end, words) in [(stopped, (AppCode(9), 3)), (LegEnd::Lost, lost)] {
+        let mut rig = Rig::new(PipeOptions::default());
+        let leg = rig.pipe.add_ended(end).unwrap();
+        assert_eq!(rig.pipe.next_ended(), Some(EndedLeg { leg, end, sent: 0 }));
+        rig.arrive(0..500, false);
+        rig.drain();
+        assert_eq!(rig.stop.map(|stop| (stop.code, stop.hop)), Some(words));
+        assert!(rig.pipe.is_over());
+        assert_eq!((rig.pipe.add_ended(end), rig.pipe.stats().held), (Err(LegError::Over), 0));
+        let mut rig = Rig::new(PipeOptions::default());
+        rig.add_leg(0..u64::MAX, LegPolicy::Stall).unwrap();
+        let leg = rig.pipe.add_ended(end).unwrap();
+        assert_eq!(rig.pipe.next_ended(), Some(EndedLeg { leg, end, sent: 0 }));
+        rig.arrive(0..500, true);
+        rig.drain();
+        assert_eq!((rig.legs[0].ended, rig.stop), (Some(LegEnd::Delivered), None));
+    }
 }

@@ -27,6 +27,7 @@ impl Pipe {
         self.end_application();
         self.most_waiting = self.most_waiting.max(self.waiting());
         self.acked = self.through();
+        self.look_who_is_furthest();
         self.judge_legs(now);
         if self.is_unwanted() {
             sometimes!("pipe: nobody is left to want it");

@@ -6,16 +6,82 @@ use std::time::Duration;
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::pipe::LegEnd;
 use aqueduct_core::wire::id::{AppCode, Dir};
-use aqueduct_tests::app::{Reading, introduction};
+use aqueduct_tests::app::{App, Inflow, Reading, introduction};
 use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::net::Net;
 use aqueduct_tests::race::hop;
 use aqueduct_tests::relay::{Chain, Forwarding};
+use aqueduct_tests::transfer::connected;
 use bytes::Bytes;
+
+use crate::transfer::config;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn chain(hops: usize, link: LinkConfig) -> Chain {
     Chain::new(11, hops, link, Forwarding::CutThrough)
+}
+
+/// Lesson 36: two peers open the same stream to one node, and their bytes come by turns. Each has
+/// its own text, its own answer and its own end there.
+///
+/// spec: R-STR-1
+#[test]
+fn two_peers_that_use_one_stream_id_know_nothing_of_each_other() {
+    let mut net = Net::new(11, hop(0));
+    let mut add = |number: u8| net.add(config(number), number.into());
+    let (node, peers) = (add(1), [add(2), add(3)]);
+    let ways = peers.map(|peer| connected(&mut net, peer, node).0);
+    let mut apps = [App::new(node), App::new(peers[0]), App::new(peers[1])];
+    let [node, one, other] = &mut apps;
+    let first = one.begin(&mut net, ways[0], Dir::Bi, 1, 400_000);
+    let second = other.begin(&mut net, ways[1], Dir::Bi, 2, 400_000);
+    assert_eq!(first, second);
+    let mut turns = (0, 0);
+    let both = |node: &App| node.inn.len() == 2 && node.inn.iter().all(|f| f.read == 400_000);
+    let run = |net: &mut Net, apps: [&mut App; 3], done: &mut dyn FnMut(&[&mut App; 3]) -> bool| {
+        let mut apps = apps;
+        net.run(SECOND * 10, |net| {
+            apps.iter_mut().for_each(|app| app.turn(net));
+            done(&apps)
+        })
+    };
+    let mut last = [0, 0];
+    assert!(run(&mut net, [node, one, other], &mut |apps| {
+        let read = [1, 2].map(|salt| {
+            let flow = apps[0].inn.iter().find(|flow| flow.salt() == Some(salt));
+            flow.map_or(0, |flow| flow.read)
+        });
+        turns.0 += usize::from(read[0] > last[0]);
+        turns.1 += usize::from(read[1] > last[1]);
+        last = read;
+        both(apps[0])
+    }));
+    assert!(turns.0 > 10 && turns.1 > 10, "{turns:?}: not by turns");
+    let at = |node: &App, salt| {
+        let flow = node.inn.iter().find(|flow| flow.salt() == Some(salt)).expect("it came");
+        assert_eq!(flow.stream, first);
+        flow.connection
+    };
+    assert_ne!(at(node, 1), at(node, 2));
+    // One is answered and ends, the other is reset, all on the same id.
+    let answered = at(node, 2);
+    other.expect(ways[1], second, 9);
+    node.answer(&mut net, answered, second, 9, 20_000);
+    net.host(peers[0]).endpoint.connection(ways[0]).unwrap().send(first).unwrap().reset(AppCode(7));
+    let mut view = net.host(peers[1]).endpoint.connection(ways[1]).unwrap();
+    view.send(second).unwrap().finish().unwrap();
+    drop(view);
+    assert!(run(&mut net, [node, one, other], &mut |apps| {
+        let ended = |flow: &Inflow| flow.finished || flow.reset.is_some();
+        apps[0].inn.iter().all(ended) && apps[2].inn.iter().all(ended)
+    }));
+    let ends: Vec<_> = node.inn.iter().map(|f| (f.salt(), f.read, f.finished, f.reset)).collect();
+    assert!(ends.contains(&(Some(1), 400_000, false, Some(AppCode(7)))), "{ends:?}");
+    assert!(ends.contains(&(Some(2), 400_000, true, None)), "{ends:?}");
+    assert_eq!((other.inn[0].read, other.inn[0].finished), (20_000, true));
+    let mut view = net.host(peers[0]).endpoint.connection(ways[0]).unwrap();
+    assert_eq!(view.recv(first).expect("nobody ended it").contiguous_end(), 0, "no answer here");
 }
 
 /// Lesson 38: the end is where FIN says, and nobody is done before the last byte is there, however

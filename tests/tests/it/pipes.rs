@@ -7,7 +7,7 @@ use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{Leg, PipeError, PipeEventKind, PipeId, StreamAddr};
 use aqueduct_core::error::StreamCode;
-use aqueduct_core::pipe::{LegEnd, PipeOptions};
+use aqueduct_core::pipe::{LegEnd, LegIndex, PipeOptions};
 use aqueduct_core::stream::ReadError;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_tests::app::{App, Reading, byte, introduction, prose};
@@ -162,6 +162,64 @@ fn a_stop_says_how_far_away_it_began() {
     assert_eq!(ends, [stopped(2), stopped(1), stopped(0)]);
     assert!(!chain.source.outflow(chain.out, other).unwrap().stopped);
     assert!(chain.run(SECOND * 5, |chain| chain.sink.inn[1].read == 50_000));
+}
+
+/// The sink refuses the leg before the relay pipes to it: when the relay has just heard of it, and
+/// when nothing is left of the stream.
+///
+/// spec: R-PIPE-29 R-PIPE-15
+#[test]
+fn a_leg_that_was_refused_first_ends_the_pipe_with_its_own_code() {
+    for gone in [false, true] {
+        let mut chain = clean(2);
+        let relay = chain.relays.pop().unwrap();
+        let stream = chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 50_000);
+        chain.run(SECOND, |_| false);
+        let host = chain.net.host(relay.host);
+        let available = |e: &&aqueduct_core::endpoint::Event| e.kind == EventKind::StreamAvailable;
+        let connection = host.events.iter().find(available).unwrap().connection;
+        let from = host.endpoint.connection(connection).unwrap().accept().unwrap();
+        let from = StreamAddr { connection, stream: from };
+        let to = relay.next[0];
+        let mut options = introduction(1);
+        options.hop_limit = Some(15);
+        let leg = host.endpoint.connection(to).unwrap().open(Dir::Uni, options).unwrap();
+        assert!(chain.run(SECOND, |chain| !chain.sink.inn.is_empty()));
+        let at_sink = chain.sink.inn[0].connection;
+        let endpoint = &mut chain.net.host(chain.sink.host).endpoint;
+        let mut view = endpoint.connection(at_sink).unwrap();
+        view.recv(leg).unwrap().stop_after(StreamCode::Refused.app(), 4);
+        drop(view);
+        let news = |chain: &mut Chain| {
+            let events = &chain.net.hosts[relay.host.0].events;
+            events.iter().any(|event| event.kind == EventKind::Stopped(leg))
+        };
+        assert!(chain.run(SECOND, news));
+        if gone {
+            chain.run(SECOND, |_| false);
+        }
+        let endpoint = &mut chain.net.host(relay.host).endpoint;
+        let there = endpoint.connection(to).unwrap().send(leg).is_some();
+        assert_eq!(there, !gone);
+        let (code, hop) = (StreamCode::Refused.app(), 4);
+        let end = LegEnd::Stopped { code, hop };
+        let at = StreamAddr { connection: to, stream: leg };
+        let way = if gone { Leg::Ended(end) } else { Leg::Stream(at) };
+        if gone {
+            let made = endpoint.pipe(from, &[Leg::Stream(at)], relay.options);
+            assert_eq!(made, Err(PipeError::NoStream(at)));
+        }
+        let pipe = endpoint.pipe(from, &[way], relay.options).unwrap();
+        assert_eq!(endpoint.piped(pipe).unwrap().stats().legs, 0, "nothing to wait for");
+        assert!(chain.run(SECOND, |chain| chain.source.out[0].stopped));
+        let mut view = chain.net.host(chain.source.host).endpoint.connection(chain.out).unwrap();
+        assert_eq!(view.send(stream).unwrap().stopped(), Some((code, 5)));
+        drop(view);
+        let news = &chain.net.hosts[relay.host.0].pipe_events;
+        let ended = PipeEventKind::LegEnded { leg: LegIndex(0), end, sent: 0 };
+        assert_eq!(news[0].kind, ended);
+        assert!(matches!(news[1].kind, PipeEventKind::Ended(_)));
+    }
 }
 
 /// A relay dies in the middle of a chain, half way: the sender hears of it, and so does the

@@ -356,3 +356,89 @@ fn memory_held_stays_within_the_bound() {
     edges();
     strangers();
 }
+
+/// A duel with two streams of a few bytes and a gap, of which the second has its end; and how far
+/// the first may go.
+fn with_two_streams() -> (Duel, u64) {
+    let mut duel = Duel::with(small(), Role::Dials, &Params::default());
+    let (first, second) = (duel.stream(Dir::Uni, 0), duel.stream(Dir::Uni, 1));
+    for id in [first, second] {
+        duel.say_raw(&opening(id, b""));
+        duel.say_raw(&body(id, 0, b"01234"));
+        duel.say_raw(&body(id, 8, b"89"));
+    }
+    duel.say(&[Frame::Stream(StreamFrame { id: second, offset: 10, data: b"", fin: true })]);
+    duel.pass(Duration::from_secs(1));
+    let mut allowed = duel.allowed().initial_max_stream_data;
+    for heard in duel.last_heard() {
+        for frame in heard.frames() {
+            if let Frame::MaxStreamData { id, limit } = frame
+                && id == first
+            {
+                allowed = allowed.max(limit);
+            }
+        }
+    }
+    (duel, allowed)
+}
+
+/// Says something that cannot be, and looks what stays of it: nothing in the connection that it
+/// ends, and nothing of this connection.
+#[track_caller]
+fn is_refused(what: &str, plaintext: &[u8], code: TransportCode) {
+    let (mut duel, _) = with_two_streams();
+    let (before, held) = (live(), (duel.stats().streams, duel.stats().bytes_held));
+    assert!(held.0 == 2 && held.1 >= 14, "{held:?}");
+    duel.say_raw(plaintext);
+    assert_eq!(duel.violation(), Some(code), "{what}");
+    let handle = duel.handle.expect("a connection");
+    let left = duel.endpoint.connection(handle).map(|view| view.stats());
+    let left = left.map_or((0, 0), |stats| (stats.streams, stats.bytes_held));
+    assert!(left.0 <= held.0 && left.1 <= held.1, "{what}: {left:?} of {held:?}");
+    duel.last_heard();
+    duel.pass(Duration::from_secs(60));
+    let stats = duel.endpoint.stats();
+    assert_eq!((stats.connections, stats.budget_committed), (0, 0), "{what}");
+    duel.last_heard();
+    duel.events = Vec::new();
+    let after = live() - before;
+    println!("{what}: {after} bytes more");
+    assert!(after < 0, "{what}: {after} bytes are left");
+}
+
+/// Lesson 40: offsets that no stream can have, that nobody allowed, or that lie behind an end.
+///
+/// spec: R-FRM-17 R-FLOW-3 R-LIM-4
+#[test]
+fn offsets_that_cannot_be_leave_nothing_behind() {
+    let _alone = ALONE.lock();
+    let (duel, limit) = with_two_streams();
+    let (first, second) = (duel.stream(Dir::Uni, 0), duel.stream(Dir::Uni, 1));
+    let beyond = duel.stream(Dir::Uni, duel.allowed().max_streams_uni);
+    drop(duel);
+    let most = (1 << 62) - 1;
+    let thousand = [7; 1_000];
+    let fin = |id, offset| {
+        let mut plaintext = Vec::new();
+        Frame::Stream(StreamFrame { id, offset, data: b"", fin: true }).encode(&mut plaintext);
+        plaintext
+    };
+    let raw = |offset| [numbers(&[0x0e, first.0, offset, 1_000]), thousand.to_vec()].concat();
+    is_refused("bytes that end beyond all offsets", &raw(most), TransportCode::FrameEncoding);
+    is_refused("the last of them so", &raw(most - 999), TransportCode::FrameEncoding);
+    let flow = TransportCode::FlowControl;
+    is_refused("the last bytes of all", &raw(most - 1_000), flow);
+    is_refused("bytes far away", &raw(1 << 32), flow);
+    is_refused("a byte too far", &raw(limit - 999), flow);
+    is_refused("an end too far", &fin(first, limit + 1), flow);
+    is_refused("a gap too far", &numbers(&[5, first.0, 10, limit]), flow);
+    let size = TransportCode::FinalSize;
+    is_refused("bytes behind the end", &body(second, 10, &thousand), size);
+    is_refused("bytes over the end", &body(second, 5, &thousand), size);
+    is_refused("another end", &fin(second, 11), size);
+    is_refused("an end below what came", &fin(first, 9), size);
+    is_refused("a RESET below what came", &numbers(&[6, first.0, 0, 0, 9, 0]), size);
+    let streams = TransportCode::StreamLimit;
+    is_refused("a stream too many", &body(beyond, 0, &thousand), streams);
+    is_refused("a stream far away", &body(StreamId(first.0 + (1 << 40)), 0, &thousand), streams);
+}

@@ -232,7 +232,7 @@ fn pipe(endpoint: &mut Endpoint, connection: ConnectionHandle, ways: &[Connectio
 /// All that is allocated counts, in the pipe or elsewhere in the relay: the widest lag that is
 /// allowed, once, and a fixed amount for each leg.
 ///
-/// spec: R-PIPE-2 R-PIPE-9
+/// spec: R-PIPE-2 R-PIPE-9 R-PIPE-28
 #[test]
 fn a_hundred_legs_hold_the_widest_lag_once() {
     let _alone = ALONE.lock();

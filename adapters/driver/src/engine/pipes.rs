@@ -94,9 +94,9 @@ impl Engine {
         let (mut to, mut failed) = (Vec::new(), None);
         for leg in legs {
             match self.claim(leg) {
-                Ok((addr, keep)) => {
+                Ok((leg, keep)) => {
                     guards.extend(keep);
-                    to.push(addr);
+                    to.push(leg);
                 }
                 Err(error) => failed = Some(error),
             }
@@ -108,7 +108,8 @@ impl Engine {
                 return Err(error);
             }
         };
-        let mut ways: Vec<_> = to.iter().copied().map(CoreLeg::Stream).collect();
+        let legs = to.len();
+        let mut ways = to.clone();
         ways.extend(tapped.then_some(CoreLeg::Application));
         let mut given = Vec::new();
         for data in unread.into_iter().rev() {
@@ -121,7 +122,7 @@ impl Engine {
             Ok(id) => {
                 let _once = pipe.id.set(id);
                 let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
-                let leg = LegIndex(u32::try_from(to.len()).unwrap_or(u32::MAX));
+                let leg = LegIndex(u32::try_from(legs).unwrap_or(u32::MAX));
                 let tap = tap.map(|tap| (leg, tap));
                 let (shared, parts) = (pipe.clone(), HashMap::new());
                 let entry = Entry { shared, keep: guards, parts, tap };
@@ -157,22 +158,26 @@ impl Engine {
         inlet.take_unread(source, stream).ok_or(PipeError::Forked)
     }
 
-    /// Takes a leg's stream over from its handle, with what was written to it.
-    fn claim(&mut self, leg: Leg) -> Result<(StreamAddr, Option<Arc<ConnGuard>>), PipeError> {
+    /// Takes a leg's stream over from its handle, with what was written to it, or how it ended.
+    fn claim(&mut self, leg: Leg) -> Result<(CoreLeg, Option<Arc<ConnGuard>>), PipeError> {
         let Leg { shared: send, keep } = leg;
         let connection = *send.connection.handle.get().ok_or(PipeError::DriverGone)?;
         self.pump_send(&send);
         let stream = send.id;
         self.forget(connection, stream, |halves| halves.send = None);
-        let addr = StreamAddr { connection, stream };
+        if let Some(end) = send.leg_end() {
+            return Ok((CoreLeg::Ended(end), keep));
+        }
+        let leg = CoreLeg::Stream(StreamAddr { connection, stream });
         if send.has_bytes() {
-            self.give_up_leg(addr);
+            self.give_up_leg(leg);
             return Err(PipeError::LegBusy);
         }
-        Ok((addr, keep))
+        Ok((leg, keep))
     }
 
-    fn give_up_leg(&mut self, leg: StreamAddr) {
+    fn give_up_leg(&mut self, leg: CoreLeg) {
+        let CoreLeg::Stream(leg) = leg else { return };
         if let Some(mut connection) = self.core.connection(leg.connection)
             && let Some(mut stream) = connection.send(leg.stream)
         {
@@ -187,16 +192,16 @@ impl Engine {
         policy: LegPolicy,
         part: bool,
     ) -> Result<LegIndex, PipeError> {
-        let (addr, keep) = self.claim(leg)?;
+        let (way, keep) = self.claim(leg)?;
         let id = *pipe.id.get().ok_or(PipeError::DriverGone)?;
         let added = match self.core.piped(id) {
-            Some(mut found) => found.add_leg(CoreLeg::Stream(addr), policy),
+            Some(mut found) => found.add_leg(way, policy),
             None => Err(aqueduct_core::pipe::LegError::Over.into()),
         };
         match (&added, self.pipes.get_mut(&id)) {
             (Ok(leg), Some(entry)) if part => entry.parts.extend(keep.map(|keep| (*leg, keep))),
             (Ok(_), Some(entry)) => entry.keep.extend(keep),
-            _ => self.give_up_leg(addr),
+            _ => self.give_up_leg(way),
         }
         added.map_err(PipeError::Core)
     }

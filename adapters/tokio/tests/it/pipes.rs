@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use aqueduct_tokio::{AppCode, LegEnd, LegIndex, PipeOptions, Stop};
+use aqueduct_tokio::{
+    AppCode, Connection, LegEnd, LegIndex, LegPolicy, OpenOptions, PipeOptions, SendStream, Stop,
+    StreamCode,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{connect, endpoint, pattern, soon, test_options};
@@ -94,4 +97,77 @@ async fn a_pipe_flows_on_without_its_handle_and_holds_its_connections() {
     assert_eq!(read, b"first and last");
     // With the pipe its hold on the connections goes.
     soon("the relay lets go", at_sink.closed()).await;
+}
+
+/// A leg that its receiver refuses, until nothing is left of it here.
+async fn refused_leg(on: &Connection, at_sink: &Connection, like: &OpenOptions) -> SendStream {
+    let mut leg = on.open_uni(like.clone()).await.unwrap();
+    let before = on.stats().await.streams;
+    let mut arriving = soon("the leg", at_sink.accept_uni()).await.unwrap();
+    arriving.stop(StreamCode::Refused.app());
+    let stop = soon("the stop", leg.stopped()).await.unwrap();
+    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
+    soon("its end", async {
+        while on.stats().await.streams >= before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    leg
+}
+
+/// spec: R-PIPE-29 R-PIPE-15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leg_that_was_refused_before_there_was_a_pipe_says_so() {
+    let (source, relay, sink) = (endpoint(), endpoint(), endpoint());
+    let (out, inn) = connect(&source, &relay).await;
+    let (on, at_sink) = connect(&relay, &sink).await;
+    let refused = LegEnd::Stopped { code: StreamCode::Refused.app(), hop: 0 };
+    for others in [0, 1] {
+        let mut sending = out.open_uni(test_options()).await.unwrap();
+        sending.write_all(b"for everybody").await.unwrap();
+        let coming = soon("the stream", inn.accept_uni()).await.unwrap();
+        let onward = coming.info().unwrap().forwarded().unwrap();
+        let mut legs = vec![refused_leg(&on, &at_sink, &onward).await];
+        if others > 0 {
+            legs.push(on.open_uni(onward).await.unwrap());
+        }
+        let pipe = relay.pipe(coming, legs, PipeOptions::default()).await.unwrap();
+        assert_eq!(soon("its end", pipe.leg_ended(LegIndex(0))).await, Some(refused));
+        if others > 0 {
+            sending.finish().unwrap();
+            let mut arriving = soon("the other", at_sink.accept_uni()).await.unwrap();
+            let mut read = Vec::new();
+            soon("all", AsyncReadExt::read_to_end(&mut arriving, &mut read)).await.unwrap();
+            assert_eq!(read, b"for everybody");
+            assert_eq!(soon("the end", pipe.leg_ended(LegIndex(1))).await, Some(LegEnd::Delivered));
+        } else {
+            let stop = soon("a stop", sending.stopped()).await.unwrap();
+            assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 1 }));
+        }
+        soon("the end", pipe.ended()).await.unwrap();
+    }
+}
+
+/// spec: R-PIPE-29
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leg_that_was_refused_before_it_was_added_says_so() {
+    let (source, relay, sink) = (endpoint(), endpoint(), endpoint());
+    let (out, inn) = connect(&source, &relay).await;
+    let (on, at_sink) = connect(&relay, &sink).await;
+    let mut sending = out.open_uni(test_options()).await.unwrap();
+    sending.write_all(b"for everybody").await.unwrap();
+    let coming = soon("the stream", inn.accept_uni()).await.unwrap();
+    let onward = coming.info().unwrap().forwarded().unwrap();
+    let late = refused_leg(&on, &at_sink, &onward).await;
+    let first = on.open_uni(onward).await.unwrap();
+    let pipe = relay.pipe(coming, vec![first], PipeOptions::default()).await.unwrap();
+    let late = pipe.add_leg(late, LegPolicy::Stall).await.unwrap();
+    let refused = LegEnd::Stopped { code: StreamCode::Refused.app(), hop: 0 };
+    assert_eq!(soon("its end", pipe.leg_ended(late)).await, Some(refused));
+    sending.finish().unwrap();
+    let mut arriving = soon("the other", at_sink.accept_uni()).await.unwrap();
+    let mut read = Vec::new();
+    soon("all", AsyncReadExt::read_to_end(&mut arriving, &mut read)).await.unwrap();
+    assert_eq!(read, b"for everybody");
 }

@@ -5,6 +5,7 @@ use super::*;
 /// A send buffer of 10,000 bytes.
 const SMALL: StreamConfig =
     StreamConfig { send_buffer: 10_000, buffer: 1 << 20, timeout: None, stuck_timeout: None };
+use crate::fingerprint::Fingerprint;
 use crate::flow::{RecvLimits, range_limit};
 
 /// spec: R-STR-2
@@ -371,6 +372,47 @@ fn the_first_copy_of_a_byte_wins() {
     assert_eq!(text, b"aaBBBaaa");
 }
 
+/// All that a receiver is: its streams, its credit and the pool.
+fn state(end: &End) -> [u8; 32] {
+    (&end.streams, &end.recv, &end.budget).fingerprint()
+}
+
+/// Lesson 39: bytes come again that were read, whole and in part, as they were or as others. The
+/// receiver is what it was, and goes on where it stood.
+///
+/// spec: R-STR-22
+#[test]
+fn what_comes_again_below_the_reader_changes_nothing() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    pair.b.take(&data(id, 0, b"0123456789", false));
+    pair.b.take(&data(id, 12, b"cd", false));
+    assert_eq!(pair.b.read(id), (b"0123456789".to_vec(), Err(ReadError::Blocked)));
+    pair.b.events();
+    let before = state(&pair.b);
+    let old: [(u64, &[u8]); 6] =
+        [(0, b"0123456789"), (0, b"0"), (9, b"9"), (3, b"xxx"), (0, b"xxxxxxxxxx"), (12, b"xx")];
+    for (offset, bytes) in old.into_iter().cycle().take(600) {
+        pair.b.take(&data(id, offset, bytes, false));
+        assert_eq!(pair.b.events(), [], "{offset}");
+        assert!(state(&pair.b) == before, "{} bytes at {offset} changed something", bytes.len());
+    }
+    // Of what overlaps only the new part counts.
+    pair.b.take(&data(id, 5, b"xxxxxabxxef", false));
+    assert_eq!(pair.b.read(id), (b"abcdef".to_vec(), Err(ReadError::Blocked)));
+    pair.b.take(&data(id, 16, b"", true));
+    assert_eq!(pair.b.read(id), (vec![], Ok(())));
+    pair.b.events();
+    // Nor does it when the stream is over.
+    let over = state(&pair.b);
+    for (offset, bytes) in old {
+        pair.b.take(&data(id, offset, bytes, false));
+        assert_eq!((pair.b.events(), pair.b.streams.count()), (vec![], 0));
+        assert!(state(&pair.b) == over, "{} bytes at {offset} changed something", bytes.len());
+    }
+}
+
 /// spec: R-STR-24, R-STR-30, R-STR-40
 #[test]
 fn sizes_are_those_of_the_chapter() {
@@ -415,7 +457,7 @@ fn every_range_is_charged_wherever_it_is_kept() {
     assert_eq!(assembler.held() - before, (3 + 3 + 3) * RANGE_OVERHEAD);
 }
 
-/// Lesson 36: the same id on two connections.
+/// The same id on two connections.
 #[test]
 fn connections_know_nothing_of_each_other() {
     let (mut one, mut two) = (Pair::new(), Pair::new());

@@ -36,15 +36,30 @@ fn unproven<'a>(rows: &[(u32, &'a str)]) -> Vec<(u32, &'a str)> {
     rows.iter().copied().filter(|(_, cell)| !proven(cell)).collect()
 }
 
+/// Number, file and test of each row of the lessons.
+fn lessons(text: &str) -> Vec<(u32, &str, &str)> {
+    let row = |line| -> Option<(u32, &str, &str)> {
+        let cells: Vec<_> =
+            str::strip_prefix(line, "| ")?.strip_suffix(" |")?.split(" | ").collect();
+        let [number, _, file, test] = cells[..] else { return None };
+        Some((number.parse().ok()?, file.trim_matches('`'), test.trim_matches('`')))
+    };
+    text.lines().filter_map(row).collect()
+}
+
 #[test]
 fn every_lesson_has_its_test() {
     let chapter = files("spec", "21-lessons.md").remove(0);
-    let rows = rows(&chapter.text);
-    let numbers: Vec<_> = rows.iter().map(|(number, _)| *number).collect();
+    let rows = lessons(&chapter.text);
+    let numbers: Vec<_> = rows.iter().map(|(number, ..)| *number).collect();
     assert_eq!(numbers, (34..=53).collect::<Vec<_>>());
-    assert!(rows.iter().all(|(_, cell)| !cell.starts_with("not yet")));
-    let missing = unproven(&rows);
-    assert!(missing.is_empty(), "no such tests: {missing:?}");
+    let sources = rust();
+    for (number, path, test) in rows {
+        let file: Vec<_> = sources.iter().filter(|source| source.path == path).collect();
+        let [file] = file[..] else { panic!("lesson {number}: there is no file {path}") };
+        assert!(file.is_test(), "lesson {number}: {path} holds more than tests");
+        assert!(stands(std::slice::from_ref(file), test), "lesson {number}: no {test} in {path}");
+    }
 }
 
 #[test]
