@@ -329,6 +329,12 @@ impl TransportConfig {
         self
     }
 
+    /// Whether it has this bug: for faults of adapters.
+    #[cfg(feature = "planted")]
+    pub fn has_fault(&self, fault: Fault) -> bool {
+        self.planted.has(fault)
+    }
+
     /// Which way large messages take.
     pub fn streaming(&self) -> Streaming {
         self.streaming
