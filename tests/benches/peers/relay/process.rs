@@ -3,8 +3,8 @@
 //! ```text
 //!   bench ── certificate, sinks ──►  relay        the relay answers each line with a line
 //!         ◄────────────────── door ──
-//!         ── "begin" ─────────────►               its peak of memory is forgotten
-//!         ── "end" ───────────────►
+//!         ── "begin 33" ──────────►               its peak of memory is forgotten, once 33 are over
+//!         ── "end 1" ─────────────►
 //!         ◄──── CPU, memory, held ──              what it used in between
 //! ```
 
@@ -91,14 +91,14 @@ impl Relay {
         })
     }
 
-    /// Its figures begin anew.
-    pub(super) fn start(&mut self) {
-        assert_eq!(self.ask("begin"), "begun");
+    /// Its figures begin anew, when `bodies` are over that it has passed on.
+    pub(super) fn start(&mut self, bodies: usize) {
+        assert_eq!(self.ask(&format!("begin {bodies}")), "begun");
     }
 
-    /// What it cost since.
+    /// What it cost since: one body.
     pub(super) fn stop(&mut self) -> Cost {
-        let said = self.ask("end");
+        let said = self.ask("end 1");
         let numbers: Vec<u64> = said.split(' ').map(|word| number(word)).collect();
         let [cpu, before, peak, held] = numbers[..] else { panic!("the relay said {said:?}") };
         let held = (held != u64::MAX).then_some(held);
@@ -154,19 +154,28 @@ pub(crate) fn is_one() -> bool {
 
 fn answer(from: impl BufRead, mut held: Option<UnboundedReceiver<u64>>) {
     let (mut used, mut before) = (Duration::ZERO, 0);
-    // Of the body that came before this word.
-    let mut last = || held.as_mut().map_or(u64::MAX, |held| held.blocking_recv().expect("a body"));
+    // The most of the bodies that came before this word.
+    let mut most = |bodies: usize| match &mut held {
+        None => u64::MAX,
+        Some(held) => {
+            let each = (0..bodies).map(|_| held.blocking_recv().expect("a body"));
+            each.max().expect("a body")
+        }
+    };
     for line in from.lines() {
-        match &*line.expect("the bench's word") {
+        let line = line.expect("the bench's word");
+        let (word, bodies) = line.split_once(' ').expect("a word and a number");
+        let bodies = number(bodies);
+        match word {
             "begin" => {
-                last();
+                most(bodies);
                 std::fs::write("/proc/self/clear_refs", "5").expect("a peak that can be reset");
                 (used, before) = (cpu(), memory("VmRSS:"));
                 println!("begun");
             }
             "end" => {
                 let (now, peak) = (cpu(), memory("VmHWM:"));
-                println!("{} {before} {peak} {}", (now - used).as_nanos(), last());
+                println!("{} {before} {peak} {}", (now - used).as_nanos(), most(bodies));
             }
             other => panic!("the bench said {other:?}"),
         }
