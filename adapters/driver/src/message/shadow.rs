@@ -1,5 +1,5 @@
-//! Shadow mode: what comes as a stream and is wanted as a whole is also put together by its offsets,
-//! and both are compared.
+//! Shadow mode: what comes as a stream and is wanted as a whole is also put together by its
+//! offsets, and both are compared.
 //!
 //! ```text
 //!   core ─┬─► hand-over ─► reader, chunk by chunk: what the application would have read
@@ -39,8 +39,8 @@ pub(crate) fn witness(
     Some(Arc::new(Witness::new(size + trailing)))
 }
 
-/// A body as the core's stream has it: each byte at its offset, whatever becomes of it on the way to
-/// its reader.
+/// A body as the core's stream has it: each byte at its offset, whatever becomes of it on the way
+/// to its reader.
 #[derive(Debug)]
 pub(crate) struct Witness {
     /// Bytes that are kept at most.
@@ -111,8 +111,8 @@ impl Witness {
     }
 }
 
-/// Compares a body that was read chunk by chunk with the whole one, which begins at offset `start` of
-/// its stream. What differs is logged and counted.
+/// Compares a body that was read chunk by chunk with the whole one, which begins at offset `start`
+/// of its stream. What differs is logged and counted.
 pub(crate) fn compare(
     id: StreamId,
     start: u64,

@@ -74,8 +74,8 @@ fn receivers(options: &Demo) -> Result<u8, Failure> {
     let receivers = wanted.unwrap_or(if hops == 0 { 1 } else { 2 });
     if hops == 0 && receivers > 1 {
         return wrong(format!(
-            "--fan-out {receivers} with --hops 0: without a relay there is at most 1 receiver; several \
-             are reached through one, so by --hops 1 or more"
+            "--fan-out {receivers} with --hops 0: without a relay there is at most 1 receiver; \
+             several are reached through one, so by --hops 1 or more"
         ));
     }
     let (nodes, most) = (hops.saturating_add(receivers), MOST + 1);
