@@ -78,8 +78,9 @@ pub struct Streaming {
     /// Whether streams may be piped through this node's connections: passed on while they arrive.
     /// Means nothing without `streaming_enabled`. Default: they may.
     pub piped_forwarding: bool,
-    /// Whether large messages that come as streams are also put together as whole ones, for
-    /// comparison, and given to the application as such. Costs their size in memory. Default: not.
+    /// Whether large messages that come as streams, and other large streams that are collected,
+    /// are also put together as whole ones, for comparison, and given to the application as such.
+    /// Costs their size in memory. Default: not.
     pub streaming_shadow: bool,
 }
 
@@ -331,6 +332,12 @@ impl TransportConfig {
     pub fn with_fault(mut self, fault: Fault) -> Self {
         self.planted = Planted { fault: Some(fault) };
         self
+    }
+
+    /// Whether it has this bug: for faults of adapters.
+    #[cfg(feature = "planted")]
+    pub fn has_fault(&self, fault: Fault) -> bool {
+        self.planted.has(fault)
     }
 
     /// Which way large messages take.

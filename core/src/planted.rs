@@ -42,6 +42,10 @@ pub enum Fault {
     EndlessClose,
     /// A reader is told of a body's end when FIN came, whatever is missing before it.
     HastyEnd,
+    /// Readers of streams are given another byte at offset 100,000 than came. A fault of adapters:
+    /// the core only carries its name.
+    #[cfg(feature = "planted")]
+    BlurredHandOver,
     /// From the sixteenth packet on keys change with each, whether the peer has followed or not.
     #[cfg(feature = "planted")]
     HastyKeys,

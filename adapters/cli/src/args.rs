@@ -395,17 +395,21 @@ pub(crate) struct Ping {
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Relays between the sender and the receivers, in a row; 0: none
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u8).range(..=16))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<0, 16>)]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) hops: u8,
-    /// Receivers behind the last relay [default: 2; without a relay 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    /// Receivers behind the last relay, together with the relays at most 17 [default: 2; without a
+    /// relay 1]
+    #[arg(long, value_name = "N", value_parser = whole::<1, 16>)]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) fan_out: Option<u8>,
-    /// Lose so many of a hundred datagrams on every link, in both directions
+    /// Lose so many of a hundred datagrams on every link, in both directions; at most 50
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = loss)]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) loss: Loss,
-    /// How much to send, as 10MB or 1GiB
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_size)]
+    /// How much to send, as 10MB or 1GiB; less than 4EiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = body_size)]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) size: u64,
 }
 
@@ -463,12 +467,30 @@ pub(crate) struct SimSwarm {
 pub(crate) struct Loss(pub(crate) u32);
 
 fn loss(text: &str) -> Result<Loss, String> {
-    let percent = text.trim().trim_end_matches('%');
-    match percent.parse::<f64>() {
-        Ok(percent) if (0.0..=50.0).contains(&percent) => Ok(Loss((percent * 10_000.0) as u32)),
-        Ok(_) => Err("between 0 and 50 percent".to_owned()),
-        Err(_) => Err(format!("`{text}` is no percentage; write for example 1 or 0.5%")),
+    const LEAST: f64 = 0.0001;
+    let number = text.trim().trim_end_matches('%');
+    let possible = "0, or between 0.0001 and 50 percent, as 1 or 0.5%";
+    match number.parse::<f64>() {
+        Ok(percent) if percent == 0.0 || (LEAST..=50.0).contains(&percent) => {
+            Ok(Loss((percent * 10_000.0).round() as u32))
+        }
+        Ok(_) => Err(possible.to_owned()),
+        Err(_) => Err(format!("`{text}` is no percentage: it takes {possible}")),
     }
+}
+
+/// A whole number between two others.
+fn whole<const LEAST: u8, const MOST: u8>(text: &str) -> Result<u8, String> {
+    let number = text.trim().parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+    number.ok_or_else(|| format!("it takes a whole number from {LEAST} to {MOST}"))
+}
+
+/// What a stream can carry.
+fn body_size(text: &str) -> Result<u64, String> {
+    const MOST: u64 = (1 << 62) - 1;
+    let size = parse_size(text).map_err(|error| format!("{error}, less than 4EiB"))?;
+    let fits = (size <= MOST).then_some(size);
+    fits.ok_or_else(|| "a stream has room for less than 4EiB".to_owned())
 }
 
 /// Reads a ticket as people paste it: blanks around it are nobody's fault.

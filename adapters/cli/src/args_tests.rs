@@ -43,11 +43,32 @@ fn addresses_to_listen_on() {
 
 #[test]
 fn losses_of_a_link() {
-    for (text, of_a_million) in [("0", 0), ("1", 10_000), ("0.5%", 5_000), ("50", 500_000)] {
+    for (text, of_a_million) in [("0", 0), ("1", 10_000), ("0.5%", 5_000), ("50", 500_000)]
+        .into_iter()
+        .chain([("0.0001", 1), ("0.00029", 3), (" 2 ", 20_000)])
+    {
         assert_eq!(loss(text), Ok(Loss(of_a_million)), "{text}");
     }
-    for text in ["", "-1", "51", "nan", "inf", "one"] {
+    for text in ["", "-1", "50.1", "100", "nan", "inf", "one", "0.00009", "1e-9"] {
         assert!(loss(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn whole_numbers_between_others() {
+    assert_eq!((whole::<0, 16>("0"), whole::<1, 16>(" 16 ")), (Ok(0), Ok(16)));
+    for text in ["", "0", "17", "1000", "-1", "x", "1.5", "0x1"] {
+        let words = "it takes a whole number from 1 to 16".to_owned();
+        assert_eq!(whole::<1, 16>(text), Err(words), "{text}");
+    }
+}
+
+#[test]
+fn what_a_stream_can_carry() {
+    assert_eq!((body_size("0"), body_size("1TiB")), (Ok(0), Ok(1 << 40)));
+    assert_eq!(body_size("4611686018427387903"), Ok((1 << 62) - 1));
+    for text in ["4EiB", "4611686018427387904", "18446744073709551615", "-1", "banana"] {
+        assert!(body_size(text).unwrap_err().contains("less than 4EiB"), "{text}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Amounts as people write them: `10MB`, `1.5GiB`, `100Mbit/s`.
 //!
-//! `K`, `M`, `G`, `T` count in thousands, `Ki`, `Mi`, `Gi`, `Ti` in 1,024s; a `B` behind them means
-//! bytes and is optional, `bit` means bits. Case matters to nobody.
+//! `K`, `M`, `G`, `T`, `P`, `E` count in thousands, `Ki`, `Mi`, `Gi`, `Ti`, `Pi`, `Ei` in 1,024s; a
+//! `B` behind them means bytes and is optional, `bit` means bits. Case matters to nobody.
 
 /// A number of bytes.
 ///
@@ -44,6 +44,10 @@ fn parse(text: &str) -> Option<u64> {
         "mi" => 1 << 20,
         "gi" => 1 << 30,
         "ti" => 1 << 40,
+        "p" => 1_000_000_000_000_000,
+        "e" => 1_000_000_000_000_000_000,
+        "pi" => 1 << 50,
+        "ei" => 1 << 60,
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

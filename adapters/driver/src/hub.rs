@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::connection::{ConnShared, Connection};
 use crate::figures::CoreFigures;
 use crate::pipe::PipeWish;
+use crate::planted::Planted;
 use crate::recording::Progress;
 use crate::recv::{RecvHalf, RecvShared};
 use crate::send::{SendHalf, SendShared};
@@ -130,6 +131,7 @@ pub(crate) struct Shared {
     pub(crate) last_figures: Mutex<CoreFigures>,
     /// Which way large messages take here.
     pub(crate) streaming: Streaming,
+    pub(crate) planted: Planted,
     /// Largest whole message that this node takes, in bytes.
     pub(crate) max_message: u64,
     pub(crate) node_id: NodeId,

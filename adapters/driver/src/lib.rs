@@ -36,6 +36,7 @@ pub mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod pipe;
+mod planted;
 mod recording;
 mod recv;
 pub mod relay;

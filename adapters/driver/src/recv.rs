@@ -32,6 +32,7 @@ use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
 use crate::message::{self, Witness};
+use crate::planted::Planted;
 use crate::threads::Mark;
 use crate::wait::lock;
 
@@ -100,6 +101,7 @@ impl RecvShared {
 pub(crate) struct Inlet {
     producer: Producer<ReadError>,
     witness: Option<Arc<Witness>>,
+    planted: Planted,
     known: Known,
     /// Bytes were left in the core, because readers hold too many chunks.
     full: bool,
@@ -117,8 +119,8 @@ pub(crate) fn receiving(
     let (mark, wishes) = (Mark::default(), Mutex::default());
     let pipe = OnceLock::new();
     let node = &connection.shared;
-    let watched = |info| message::witness(info, &node.streaming, node.max_message);
-    let witness = info.as_ref().and_then(watched);
+    let witness = message::witness(info.as_ref(), &node.streaming, node.max_message);
+    let planted = node.planted;
     let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
     let damaged = AtomicBool::new(false);
     let shared = RecvShared { connection, id, pipe, info, witness, mark, wishes, damaged };
@@ -135,7 +137,8 @@ pub(crate) fn receiving(
         collected: BytesMut::new(),
         keep: None,
     };
-    (Inlet { producer, witness: inlet, known, full: false, withheld: false }, half)
+    let inlet = Inlet { producer, witness: inlet, planted, known, full: false, withheld: false };
+    (inlet, half)
 }
 
 impl Inlet {
@@ -151,8 +154,9 @@ impl Inlet {
             match next(stream, expected) {
                 Ok(bytes) => {
                     if let Some(witness) = &self.witness {
-                        witness.saw(expected, &bytes);
+                        witness.saw(expected.saturating_sub(self.known.start), &bytes);
                     }
+                    let bytes = self.planted.handed_over(expected, bytes);
                     expected += bytes.len() as u64;
                     Some(bytes)
                 }
@@ -313,6 +317,7 @@ impl RecvHalf {
 
     /// Gives the stream to a pipe.
     pub(crate) fn into_source(self) -> Source {
+        self.is_read_otherwise();
         let Self { reader, shared, collected, keep, .. } = self;
         Source { shared, reader, is_collecting: !collected.is_empty(), keep }
     }
@@ -336,6 +341,7 @@ impl RecvHalf {
     /// credit until the slowest handle has read them, so one that does not read stalls the sender.
     #[must_use]
     pub fn fork(&self) -> Self {
+        self.is_read_otherwise();
         Self {
             reader: self.reader.as_ref().map(Reader::fork),
             shared: self.shared.clone(),
@@ -350,6 +356,16 @@ impl RecvHalf {
     /// # Errors
     /// The stream or its connection is over; all bytes before were given.
     pub fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+    ) -> Poll<Result<Option<Bytes>, ReadError>> {
+        self.is_read_otherwise();
+        self.poll_next(cx, max)
+    }
+
+    /// The same, on the way to a whole.
+    pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
@@ -376,6 +392,7 @@ impl RecvHalf {
         if !out.has_remaining_mut() {
             return Poll::Ready(Ok(0));
         }
+        self.is_read_otherwise();
         if !self.collected.is_empty() {
             let len = self.collected.len().min(out.remaining_mut());
             out.put_slice(&self.collected.split_to(len));
@@ -445,15 +462,36 @@ impl RecvHalf {
             if collected.len() > limit {
                 break Poll::Ready(Err(ReadError::TooLong { limit }));
             }
-            match self.poll_chunk(cx, usize::MAX) {
+            match self.poll_next(cx, usize::MAX) {
                 Poll::Ready(Ok(Some(chunk))) => collected.extend_from_slice(&chunk),
-                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(collected.freeze())),
+                Poll::Ready(Ok(None)) => {
+                    return Poll::Ready(Ok(self.witnessed(collected.freeze())));
+                }
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
         };
         self.collected = collected;
         found
+    }
+
+    /// In shadow mode: there will be no whole to compare.
+    fn is_read_otherwise(&self) {
+        if let Some(witness) = &self.shared.witness {
+            witness.let_go();
+        }
+    }
+
+    /// What was collected to the end; in shadow mode compared with what came, and that is given.
+    fn witnessed(&self, collected: Bytes) -> Bytes {
+        let seen = self.shared.witness.as_ref().and_then(|witness| witness.take());
+        let node = &self.shared.connection.shared;
+        let threshold = node.streaming.streaming_threshold;
+        let Some(seen) = seen.filter(|seen| seen.len > threshold) else { return collected };
+        let start = Known::of(self.info()).start;
+        let (whole, counts) = (seen.bytes, &node.messages.counts);
+        message::compare(self.id(), start, &[collected], &whole, counts);
+        whole
     }
 
     /// Asks for credit up to `end`, once.

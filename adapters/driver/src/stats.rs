@@ -68,8 +68,8 @@ counters! {
     assemblies_delayed,
     /// The most bytes that were taken at a time for messages that are put together from streams.
     assembly_most,
-    /// Messages that were not the same read as a stream and put together as a whole. Only shadow
-    /// mode looks.
+    /// Messages, and other streams that were collected, that were not the same read as a stream
+    /// and put together as a whole. Only shadow mode looks.
     streaming_mismatches_total,
 }
 

@@ -9,7 +9,6 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Ends {
     server: Runtime,
     client: Runtime,
-    relay: Runtime,
 }
 
 /// CPU time that each node has used, user and system together.
@@ -17,7 +16,6 @@ pub(crate) struct Ends {
 pub(crate) struct Used {
     pub(crate) server: Duration,
     pub(crate) client: Duration,
-    pub(crate) relay: Duration,
 }
 
 impl Used {
@@ -25,18 +23,16 @@ impl Used {
         Self {
             server: self.server.saturating_sub(earlier.server),
             client: self.client.saturating_sub(earlier.client),
-            relay: self.relay.saturating_sub(earlier.relay),
         }
     }
 
     pub(crate) fn all(self) -> Duration {
-        self.server + self.client + self.relay
+        self.server + self.client
     }
 }
 
 const SERVER: &str = "bench-server";
 const CLIENT: &str = "bench-client";
-const RELAY: &str = "bench-relay";
 
 fn runtime(name: &str) -> Runtime {
     let mut builder = Builder::new_multi_thread();
@@ -45,7 +41,7 @@ fn runtime(name: &str) -> Runtime {
 
 impl Ends {
     pub(crate) fn new() -> Self {
-        Self { server: runtime(SERVER), client: runtime(CLIENT), relay: runtime(RELAY) }
+        Self { server: runtime(SERVER), client: runtime(CLIENT) }
     }
 
     /// Runs on the server's threads.
@@ -63,14 +59,6 @@ impl Ends {
     ) -> T {
         self.client.block_on(self.client.spawn(work)).expect("no panic")
     }
-
-    /// Runs on the threads of who stands between them.
-    pub(crate) fn relay<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> T {
-        self.relay.block_on(self.relay.spawn(work)).expect("no panic")
-    }
 }
 
 /// What the threads of all nodes have used so far (Linux: the scheduler's own count, in ns).
@@ -84,7 +72,6 @@ pub(crate) fn used() -> Used {
         match read("comm").trim() {
             SERVER => used.server += ran,
             CLIENT => used.client += ran,
-            RELAY => used.relay += ran,
             _ => {}
         }
     }

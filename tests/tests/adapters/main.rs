@@ -5,6 +5,7 @@ mod ends;
 mod latency;
 mod lines;
 mod node;
+mod shadow;
 mod streams;
 mod stuck;
 #[cfg(target_os = "linux")]
@@ -74,6 +75,10 @@ pairings! {
         messages_arrive_whole_and_once,
         a_large_message_is_streamed,
         both_ends_derive_the_same_key;
+    shadow:
+        what_differs_is_told_and_what_came_is_given,
+        what_has_no_whole_is_not_compared,
+        without_a_shadow_the_bug_is_there;
     ends:
         a_reset_has_its_code,
         a_stop_has_its_code,

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use aqueduct_driver::Endpoint;
 use aqueduct_std::{
     AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
     ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
-    PipeOptions, PipeStats, ReadError, Recording, Stop, StreamProtocol, TapeEnd, TransportConfig,
-    WriteError,
+    PipeOptions, PipeStats, ReadError, Recording, Sent, Stop, StreamId, StreamProtocol, TapeEnd,
+    TransportConfig, WriteError,
 };
 use tokio::runtime::Runtime;
 
@@ -31,7 +32,7 @@ fn config(carriers: Carriers, transport: TransportConfig) -> aqueduct_std::Confi
 }
 
 /// An endpoint of some adapter.
-pub(crate) trait Node: Clone + Send + Sync + 'static {
+pub(crate) trait Node: AsRef<Endpoint> + Clone + Send + Sync + 'static {
     type Link: Link;
     /// A pipe that flows.
     type Pipe;
@@ -88,7 +89,10 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
     fn hear(&self) -> Result<Bytes, ConnectionError>;
     fn send_message(&self, message: Bytes);
     fn recv_message(&self) -> Result<Bytes, ConnectionError>;
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>);
+    /// The stream that it took, if it did.
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId>;
+    /// Why it fails.
+    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String;
     fn key_material(&self, label: &[u8]) -> Vec<u8>;
     fn close(&self, code: AppCode, reason: &[u8]);
     fn abort(&self, code: AppCode, reason: &[u8]);
@@ -114,12 +118,21 @@ pub(crate) trait Inlet: Send + 'static {
     fn fork(&self) -> Self;
     fn stop(&mut self, code: AppCode);
     fn info(&self) -> Option<&OpenOptions>;
+    fn id(&self) -> StreamId;
 }
 
 /// The adapter for threads.
 pub(crate) type Std = aqueduct_std::Endpoint;
 /// The adapter for tokio.
 pub(crate) type Tokio = aqueduct_tokio::Endpoint;
+
+/// The stream that a message took.
+fn taken(sent: Sent) -> Option<StreamId> {
+    match sent {
+        Sent::Streamed(id) => Some(id),
+        _ => None,
+    }
+}
 
 /// Nothing has a time-out here.
 fn sure<T, E>(result: Result<T, aqueduct_std::Error<E>>) -> Result<T, E> {
@@ -235,8 +248,12 @@ impl Link for aqueduct_std::Connection {
         sure(Self::recv_message(self))
     }
 
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) {
-        self.send_auto(Chunks::new(total, chunks)).unwrap();
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId> {
+        taken(self.send_auto(Chunks::new(total, chunks)).unwrap())
+    }
+
+    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String {
+        self.send_auto(Chunks::new(total, chunks)).unwrap_err().to_string()
     }
 
     fn key_material(&self, label: &[u8]) -> Vec<u8> {
@@ -309,6 +326,10 @@ impl Inlet for aqueduct_std::RecvStream {
 
     fn info(&self) -> Option<&OpenOptions> {
         Self::info(self)
+    }
+
+    fn id(&self) -> StreamId {
+        Self::id(self)
     }
 }
 
@@ -432,8 +453,12 @@ impl Link for aqueduct_tokio::Connection {
         now(Self::recv_message(self))
     }
 
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) {
-        now(self.send_auto(Chunks::new(total, chunks))).unwrap();
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId> {
+        taken(now(self.send_auto(Chunks::new(total, chunks))).unwrap())
+    }
+
+    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String {
+        now(self.send_auto(Chunks::new(total, chunks))).unwrap_err().to_string()
     }
 
     fn key_material(&self, label: &[u8]) -> Vec<u8> {
@@ -506,6 +531,10 @@ impl Inlet for aqueduct_tokio::RecvStream {
 
     fn info(&self) -> Option<&OpenOptions> {
         Self::info(self)
+    }
+
+    fn id(&self) -> StreamId {
+        Self::id(self)
     }
 }
 

@@ -69,25 +69,51 @@ fn people_get_a_table() {
     let heads = ["hop", "first byte", "added", "peak held", "out of order", "rate", "BLAKE3"];
     let is_head = |line: &&String| heads.iter().all(|head| line.contains(head));
     assert!(plain.lines.iter().any(|line| is_head(&line)), "{:?}", plain.lines);
-    for name in ["sender", "relay 1", "receiver 1", "receiver 2"] {
-        assert!(plain.lines.iter().any(|line| line.starts_with(name)), "{name}: {:?}", plain.lines);
+    let rows = [
+        ("sender", "sent"),
+        ("relay 1", "passes on"),
+        ("receiver 1", "equal"),
+        ("receiver 2", "equal"),
+    ];
+    for (name, digest) in rows {
+        let is_row = |line: &&String| line.starts_with(name) && line.ends_with(digest);
+        assert_eq!(plain.lines.iter().filter(is_row).count(), 1, "{name}: {:?}", plain.lines);
     }
+    assert!(plain.lines.iter().any(|line| line.contains("passes on: ")), "{:?}", plain.lines);
 }
 
 #[test]
 fn what_cannot_be_is_wrong_usage() {
     let place = Place::new();
-    for (args, word) in [
-        (vec!["--hops", "0", "--fan-out", "2"], "--hops 1"),
-        (vec!["--hops", "10", "--fan-out", "16"], "at most 16"),
-        (vec!["--hops", "17"], "17"),
-        (vec!["--fan-out", "0"], "0"),
-        (vec!["--loss", "60"], "percent"),
-        (vec!["--loss", "much"], "percentage"),
-    ] {
-        let ended = place.run(&[vec!["demo", "--json"], args].concat()).expect(2);
-        assert!(ended.message().contains(word), "{}", ended.message());
+    let cases: [(&[&str], &[&str]); 16] = [
+        (
+            &["--hops", "0", "--fan-out", "2"],
+            &["--fan-out 2", "--hops 0", "at most 1 ", "--hops 1"],
+        ),
+        (&["--hops", "10", "--fan-out", "16"], &["--hops 10", "--fan-out 16", "at most 17", "26"]),
+        (&["--hops", "16"], &["--hops 16", "--fan-out 2", "default", "at most 17"]),
+        (&["--hops", "17"], &["'--hops ", "'17'", "0 to 16"]),
+        (&["--hops", "-1"], &["'--hops ", "'-1'", "0 to 16"]),
+        (&["--hops", "many"], &["'--hops ", "'many'", "0 to 16"]),
+        (&["--fan-out", "0"], &["'--fan-out ", "'0'", "1 to 16"]),
+        (&["--fan-out", "1000"], &["'--fan-out ", "'1000'", "1 to 16"]),
+        (&["--loss", "100"], &["'--loss ", "'100'", "50 percent"]),
+        (&["--loss", "-1"], &["'--loss ", "'-1'", "0, or between 0.0001 and 50 percent"]),
+        (&["--loss", "much"], &["'--loss ", "'much'", "50 percent"]),
+        (&["--loss", "1e-9"], &["'--loss ", "'1e-9'", "0.0001"]),
+        (&["--size", "-1"], &["'--size ", "'-1'", "less than 4EiB"]),
+        (&["--size", "4EiB"], &["'--size ", "'4EiB'", "less than 4EiB"]),
+        (&["--size", "18446744073709551616"], &["'--size ", "less than 4EiB"]),
+        (&["--size", "nonsense"], &["'--size ", "'nonsense'", "10MiB", "less than 4EiB"]),
+    ];
+    for (args, words) in cases {
+        let ended = place.run(&[&["demo", "--json"], args].concat()).expect(2);
+        for word in words {
+            assert!(ended.message().contains(word), "{args:?}: {}", ended.message());
+        }
     }
+    place.run(&["demo", "--json", "--size", "1kB", "--hops", "16", "--fan-out", "1"]).expect(0);
+    place.run(&["demo", "--json", "--size", "1kB", "--hops", "1", "--fan-out", "16"]).expect(0);
 }
 
 #[cfg(unix)]

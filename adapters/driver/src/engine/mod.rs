@@ -46,6 +46,7 @@ use crate::connection::{CloseWhen, ConnShared};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError};
 use crate::hub::{Call, Command, EndpointState, Hub, Shared};
+use crate::planted::Planted;
 use crate::recording::Recorder;
 use crate::recv::Inlet;
 use crate::send::{Piece, SendShared};
@@ -134,6 +135,7 @@ pub struct Engine {
 /// What the engine must know of the core's configuration.
 struct Limits {
     streaming: Streaming,
+    planted: Planted,
     max_message: u64,
     max_packet: u16,
     patience: Patience,
@@ -143,6 +145,7 @@ impl Limits {
     fn of(transport: &TransportConfig) -> Self {
         Self {
             streaming: transport.streaming(),
+            planted: Planted::of(transport),
             max_message: transport.max_message_size(),
             max_packet: transport.max_packet_size(),
             patience: Patience::of(transport),
@@ -229,7 +232,7 @@ impl Engine {
     /// Of a core that has seen nothing yet.
     fn of(
         mut core: Endpoint,
-        Limits { streaming, max_message, max_packet, patience }: Limits,
+        Limits { streaming, planted, max_message, max_packet, patience }: Limits,
         parts: Parts,
         recorder: Option<Recorder>,
     ) -> (Self, crate::endpoint::Endpoint) {
@@ -245,6 +248,7 @@ impl Engine {
             messages: Arc::default(),
             last_figures: Mutex::default(),
             streaming,
+            planted,
             max_message,
             node_id: core.node_id(),
             local: parts.local,

@@ -112,21 +112,28 @@ impl Assembly {
         counts: &MessageCounters,
     ) -> Poll<Result<Bytes, StreamError>> {
         loop {
-            match std::task::ready!(self.stream.poll_chunk(cx, usize::MAX))? {
-                Some(piece) => self.pieces.push(piece),
-                None => return Poll::Ready(Ok(self.whole(counts))),
+            match std::task::ready!(self.stream.poll_chunk(cx, usize::MAX)) {
+                Ok(Some(piece)) => self.pieces.push(piece),
+                end => return Poll::Ready(self.end(end.err(), counts)),
             }
         }
     }
 
     /// What its reader found, joined as the core joins; in shadow mode compared with what came, and
     /// that is given.
-    fn whole(&mut self, counts: &MessageCounters) -> Bytes {
-        let (id, pieces) = (self.stream.id(), self.pieces.split_off(0));
-        let Some(witness) = self.stream.witness() else { return Message::join(id, pieces).data };
-        let whole = witness.take();
-        compare(id, &pieces, &whole, counts);
-        whole
+    fn end(
+        &mut self,
+        error: Option<StreamError>,
+        counts: &MessageCounters,
+    ) -> Result<Bytes, StreamError> {
+        let (id, mut pieces) = (self.stream.id(), self.pieces.split_off(0));
+        let Some((mut whole, behind)) = self.stream.take_whole() else {
+            return error.map_or_else(|| Ok(Message::join(id, pieces).data), Err);
+        };
+        pieces.push(behind);
+        compare(id, 0, &pieces, &whole, counts);
+        whole.truncate(usize::try_from(self.stream.size()).unwrap_or(usize::MAX));
+        error.map_or(Ok(whole), Err)
     }
 }
 

@@ -26,11 +26,8 @@ pub use streamed::MessageStream;
 
 pub(crate) use inbox::Arrivals;
 pub use inbox::Received;
-pub(crate) use shadow::Witness;
+pub(crate) use shadow::{Witness, compare, witness};
 
-use std::sync::Arc;
-
-use aqueduct_core::config::Streaming;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::protocol::STREAMED_MESSAGE;
 
@@ -45,15 +42,4 @@ const WRONG: u8 = 0;
 /// Whether a stream is introduced as a message.
 pub(crate) fn is_message(info: &OpenOptions) -> bool {
     info.protocol == StreamProtocol::Number(STREAMED_MESSAGE)
-}
-
-/// Who watches a stream in shadow mode: a message that is large enough to come as one, and not too
-/// large to be put together.
-pub(crate) fn witness(
-    info: &OpenOptions,
-    streaming: &Streaming,
-    largest: u64,
-) -> Option<Arc<Witness>> {
-    let size = info.size.filter(|_| is_message(info) && streaming.streaming_shadow)?;
-    (size > streaming.streaming_threshold && size <= largest).then(|| Arc::new(Witness::new(size)))
 }

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use aqueduct_core::handoff::{Options, channel};
+use aqueduct_core::stream::StreamProtocol;
 
 use super::*;
 
@@ -15,7 +16,7 @@ fn pieces(read: &[&'static [u8]]) -> Vec<Bytes> {
 fn a_difference_is_counted_and_its_offset_found() {
     let counters = MessageCounters::default();
     let counted = || counters.snapshot().streaming_mismatches_total;
-    compare(StreamId(4), &pieces(&[b"one", b" two"]), b"one two", &counters);
+    compare(StreamId(4), 0, &pieces(&[b"one", b" two"]), b"one two", &counters);
     assert_eq!(counted(), 0);
     for (read, whole, at) in [
         (&[&b"one"[..], b" two"][..], &b"one Two"[..], 4),
@@ -27,7 +28,7 @@ fn a_difference_is_counted_and_its_offset_found() {
     ] {
         let (read, before) = (pieces(read), counted());
         assert_eq!(first_difference(&read, whole), Some(at), "{read:?}");
-        compare(StreamId(4), &read, whole, &counters);
+        compare(StreamId(4), 0, &read, whole, &counters);
         assert_eq!(counted(), before + 1);
     }
 }
@@ -53,7 +54,7 @@ fn witnessed(size: u64, chunks: &[Bytes]) -> Bytes {
         witness.saw(offset, chunk);
         offset += chunk.len() as u64;
     }
-    witness.take()
+    witness.take().expect("nobody has it").bytes
 }
 
 /// spec: R-MODE-12
@@ -82,19 +83,49 @@ fn a_fault_planted_in_either_path_is_found_where_it_is() {
         let before = counters.snapshot().streaming_mismatches_total;
         let (read, whole) = (through_the_hand_over(streamed), witnessed(10_000, whole));
         assert_eq!(first_difference(&read, &whole), at);
-        compare(StreamId(4), &read, &whole, &counters);
+        compare(StreamId(4), 0, &read, &whole, &counters);
         let found = counters.snapshot().streaming_mismatches_total - before;
         assert_eq!(found, u64::from(at.is_some()));
     }
 }
 
 #[test]
-fn a_witness_takes_no_more_than_the_message_in_whatever_order() {
+fn a_witness_keeps_no_more_than_the_body_in_whatever_order() {
     let witness = Witness::new(5);
     witness.saw(3, b"de, and a digest");
     witness.saw(8, b"more");
     witness.saw(0, b"abc");
     witness.saw(u64::MAX, b"far");
-    assert_eq!(witness.take(), "abcde");
-    assert!(witness.take().is_empty());
+    assert!(witness.is_overfull());
+    let seen = witness.take().expect("nobody has it");
+    assert_eq!((seen.bytes, seen.len), ("abcde".into(), u64::MAX));
+    assert!(witness.take().is_none(), "once");
+}
+
+fn info(number: u64, size: Option<u64>, digest: Option<[u8; 32]>) -> OpenOptions {
+    let mut info = OpenOptions::new(StreamProtocol::Number(number));
+    (info.size, info.digest) = (size, digest);
+    info
+}
+
+/// spec: R-MODE-12 R-MODE-16
+#[test]
+fn a_shadow_watches_messages_that_are_put_together_and_other_streams_until_they_are_read() {
+    let on = Streaming { streaming_shadow: true, ..Streaming::default() };
+    let (threshold, largest) = (on.streaming_threshold, 1 << 20);
+    let message = |size, digest| witness(Some(&info(2, size, digest)), &on, largest);
+    assert!(message(Some(threshold), None).is_none() && message(None, None).is_none());
+    assert!(message(Some(largest + 1), None).is_none());
+    let most = |witness: Option<Arc<Witness>>| witness.expect("it is watched").most as u64;
+    assert_eq!(most(message(Some(largest), None)), largest + 32);
+    assert_eq!(most(message(Some(largest), Some([7; 32]))), largest);
+    assert!(witness(Some(&info(2, Some(largest), None)), &Streaming::default(), largest).is_none());
+    assert!(witness(None, &Streaming::default(), largest).is_none());
+    for other in [Some(&info(9, Some(5), None)), Some(&info(9, None, None)), None] {
+        let watched = witness(other, &on, largest).expect("it is watched");
+        watched.saw(0, b"first bytes");
+        watched.let_go();
+        watched.saw(11, b"more");
+        assert!(lock(&watched.kept).bytes.is_empty() && watched.take().is_none());
+    }
 }

@@ -14,6 +14,7 @@ use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::stats::MessageTally;
 
+use super::shadow::Seen;
 use super::{DIGEST, VERIFIED, WRONG, Witness};
 
 /// The two directions of the stream: the body, and the verdict.
@@ -47,8 +48,20 @@ pub struct MessageStream {
     /// When it was announced.
     begun: Instant,
     end: Option<Result<(), StreamError>>,
+    /// In shadow mode, at the end: what came, with the digest behind it.
+    whole: Option<Bytes>,
     /// It keeps its connection open, once the application has it.
     keep: Option<Arc<ConnGuard>>,
+}
+
+/// A body at its end, by one of the ways that it took.
+struct Ended {
+    /// Its bytes, and the digest's behind it.
+    given: u64,
+    /// The digest that the sender announced, if all of it is there.
+    expected: Option<[u8; 32]>,
+    /// The one of the bytes.
+    actual: [u8; 32],
 }
 
 impl MessageStream {
@@ -67,9 +80,21 @@ impl MessageStream {
         };
         let expected = digest.as_ref().map_or_else(BytesMut::new, |digest| digest[..].into());
         let (begun, hasher) = (Instant::now(), blake3::Hasher::new());
-        let (read, end, keep, trailing) = (0, None, None, digest.is_none());
-        let (id, halves) = (recv.id(), Some(Halves { send, recv }));
-        Some(Self { id, halves, total, trailing, read, hasher, expected, tally, begun, end, keep })
+        let (id, trailing) = (recv.id(), digest.is_none());
+        Some(Self {
+            id,
+            halves: Some(Halves { send, recv }),
+            total,
+            trailing,
+            read: 0,
+            hasher,
+            expected,
+            tally,
+            begun,
+            end: None,
+            whole: None,
+            keep: None,
+        })
     }
 
     /// The streams that the message is: what comes, by whose introduction a leg is opened, and the
@@ -98,6 +123,14 @@ impl MessageStream {
         self.halves.as_ref().and_then(|halves| halves.recv.witness())
     }
 
+    /// In shadow mode, once it has come to its end: what came, and the digest behind it as the
+    /// reader has it. Both end with that digest, if it is not in OPEN.
+    pub(super) fn take_whole(&mut self) -> Option<(Bytes, Bytes)> {
+        let whole = self.whole.take()?;
+        let behind = if self.trailing { self.expected.split().freeze() } else { Bytes::new() };
+        Some((whole, behind))
+    }
+
     /// The message's size in bytes, as the sender announced it. Nothing is allocated by it; a
     /// message of another size ends with an error.
     pub fn size(&self) -> u64 {
@@ -124,7 +157,7 @@ impl MessageStream {
             let Some(halves) = &mut self.halves else {
                 return Poll::Ready(Err(StreamError::Cancelled { hop: None }));
             };
-            let chunk = match ready!(halves.recv.poll_chunk(cx, most)) {
+            let chunk = match ready!(halves.recv.poll_next(cx, most)) {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => {
                     let end = self.conclude(cx);
@@ -146,23 +179,45 @@ impl MessageStream {
                 self.hasher.update(&chunk);
                 return Poll::Ready(Ok(Some(chunk)));
             }
-            self.expected.extend_from_slice(&chunk);
-            if self.expected.len() as u64 > DIGEST {
-                let end = self.wrong_size();
+            // One byte too many says as much as all.
+            let room = (DIGEST as usize + 1).saturating_sub(self.expected.len());
+            self.expected.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            let is_long = self.expected.len() as u64 > DIGEST;
+            if self.witness().map_or(is_long, |witness| witness.is_overfull()) {
+                let end = self.wrong_size(self.read);
                 self.finish(Err(end));
             }
         }
     }
 
-    /// The body has ended: gives the verdict.
+    /// What was read, at its end.
+    fn streamed(&self) -> Ended {
+        let expected = <[u8; 32]>::try_from(&*self.expected).ok();
+        Ended { given: self.read, expected, actual: self.hasher.finalize().into() }
+    }
+
+    /// What came, at its end.
+    fn whole(&self, seen: &Seen) -> Ended {
+        let body =
+            usize::try_from(self.total).ok().and_then(|len| seen.bytes.split_at_checked(len));
+        let (body, behind) = body.unwrap_or((&seen.bytes, &[]));
+        let info = self.halves.as_ref().and_then(|halves| halves.recv.info());
+        let digest = info.and_then(|info| info.digest);
+        let expected = digest.or_else(|| behind.try_into().ok());
+        Ended { given: seen.len, expected, actual: blake3::hash(body).into() }
+    }
+
+    /// The body has ended: gives the verdict. In shadow mode it is about what came, whatever was
+    /// read.
     fn conclude(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
-        if self.read < self.total {
-            return Err(self.wrong_size());
-        }
-        let Ok(expected) = <[u8; 32]>::try_from(&*self.expected) else {
-            return Err(self.wrong_size());
+        let seen = self.witness().and_then(|witness| witness.take());
+        let ended = seen.as_ref().map_or_else(|| self.streamed(), |seen| self.whole(seen));
+        self.whole = seen.map(|seen| seen.bytes);
+        let Ended { given, expected, actual } = ended;
+        let behind = if self.trailing { DIGEST } else { 0 };
+        let Some(expected) = expected.filter(|_| given == self.total.saturating_add(behind)) else {
+            return Err(self.wrong_size(given));
         };
-        let actual: [u8; 32] = self.hasher.finalize().into();
         let right = blake3::Hash::from(expected) == blake3::Hash::from(actual);
         let mut verdict = vec![if right { VERIFIED } else { WRONG }];
         if !right {
@@ -200,9 +255,10 @@ impl MessageStream {
         self.end = Some(end);
     }
 
-    fn wrong_size(&self) -> StreamError {
+    /// The body and what stands behind it are `came` bytes together.
+    fn wrong_size(&self, came: u64) -> StreamError {
         self.tally.counts.size_failures.fetch_add(1, Relaxed);
-        let given = self.read.saturating_sub(if self.trailing { DIGEST } else { 0 });
+        let given = came.saturating_sub(if self.trailing { DIGEST } else { 0 });
         StreamError::WrongSize { announced: self.total, given: Some(given), hop: Some(0) }
     }
 

@@ -100,7 +100,8 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
     },
     Family {
         name: "aqueduct_streaming_mismatches",
-        help: "Messages that differed, read as a stream and put together as a whole (shadow).",
+        help: "Messages and other bodies that differed, read as a stream and put together as a \
+               whole (shadow).",
         kind: Counter,
         samples: |f| vec![(&[], Number(f.messages.streaming_mismatches_total))],
     },

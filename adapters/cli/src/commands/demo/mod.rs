@@ -15,7 +15,7 @@ use crate::metrics::Page;
 use crate::output::{Fields, Output};
 
 use nodes::Nodes;
-use table::Row;
+use table::{LEGEND, Row};
 
 /// Sends generated data through the relays and shows how that went.
 ///
@@ -27,14 +27,7 @@ pub(super) async fn run(
     output: &Output,
     mut interrupt: Interrupt,
 ) -> Result<Fields, Failure> {
-    let receivers = match (options.hops, options.fan_out) {
-        (0, None) => 1,
-        (0, Some(2..)) => {
-            let words = "several receivers are reached through a relay (--hops 1 or more)";
-            return Err(Failure::new(Cause::Usage, words));
-        }
-        (_, wanted) => wanted.unwrap_or(2),
-    };
+    let receivers = receivers(options)?;
     // What is lost on purpose is lost by UDP, and is not to be fled from.
     let carriers = common.carriers(Carriers::udp());
     let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, carriers)?;
@@ -48,6 +41,8 @@ pub(super) async fn run(
         show(output, &rows);
         output.line("");
         measured.hop_lines().iter().for_each(|line| output.line(line));
+        output.line("");
+        LEGEND.iter().for_each(|line| output.line(line));
     }
     let mut fields = Fields::new();
     fields.insert("bytes".into(), json!(options.size));
@@ -67,6 +62,31 @@ pub(super) async fn run(
     }
     fields.insert("command".into(), json!("demo"));
     Ok(fields)
+}
+
+/// Nodes of a way, the first relay not counted: it is dialled.
+const MOST: u8 = 16;
+
+/// How many there are behind the last relay, or behind the sender.
+fn receivers(options: &Demo) -> Result<u8, Failure> {
+    let wrong = |words: String| Err(Failure::new(Cause::Usage, words));
+    let (hops, wanted) = (options.hops, options.fan_out);
+    let receivers = wanted.unwrap_or(if hops == 0 { 1 } else { 2 });
+    if hops == 0 && receivers > 1 {
+        return wrong(format!(
+            "--fan-out {receivers} with --hops 0: without a relay there is at most 1 receiver; \
+             several are reached through one, so by --hops 1 or more"
+        ));
+    }
+    let (nodes, most) = (hops.saturating_add(receivers), MOST + 1);
+    if nodes > most {
+        let said = if wanted.is_some() { "" } else { " (its default)" };
+        return wrong(format!(
+            "--hops {hops} with --fan-out {receivers}{said}: a way has at most {most} relays and \
+             receivers together, not {nodes}"
+        ));
+    }
+    Ok(receivers)
 }
 
 fn show(output: &Output, rows: &[Row]) {

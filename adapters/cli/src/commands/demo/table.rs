@@ -12,6 +12,18 @@ use crate::units;
 use super::flow::Taken;
 use super::nodes::Passed;
 
+/// Stands for a digest where the bytes are made.
+const SENT: &str = "sent";
+/// Stands for a digest where nobody reads the bytes.
+const PASSES_ON: &str = "passes on";
+
+/// What stands in the last column.
+pub(super) const LEGEND: [&str; 3] = [
+    "BLAKE3  sent: the digest of what the sender made",
+    "        passes on: a relay pipes the bytes and digests none of them",
+    "        equal, DIFFERENT: the receiver's own digest, against the sender's",
+];
+
 /// What was seen of a transfer.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -165,12 +177,12 @@ impl Measured {
         let heads = ["hop", "first byte", "added", "peak held", "out of order", "rate", "BLAKE3"];
         let (begun, sent_at) = self.ends;
         let rate = format!("{}/s", units::size(self.rate(Some(begun), sent_at)));
-        let mut lines = vec![line(heads), line(["sender", "", "", "", "", &rate, ""])];
+        let mut lines = vec![line(heads), line(["sender", "", "", "", "", &rate, SENT])];
         lines.extend(self.list().iter().map(|hop| {
             let time = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), millis);
             let size = |size: Option<u64>| size.map_or_else(String::new, units::size);
             let digest = match hop.digest {
-                None => "",
+                None => PASSES_ON,
                 Some(digest) if digest == self.sent => "equal",
                 Some(_) => "DIFFERENT",
             };
