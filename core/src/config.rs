@@ -8,7 +8,9 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::congestion::Algorithm;
-use crate::crypto::handshake::{Ciphers, HandshakeConfig, Network, PairSecrets, Strangers};
+use crate::crypto::handshake::{
+    Ciphers, HandshakeConfig, Network, PairSecrets, Strangers, Versions,
+};
 use crate::crypto::identity::NodeKey;
 use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
@@ -435,6 +437,12 @@ impl EndpointConfig {
     /// Ciphers for data; the responder's preference decides. Default: both, AES-256-GCM preferred.
     pub fn with_ciphers(self, ciphers: Ciphers) -> Self {
         self.with_handshake(|handshake| handshake.with_ciphers(ciphers))
+    }
+
+    /// The versions of the protocol that it speaks (spec R-HS-18 to R-HS-20). Default: 1 alone,
+    /// which is all that is built.
+    pub fn with_versions(self, versions: Versions) -> Self {
+        self.with_handshake(|handshake| handshake.with_versions(versions))
     }
 
     /// Whether nodes that do not know this node's id get an answer. Default: they do.

@@ -20,18 +20,22 @@ pub(crate) fn want(file: Option<&Path>, payload: Payload, output: &Output) {
     if let Some(file) = file
         && FILE.set((file.to_owned(), payload)).is_ok()
     {
-        let file = file.display();
-        output.note(&match payload {
-            Payload::Elided => format!(
-                "recording to {file}: without keys and payload; ids, addresses, sizes and times \
-                 are in it"
-            ),
-            _ => format!(
-                "recording to {file}: whoever has that file has this node's key and can read all \
-                 that it sends and receives; `aqueduct trace redact` makes one to give away"
-            ),
-        });
+        warn(&file.display().to_string(), payload, output);
     }
+}
+
+/// Says what whoever has the file of a tape can do with it.
+pub(crate) fn warn(file: &str, payload: Payload, output: &Output) {
+    output.note(&match payload {
+        Payload::Elided => format!(
+            "recording to {file}: without keys and payload; ids, addresses, sizes and times are in \
+             it"
+        ),
+        _ => format!(
+            "recording to {file}: whoever has that file has this node's key and can read all that \
+             it sends and receives; `aqueduct trace redact` makes one to give away"
+        ),
+    });
 }
 
 /// Binds a node by `bind`. Of several in a process, each but the first has a name.

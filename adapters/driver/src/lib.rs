@@ -57,7 +57,7 @@ pub use endpoint::{Endpoint, Incoming, UDP};
 pub use figures::Figures;
 pub use latency::{LATENCY_BOUNDS, LatencyStats};
 pub use pipe::Pipe;
-pub use recording::{DiskError, Recorded, Recording, TapeEnd};
+pub use recording::{DiskError, Recorded, Recording, TapeEnd, tape_file};
 pub use recv::{RecvHalf, Verified};
 pub use send::{SEND_QUEUE, SendHalf};
 pub use stats::{IoStats, MessageStats};

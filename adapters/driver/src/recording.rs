@@ -123,7 +123,7 @@ impl Recording {
     /// # Errors
     /// The system's.
     pub(crate) fn start(&self) -> io::Result<Recorder> {
-        let file = create(&self.path)?;
+        let file = tape_file(&self.path)?;
         let progress = Arc::new(Progress::default());
         let (queue, work) = channel();
         let (path, there) = (self.path.clone(), progress.clone());
@@ -137,8 +137,13 @@ impl Recording {
     }
 }
 
+/// Makes the file of a tape, or empties the one that is there: readable for its owner alone (mode
+/// 0600), as what holds keys must be (spec R-TAPE-18).
+///
+/// # Errors
+/// The system's.
 #[cfg(unix)]
-fn create(path: &Path) -> io::Result<File> {
+pub fn tape_file(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // A file that was there keeps its mode; a device's is not ours.
@@ -148,8 +153,12 @@ fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes the file of a tape, or empties the one that is there.
+///
+/// # Errors
+/// The system's.
 #[cfg(not(unix))]
-fn create(path: &Path) -> io::Result<File> {
+pub fn tape_file(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 

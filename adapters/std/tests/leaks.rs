@@ -2,7 +2,7 @@
 //! A process of its own, since it counts the process's.
 //!
 //! `AQUEDUCT_SECONDS` says how long to call at random (3), `AQUEDUCT_CYCLES` how often to connect
-//! (1,000).
+//! (4,000).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]
@@ -20,6 +20,8 @@ use aqueduct_std::{
     TransportConfig, generate_key,
 };
 
+/// Connections, one after another.
+const CYCLES: u64 = 4_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -172,7 +174,7 @@ fn random_calls() {
 
 /// Connections that carry a little and go, one after another.
 fn many_connections() {
-    let cycles = number("AQUEDUCT_CYCLES", 1_000);
+    let cycles = number("AQUEDUCT_CYCLES", CYCLES);
     let before = held();
     let key = || generate_key().unwrap();
     let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -221,7 +223,7 @@ fn many_connections() {
 #[test]
 fn nothing_is_left() {
     let limit = Duration::from_secs(120 + number("AQUEDUCT_SECONDS", 3))
-        + Duration::from_millis(50) * number("AQUEDUCT_CYCLES", 1_000) as u32;
+        + Duration::from_millis(50) * number("AQUEDUCT_CYCLES", CYCLES) as u32;
     let (tell, told) = mpsc::channel();
     let running = thread::spawn(move || {
         random_calls();

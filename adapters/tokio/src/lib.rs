@@ -130,8 +130,9 @@ pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
 pub use aqueduct_driver::{Carriers, Config, generate_key};
-pub use aqueduct_driver::{DiskError, MessageStats, NodeAddr, Pipe, Recorded, Recording, TapeEnd};
+pub use aqueduct_driver::{DiskError, MessageStats, NodeAddr, Pipe};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
+pub use aqueduct_driver::{Recorded, Recording, TapeEnd, tape_file};
 pub use bytes::Bytes;
 
 pub use connecting::Connecting;

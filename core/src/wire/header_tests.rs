@@ -9,16 +9,18 @@ const CID: ConnectionId = ConnectionId([1, 2, 3, 4, 5, 6, 7, 8]);
 fn datagrams_are_sorted_by_form_and_length() {
     assert_eq!(classify(&[]), Class::Other);
     for first in 0..=u8::MAX {
-        let mut short = vec![first];
-        short.extend(CID.0);
-        short.resize(28, 0);
-        assert!(matches!(classify(&short), Class::Other | Class::Long(_)), "{first:#x}: 28 bytes");
-        short.push(0);
-        let class = classify(&short);
-        match first >> 6 {
-            0 | 2 => assert_eq!(class, Class::Other),
-            1 => assert_eq!(class, Class::Short { dcid: CID }),
-            _ => assert!(!matches!(class, Class::Short { .. })),
+        let mut whole = vec![first];
+        whole.extend(CID.0);
+        whole.resize(1_500, 0);
+        for len in (1..=1_500).chain([65_507, 65_535]) {
+            whole.resize(whole.len().max(len), 0);
+            let class = classify(&whole[..len]);
+            let known = PacketType::from_number(first >> 2 & 15).is_some();
+            match first >> 6 {
+                1 if len >= 29 => assert_eq!(class, Class::Short { dcid: CID }, "{len} bytes"),
+                3 if len >= 20 && known => assert!(matches!(class, Class::Long(_)), "{len} bytes"),
+                _ => assert_eq!(class, Class::Other, "{first:#x}: {len} bytes"),
+            }
         }
     }
 }

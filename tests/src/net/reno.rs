@@ -117,7 +117,6 @@ impl Reno {
     }
 
     fn advance(&mut self, ack: Segment, now: Instant) {
-        let fresh = (ack.number - self.acked) as f64;
         self.acked = ack.number;
         self.next = self.next.max(self.acked);
         self.doubles = 0;
@@ -129,8 +128,10 @@ impl Reno {
                 self.recovers_at = None;
                 self.window = self.threshold;
             }
-            None if self.window < self.threshold => self.window += fresh,
-            None => self.window += fresh / self.window,
+            // An answer adds a segment at most, however many it acknowledges (RFC 5681, 3.1): what
+            // fills a hole would let out a burst.
+            None if self.window < self.threshold => self.window += 1.0,
+            None => self.window += 1.0 / self.window,
         }
     }
 

@@ -1,6 +1,10 @@
 //! The cases of the QUIC interop runner with its published parameters, as far as there is something
-//! to hold against them here. HTTP, session resumption, early data and QUIC's versions have no
-//! counterpart; IPv6 is nothing to a core to which addresses are values.
+//! to hold against them here. HTTP, session resumption, early data and QUIC's second version have
+//! no counterpart; IPv6 is nothing to a core to which addresses are values.
+//!
+//! `versionnegotiation`, which the runner defines and does not play, is what spec R-HS-19 and
+//! R-HS-20 say: a first packet of a version that is not spoken is answered by VERSION, and that is
+//! followed once.
 //!
 //! In `connectionmigration` who reads is elsewhere and does not know it, as behind a NAT. It does
 //! not move by its own wish, since the core has no such move from UDP to UDP: it opens a UDP path
@@ -12,16 +16,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aqueduct_core::config::{RetryPolicy, TransportConfig};
-use aqueduct_core::crypto::handshake::Ciphers;
+use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
+use aqueduct_core::crypto::handshake::{Ciphers, Versions};
 use aqueduct_core::crypto::limits::KeyLimits;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::wire::id::AppCode;
 
 use super::lab::{ENDS, Lab, Road, Run, behind, config, simple, usual};
 use super::{Report, Scenario, Series, said};
-use crate::app::Pair;
+use crate::app::{App, Pair};
 use crate::link::{Bursts, Corrupt, Drops, Loss, Machine, Queue, Schedule};
+use crate::net::Net;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +62,11 @@ pub const CASES: &[Scenario] = &[
         "1999 bodies of 32 bytes on one connection, 1000 at a time at most"
     ),
     case!("retry", retry, "a cookie is demanded; 10 KB"),
+    case!(
+        "versionnegotiation",
+        version_negotiation,
+        "who dials is ahead: VERSION, a version of both, 1 KB; where there is none, no session"
+    ),
     case!(heavy "blackhole", blackhole, "10 MB; after 5 s nothing passes for 2 s"),
     case!("blackhole-repeated", blackhole_repeated, "3 MB; 1 s open, 1 s shut, again and again"),
     case!(
@@ -188,6 +198,33 @@ fn retry(seed: u64) -> Report {
     run.report(vec![("retries", retries as f64)])
 }
 
+/// Nodes that speak these versions.
+fn speaking(lists: [&[u16]; 2]) -> [EndpointConfig; 2] {
+    let node = |number: u8, list| {
+        config(number).with_versions(Versions::new(list).expect("a list of versions"))
+    };
+    [node(1, lists[0]), node(2, lists[1])]
+}
+
+fn version_negotiation(seed: u64) -> Report {
+    let ahead = speaking([&[1, 3], &[1, 2]]);
+    let mut run = Lab::new(seed, [usual(), usual()], ahead).connect();
+    run.fetch(&[1_024], MINUTE);
+    assert_one_session(&mut run);
+    let told = |net: &mut Net| ENDS.map(|host| net.host(host).endpoint.stats().versions);
+    assert_eq!(told(&mut run.pair.net), [0, 1], "VERSION, once, by who was dialled");
+    // And one who speaks nothing that the other does is told so and tries no more.
+    let mut lab = Lab::new(seed, [usual(), usual()], speaking([&[3], &[1, 2]]));
+    let (at, mut app) = (lab.net.connect(ENDS[0], ENDS[1]), App::new(ENDS[0]));
+    lab.net.run(MINUTE, |net| {
+        app.turn(net);
+        app.closed(at).is_some()
+    });
+    assert!(app.closed(at).is_some() && !app.diary(at).connected, "{:?}", app.diary(at));
+    assert!(told(&mut lab.net)[1] > 0, "nobody said what it speaks");
+    run.report(Vec::new())
+}
+
 /// The usual link, shut by a clock in one direction or both.
 fn shut(seed: u64, size: usize, clock: fn(Schedule) -> Schedule, ways: [bool; 2]) -> Report {
     let start = aqueduct_core::time::Instant::from_nanos(1_000_000_000);
@@ -298,9 +335,7 @@ fn rebind(seed: u64, elsewhere: bool) -> Report {
             addr.set_ip([10, 7, 0, moves as u8].into());
         }
         run.pair.net.move_to(ENDS[0], addr);
-        let over = |_: &mut crate::net::Net, a: &crate::app::App, _: &crate::app::App| {
-            a.inn.iter().any(|flow| flow.finished)
-        };
+        let over = |_: &mut Net, a: &App, _: &App| a.inn.iter().any(|flow| flow.finished);
         if run.pair.run(SECOND * 5, over) {
             break;
         }

@@ -29,14 +29,14 @@ fn honest_peers_connect_through_a_flood_of_strangers() {
         let mut apps: Vec<App> =
             std::iter::once(server).chain(honest.iter().copied()).map(App::new).collect();
         let now = net.now;
-        let mut flood = (0..1_500_u64).map(|seed| {
+        let mut flood = (0..15_000_u64).map(|seed| {
             let unknown = PeerAddr { id: None, ..to.clone() };
             dial(config(1), 10_000 + seed, if seed % 4 == 0 { &unknown } else { &to }, now).2
         });
         let mut dialed = Vec::new();
         for tick in 0..100_usize {
-            for n in 0..15 {
-                let number = (tick * 15 + n) as u32;
+            for n in 0..150 {
+                let number = (tick * 150 + n) as u32;
                 let from = SocketAddr::from(([172, 16, (number >> 8) as u8, number as u8], 99));
                 net.inject(from, to.remote, flood.next().expect("a packet"));
             }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use aqueduct_core::config::TransportConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::app::App;
 use aqueduct_tests::link::LinkConfig;
@@ -71,6 +73,59 @@ fn a_recovery_that_loses_its_first_packets_has_no_hole_of_seconds() {
             (last, longest) = (arrived(&run), longest.max(still));
             assert!(longest < SECOND, "{count} lost: nothing for {longest:?}");
         }
+    }
+}
+
+/// Lesson 10: what is in flight, and what was sent, are bytes of datagrams as they are on the wire.
+///
+/// spec: R-REC-13
+#[test]
+fn flight_is_counted_in_bytes_of_the_wire() {
+    let mut run = over(10, long(MS * 200, 0));
+    run.pair.pass(SECOND * 3);
+    let before = run.stats()[1];
+    assert_eq!(before.bytes_in_flight, 0);
+    run.pair.net.recording = Some(Vec::new());
+    let from = run.pair.net.hosts[1].addr;
+    let on_the_wire = |run: &Run| -> u64 {
+        let recorded = run.pair.net.recording.iter().flatten();
+        recorded.filter(|one| one.from == from).map(|one| one.bytes.len() as u64).sum()
+    };
+    run.begin_fetch(&[3_000_000]);
+    // The first of it is not acknowledged before 200 ms.
+    run.pair.pass(MS * 190);
+    let (flight, wire) = (run.stats()[1].bytes_in_flight, on_the_wire(&run));
+    println!("{wire} bytes on the wire, {flight} in flight");
+    assert!(wire > 10_000);
+    assert_eq!(flight, wire);
+    run.finish(SECOND * 10);
+    run.pair.pass(SECOND * 3);
+    let after = run.stats()[1];
+    assert_eq!(after.path.sent_bytes - before.path.sent_bytes, on_the_wire(&run));
+    assert_eq!(after.bytes_in_flight, 0);
+}
+
+/// Lesson 24: minutes of keep-alives and of a few bytes now and then between two transfers teach no
+/// controller that the way is slow: the second goes no slower than the first.
+///
+/// spec: R-REC-4
+#[test]
+fn keep_alives_teach_the_rate_nothing() {
+    for controller in [Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr, Algorithm::Weir] {
+        let transport = TransportConfig::default()
+            .with_controller(controller)
+            .with_keep_alive(Some(SECOND * 5));
+        let nodes = [1, 2].map(|number| config(number).with_transport(transport.clone()));
+        let road = || simple(MS * 20, 20 * MBIT, 60);
+        let mut run = Lab::new(24, [road(), road()], nodes).connect();
+        let first = run.fetch(&[4_000_000], SECOND * 20);
+        for _ in 0..120 {
+            run.fetch(&[40], SECOND);
+            run.pair.pass(SECOND);
+        }
+        let second = run.fetch(&[4_000_000], SECOND * 20);
+        println!("{controller:?}: {first:?}, and {second:?} after two minutes of little");
+        assert!(second <= first.mul_f64(1.1), "{controller:?}: {second:?} after {first:?}");
     }
 }
 

@@ -112,9 +112,13 @@ fn a_key_at_its_hard_limit_ends_the_connection_on_both_sides() {
     }
 }
 
+/// Forged packets, of this very connection by their ids, up to the last that is allowed: none of
+/// them is taken for one that came, whatever number it claims, and the next real one opens. One
+/// more ends it.
 #[test]
 fn too_many_packets_that_do_not_open_end_the_connection() {
-    let limits = KeyLimits::default().with_failed_opens(50).expect("a limit");
+    const MOST: u64 = 1_000_000;
+    let limits = KeyLimits::default().with_failed_opens(MOST).expect("a limit");
     let mut pair = pair_of(12, LinkConfig::default(), limited(1, limits), config(2));
     pair.net.recording = Some(Vec::new());
     pair.b.write(&mut pair.net, pair.at_b, Dir::Uni, 1, 10_000);
@@ -123,16 +127,43 @@ fn too_many_packets_that_do_not_open_end_the_connection() {
     let to = pair.net.hosts[0].addr;
     let one = recording.iter().rfind(|one| one.to == to && one.bytes[0] >> 6 == 1);
     let one = one.expect("a packet").clone();
-    for count in 0..50_u8 {
-        assert_eq!(pair.a.diary(pair.at_a).closed, None, "after {count}");
+    let (at_a, at_b) = (pair.at_a, pair.at_b);
+    let stats = |pair: &mut Pair| {
+        let view = pair.net.host(HostId(0)).endpoint.connection(at_a).expect("it lives");
+        view.stats()
+    };
+    let forge = |pair: &mut Pair, count: u64| {
         let mut bytes = one.bytes.clone();
-        bytes[30] ^= count + 1;
+        // Behind the id stands the number: near ones, and as far ahead as can be said.
+        let ahead = if count % 2 == 0 { count as u32 } else { 0x7fff_0000 - count as u32 };
+        let number = u32::from_be_bytes(bytes[9..13].try_into().expect("four")).wrapping_add(ahead);
+        bytes[9..13].copy_from_slice(&number.to_be_bytes());
+        bytes[30] ^= 1;
         pair.net.inject(one.from, to, bytes);
-        pair.pass(Duration::from_millis(1));
+    };
+    let before = stats(&mut pair);
+    for count in 0..MOST - 1 {
+        forge(&mut pair, count);
+        if count % 1_000 == 0 {
+            pair.net.run(Duration::ZERO, |_| false);
+        }
     }
+    pair.net.run(Duration::ZERO, |_| false);
+    let after = stats(&mut pair);
+    assert_eq!(after.keys.failed - before.keys.failed, MOST - 1);
+    // That counter apart nothing is otherwise: not what came, not the window of numbers.
+    let keys = KeyCounters { failed: before.keys.failed, ..after.keys };
+    assert_eq!((keys, after.acks, after.path), (before.keys, before.acks, before.path));
+    assert_eq!(pair.a.diary(at_a).closed, None);
+    pair.b.write(&mut pair.net, at_b, Dir::Uni, 2, 100_000);
+    assert!(pair.run(SECOND, |_, a, _| a.inn.len() == 2 && whole(a)), "real ones open");
+    let real = stats(&mut pair).keys;
+    assert!(real.opened > before.keys.opened + 50);
+    assert_eq!((real.below_window, real.replayed), (0, 0));
+    forge(&mut pair, MOST);
     pair.pass(SECOND);
-    assert_eq!(pair.a.diary(pair.at_a).closed, Some(CloseReason::AeadLimit));
-    assert!(matches!(pair.b.diary(pair.at_b).closed, Some(CloseReason::PeerTransport { .. })));
+    assert_eq!(pair.a.diary(at_a).closed, Some(CloseReason::AeadLimit));
+    assert!(matches!(pair.b.diary(at_b).closed, Some(CloseReason::PeerTransport { .. })));
 }
 
 /// 1 Gbit/s over 200 ms, and packets that overtake each other.

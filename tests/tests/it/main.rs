@@ -37,4 +37,5 @@ mod tcp;
 mod tidy;
 mod transfer;
 mod unfinished;
+mod uplink;
 mod views;

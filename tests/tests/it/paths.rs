@@ -97,6 +97,49 @@ fn another_address_keeps_the_connection() {
     }
 }
 
+/// What the sender thinks of its way, right before its peer is elsewhere and right after it noticed:
+/// window, smoothed and least round trip.
+fn learnt(elsewhere: SocketAddr) -> [(u64, Duration, Duration); 2] {
+    let mut pair = pair(21, plain());
+    // Wherever it goes, it is further away there.
+    let far = LinkConfig { delay: Duration::from_millis(60), ..plain() };
+    let b = pair.net.hosts[1].addr;
+    pair.net.link(elsewhere, b).config = far;
+    pair.net.link(b, elsewhere).config = far;
+    let (at_b, mut told) = (pair.at_b, Vec::new());
+    pair.b.write(&mut pair.net, at_b, Dir::Uni, 1, 10_000_000);
+    pair.pass(SECOND * 3);
+    let mut look = |net: &mut Net| {
+        let stats = net.host(B).endpoint.connection(at_b).expect("it lives").stats();
+        told.push((stats.congestion_window, stats.rtt, stats.min_rtt));
+    };
+    look(&mut pair.net);
+    pair.net.move_to(A, elsewhere);
+    assert!(pair.run(SECOND, |_, _, b| !b.diary(at_b).moves.is_empty()));
+    look(&mut pair.net);
+    assert!(pair.run(SECOND * 30, |_, a, _| whole(a)));
+    assert_eq!(pair.a.diary(pair.at_a).closed, None);
+    told.try_into().expect("two")
+}
+
+/// Elsewhere another way is learnt from the beginning; behind another port it is the same way.
+///
+/// spec: R-PATH-12
+#[test]
+fn what_was_learnt_of_a_way_ends_with_the_address_and_not_with_the_port() {
+    let [before, after] = learnt(SocketAddr::from(([10, 9, 9, 9], 4_433)));
+    println!("another address: {before:?}, {after:?}");
+    assert!(before.0 > 30_000 && before.2 < Duration::from_millis(40), "{before:?}");
+    assert!(after.0 <= 15_000, "a window of {} on a new way", after.0);
+    assert!(after.2 >= Duration::from_millis(75), "{after:?}");
+    let mut behind = pair(21, plain()).net.hosts[0].addr;
+    behind.set_port(5_000);
+    let [before, after] = learnt(behind);
+    println!("another port: {before:?}, {after:?}");
+    assert!(after.0 * 2 >= before.0, "{before:?} {after:?}");
+    assert_eq!(after.2, before.2);
+}
+
 /// Somebody on the way copies packets and sends them from elsewhere first: traffic stays.
 #[test]
 fn who_copies_packets_to_another_address_moves_nothing() {

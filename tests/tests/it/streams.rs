@@ -8,7 +8,7 @@ use aqueduct_core::connection::MessageError;
 use aqueduct_core::message::SendDatagramError;
 use aqueduct_core::stream::{OpenError, ReadError, WriteError};
 use aqueduct_core::wire::id::{AppCode, Dir};
-use aqueduct_tests::app::{Pair, Reading, introduction, prose};
+use aqueduct_tests::app::{App, Pair, Reading, introduction, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
 
@@ -125,17 +125,11 @@ fn a_setting_out_of_its_range_is_refused_and_the_error_names_all_of_it() {
     least.with_max_stream_window(16_384).unwrap();
 }
 
-#[test]
-fn a_hundred_streams_share_fairly_in_both_directions() {
-    let link = LinkConfig { rate: Some(2_500_000), queue: 100_000, ..LinkConfig::default() };
-    let mut pair = pair(3, link);
+/// Opens a hundred streams each way, as fast as the peers allow, and writes `len` bytes on each. The
+/// reader of `stalled` of those to `b` takes nothing of it.
+fn open_a_hundred(pair: &mut Pair, len: usize, stalled: u64) {
     let (at_a, at_b) = (pair.at_a, pair.at_b);
-    let len = 200_000;
     let (mut a_to_b, mut b_to_a) = (0, 0);
-    // As many as the peer allows at first; more when it allows more.
-    let mut least = u64::MAX;
-    let done = pair.run(SECOND * 120, |_, _, _| true);
-    assert!(done);
     let mut waited = Duration::ZERO;
     while a_to_b < 100 || b_to_a < 100 {
         let mut opened = false;
@@ -144,16 +138,9 @@ fn a_hundred_streams_share_fairly_in_both_directions() {
         {
             let view = pair.net.host(app.host).endpoint.connection(handle);
             let mut view = view.expect("it lives");
-            if *count < 100 && view.open(Dir::Uni, introduction(salt + *count)).is_ok() {
-                let id = aqueduct_core::wire::id::StreamId::new(
-                    if app.host == A {
-                        aqueduct_core::wire::id::Side::Initiator
-                    } else {
-                        aqueduct_core::wire::id::Side::Responder
-                    },
-                    Dir::Uni,
-                    *count,
-                );
+            if *count < 100
+                && let Ok(id) = view.open(Dir::Uni, introduction(salt + *count))
+            {
                 drop(view);
                 app.answer(&mut pair.net, handle, id, salt + *count, len);
                 *count += 1;
@@ -165,26 +152,65 @@ fn a_hundred_streams_share_fairly_in_both_directions() {
             waited += Duration::from_millis(20);
             assert!(waited < SECOND * 60, "{a_to_b} and {b_to_a} streams");
         }
+        stall(&mut pair.b, stalled);
     }
     println!("100 streams each way opened after {waited:?}");
-    pair.run(SECOND * 120, |_, a, b| {
-        let progress = |app: &aqueduct_tests::app::App| {
-            let reads = app.inn.iter().map(|flow| flow.read);
-            (app.inn.len(), reads.clone().min(), reads.max())
-        };
-        if let (100, Some(slow), Some(fast)) = progress(b)
-            && fast > len as u64 / 2
-            && least == u64::MAX
-        {
-            least = slow;
+}
+
+/// The text of this number is read no further.
+fn stall(app: &mut App, salt: u64) {
+    app.inn.iter_mut().filter(|flow| flow.salt() == Some(salt)).for_each(|it| it.ignored = true);
+}
+
+/// A hundred each way, and one of them is not read: the others share the way alike and end, and it
+/// goes on where it stood once it is read.
+///
+/// spec: R-FLOW-1
+#[test]
+fn a_hundred_streams_share_fairly_in_both_directions() {
+    const STALLED: u64 = 7;
+    let link = LinkConfig { rate: Some(2_500_000), queue: 100_000, ..LinkConfig::default() };
+    let mut pair = pair(3, link);
+    let (at_b, len) = (pair.at_b, 200_000);
+    let (began, mut least) = (pair.net.now, None);
+    open_a_hundred(&mut pair, len, STALLED);
+    let stuck = |app: &App| app.inn.iter().position(|flow| flow.salt() == Some(STALLED));
+    let others = |app: &App| -> Vec<u64> {
+        let flows = app.inn.iter().filter(|flow| flow.salt() != Some(STALLED));
+        flows.map(|flow| flow.read).collect()
+    };
+    let mut over = false;
+    while !over {
+        assert!(pair.net.now.saturating_since(began) < SECOND * 120, "not done");
+        pair.pass(Duration::from_millis(5));
+        stall(&mut pair.b, STALLED);
+        let reads = others(&pair.b);
+        let (slow, fast) = (reads.iter().min(), reads.iter().max());
+        if reads.len() == 99 && fast.is_some_and(|fast| *fast > len as u64 / 2) {
+            least = least.or(slow.copied());
         }
-        let whole = |app: &aqueduct_tests::app::App| {
-            app.inn.len() == 100 && app.inn.iter().all(|flow| flow.finished)
-        };
-        whole(a) && whole(b)
-    });
-    assert!(pair.a.inn.iter().chain(&pair.b.inn).all(|flow| flow.finished));
-    println!("when the fastest had half, the slowest had {least} of {len}");
+        let whole = |app: &App| others(app).iter().all(|read| *read == len as u64);
+        over = pair.a.inn.len() == 100
+            && reads.len() == 99
+            && stuck(&pair.b).is_some()
+            && whole(&pair.a)
+            && whole(&pair.b);
+    }
+    let took = pair.net.now.saturating_since(began);
+    let least = least.expect("somebody was ahead");
+    println!("{took:?}; when the fastest had half, the slowest had {least} of {len}");
+    assert!(least >= len as u64 / 4, "the slowest had {least} when the fastest had half");
+    // 20 MB each way at 2.5 MB/s.
+    assert!(took < SECOND * 10, "{took:?}");
+    let at = stuck(&pair.b).expect("it came");
+    let flow = &mut pair.b.inn[at];
+    assert!(flow.read < len as u64 / 2 && !flow.finished, "{flow:?}");
+    flow.ignored = false;
+    pair.b.read_all(&mut pair.net);
+    let id = pair.b.inn[at].stream;
+    let done = |b: &App| b.inflow(at_b, id).is_some_and(|flow| flow.finished);
+    assert!(pair.run(SECOND * 5, |_, _, b| done(b)));
+    assert_eq!(pair.b.inn[at].read, len as u64);
 }
 
 #[test]

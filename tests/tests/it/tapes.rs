@@ -574,6 +574,38 @@ fn it_is_taken_piece_by_piece() {
     assert_eq!(Trace::open(&tape).unwrap().segments().count(), 51);
 }
 
+/// What a tape costs where packets are small: a thousand questions of 64 bytes, each answered by as
+/// many. What is beside the packets that came and the bytes that the application gave counts by
+/// packets, sent or received.
+///
+/// spec: R-TAPE-15
+#[test]
+fn tapes_of_small_packets_cost_so_much_a_packet() {
+    let mut net = Net::new(2, LinkConfig::default());
+    net.tapes.payload = Some(Payload::Full);
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let mut pair = aqueduct_tests::app::Pair::connect(net, a, b);
+    let (at_a, at_b) = (pair.at_a, pair.at_b);
+    for salt in 0..1_000 {
+        let id = pair.a.write(&mut pair.net, at_a, Dir::Bi, salt, 64);
+        pair.a.expect(at_a, id, salt);
+        assert!(pair.run(SECOND, |_, _, b| b.inflow(at_b, id).is_some_and(|it| it.finished)));
+        pair.b.answer(&mut pair.net, at_b, id, salt, 64);
+        assert!(pair.run(SECOND, |_, a, _| a.inflow(at_a, id).is_some_and(|it| it.finished)));
+    }
+    for host in [a, b] {
+        let sent = pair.net.hosts[host.0].sent;
+        let tape = end(&mut pair.net.host(host).endpoint);
+        let (packets, came) = again(&tape).received;
+        let beside = tape.len() as u64 - came - 64 * 1_000;
+        let each = beside as f64 / (packets + sent) as f64;
+        println!("{packets} of {came} bytes came, {sent} went: a tape of {}", tape.len());
+        println!("{each:.1} bytes a packet, {:.2} x what came", tape.len() as f64 / came as f64);
+        assert!(packets >= 1_000 && came < packets * 200, "small packets");
+        assert!(each <= 32.0, "{each}");
+    }
+}
+
 /// What a tape costs, on both ends of a bulk transfer.
 ///
 /// spec: R-TAPE-15
@@ -598,8 +630,11 @@ fn tapes_are_short() {
     println!("receiver: {tape} for {came} bytes, {:.4} x", tape as f64 / came as f64);
     println!("receiver: {per_packet:.1} bytes a packet beside the packet");
     assert!(came as usize > LEN && tape * 100 <= came * 102, "{tape} for {came}");
-    println!("sender, full: {} bytes", sender.len());
-    assert!(again(&sender).is_whole());
+    assert!(per_packet <= 32.0, "{per_packet}");
+    let summary = again(&sender);
+    let beside = sender.len() as u64 - summary.received.1 - LEN as u64;
+    println!("sender, full: {} bytes, {beside} beside what it was given", sender.len());
+    assert!(summary.is_whole() && beside <= 32 * (summary.received.0 + packets), "{beside}");
     let ([sender, _], _) = run(Payload::Referenced);
     let each = sender.len() as f64 / packets as f64;
     println!("sender, by reference: {} for {packets} packets, {each:.1} each", sender.len());

@@ -5,7 +5,7 @@ use std::fs;
 use aqueduct_tests::tapes::mended;
 use aqueduct_tokio::trace::{self, Difference, Divergence, Trace};
 
-use crate::support::{Ended, Place};
+use crate::support::{Ended, Place, relay};
 
 /// Ended with this code, and said so for people.
 #[track_caller]
@@ -41,11 +41,56 @@ fn a_demonstration_runs_again_is_shown_and_redacted() {
     assert_eq!(redacted.lines.len() as u64, replays[0]["records"]);
     let refused = plain(place.run(&["trace", "replay", "given-away"]), 1);
     assert!(refused.stderr.contains("for looking at"), "{}", refused.stderr);
+}
+
+/// The file is there, it is its owner's alone, its warning was printed, and it runs again.
+#[track_caller]
+fn recorded(place: &Place, ended: &Ended, named: &str, file: &str) {
+    let told = format!("recording to {named}: whoever has that file has this node's key");
+    assert!(ended.stderr.contains(&told), "{told}? {}", ended.stderr);
+    let tape = fs::read(place.path(file)).unwrap();
+    assert!(trace::replay(&tape).is_ok(), "{file}");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(place.path("t")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let mode = fs::metadata(place.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+/// Each verb that runs nodes: `send`, `recv`, `relay`, `ping`, `demo`, `sim run`. A file that was
+/// there and everybody could read is its owner's alone from then on.
+///
+/// spec: R-TAPE-18 R-TAPE-21
+#[cfg(unix)]
+#[test]
+fn every_verb_that_records_makes_a_file_of_its_owners_and_warns() {
+    let places: [Place; 4] = std::array::from_fn(|_| Place::new());
+    let [source, between, sink, other] = &places;
+    for (place, file) in [(source, "sent"), (sink, "received"), (source, "played.0")] {
+        fs::write(place.path(file), "from another time").unwrap();
+    }
+    let passing = relay(between, &["--everybody", "--trace", "passed"]);
+    let receiver = sink.recv(&["--yes", "--once", "--trace", "received"]);
+    let answers = other.recv(&["--yes"]);
+    let ping = ["ping", "--json", "--count", "1", "--trace", "asked", &answers.ticket()];
+    let pinged = source.run(&ping);
+    recorded(source, &pinged.expect(0), "asked", "asked");
+    let file = source.file("letter", 50_000);
+    let sent = source.send(&[&file], &receiver, &["--via", &passing.ticket(), "--trace", "sent"]);
+    recorded(source, &sent.expect(0), "sent", "sent");
+    recorded(sink, &receiver.end().expect(0), "received", "received");
+    passing.until_it_listens_to_ctrl_c();
+    passing.signal(rustix::process::Signal::INT);
+    recorded(between, &passing.end(), "passed", "passed");
+    let demo = ["demo", "--size", "1MiB", "--trace", "shown"];
+    let demo = plain(source.run(&demo), 0);
+    for file in ["shown", "shown.relay-1", "shown.receiver-1", "shown.receiver-2"] {
+        recorded(source, &demo, "shown", file);
+    }
+    let played = plain(source.run(&["sim", "run", "handshake", "--trace", "played"]), 0);
+    for file in ["played.0", "played.1"] {
+        recorded(source, &played, "played.N", file);
     }
 }
 

@@ -205,6 +205,38 @@ fn a_batch_that_waited_goes_one_by_one() {
     assert_eq!(got, [7; 10_000]);
 }
 
+/// Lesson 82: a socket takes nothing, for as long as it likes. The loop goes on: what comes is read,
+/// and what was to be sent is kept until there is room.
+#[test]
+fn a_socket_that_takes_nothing_holds_up_no_turn() {
+    let Session { mut engines, mut hands, near, far, listener: _listener } = session();
+    let mut cx = Context::from_waker(Waker::noop());
+    hands[0].full = true;
+    near.send_datagram(Bytes::from_static(b"kept")).expect("room");
+    for round in 0..20_u8 {
+        far.send_datagram(Bytes::from(vec![round; 100])).expect("room");
+        let _more = engines[1].turn(&mut hands[1]);
+        let said = std::mem::take(&mut hands[1].sent);
+        hands[0].incoming.extend(said);
+        for _ in 0..10 {
+            let _more = engines[0].turn(&mut hands[0]);
+        }
+        assert!(engines[0].is_blocked() && hands[0].incoming.is_empty(), "round {round}");
+        let Poll::Ready(came) = pin!(near.read_datagram()).poll(&mut cx) else {
+            panic!("round {round}: what came waits for what goes");
+        };
+        assert_eq!(came.expect("it lives"), vec![round; 100]);
+        assert!(hands[0].sent.is_empty());
+    }
+    hands[0].full = false;
+    engines[0].writable(&mut hands[0]);
+    for _ in 0..5 {
+        exchange(&mut engines, &mut hands);
+    }
+    let Poll::Ready(came) = pin!(far.read_datagram()).poll(&mut cx) else { panic!("it is lost") };
+    assert_eq!(came.expect("it lives"), &b"kept"[..]);
+}
+
 /// A socket that was full when the driver last looked has room when it says goodbye.
 #[test]
 fn a_farewell_reaches_the_peer_past_a_socket_that_was_full() {

@@ -40,7 +40,7 @@ fn browser() -> Option<PathBuf> {
 struct Seen {
     dom: String,
     log: String,
-    /// Addresses that were asked for, the browser's own apart.
+    /// Addresses that the page asked for.
     asked: Vec<String>,
 }
 
@@ -70,19 +70,19 @@ fn open(page: &str) -> Option<Seen> {
     wait(child);
     let text =
         |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-    let asked = text(&at("net.json"))
-        .split(r#""url":""#)
-        .skip(1)
-        .filter_map(|rest| {
-            let url = rest.split('"').next()?;
-            let host = url.split("://").nth(1)?.split(['/', ':', '?']).next()?;
-            let own = host == "google.com"
-                || host.ends_with(".google.com")
-                || host.ends_with(".googleapis.com");
-            (!own && !url.starts_with("file:")).then(|| url.to_owned())
-        })
-        .collect();
+    let asked = requests(&text(&at("net.json")));
     Some(Seen { dom: text(&at("dom")), log: text(&at("log")), asked })
+}
+
+/// What a log of the network says that the page asked for, to whomever: each request names who began
+/// it, and what the browser asks for of itself has no origin.
+fn requests(log: &str) -> Vec<String> {
+    let begun = log.split(r#""initiator":""#).skip(1).filter_map(|request| {
+        let (initiator, rest) = request.split_once('"')?;
+        let url = rest.split(r#""url":""#).nth(1)?.split('"').next()?;
+        (initiator != "not an origin").then(|| url.to_owned())
+    });
+    begun.filter(|url| !url.starts_with("file:")).collect()
 }
 
 fn wait(mut child: Child) {
@@ -168,12 +168,31 @@ fn pages_of_which_little_is_known_draw_too() {
     }
 }
 
-/// The check itself: a page that asks is found out.
+/// The check itself: a page that asks is found out however it asks, also where browsers ask for
+/// something of themselves; a blank page asks for nothing.
 #[test]
 fn who_asks_is_found_out() {
-    let page = "<!doctype html><html data-ready=\"yes\" data-errors=\"0\"><body>\
-        <img src=\"http://outside.invalid/picture.png\"><script>console.error(1)</script>";
-    let Some(seen) = open(page) else { return };
-    assert!(seen.asked.iter().any(|url| url.contains("outside.invalid")), "{:?}", seen.asked);
+    const WAYS: [&str; 8] = [
+        r#"<link rel="stylesheet" href="http://style.google.com/it.css">"#,
+        r#"<link rel="prefetch" href="http://prefetch.google.com/it">"#,
+        r#"<img src="http://picture.outside.invalid/it.png">"#,
+        r#"<iframe src="http://frame.google.com/it"></iframe>"#,
+        r#"<script src="http://script.googleapis.com/it.js"></script>"#,
+        r#"<script>fetch("http://fetch.google.com/it").catch(() => 0)</script>"#,
+        r#"<script>navigator.sendBeacon("http://beacon.google.com/it", "")</script>"#,
+        r#"<script>new WebSocket("ws://socket.google.com/it")</script>"#,
+    ];
+    let page = |body: &str| {
+        let head = r#"<!doctype html><html data-ready="yes" data-errors="0"><body>"#;
+        open(&format!("{head}{body}</body></html>"))
+    };
+    let Some(blank) = page("") else { return };
+    fine(&blank);
+    let seen = page(&format!("{}<script>console.error(1)</script>", WAYS.concat()));
+    let seen = seen.expect("there is a browser");
+    for way in WAYS {
+        let url = way.split('"').find(|part| part.contains("://")).expect("an address");
+        assert!(seen.asked.iter().any(|asked| asked.starts_with(url)), "{way}: {:?}", seen.asked);
+    }
     assert!(seen.log.contains("CONSOLE"), "{}", seen.log);
 }

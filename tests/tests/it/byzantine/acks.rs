@@ -7,7 +7,7 @@ use aqueduct_core::range_set::RangeSet;
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::frame::Frame;
 use aqueduct_core::wire::id::Dir;
-use aqueduct_tests::byzantine::{Duel, Role, numbers};
+use aqueduct_tests::byzantine::{Duel, Heard, Role, frames_of, numbers};
 use aqueduct_tests::transfer::{Writer, text};
 
 use crate::extremes::kind;
@@ -185,4 +185,44 @@ fn absurd_delays() {
     duel.now = duel.now + Duration::from_secs(3_600);
     duel.pump();
     duel.pass(Duration::from_secs(60));
+}
+
+/// Lesson 16: a copy of a packet comes in the very turn in which its ACK is due.
+///
+/// spec: R-KEY-20, R-MSG-11
+#[test]
+fn a_copy_in_the_turn_of_its_ack_changes_nothing() {
+    for role in Role::ALL {
+        let mut duel = Duel::new(role);
+        let id = duel.stream(Dir::Uni, 0);
+        duel.say_raw(&numbers(&[kind::OPEN, id.0, 0, 9, 0]));
+        // The first data doubles a window, and that is said at once.
+        duel.say_raw(&[numbers(&[kind::STREAM, id.0, 0, 4]), b"body".to_vec()].concat());
+        duel.pass(Duration::from_secs(1));
+        duel.ack();
+        duel.last_heard();
+        let mut plaintext = Vec::new();
+        Frame::Datagram { data: b"once" }.encode(&mut plaintext);
+        plaintext.extend([numbers(&[kind::STREAM, id.0, 4, 4]), b"more".to_vec()].concat());
+        let packet = duel.peer.packet(&plaintext);
+        duel.throw(packet.clone());
+        let acks = |said: &[Heard]| frames_of(said).matches("Ack(").count();
+        let said = duel.last_heard();
+        assert_eq!(acks(&said), 0, "{role:?}: its ACK waits: {}", frames_of(&said));
+        let before = duel.stats();
+        duel.now = duel.wait.expect("an ACK is due some time");
+        duel.throw(packet);
+        assert_eq!(acks(&duel.last_heard()), 1, "{role:?}");
+        let after = duel.stats();
+        assert_eq!(after.keys.replayed, before.keys.replayed + 1);
+        assert_eq!((after.bytes_held, after.keys.opened), (before.bytes_held, before.keys.opened));
+        let handle = duel.handle.expect("a connection");
+        let mut view = duel.endpoint.connection(handle).expect("it lives");
+        assert_eq!(view.recv_datagram().as_deref(), Some(&b"once"[..]));
+        assert_eq!(view.recv_datagram(), None, "{role:?}");
+        let mut body = view.recv(id).expect("a stream");
+        let chunk = body.read_chunk(100).expect("bytes").expect("a chunk");
+        assert_eq!(&chunk.data[..], b"bodymore");
+        assert!(body.read_chunk(100).is_err(), "nothing more has come");
+    }
 }

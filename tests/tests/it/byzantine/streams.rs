@@ -258,41 +258,76 @@ fn how_many_crumbs_are_kept_apart_is_configured() {
     }
 }
 
-/// Fragments of a byte with gaps of a byte: ranges are counted, and beyond their number a packet is not
-/// acknowledged.
+/// How many packets the last ACK names that was heard since this was asked last.
+fn acked(duel: &mut Duel) -> u64 {
+    let heard = duel.last_heard();
+    let acks = heard.iter().flat_map(|heard| heard.frames()).filter_map(|frame| match frame {
+        Frame::Ack(ack) => Some(ack.ranges().map(|range| range.end - range.start).sum()),
+        _ => None,
+    });
+    acks.last().expect("an ACK")
+}
+
+/// Fragments of a byte with gaps of a byte, over all streams that there may be: of each stream as many
+/// are kept as ranges are allowed, their places are charged, and beyond their number a packet is not
+/// acknowledged. What fills the gaps is taken all the same.
 ///
-/// spec: R-FLOW-13
+/// spec: R-FLOW-3, R-FLOW-13
 #[test]
 fn crumbs_with_gaps_are_bounded() {
+    const CRUMBS: u64 = 2_000;
+    // A stream's ranges, and those of them that are free.
+    const RANGES: u64 = 1_000;
+    const FREE: u64 = 16;
+    // What each further one costs, and a stream itself, at most.
+    const PLACE: u64 = 32;
+    const RECORD: u64 = 4_096;
     let mut duel = Duel::new(Role::Dials);
-    let id = duel.stream(Dir::Uni, 0);
-    open(&mut duel, id);
-    let credit = duel.allowed().initial_max_stream_data;
-    assert!(credit > 4_100, "room for the crumbs: {credit}");
-    for crumb in 0..2_000 {
-        duel.say(&[stream(id, 2 * crumb + 1, b"x", false), Frame::Ping]);
+    let (handle, allowed) = (duel.handle.expect("a connection"), duel.allowed());
+    assert!(allowed.initial_max_stream_data > 2 * CRUMBS, "room for the crumbs: {allowed:?}");
+    let kinds = [(Dir::Bi, allowed.max_streams_bidi), (Dir::Uni, allowed.max_streams_uni)];
+    let streams: Vec<_> = kinds
+        .into_iter()
+        .flat_map(|(dir, count)| (0..count).map(move |sequence| (dir, sequence)))
+        .map(|(dir, sequence)| duel.stream(dir, sequence))
+        .collect();
+    for id in &streams {
+        open(&mut duel, *id);
+        for crumb in 0..CRUMBS {
+            duel.say(&[stream(*id, 2 * crumb + 1, b"x", false)]);
+        }
+        assert!(!frames_of(&duel.last_heard()).contains("Close"));
     }
-    assert_eq!(duel.ended(), None);
-    let held = duel.stats().bytes_held;
+    duel.say(&[Frame::Ping, Frame::Ping]);
     duel.pass(std::time::Duration::from_millis(100));
-    let unacknowledged = duel.stats().acks;
-    println!("{held} bytes held of {credit} granted; {unacknowledged:?}");
+    let (count, refused) = (streams.len() as u64, duel.peer.number - acked(&mut duel));
+    let held = duel.stats().bytes_held;
+    println!("{count} streams: {held} bytes held for {} crumbs of each", CRUMBS);
+    assert_eq!(refused, count * (CRUMBS - RANGES), "packets that are not acknowledged");
+    // A gap is paid for with what lies above it, and a range with its place.
+    let least = 2 * RANGES + (RANGES - FREE) * PLACE;
+    assert!((least * count..=(least + RECORD) * count).contains(&held), "{held}");
+    let mut copy = duel.clone();
+    for id in &streams {
+        let mut view = copy.endpoint.connection(handle).expect("it lives");
+        let mut body = view.recv(*id).expect("a stream");
+        let kept = std::iter::from_fn(|| body.take_any(1).ok().flatten()).count();
+        assert_eq!(kept as u64, RANGES, "{id:?}");
+    }
     // What was not taken is taken as soon as it joins.
-    duel.last_heard();
-    for start in (0..4_000).step_by(1_000) {
-        duel.say(&[stream(id, start, &[b'x'; 1_000], false)]);
+    for id in &streams {
+        for start in (0..2 * CRUMBS).step_by(1_000) {
+            duel.say(&[stream(*id, start, &[b'x'; 1_000], false)]);
+        }
+        let mut view = duel.endpoint.connection(handle).expect("it lives");
+        let mut body = view.recv(*id).expect("a stream");
+        assert_eq!(body.contiguous_end(), 2 * CRUMBS);
+        let mut read = 0;
+        while let Ok(Some(chunk)) = body.read_chunk(usize::MAX) {
+            assert!(chunk.data.iter().all(|byte| *byte == b'x'));
+            read += chunk.data.len() as u64;
+        }
+        assert_eq!(read, 2 * CRUMBS);
     }
-    let handle = duel.handle.expect("a connection");
-    let mut view = duel.endpoint.connection(handle).expect("it lives");
-    let mut body = view.recv(id).expect("a stream");
-    assert_eq!(body.contiguous_end(), 4_000);
-    let mut read = 0;
-    while let Ok(Some(chunk)) = body.read_chunk(usize::MAX) {
-        assert!(chunk.data.iter().all(|byte| *byte == b'x'));
-        read += chunk.data.len();
-    }
-    assert_eq!(read, 4_000);
-    drop(body);
-    drop(view);
     assert!(!frames_of(&duel.last_heard()).contains("Close"));
 }

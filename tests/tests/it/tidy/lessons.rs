@@ -1,5 +1,7 @@
 //! The tables of lessons and of scenarios name tests that exist.
 
+use aqueduct_tests::scenario;
+
 use super::source::{Source, files, rust};
 
 /// Numbers of a table and what stands in its last column.
@@ -29,10 +31,31 @@ fn excused(cell: &str) -> bool {
     ["not yet: ", "does not apply: "].iter().any(|reason| cell.starts_with(reason))
 }
 
+/// The test that plays the table of scenarios: who names it says which of them, too.
+const TABLE: &str = "every_scenario_goes_well_and_the_same_way_twice";
+
+/// Whether the last column proves its row: tests that stand somewhere; behind the one that plays the
+/// table, scenarios of it.
+fn is_proven(tests: &[Source], cell: &str) -> bool {
+    let names: Vec<_> = cell.split(", ").map(|name| quoted(name)).collect();
+    match &names[..] {
+        [Some(TABLE), played @ ..] => {
+            let is_played = |name: &Option<&str>| name.and_then(scenario::find).is_some();
+            !played.is_empty() && played.iter().all(is_played)
+        }
+        all => all.iter().all(|name| name.is_some_and(|name| stands(tests, name))),
+    }
+}
+
+/// What stands between two ticks, and nothing else around them.
+fn quoted(name: &str) -> Option<&str> {
+    name.strip_prefix('`')?.strip_suffix('`')
+}
+
 /// Those rows that name no test and give no reason for it.
 fn unproven<'a>(rows: &[(u32, &'a str)]) -> Vec<(u32, &'a str)> {
     let tests: Vec<_> = rust().into_iter().filter(|source| source.is_test()).collect();
-    let proven = |cell: &str| excused(cell) || stands(&tests, cell.trim_matches('`'));
+    let proven = |cell: &str| excused(cell) || is_proven(&tests, cell);
     rows.iter().copied().filter(|(_, cell)| !proven(cell)).collect()
 }
 
@@ -45,6 +68,26 @@ fn lessons(text: &str) -> Vec<(u32, &str, &str)> {
         Some((number.parse().ok()?, file.trim_matches('`'), test.trim_matches('`')))
     };
     text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn a_row_is_proven_by_what_there_is() {
+    let tests: Vec<_> = rust().into_iter().filter(|source| source.is_test()).collect();
+    let this = "`a_row_is_proven_by_what_there_is`";
+    for (cell, proven) in [
+        (this.to_owned(), true),
+        (format!("{this}, {this}"), true),
+        (format!("{this}, `nobody_wrote_this`"), false),
+        (format!("{this}, and more"), false),
+        (format!("`{TABLE}`"), false),
+        (format!("`{TABLE}`, `longrtt`, `nats`"), true),
+        (format!("`{TABLE}`, `no such scenario`"), false),
+        (format!("`{TABLE}`, {this}"), false),
+        ("`longrtt`".to_owned(), false),
+        ("all is well".to_owned(), false),
+    ] {
+        assert_eq!(is_proven(&tests, &cell), proven, "{cell}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod arrows;
 mod doors;
 mod lessons;
+mod queues;
 mod requirements;
 mod sizes;
 mod source;

@@ -3,17 +3,18 @@
 
 mod swarm;
 
-use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use aqueduct_tests::scenario::{self, Report};
-use aqueduct_tokio::Payload;
+use aqueduct_tokio::{Payload, tape_file};
 use serde_json::json;
 
 use crate::args::{Common, Sim, SimCommand, SimRun};
 use crate::exit::{Cause, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{Fields, Output};
+use crate::tapes;
 
 /// Does it on threads of its own.
 ///
@@ -73,13 +74,16 @@ struct Tapes {
 }
 
 impl Tapes {
-    /// Plays a scenario once more, recorded. Gives the names of the files.
-    fn record(&self, name: &str, seed: u64) -> Result<Vec<String>, Failure> {
+    /// Plays a scenario once more, recorded. Gives the names of the files, which are their owner's
+    /// alone: they hold the keys of the scenario's nodes.
+    fn record(&self, name: &str, seed: u64, output: &Output) -> Result<Vec<String>, Failure> {
+        tapes::warn(&format!("{}.N", self.file.display()), self.payload, output);
         let scenario = scenario::find(name).into_iter();
         let tapes = scenario.flat_map(|it| scenario::recorded(it, seed, self.payload).1);
         let file = |(number, tape): (usize, Vec<u8>)| {
             let file = format!("{}.{number}", self.file.display());
-            fs::write(&file, tape).map_err(|error| Failure::local(&file, &error))?;
+            let written = tape_file(file.as_ref()).and_then(|mut open| open.write_all(&tape));
+            written.map_err(|error| Failure::local(&file, &error))?;
             Ok(file)
         };
         tapes.enumerate().map(file).collect()
@@ -118,7 +122,7 @@ fn play(output: &Output, options: &SimRun, tapes: Option<&Tapes>) -> Result<Fiel
         }
     }
     if let Some(tapes) = tapes {
-        let files = tapes.record(name, seed)?;
+        let files = tapes.record(name, seed, output)?;
         output.line(&format!("{} tapes, for `aqueduct trace`: {}", files.len(), files.join(" ")));
         fields.insert("tapes".into(), files.into());
     }
