@@ -23,6 +23,7 @@
 //! news. The rules are spec `17-pipes.md` (R-PIPE).
 
 mod application;
+mod ending;
 mod keep;
 mod late;
 mod leg;
@@ -51,9 +52,10 @@ use crate::stream::{Arrival, Chunk, ReadError, RecvStream, SendState, SendStream
 use crate::time::{Instant, earliest};
 use crate::wire::id::AppCode;
 
+use ending::{reset, why_ended};
 use leg::{Leg, Legs};
 use missing::Missing;
-use options::{LOST, further};
+use options::further;
 use patience::Patience;
 use store::Store;
 use toll::Toll;
@@ -325,19 +327,6 @@ impl Pipe {
         }
     }
 
-    /// Ends everything here and now: each leg keeps what it acknowledged, and nothing is held.
-    fn give_up(&mut self, code: AppCode, hop: u64) {
-        if !self.is_given_up() {
-            self.source = Source::Broken { code, hop, reliable: None };
-            self.log.clear();
-            self.legs.values_mut().for_each(|leg| leg.closing = None);
-        }
-    }
-
-    fn is_given_up(&self) -> bool {
-        matches!(self.source, Source::Broken { reliable: None, .. })
-    }
-
     /// Gives a leg what it lacks, and looks how far its peer is.
     pub fn push(&mut self, index: LegIndex, out: &mut SendStream<'_>, path: LegPath, now: Instant) {
         let Some(slot) = self.legs.get_mut(&index) else { return };
@@ -438,74 +427,10 @@ impl Pipe {
         self.log.drain(..surplus);
     }
 
-    /// The source's connection is gone, after everything that came was pulled. `keep`: whether
-    /// there is room to hold what came until the legs have it; else they end where they are.
-    pub fn on_source_lost(&mut self, keep: bool) {
-        let (code, hop) = LOST;
-        match self.source {
-            Source::Flowing if keep => {
-                sometimes!("pipe: its source is lost, and what came goes on");
-                let reliable = Some(self.store.contiguous_end());
-                self.source = Source::Broken { code, hop, reliable };
-            }
-            _ if keep => {}
-            Source::Broken { code, hop, .. } => self.give_up(code, hop),
-            _ => self.give_up(code, hop),
-        }
-    }
-
-    /// A leg's stream is over and forgotten.
-    pub fn on_leg_gone(&mut self, index: LegIndex) {
-        let closing = self.legs.get(&index).and_then(|leg| leg.closing);
-        self.end_leg(index, closing.unwrap_or(TAKEN_AWAY));
-    }
-
-    /// A leg's connection is gone, whatever it still had to acknowledge.
-    pub fn on_leg_lost(&mut self, index: LegIndex) {
-        self.end_leg(index, LegEnd::Lost);
-    }
-
-    fn end_leg(&mut self, index: LegIndex, end: LegEnd) {
-        if let Some(leg) = self.legs.remove(&index) {
-            if !self.legs.is_empty() && end != LegEnd::Delivered {
-                sometimes!("pipe: a leg ends early, and others go on");
-            }
-            if let LegEnd::Detached { .. } = end {
-                sometimes!("pipe: a leg is too slow, and is detached");
-                self.detached += 1;
-                self.missing.add(&leg, self.store.contiguous_end());
-            }
-            self.last_end = Some(end);
-            self.ended.push_back(EndedLeg { leg: index, end, sent: leg.sent_in_all(end) });
-            self.trim_log();
-        }
-    }
-
-    /// The next leg that ended, and how. Each is told once.
-    pub fn next_ended(&mut self) -> Option<EndedLeg> {
-        self.ended.pop_front()
-    }
-
     /// Bytes that the stream of a leg had sent when it was looked at last, each counted once.
     /// `None`: it has ended.
     pub fn leg_sent(&self, index: LegIndex) -> Option<u64> {
         self.legs.get(&index).map(|leg| leg.sent)
-    }
-
-    /// Gives the pipe up: legs are reset where they are, and the source is stopped, with `code`.
-    pub fn cancel(&mut self, code: AppCode) {
-        let is_broken = matches!(self.source, Source::Broken { .. });
-        self.give_up(code, 0);
-        self.stop.get_or_insert((code, 0));
-        // What broke before counts where it broke.
-        if !is_broken {
-            self.cancelled.get_or_insert(code);
-        }
-    }
-
-    /// The code that this node gave it up with, if it did and the source had not broken before.
-    pub const fn cancelled(&self) -> Option<AppCode> {
-        self.cancelled
     }
 
     /// When [`on_deadline`](Self::on_deadline) is due: a leg is to be given up, or the pipe.
@@ -571,29 +496,6 @@ impl Pipe {
         }
     }
 }
-
-/// Ends a leg's stream with what lies below the end of its range.
-fn reset(leg: &mut Leg, out: &mut SendStream<'_>, code: AppCode, hop: u64) {
-    out.reset_after(code, hop, leg.range.end);
-    leg.closing = Some(LegEnd::Reset { code, hop });
-}
-
-/// What the error of a leg's stream means for the leg. A stream that somebody else wrote to, or
-/// ended, is of no use any more.
-fn why_ended(error: WriteError, leg: &Leg, out: &mut SendStream<'_>) -> LegEnd {
-    match (error, out.stopped()) {
-        (WriteError::Stopped { code, hop }, _) | (_, Some((code, hop))) => {
-            LegEnd::Stopped { code, hop }
-        }
-        _ => {
-            out.reset_after(StreamCode::Cancelled.app(), 0, leg.acked);
-            TAKEN_AWAY
-        }
-    }
-}
-
-/// The end of a leg whose stream the application took part in.
-const TAKEN_AWAY: LegEnd = LegEnd::Reset { code: StreamCode::Cancelled.app(), hop: 0 };
 
 /// Pieces of this size at least fill a window, in bytes.
 const LEAST_PIECE: u64 = 512;
