@@ -26,7 +26,10 @@
 //!   is for memcpy. In reverse nothing can be read before the last fragment is there: memcpy keeps
 //!   all of it as well, to the end.
 //! * *Kept*: all is kept to the end, and every block is fresh for both. Pages that the system has to
-//!   give are part of the time for both: what the allocator has given back, it gets anew.
+//!   give are part of the time for both: what the allocator has given back, it gets anew. How much it
+//!   gives back is not in our hands, and in reverse it is less where something small lies above the
+//!   blocks, as it does with us. `GLIBC_TUNABLES=glibc.malloc.trim_threshold=4000000000` and
+//!   `:glibc.malloc.mmap_threshold=30000000` in the environment let nobody get new pages.
 //!
 //! The most memory is what the allocator has given out, looked at behind each fragment in a run whose
 //! time is not taken, and in which every fragment is memory of its own: so what is kept of it counts.
