@@ -129,8 +129,8 @@ impl Way {
     }
 }
 
-/// Time on the processor: what else runs on the machine takes the longer ones out oftener, and would
-/// count against them.
+/// Time on the processor: what else runs on the machine takes the longer ones out oftener, and
+/// would count against them.
 struct Watch(Duration);
 
 impl Watch {
@@ -262,8 +262,8 @@ fn handoff_batches(fragments: impl Fragments, mut look: impl FnMut()) -> Duratio
     started.elapsed()
 }
 
-/// What is read is looked at where it lies, here as with the plain slots: to move it once more costs
-/// as much as a tenth of all.
+/// What is read is looked at where it lies, here as with the plain slots: to move it once more
+/// costs as much as a tenth of all.
 fn handoff_read(reader: &mut Reader<()>) {
     while matches!(black_box(&reader.try_next()), Poll::Ready(Some(Ok(_)))) {}
 }

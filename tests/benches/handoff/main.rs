@@ -12,30 +12,30 @@
 //! cache of the second level holds. To make them, and the list of them, is not in the time.
 //!
 //! * *Insert* is the inserting alone, with making the structure, and without freeing it.
-//! * *Pass* is a whole life: the structure is made, each fragment is inserted and read as soon as it
-//!   can be, and everything is freed. The reader gets a `Bytes` of its own, and drops it: of the
+//! * *Pass* is a whole life: the structure is made, each fragment is inserted and read as soon as
+//!   it can be, and everything is freed. The reader gets a `Bytes` of its own, and drops it: of the
 //!   plain slots a copy of the handle, and the slots keep theirs until all are freed; of the
-//!   hand-over the handle itself, while one reads alone. The plain slots are made at once, as many as
-//!   are needed, which nobody knows of a real stream; the hand-over's segments as they come, with an
-//!   allocator that counts. The loops have for each the shape in which it is faster.
+//!   hand-over the handle itself, while one reads alone. The plain slots are made at once, as many
+//!   as are needed, which nobody knows of a real stream; the hand-over's segments as they come,
+//!   with an allocator that counts. The loops have for each the shape in which it is faster.
 //! * *Assembler + hand-over* copies each fragment once, reads behind it what is in a row, hands it
 //!   over, and a reader takes it.
 //! * *memcpy* appends the same fragments in the order in which they come to blocks of 16 KiB, as
 //!   large as the assembler's. It knows no offsets, finds no gaps, hands nothing over.
-//! * *Dropped*: the reader drops what it reads, and the next block takes the same memory, warm; so it
-//!   is for memcpy. In reverse nothing can be read before the last fragment is there: memcpy keeps
-//!   all of it as well, to the end.
-//! * *Kept*: all is kept to the end, and every block is fresh for both. Pages that the system has to
-//!   give are part of the time for both: what the allocator has given back, it gets anew. How much it
-//!   gives back is not in our hands, and in reverse it is less where something small lies above the
-//!   blocks, as it does with us. `GLIBC_TUNABLES=glibc.malloc.trim_threshold=4000000000` and
-//!   `:glibc.malloc.mmap_threshold=30000000` in the environment let nobody get new pages.
+//! * *Dropped*: the reader drops what it reads, and the next block takes the same memory, warm; so
+//!   it is for memcpy. In reverse nothing can be read before the last fragment is there: memcpy
+//!   keeps all of it as well, to the end.
+//! * *Kept*: all is kept to the end, and every block is fresh for both. Pages that the system has
+//!   to give are part of the time for both: what the allocator has given back, it gets anew. How
+//!   much it gives back is not in our hands, and in reverse it is less where something small lies
+//!   above the blocks, as it does with us. `GLIBC_TUNABLES=glibc.malloc.trim_threshold=4000000000`
+//!   and `:glibc.malloc.mmap_threshold=30000000` in the environment let nobody get new pages.
 //!
-//! The most memory is what the allocator has given out, looked at behind each fragment in a run whose
-//! time is not taken, and in which every fragment is memory of its own: so what is kept of it counts.
-//! *Pipe* is the core's: a STREAM frame of the source comes, and a packet of the leg leaves, which is
-//! acknowledged at once; what it holds is what was not acknowledged in a row, and what it holds for
-//! reordering are bytes that have come and have not left.
+//! The most memory is what the allocator has given out, looked at behind each fragment in a run
+//! whose time is not taken, and in which every fragment is memory of its own: so what is kept of it
+//! counts. *Pipe* is the core's: a STREAM frame of the source comes, and a packet of the leg
+//! leaves, which is acknowledged at once; what it holds is what was not acknowledged in a row, and
+//! what it holds for reordering are bytes that have come and have not left.
 
 mod cases;
 
