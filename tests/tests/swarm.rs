@@ -39,7 +39,7 @@ const RARE: [(u64, &str); 10] = [
     (31, "recovery: a peer that answers is given up"),
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
-    (70, "congestion: a probe lost too much, and nothing waited"),
+    (81, "congestion: a probe lost too much, and nothing waited"),
     (94, "path: a way by TCP that is slow to answer is kept"),
     (257, "pipe: a leg is too slow, and is detached"),
     (513, "congestion: loss without a queue bounds the rate"),

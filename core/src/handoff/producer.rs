@@ -24,8 +24,8 @@ pub struct Producer<E> {
     tail: Arc<Segment>,
     /// Slots in use of the last segment.
     index: usize,
-    /// Bytes in the last segment.
-    filled: u64,
+    /// The last segment is full at this offset, or at once if nobody reads.
+    full_at: u64,
     /// The offset behind the last byte.
     offset: u64,
     chunks: u64,
@@ -65,7 +65,7 @@ impl<E> Producer<E> {
             shared,
             tail,
             index: 0,
-            filled: 0,
+            full_at: start.saturating_add(LEAST_SEGMENT),
             offset: start,
             chunks: 0,
             start,
@@ -161,7 +161,7 @@ impl<E> Producer<E> {
         if slowest.is_none() && !self.gone {
             // Nobody reads any more, so nothing is kept.
             self.gone = true;
-            self.begin(Segment::new());
+            self.begin(Segment::new(), 0);
         }
         let released = slowest.unwrap_or(self.offset);
         let fresh = released.saturating_sub(self.taken);
@@ -201,16 +201,11 @@ impl<E> Producer<E> {
         }
         self.offset += len;
         self.chunks += 1;
-        if self.gone {
-            return;
-        }
-        self.filled += len;
-        let full = ((self.offset - self.start) / 8).clamp(LEAST_SEGMENT, MOST_SEGMENT);
-        if self.index + 1 == SLOTS || self.filled >= full {
-            self.place_last(bytes);
-        } else {
+        if self.offset < self.full_at && self.index + 1 < SLOTS {
             self.tail.put(self.index, bytes);
             self.index += 1;
+        } else if !self.gone {
+            self.place_last(bytes);
         }
     }
 
@@ -219,13 +214,12 @@ impl<E> Producer<E> {
         let next = Segment::new();
         self.tail.close(self.index + 1, next.clone());
         self.tail.put(self.index, bytes);
-        self.begin(next);
+        let full = ((self.offset - self.start) / 8).clamp(LEAST_SEGMENT, MOST_SEGMENT);
+        self.begin(next, self.offset.saturating_add(full));
     }
 
-    fn begin(&mut self, segment: Arc<Segment>) {
-        self.tail = segment;
-        self.index = 0;
-        self.filled = 0;
+    fn begin(&mut self, segment: Arc<Segment>, full_at: u64) {
+        (self.tail, self.index, self.full_at) = (segment, 0, full_at);
     }
 
     fn end(&mut self, end: End<E>) {

@@ -23,13 +23,19 @@ pub struct Reader<E> {
     cursor: Cursor,
     seat: Seated<E>,
     pub(super) shared: Arc<Shared<E>>,
-    /// Many small chunks that a look ahead has made one of; it comes before the cursor's.
-    joined: Bytes,
-    /// Offset of the chunk that is read next.
-    passed: u64,
-    chunks: u64,
-    /// Bytes of that chunk that were read.
+    /// What was taken from the list and is not passed: a chunk that is read in parts, or many small
+    /// ones that a look ahead has made one of.
+    at_hand: Bytes,
+    /// Bytes of it that were read.
     cut: usize,
+    /// Chunks in it that are not counted in `chunks`.
+    uncounted: u64,
+    /// Offset behind all that was taken from the list.
+    taken: u64,
+    /// Chunks that were passed, or joined to what is at hand.
+    chunks: u64,
+    /// The frontier, when it was last looked at.
+    seen: u64,
     /// What the producer was told of.
     told: u64,
     /// A batch is full at this offset,
@@ -46,10 +52,12 @@ impl<E: Clone> Reader<E> {
         Self {
             cursor: Cursor::new(segment),
             seat: Seated::new(&shared, start, 0),
-            joined: Bytes::new(),
-            passed: start,
-            chunks: 0,
+            at_hand: Bytes::new(),
             cut: 0,
+            uncounted: 0,
+            taken: start,
+            chunks: 0,
+            seen: start,
             told: start,
             tell_at: start.saturating_add(shared.batch()),
             tell_at_chunk: BATCH_CHUNKS,
@@ -62,23 +70,27 @@ impl<E: Clone> Reader<E> {
     pub fn fork(&self) -> Self {
         Self {
             shared: self.shared.clone(),
-            seat: Seated::new(&self.shared, self.passed, self.chunks),
+            seat: Seated::new(&self.shared, self.passed(), self.chunks),
             cursor: self.cursor.clone(),
-            joined: self.joined.clone(),
+            at_hand: self.at_hand.clone(),
             ..*self
         }
     }
 
     /// Offset of the byte that is read next.
     pub fn position(&self) -> u64 {
-        self.passed + self.cut as u64
+        self.passed() + self.cut as u64
+    }
+
+    /// Offset of the chunk that is read next.
+    #[inline]
+    fn passed(&self) -> u64 {
+        self.taken - self.at_hand.len() as u64
     }
 
     /// Bytes that can be read now.
     pub fn available(&self) -> u64 {
-        let frontier = self.shared.state.load(Ordering::Acquire) >> FLAGS;
-        // A chunk can be seen, and read, a moment before the frontier has passed it.
-        frontier.saturating_sub(self.position())
+        self.shared.frontier() - self.position()
     }
 
     /// The next bytes, if they are here; `Ready(None)` behind the last one of a finished stream,
@@ -161,20 +173,25 @@ impl<E: Clone> Reader<E> {
     /// # Errors
     /// Why there is nothing more.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], E>> {
-        if self.front().is_none() && !self.sleep(cx.waker()) {
+        if !self.reach() && !self.sleep(cx.waker()) {
             return Poll::Pending;
         }
         // Looked for in this order: the end comes after all bytes.
-        match (self.shared.end.get(), self.piece()) {
-            (Some(End::Failed(error)), []) => Poll::Ready(Err(error.clone())),
-            (None, []) => Poll::Pending,
-            (_, bytes) => Poll::Ready(Ok(bytes)),
+        let end = self.shared.end.get().cloned();
+        if self.reach() {
+            return Poll::Ready(Ok(self.piece()));
+        }
+        match end {
+            None => Poll::Pending,
+            Some(End::Finished) => Poll::Ready(Ok(&[])),
+            Some(End::Failed(error)) => Poll::Ready(Err(error)),
         }
     }
 
     /// The bytes that are read next, as many as are here and lie in one piece.
-    pub fn piece(&self) -> &[u8] {
-        self.front().and_then(|chunk| chunk.get(self.cut..)).unwrap_or_default()
+    pub fn piece(&mut self) -> &[u8] {
+        self.reach();
+        self.at_hand.get(self.cut..).unwrap_or_default()
     }
 
     /// Counts `len` bytes as read, at most those of [`piece`](Self::piece).
@@ -190,8 +207,8 @@ impl<E: Clone> Reader<E> {
     /// The next bytes that are here now, at most `len`, without reading them. They are copied
     /// unless they lie in one piece.
     pub fn peek(&self, len: usize) -> Bytes {
-        let joined = Some(&self.joined).filter(|joined| !joined.is_empty());
-        let mut ahead = joined.into_iter().chain(self.cursor.ahead());
+        let at_hand = Some(self.at_hand.clone()).filter(|bytes| !bytes.is_empty());
+        let mut ahead = at_hand.into_iter().chain(self.ahead());
         let Some(first) = ahead.next() else { return Bytes::new() };
         let first = first.slice(self.cut..first.len().min(self.cut.saturating_add(len)));
         if first.len() == len {
@@ -200,7 +217,7 @@ impl<E: Clone> Reader<E> {
         let mut joined = BytesMut::from(&*first);
         for chunk in ahead {
             let missing = len - joined.len();
-            joined.extend_from_slice(chunk.get(..missing).unwrap_or(chunk));
+            joined.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
             if joined.len() == len {
                 break;
             }
@@ -248,42 +265,74 @@ impl<E: Clone> Reader<E> {
 
     /// Makes one of all chunks that are here, if they are many. It is not passed before it is read.
     fn join(&mut self) {
-        if self.cursor.ahead().nth(BATCH_CHUNKS as usize - 1).is_none() {
+        let ahead = BATCH_CHUNKS - self.uncounted;
+        if self.ahead().nth(ahead as usize - 1).is_none() {
             return;
         }
-        let joined = core::mem::take(&mut self.joined).try_into_mut();
-        let mut joined = joined.unwrap_or_else(|shared| BytesMut::from(&*shared));
-        while let Some(chunk) = self.cursor.take() {
+        let at_hand = core::mem::take(&mut self.at_hand).try_into_mut();
+        let mut joined = at_hand.unwrap_or_else(|shared| BytesMut::from(&*shared));
+        self.chunks += core::mem::take(&mut self.uncounted);
+        while let Some(chunk) = self.take_apart() {
             joined.extend_from_slice(&chunk);
             self.chunks += 1;
         }
-        self.joined = joined.freeze();
+        self.at_hand = joined.freeze();
         self.seat.seat.chunks.store(self.chunks, Ordering::Release);
         if self.chunks >= self.tell_at_chunk {
             self.tell(Urgency::High);
         }
     }
 
-    /// The chunk that is read next.
-    #[inline]
-    fn front(&self) -> Option<&Bytes> {
-        if self.joined.is_empty() { self.cursor.get() } else { Some(&self.joined) }
+    /// The chunks in the list that can be read now.
+    fn ahead(&self) -> impl Iterator<Item = Bytes> {
+        self.cursor.ahead(self.shared.frontier() - self.taken)
+    }
+
+    /// Takes the next chunk out of the list.
+    #[inline(always)]
+    fn take_chunk(&mut self) -> Option<Bytes> {
+        if self.taken == self.seen {
+            self.seen = self.shared.frontier();
+            if self.taken == self.seen {
+                return None;
+            }
+        }
+        let chunk = self.cursor.take(self.shared.one_reads())?;
+        self.taken += chunk.len() as u64;
+        Some(chunk)
+    }
+
+    /// The same, out of the way of the short way.
+    #[inline(never)]
+    fn take_apart(&mut self) -> Option<Bytes> {
+        self.take_chunk()
+    }
+
+    /// Has what is read next at hand. `false`: it is not here.
+    fn reach(&mut self) -> bool {
+        if self.at_hand.is_empty()
+            && let Some(chunk) = self.take_apart()
+        {
+            (self.at_hand, self.uncounted) = (chunk, 1);
+        }
+        !self.at_hand.is_empty()
     }
 
     fn cut_off(&mut self, max: usize) -> Option<Bytes> {
         if self.cut == 0 && max == usize::MAX {
             return self.pass();
         }
-        let (chunk, max) = (self.front()?, max.max(1));
-        if chunk.len() - self.cut <= max {
-            let cut = self.cut;
+        if !self.reach() {
+            return None;
+        }
+        let (cut, max) = (self.cut, max.max(1));
+        if self.at_hand.len() - cut <= max {
             let mut chunk = self.pass()?;
             bytes::Buf::advance(&mut chunk, cut);
             return Some(chunk);
         }
-        let part = chunk.slice(self.cut..self.cut + max);
         self.cut += max;
-        Some(part)
+        Some(self.at_hand.slice(cut..cut + max))
     }
 
     /// The short way of nearly every read: the next chunk as it was pushed.
@@ -295,36 +344,35 @@ impl<E: Clone> Reader<E> {
     /// Whether something else than a chunk as it was pushed is read next.
     #[inline]
     fn in_parts(&self) -> bool {
-        self.cut > 0 || !self.joined.is_empty()
+        !self.at_hand.is_empty()
     }
 
     /// Takes what is read next, be it a chunk or what was made of many, and leaves it behind.
     fn pass(&mut self) -> Option<Bytes> {
-        if self.joined.is_empty() {
-            return self.pass_chunk();
+        if !self.reach() {
+            return None;
         }
-        let joined = core::mem::take(&mut self.joined);
-        // Its chunks were counted when they were joined.
-        self.count(0, joined.len());
-        Some(joined)
+        let at_hand = core::mem::take(&mut self.at_hand);
+        self.cut = 0;
+        let chunks = core::mem::take(&mut self.uncounted);
+        self.count(chunks);
+        Some(at_hand)
     }
 
     #[inline]
     fn pass_chunk(&mut self) -> Option<Bytes> {
-        let chunk = self.cursor.take()?;
-        self.count(1, chunk.len());
+        let chunk = self.take_chunk()?;
+        self.count(1);
         Some(chunk)
     }
 
-    /// Counts as passed what was taken.
+    /// Counts as passed all that was taken, and so many chunks more.
     #[inline]
-    fn count(&mut self, chunks: u64, bytes: usize) {
-        self.cut = 0;
+    fn count(&mut self, chunks: u64) {
         self.chunks += chunks;
-        self.passed += bytes as u64;
         self.seat.seat.chunks.store(self.chunks, Ordering::Release);
-        self.seat.seat.passed.store(self.passed, Ordering::Release);
-        if self.passed >= self.tell_at || self.chunks >= self.tell_at_chunk {
+        self.seat.seat.passed.store(self.taken, Ordering::Release);
+        if self.taken >= self.tell_at || self.chunks >= self.tell_at_chunk {
             self.tell(Urgency::High);
         }
     }
@@ -333,9 +381,12 @@ impl<E: Clone> Reader<E> {
     /// again need not be `sure` that the producer hears of it at once.
     #[inline]
     fn tell_drained(&mut self, sure: bool) {
-        let fresh = self.passed - self.told;
+        if !sure && self.shared.seems_told(Urgency::High) {
+            return;
+        }
+        let passed = self.passed();
         // The producer may have looked without having been told.
-        let unseen = fresh.min(self.passed.saturating_sub(self.shared.taken()));
+        let unseen = passed.saturating_sub(self.told.max(self.shared.taken()));
         if unseen == 0 {
             return;
         }
@@ -349,8 +400,8 @@ impl<E: Clone> Reader<E> {
     #[cold]
     fn tell(&mut self, urgency: Urgency) {
         if urgency == Urgency::High {
-            self.told = self.passed;
-            self.tell_at = self.passed.saturating_add(self.shared.batch());
+            self.told = self.passed();
+            self.tell_at = self.told.saturating_add(self.shared.batch());
             self.tell_at_chunk = self.chunks + BATCH_CHUNKS;
         }
         self.shared.tell(urgency, false);
@@ -360,8 +411,8 @@ impl<E: Clone> Reader<E> {
     fn sleep(&mut self, waker: &Waker) -> bool {
         self.tell_drained(true);
         self.seat.seat.waker.register(waker);
-        let seen = self.shared.state.fetch_or(WAITING, Ordering::AcqRel) >> FLAGS;
-        seen > self.position() || self.shared.end.get().is_some()
+        self.seen = self.shared.state.fetch_or(WAITING, Ordering::AcqRel) >> FLAGS;
+        self.seen > self.position() || self.shared.end.get().is_some()
     }
 
     /// Sleeps until there is more. `false`: the time is up.
@@ -391,7 +442,7 @@ impl<E> Drop for Seated<E> {
 
 impl<E> fmt::Debug for Reader<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { passed, cut, .. } = self;
-        f.debug_struct("Reader").field("position", &(passed + *cut as u64)).finish()
+        let position = self.taken - self.at_hand.len() as u64 + self.cut as u64;
+        f.debug_struct("Reader").field("position", &position).finish()
     }
 }

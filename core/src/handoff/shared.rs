@@ -103,6 +103,7 @@ pub fn channel<E: Clone>(options: Options, lost: E) -> (Producer<E>, Reader<E>) 
         state: AtomicU64::new(start << FLAGS),
         end: OnceLock::new(),
         seats: Mutex::new(Vec::new()),
+        readers: AtomicUsize::new(0),
         asked: AtomicUsize::new(0),
         taken: AtomicU64::new(start),
         options,
@@ -128,6 +129,8 @@ pub(super) struct Shared<E> {
     /// The readers. Locked by `fork`, by drop, and by the producer to wake or to look; never to
     /// read, to push or to fall asleep.
     seats: Mutex<Vec<Arc<Seat>>>,
+    /// How many they are. A fork is counted before it is there, by the thread that makes it.
+    readers: AtomicUsize,
     /// How urgently the producer was told, since it last looked: 0, or 1 more than the urgency.
     asked: AtomicUsize,
     /// The released offset that the producer last saw.
@@ -149,6 +152,18 @@ impl<E> Shared<E> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The offset behind the last byte pushed.
+    #[inline]
+    pub(super) fn frontier(&self) -> u64 {
+        self.state.load(Ordering::Acquire) >> FLAGS
+    }
+
+    /// Whether the reader that asks is the only one; then it will be, unless it forks.
+    #[inline]
+    pub(super) fn one_reads(&self) -> bool {
+        self.readers.load(Ordering::Relaxed) == 1
+    }
+
     /// A seat at `passed`, behind `chunks` chunks.
     pub(super) fn sit(&self, passed: u64, chunks: u64) -> Arc<Seat> {
         let seat = Arc::new(Seat {
@@ -156,6 +171,7 @@ impl<E> Shared<E> {
             chunks: AtomicU64::new(chunks),
             waker: AtomicWaker::new(),
         });
+        self.readers.fetch_add(1, Ordering::Relaxed);
         self.seats().push(seat.clone());
         seat
     }
@@ -166,6 +182,7 @@ impl<E> Shared<E> {
         seats.retain(|other| !Arc::ptr_eq(other, seat));
         let last = seats.is_empty();
         drop(seats);
+        self.readers.fetch_sub(1, Ordering::Relaxed);
         self.tell(Urgency::High, last);
     }
 

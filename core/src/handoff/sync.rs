@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
+pub(super) use atomic_refcell::AtomicRefCell;
 pub(super) use atomic_waker::AtomicWaker;
 
 /// Waits until `flag` holds, or for `timeout`.

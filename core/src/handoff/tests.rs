@@ -162,20 +162,40 @@ fn memory_goes_with_the_slowest_reader() {
         late = late.max(live.load(Ordering::Relaxed) - producer.held() as usize);
     }
     assert!(late < 16 * 1024, "{late} bytes were freed late");
-    // Alone in a closed segment, a reader frees what it passes at once.
-    let (mut producer, mut reader) = pair();
-    (0..40).for_each(|_| producer.push(Counted::make(vec![1; 10], &live)).unwrap());
-    let before = live.load(Ordering::Relaxed);
-    for read in 1..=16 {
-        assert!(reader.try_next().is_ready());
-        assert_eq!(live.load(Ordering::Relaxed), before - read * 10);
-    }
     // Without a reader nothing is kept.
+    let before = live.load(Ordering::Relaxed);
+    let (mut producer, reader) = pair();
+    (0..40).for_each(|_| producer.push(Counted::make(vec![1; 10], &live)).unwrap());
     drop(reader);
     producer.take_released();
     producer.push(Counted::make(vec![1; 10], &live)).unwrap();
+    assert_eq!(live.load(Ordering::Relaxed), before);
+}
+
+/// Also where the producer is in the same segment, and after a fork has come and gone.
+///
+/// spec: R-HAND-19
+#[test]
+fn the_only_reader_frees_what_it_passes_at_once() {
+    let live = Arc::new(AtomicUsize::new(0));
+    let (mut producer, mut reader) = pair();
+    let now = || live.load(Ordering::Relaxed);
+    for chunks in [1, 40, 3] {
+        (0..chunks).for_each(|_| producer.push(Counted::make(vec![1; 10], &live)).unwrap());
+        for read in 1..=chunks {
+            assert!(reader.try_next().is_ready());
+            assert_eq!(now(), (chunks - read) * 10);
+        }
+    }
+    let mut fork = reader.fork();
+    (0..3).for_each(|_| producer.push(Counted::make(vec![1; 10], &live)).unwrap());
+    assert!(reader.try_next().is_ready() && fork.try_next().is_ready() && now() == 30);
+    assert!(fork.try_next().is_ready());
     drop(fork);
-    assert_eq!(live.load(Ordering::Relaxed), before - 400);
+    assert!(reader.try_next().is_ready() && reader.try_next().is_ready());
+    assert_eq!(now(), 10, "what was passed together stays until the segment is left");
+    drop((producer, reader));
+    assert_eq!(now(), 0);
 }
 
 /// A late bound of a stream that is young.

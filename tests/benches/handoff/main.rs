@@ -4,19 +4,38 @@
 //!
 //! Fails if something costs more than it may, and says what.
 //!
-//! Each round runs every case once, so that what disturbs the machine disturbs all of them, and
-//! begins with another one. *Insert* is the inserting alone; *pass* is a whole life: the structure is made, each fragment is inserted
-//! and read as soon as it can be, and everything is freed. The plain slots are made at once, as many
-//! as are needed, the hand-over's segments as they come; both within the time. With the copy, the
-//! reader either drops what it reads, and the next block takes the same memory, warm; or it keeps
-//! all, and every block is fresh. In reverse there is no difference but at the end: nothing can be
-//! read before.
+//! Each round runs every case once, in an order of its own, so that what disturbs the machine
+//! disturbs all of them and nobody has the same one before it every time. Times are those on the
+//! processor, page faults among them. A ratio is the median of those of each round.
 //!
-//! The most memory is what the allocator has given out, looked at behind each fragment in a run whose
-//! time is not taken, and in which every fragment is memory of its own: so what is kept of it counts.
-//! *Pipe* is the core's: a STREAM frame of the source comes, and a packet of the leg leaves, which is
-//! acknowledged at once; what it holds is what was not acknowledged in a row, and what it holds for
-//! reordering are bytes that have come and have not left.
+//! **What each includes.** The fragments are parts of one body that lies there: 10 MiB, more than a
+//! cache of the second level holds. To make them, and the list of them, is not in the time.
+//!
+//! * *Insert* is the inserting alone, with making the structure, and without freeing it.
+//! * *Pass* is a whole life: the structure is made, each fragment is inserted and read as soon as
+//!   it can be, and everything is freed. The reader gets a `Bytes` of its own, and drops it: of the
+//!   plain slots a copy of the handle, and the slots keep theirs until all are freed; of the
+//!   hand-over the handle itself, while one reads alone. The plain slots are made at once, as many
+//!   as are needed, which nobody knows of a real stream; the hand-over's segments as they come,
+//!   with an allocator that counts. The loops have for each the shape in which it is faster.
+//! * *Assembler + hand-over* copies each fragment once, reads behind it what is in a row, hands it
+//!   over, and a reader takes it.
+//! * *memcpy* appends the same fragments in the order in which they come to blocks of 16 KiB, as
+//!   large as the assembler's. It knows no offsets, finds no gaps, hands nothing over.
+//! * *Dropped*: the reader drops what it reads, and the next block takes the same memory, warm; so
+//!   it is for memcpy. In reverse nothing can be read before the last fragment is there: memcpy
+//!   keeps all of it as well, to the end.
+//! * *Kept*: all is kept to the end, and every block is fresh for both. Pages that the system has
+//!   to give are part of the time for both: what the allocator has given back, it gets anew. How
+//!   much it gives back is not in our hands, and in reverse it is less where something small lies
+//!   above the blocks, as it does with us. `GLIBC_TUNABLES=glibc.malloc.trim_threshold=4000000000`
+//!   and `:glibc.malloc.mmap_threshold=30000000` in the environment let nobody get new pages.
+//!
+//! The most memory is what the allocator has given out, looked at behind each fragment in a run
+//! whose time is not taken, and in which every fragment is memory of its own: so what is kept of it
+//! counts. *Pipe* is the core's: a STREAM frame of the source comes, and a packet of the leg
+//! leaves, which is acknowledged at once; what it holds is what was not acknowledged in a row, and
+//! what it holds for reordering are bytes that have come and have not left.
 
 mod cases;
 
@@ -64,10 +83,10 @@ impl Line {
         median(&self.took).as_secs_f64() * 1e9 / TOTAL.div_ceil(FRAGMENT) as f64
     }
 
-    fn print(&mut self) {
-        self.took.sort();
+    fn print(&self) {
         let rate = |took: Duration| TOTAL as f64 / 1e6 / took.as_secs_f64();
-        let (best, worst) = (self.took[0], self.took[self.took.len() - 1]);
+        let best = self.took.iter().min().copied().unwrap_or_default();
+        let worst = self.took.iter().max().copied().unwrap_or_default();
         println!(
             "{:<30} {:<12} {:>8.0} MB/s ({:>6.0} to {:>6.0}) {:>7.1} ns {:>10} B",
             self.way.name(),
@@ -99,7 +118,7 @@ fn main() -> ExitCode {
     lines.iter_mut().for_each(|line| line.peak = Line::peak(line.way, line.order, &body));
     println!("{TOTAL} bytes in {} fragments, {rounds} rounds\n", TOTAL.div_ceil(FRAGMENT));
     println!("{:<30} {:<12} median (range), a fragment, most memory", "way", "order");
-    lines.iter_mut().for_each(Line::print);
+    lines.iter().for_each(Line::print);
     let mut asked = Asked::default();
     ratios(&lines, &mut asked);
     held_for_reordering(&loads, &mut asked);
@@ -118,11 +137,15 @@ fn race(ways: impl IntoIterator<Item = Way>, loads: &Loads, rounds: usize) -> Ve
     let pairs = ways.into_iter().flat_map(|way| orders(way).map(move |order| (way, order)));
     let mut lines: Vec<Line> = pairs.map(line).collect();
     lines.sort_by_key(|line| line.order as u8);
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    let mut random = 1_u64;
     for round in 0..rounds + 2 {
-        // Nobody runs behind the same one every time.
-        let first = round % lines.len();
-        let (end, begin) = lines.split_at_mut(first);
-        for line in begin.iter_mut().chain(end) {
+        for at in (1..order.len()).rev() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            order.swap(at, (random >> 33) as usize % (at + 1));
+        }
+        for at in &order {
+            let line = &mut lines[*at];
             let load = loads.iter().find(|(order, _)| *order == line.order);
             let fragments = load.expect("every order has a load").1.clone();
             let took = line.way.run(fragments.into_iter(), || {});
@@ -157,9 +180,15 @@ impl Asked {
 
 /// What is asked of the hand-over, as ratios within this run.
 fn ratios(lines: &[Line], asked: &mut Asked) {
-    let ns = |way: Way, order: Order| {
+    let took = |way: Way, order: Order| {
         let line = lines.iter().find(|line| line.way == way && line.order == order);
-        line.expect("a line of the table").ns()
+        &line.expect("a line of the table").took
+    };
+    let rate = |ours: Way, theirs: Way, order: Order| {
+        let rounds = took(theirs, order).iter().zip(took(ours, order));
+        let mut ratios: Vec<f64> = rounds.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
     };
     let mut say = |what: String, ratio: f64, least: Option<f64>| {
         let wish = least.map(|least| format!(" (asked: {least:.2})")).unwrap_or_default();
@@ -174,14 +203,14 @@ fn ratios(lines: &[Line], asked: &mut Asked) {
         ("pass", Way::HandoffPass, Way::SlotsPass),
         ("pass ten at once", Way::HandoffBatches, Way::SlotsBatches),
     ] {
-        let ratio = ns(theirs, Order::Ascending) / ns(ours, Order::Ascending);
+        let ratio = rate(ours, theirs, Order::Ascending);
         say(format!("{what}, in order: handoff / plain slots"), ratio, Some(1.0));
     }
     let pairs =
         [("kept", Way::AssembledKept, Way::MemcpyKept), ("dropped", Way::Assembled, Way::Memcpy)];
     for (what, ours, theirs) in pairs {
         for order in Order::ALL {
-            let ratio = ns(theirs, order) / ns(ours, order);
+            let ratio = rate(ours, theirs, order);
             let least = (order != Order::Ascending).then_some(0.7);
             say(format!("{what}, {}: assembler + handoff / memcpy", order.name()), ratio, least);
         }

@@ -2,12 +2,13 @@
 //!
 //! `Arc` and `OnceLock` are models of the standard ones' contract. `Arc` counts: a release with
 //! each handle that goes, an acquire by the last. `OnceLock` publishes: whoever sees that it is set
-//! sees all that was done before. The values lie in real ones, so nothing here is unsafe; a
-//! mistake in the count would be a panic.
+//! sees all that was done before. `AtomicRefCell` models the shipped one's: who borrows acquires
+//! what those before released. The values lie in real ones, so nothing here is unsafe; a mistake in
+//! the count would be a panic.
 
 use std::convert::Infallible;
 use std::fmt::{Debug, Formatter};
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use super::primitives::Watched;
@@ -124,6 +125,86 @@ impl<T> OnceLock<T> {
 impl<T> Default for OnceLock<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A model of [`atomic_refcell::AtomicRefCell`], step by step as that one does it.
+pub(super) struct AtomicRefCell<T> {
+    borrows: AtomicUsize,
+    value: atomic_refcell::AtomicRefCell<T>,
+    watched: Watched,
+}
+
+/// In [`AtomicRefCell::borrows`]: somebody may change the value.
+const CHANGING: usize = 1 << (usize::BITS - 1);
+
+impl<T: Default> Default for AtomicRefCell<T> {
+    fn default() -> Self {
+        let value = atomic_refcell::AtomicRefCell::new(T::default());
+        Self { borrows: AtomicUsize::new(0), value, watched: Watched::new() }
+    }
+}
+
+impl<T> AtomicRefCell<T> {
+    pub(super) fn try_borrow(&self) -> Result<AtomicRef<'_, T>, ()> {
+        if self.borrows.fetch_add(1, Ordering::Acquire) & CHANGING != 0 {
+            return Err(());
+        }
+        self.watched.read();
+        Ok(AtomicRef { value: Some(self.value.borrow()), borrows: &self.borrows })
+    }
+
+    pub(super) fn try_borrow_mut(&self) -> Result<AtomicRefMut<'_, T>, ()> {
+        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+        self.borrows.compare_exchange(0, CHANGING, acquire, relaxed).map_err(|_| ())?;
+        self.watched.write();
+        Ok(AtomicRefMut { value: Some(self.value.borrow_mut()), borrows: &self.borrows })
+    }
+}
+
+pub(super) struct AtomicRef<'a, T> {
+    value: Option<atomic_refcell::AtomicRef<'a, T>>,
+    borrows: &'a AtomicUsize,
+}
+
+impl<T> Deref for AtomicRef<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("taken only by drop")
+    }
+}
+
+impl<T> Drop for AtomicRef<'_, T> {
+    fn drop(&mut self) {
+        self.value = None;
+        self.borrows.fetch_sub(1, Ordering::Release);
+    }
+}
+
+pub(super) struct AtomicRefMut<'a, T> {
+    value: Option<atomic_refcell::AtomicRefMut<'a, T>>,
+    borrows: &'a AtomicUsize,
+}
+
+impl<T> Deref for AtomicRefMut<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("taken only by drop")
+    }
+}
+
+impl<T> DerefMut for AtomicRefMut<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("taken only by drop")
+    }
+}
+
+impl<T> Drop for AtomicRefMut<'_, T> {
+    fn drop(&mut self) {
+        self.value = None;
+        self.borrows.store(0, Ordering::Release);
     }
 }
 
