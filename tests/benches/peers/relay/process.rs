@@ -99,7 +99,7 @@ impl Relay {
     /// What it cost since: one body.
     pub(super) fn stop(&mut self) -> Cost {
         let said = self.ask("end 1");
-        let numbers: Vec<u64> = said.split(' ').map(|word| number(word)).collect();
+        let numbers: Vec<u64> = said.split(' ').map(number).collect();
         let [cpu, before, peak, held] = numbers[..] else { panic!("the relay said {said:?}") };
         let held = (held != u64::MAX).then_some(held);
         Cost { cpu: Duration::from_nanos(cpu), before, peak, held }
