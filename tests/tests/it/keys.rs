@@ -135,7 +135,7 @@ fn too_many_packets_that_do_not_open_end_the_connection() {
     let forge = |pair: &mut Pair, count: u64| {
         let mut bytes = one.bytes.clone();
         // Behind the id stands the number: near ones, and as far ahead as can be said.
-        let ahead = if count % 2 == 0 { count as u32 } else { 0x7fff_0000 - count as u32 };
+        let ahead = if count.is_multiple_of(2) { count as u32 } else { 0x7fff_0000 - count as u32 };
         let number = u32::from_be_bytes(bytes[9..13].try_into().expect("four")).wrapping_add(ahead);
         bytes[9..13].copy_from_slice(&number.to_be_bytes());
         bytes[30] ^= 1;
