@@ -39,7 +39,7 @@ const RARE: [(u64, &str); 9] = [
     (31, "recovery: a peer that answers is given up"),
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
-    (70, "congestion: a probe lost too much, and nothing waited"),
+    (73, "congestion: a probe lost too much, and nothing waited"),
     (94, "path: a way by TCP that is slow to answer is kept"),
     (513, "congestion: loss without a queue bounds the rate"),
     (513, "congestion: loss is nobody's doing"),
