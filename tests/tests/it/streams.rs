@@ -199,7 +199,7 @@ fn a_hundred_streams_share_fairly_in_both_directions() {
     let took = pair.net.now.saturating_since(began);
     let least = least.expect("somebody was ahead");
     println!("{took:?}; when the fastest had half, the slowest had {least} of {len}");
-    assert!(least >= len as u64 / 4, "the slowest had {least} when the fastest had half");
+    assert!(least * 10 >= len as u64 * 3, "the slowest had {least} when the fastest had half");
     // 20 MB each way at 2.5 MB/s.
     assert!(took < SECOND * 10, "{took:?}");
     let at = stuck(&pair.b).expect("it came");
