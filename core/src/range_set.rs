@@ -11,6 +11,9 @@ use core::ops::Range;
 
 use ranges::Ranges;
 
+/// So many ranges are searched one after the other.
+const FEW: usize = 8;
+
 /// A set of `u64` as sorted ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RangeSet {
@@ -44,6 +47,7 @@ impl RangeSet {
     }
 
     /// The lowest range.
+    #[inline]
     pub fn first(&self) -> Option<Range<u64>> {
         self.ranges.front().cloned()
     }
@@ -81,6 +85,33 @@ impl RangeSet {
     pub fn is_disjoint(&self, range: &Range<u64>) -> bool {
         let above = self.ranges.get(self.reaching(range.start.saturating_add(1)));
         range.is_empty() || above.is_none_or(|above| range.end <= above.start)
+    }
+
+    /// Where `range` belongs if nothing of it is in the set, for [`fill`](Self::fill).
+    #[inline]
+    pub(crate) fn vacancy(&self, range: &Range<u64>) -> Option<usize> {
+        let at = self.reaching(range.start.saturating_add(1));
+        self.ranges.get(at).is_none_or(|above| range.end <= above.start).then_some(at)
+    }
+
+    /// Adds `range`, which is not empty and belongs where [`vacancy`](Self::vacancy) has said.
+    pub(crate) fn fill(&mut self, at: usize, range: Range<u64>) {
+        debug_assert!(!range.is_empty() && self.vacancy(&range) == Some(at), "a vacancy");
+        let above = self.ranges.get(at).filter(|above| above.start == range.end).map(|r| r.end);
+        let below = at.checked_sub(1).and_then(|below| self.ranges.get_mut(below));
+        match (below.filter(|below| below.end == range.start), above) {
+            (Some(below), None) => below.end = range.end,
+            (Some(below), Some(end)) => {
+                below.end = end;
+                self.ranges.remove(at, at + 1);
+            }
+            (None, None) => self.ranges.insert(at, range),
+            (None, Some(_)) => {
+                if let Some(above) = self.ranges.get_mut(at) {
+                    above.start = range.start;
+                }
+            }
+        }
     }
 
     /// How many ranges there would be after `insert(range)`.
@@ -218,11 +249,13 @@ impl RangeSet {
     }
 
     /// Index of the first range that ends at or after `end`. Most callers ask near the top.
+    #[inline]
     fn reaching(&self, end: u64) -> usize {
         match self.ranges.back() {
             Some(last) if last.end < end => self.ranges.len(),
             Some(last) if last.start < end => self.ranges.len() - 1,
             _ if self.ranges.front().is_none_or(|first| end <= first.end) => 0,
+            _ if self.ranges.len() <= FEW => self.ranges.count_while(|r| r.end < end),
             _ => self.ranges.partition_point(|r| r.end < end),
         }
     }

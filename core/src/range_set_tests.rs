@@ -35,7 +35,15 @@ proptest! {
                 Op::Insert(s, e) => {
                     let expected = set.count_with(&(s..e));
                     let added = (s..e).filter(|v| model.insert(*v)).count() as u64;
+                    let vacancy = set.vacancy(&(s..e));
+                    prop_assert!(s == e || vacancy.is_some() == set.is_disjoint(&(s..e)));
+                    let filled = vacancy.filter(|_| s < e).map(|at| {
+                        let mut filled = set.clone();
+                        filled.fill(at, s..e);
+                        filled
+                    });
                     prop_assert_eq!(set.insert(s..e), added);
+                    prop_assert!(filled.is_none_or(|filled| filled == set));
                     prop_assert_eq!(set.count(), expected);
                 }
                 Op::Remove(s, e) => {

@@ -37,6 +37,7 @@ impl Ranges {
         self.rest.clear();
     }
 
+    #[inline]
     pub(super) const fn front(&self) -> Option<&Range<u64>> {
         self.first.as_ref()
     }
@@ -112,9 +113,23 @@ impl Ranges {
         if from >= to {
             return;
         }
+        if from > 0 && from + 1 == to {
+            self.rest.remove(from - 1);
+            return;
+        }
         self.rest.drain(from.saturating_sub(1)..to - 1);
         if from == 0 {
             self.first = self.rest.pop_front();
+        }
+    }
+
+    /// The same as [`partition_point`](Self::partition_point), one after the other.
+    pub(super) fn count_while(&self, is_below: impl Fn(&Range<u64>) -> bool) -> usize {
+        match &self.first {
+            Some(first) if is_below(first) => {
+                1 + self.rest.iter().take_while(|range| is_below(range)).count()
+            }
+            _ => 0,
         }
     }
 

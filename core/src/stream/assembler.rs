@@ -35,6 +35,8 @@ pub const MAX_BLOCK: usize = 16 * 1024;
 pub const BLOCK_OVERHEAD: u64 = 128;
 /// What [`Assembler::held`] charges for a range of offsets.
 pub const RANGE_OVERHEAD: u64 = 32;
+/// So many blocks are searched one after the other.
+const FEW: usize = 8;
 /// Arrivals remembered one by one; what arrives beyond is given by offset, lowest first.
 const MAX_ARRIVALS: usize = 256;
 
@@ -160,15 +162,31 @@ impl Assembler {
     /// that joins what is there is always taken.
     pub fn insert(&mut self, offset: u64, data: &[u8], max_ranges: usize) -> Inserted {
         let range = offset..offset.saturating_add(data.len() as u64);
-        let in_order = self.received.last().map_or(0, |r| r.end) == offset;
-        if !in_order && !self.may_open(&range, max_ranges) {
+        if self.received.count() >= max_ranges
+            && offset != self.highest()
+            && !self.may_open(&range, max_ranges)
+        {
             return Inserted::TooFragmented;
         }
-        if in_order || self.received.is_disjoint(&range) {
-            self.store(offset, data);
-            self.arrived(range.clone());
-            return Inserted::Fresh(self.received.insert(range));
+        if range.is_empty() {
+            return Inserted::Fresh(0);
         }
+        if let Some(at) = self.received.vacancy(&range) {
+            self.store(offset, data);
+            if !matches!(self.order, Order::Offset) {
+                self.arrived(range.clone());
+            }
+            let fresh = range.end - range.start;
+            self.received.fill(at, range);
+            return Inserted::Fresh(fresh);
+        }
+        self.insert_gaps(range, data)
+    }
+
+    /// Takes those bytes of a frame that are not there.
+    #[cold]
+    fn insert_gaps(&mut self, range: Range<u64>, data: &[u8]) -> Inserted {
+        let offset = range.start;
         let mut at = offset;
         loop {
             let gap = self.received.gaps(at..range.end).next();
@@ -199,16 +217,25 @@ impl Assembler {
     /// before.
     ///
     /// [`take_any`]: Self::take_any
+    #[inline]
     pub fn read(&mut self, max: usize) -> Option<Chunk> {
+        // The short way of who asks behind each frame.
+        let nothing = matches!(self.order, Order::Offset) && self.contiguous_end() == self.read;
+        if nothing { None } else { self.read_on(max) }
+    }
+
+    fn read_on(&mut self, max: usize) -> Option<Chunk> {
         match self.order {
             Order::Offset => {}
             Order::Undecided { .. } => self.order = Order::Offset,
             Order::Arrival { .. } => return None,
         }
-        self.pass_skipped();
-        self.drop_blocks_below(self.read);
-        let end = self.contiguous_end();
-        let end = self.skipped.first().map_or(end, |skip| end.min(skip.start));
+        let mut end = self.contiguous_end();
+        if !self.skipped.is_empty() {
+            self.pass_skipped();
+            self.drop_blocks_below(self.read);
+            end = self.skipped.first().map_or(end, |skip| end.min(skip.start));
+        }
         let left = usize::try_from(end.saturating_sub(self.read)).unwrap_or(usize::MAX).min(max);
         if left == 0 {
             return None;
@@ -326,6 +353,7 @@ impl Assembler {
     }
 
     /// All below was received or skipped.
+    #[inline]
     pub fn contiguous_end(&self) -> u64 {
         self.received.first().filter(|r| r.start == 0).map_or(0, |r| r.end)
     }
@@ -476,11 +504,15 @@ impl Assembler {
     }
 
     /// Copies `data`, none of which is there yet, to where it belongs.
+    #[inline]
     fn store(&mut self, mut offset: u64, mut data: &[u8]) {
         while !data.is_empty() {
-            let index = self.block_for(offset, data.len());
+            let index = match self.block_at(offset) {
+                Ok(index) => index,
+                Err(index) => self.make_block(index, offset, data.len()),
+            };
             let Some(block) = self.blocks.get_mut(index) else {
-                debug_assert!(false, "block_for gives an index that exists");
+                debug_assert!(false, "the index is of a block that exists");
                 return;
             };
             let placed = block.place(offset, data);
@@ -491,20 +523,28 @@ impl Assembler {
         }
     }
 
-    /// Index of the block that covers `offset`; makes one if there is none.
-    fn block_for(&mut self, offset: u64, len: usize) -> usize {
+    /// Index of the block that covers `offset`, or where one would stand.
+    #[inline]
+    fn block_at(&self, offset: u64) -> Result<usize, usize> {
         let count = self.blocks.len();
         let index = match self.blocks.back() {
-            Some(last) if last.end() <= offset => count,
-            Some(last) if last.start <= offset => return count - 1,
-            None => 0,
+            Some(last) if last.end() <= offset => return Err(count),
+            Some(last) if last.start <= offset => return Ok(count - 1),
+            None => return Err(0),
+            _ if count <= FEW => self.blocks.iter().take_while(|b| b.end() <= offset).count(),
             _ if self.blocks.front().is_some_and(|first| offset < first.end()) => 0,
             _ => self.blocks.partition_point(|b| b.end() <= offset),
         };
-        let next = self.blocks.get(index).map_or(u64::MAX, |b| b.start);
-        if next <= offset {
-            return index;
+        match self.blocks.get(index) {
+            Some(block) if block.start <= offset => Ok(index),
+            _ => Err(index),
         }
+    }
+
+    /// Makes a block for `len` bytes at `offset`, in front of block `index`.
+    #[inline(never)]
+    fn make_block(&mut self, index: usize, offset: u64, len: usize) -> usize {
+        let next = self.blocks.get(index).map_or(u64::MAX, |b| b.start);
         let before = index.checked_sub(1).and_then(|i| self.blocks.get(i)).map_or(0, Block::end);
         // An eighth of what came before: a block that is given out in part is pinned whole.
         let grain = usize::try_from(offset.saturating_sub(self.start) / 8).unwrap_or(MAX_BLOCK);
@@ -516,7 +556,11 @@ impl Assembler {
         let hole = self.received.gaps(offset..offset + grain).next().map_or(next, |gap| gap.end);
         let end = next.min(hole).min(body).min(start + grain).max(offset + 1);
         let block = self.new_block(start, (end - start) as usize);
-        self.blocks.insert(index, block);
+        if index == self.blocks.len() {
+            self.blocks.push_back(block);
+        } else {
+            self.blocks.insert(index, block);
+        }
         index
     }
 }
