@@ -161,7 +161,7 @@ impl<E> Shared<E> {
     /// Whether the reader that asks is the only one; then it will be, unless it forks.
     #[inline]
     pub(super) fn one_reads(&self) -> bool {
-        self.readers.load(Ordering::Relaxed) == 1
+        self.readers.load(Ordering::Acquire) == 1
     }
 
     /// A seat at `passed`, behind `chunks` chunks.
@@ -182,7 +182,8 @@ impl<E> Shared<E> {
         seats.retain(|other| !Arc::ptr_eq(other, seat));
         let last = seats.is_empty();
         drop(seats);
-        self.readers.fetch_sub(1, Ordering::Relaxed);
+        // What the reader that goes has read of the chunks it no longer needs, it has read.
+        self.readers.fetch_sub(1, Ordering::Release);
         self.tell(Urgency::High, last);
     }
 
