@@ -7,7 +7,7 @@ use std::time::Duration;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::error::CloseReason;
-use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol};
+use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol, WriteError};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
@@ -330,6 +330,11 @@ impl App {
         self.diaries.get(&connection).and_then(|diary| diary.closed.as_ref())
     }
 
+    /// Why connections ended.
+    pub fn ends(&self) -> impl Iterator<Item = &CloseReason> {
+        self.diaries.values().filter_map(|diary| diary.closed.as_ref())
+    }
+
     /// Bytes read on all streams.
     pub fn read(&self) -> u64 {
         self.inn.iter().map(|flow| flow.read).sum()
@@ -392,7 +397,12 @@ impl Outflow {
         let Some(mut view) = endpoint.connection(self.connection) else { return };
         let Some(mut stream) = view.send(self.stream) else { return };
         while !self.rest.is_empty() {
-            let Ok(taken) = stream.write(self.rest.clone()) else { return };
+            let taken = match stream.write(self.rest.clone()) {
+                Ok(taken) => taken,
+                // The news of it may have come before there was anything to write.
+                Err(WriteError::Stopped { .. }) => return self.stopped = true,
+                Err(_) => return,
+            };
             self.rest = self.rest.slice(taken..);
             self.taken += taken as u64;
             if taken == 0 {
