@@ -41,11 +41,16 @@ impl Connection {
             ("acks", when(self.acks.deadline())),
             ("recovery", when(self.ledger.deadline(path.id(), path.rtt()))),
             ("paths", when(self.paths.deadline())),
-            ("credit", when(self.credit.deadline(path.pto()))),
+            ("credit", when(self.credit.deadline(self.patience(path.pto())))),
             ("messages", when(self.messages.deadline())),
             ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),
         ]
+    }
+
+    /// How long a peer may take to answer a recall that it has acknowledged (spec R-FLOW-22).
+    fn patience(&self, pto: Duration) -> Duration {
+        self.idle.timeout() + pto * 32
     }
 
     /// A keep-alive that is due and not out yet is wished for once.
@@ -104,7 +109,7 @@ impl Connection {
             self.on_path_events(Some(event), budget, now);
         }
         let pto = self.paths.active().pto();
-        if let Err(violation) = self.credit.on_deadline(pto, now) {
+        if let Err(violation) = self.credit.on_deadline(self.patience(pto), now) {
             self.end_by_violation(violation, now);
             return;
         }

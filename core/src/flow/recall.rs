@@ -69,9 +69,9 @@ impl Recalls {
         }
     }
 
-    /// When the first answer is overdue: 3 PTO after its question was acknowledged.
-    pub(super) fn deadline(&self, pto: Duration) -> Option<Instant> {
-        self.asked.iter().filter_map(|a| a.acked_at).min().map(|at| at + pto * 3)
+    /// When the first answer is overdue, `patience` after its question was acknowledged.
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Instant> {
+        self.asked.iter().filter_map(|a| a.acked_at).min().map(|at| at + patience)
     }
 
     fn find(&mut self, target: CreditTarget, total: u64) -> Option<&mut Asked> {

@@ -9,7 +9,7 @@ use crate::flow::receiver::{Receiver, at, own, peer};
 use crate::flow::{BudgetLimits, FLOOR, STREAM_OVERHEAD};
 
 const MIB: u64 = 1024 * 1024;
-const PTO: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// spec: R-FLOW-5
 #[test]
@@ -352,26 +352,26 @@ fn no_answer_to_an_acknowledged_recall_ends_the_connection() {
     let mut r = Receiver::usual();
     r.ask_back(MIB);
     let asked = r.wrote();
-    assert_eq!(r.connection.deadline(PTO), None, "not acknowledged: loss repairs that");
+    assert_eq!(r.connection.deadline(PATIENCE), None, "not acknowledged: loss repairs that");
     for frame in &asked {
         r.connection.on_acked(frame, at(1000));
     }
-    assert_eq!(r.connection.deadline(PTO), Some(at(1300)));
-    r.connection.on_deadline(PTO, at(1299)).expect("early");
+    assert_eq!(r.connection.deadline(PATIENCE), Some(at(1300)));
+    r.connection.on_deadline(PATIENCE, at(1299)).expect("early");
     for frame in &asked {
         if let SentFrame::CreditRecall(target @ CreditTarget::Streams(_), total) = *frame {
             r.returned(target, total).expect("asked");
         }
     }
-    assert_eq!(r.connection.deadline(PTO), Some(at(1300)), "the connection still owes one");
-    let wrong = r.connection.on_deadline(PTO, at(1300)).expect_err("overdue");
+    assert_eq!(r.connection.deadline(PATIENCE), Some(at(1300)), "the connection still owes one");
+    let wrong = r.connection.on_deadline(PATIENCE, at(1300)).expect_err("overdue");
     assert_eq!(wrong.code, TransportCode::CreditRecall);
     for _ in 0..2 {
         let asked = r.connection.asked;
         r.returned(CreditTarget::Connection, asked).expect("asked");
     }
-    assert_eq!(r.connection.deadline(PTO), None);
-    r.connection.on_deadline(PTO, at(9999)).expect("answered");
+    assert_eq!(r.connection.deadline(PATIENCE), None);
+    r.connection.on_deadline(PATIENCE, at(9999)).expect("answered");
 }
 
 /// spec: R-FLOW-22

@@ -125,18 +125,20 @@ impl RecvCredit {
         (unused.saturating_sub(kept) + self.surplus()).min(self.share.lent())
     }
 
-    /// When a recall's answer is overdue.
-    pub fn deadline(&self, pto: Duration) -> Option<Instant> {
-        self.recalls.deadline(pto)
+    /// When a recall's answer is overdue, if one may come so long after the question was
+    /// acknowledged.
+    pub fn deadline(&self, patience: Duration) -> Option<Instant> {
+        self.recalls.deadline(patience)
     }
 
     /// Fires what is due.
     ///
     /// # Errors
     ///
-    /// `CreditRecall` if the peer acknowledged a recall and did not answer it for 3 PTO.
-    pub fn on_deadline(&mut self, pto: Duration, now: Instant) -> Result<(), Violation> {
-        if self.deadline(pto).is_some_and(|at| at <= now) {
+    /// `CreditRecall` if the peer acknowledged a recall and did not answer it for so long (spec
+    /// R-FLOW-22).
+    pub fn on_deadline(&mut self, patience: Duration, now: Instant) -> Result<(), Violation> {
+        if self.deadline(patience).is_some_and(|at| at <= now) {
             return Err(Violation::new(
                 TransportCode::CreditRecall,
                 "no answer to a credit recall",
