@@ -51,7 +51,9 @@ impl World {
     fn call(&mut self, from: HostId, to: PeerAddr) -> Option<ConnectionHandle> {
         let now = self.net.local(from);
         self.net.guard.on_dialed(from, to.remote);
-        self.net.host(from).endpoint.connect(to, now).ok()
+        let attempt = self.net.host(from).endpoint.connect(to, now).ok()?;
+        self.attempts.insert((from, attempt));
+        Some(attempt)
     }
 
     /// A byte stream between the ends of an edge: its carrier, and where the acceptor is on it.

@@ -54,6 +54,11 @@ impl World {
     /// # Panics
     /// If a connection ends that has no cause to, or something does not arrive.
     pub(super) fn peace(&mut self) {
+        // What an attempt that outlived the faults comes to is there before anybody is greeted: all
+        // that is said later is said over that.
+        while !self.attempts.is_empty() {
+            self.pass(SECOND);
+        }
         if self.age() >= self.plan.lasts {
             return;
         }

@@ -182,6 +182,7 @@ impl World {
 
     fn restart(&mut self, host: HostId) {
         self.forget_notes(host);
+        self.attempts.retain(|(dialer, _)| *dialer != host);
         self.serial += 1;
         let plan = &self.plan.nodes[host.0];
         let node = Node::new(host, plan.begins_reading(), plan.pipes);

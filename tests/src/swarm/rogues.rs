@@ -80,7 +80,9 @@ impl World {
     /// Whether somebody talks with a rogue there. Of a connection of which the first news comes
     /// when it is over already nobody can say whose it was: among rogues it is taken for theirs.
     pub(super) fn is_rogues(&mut self, host: HostId, connection: ConnectionHandle) -> bool {
-        if self.rogues.is_empty() || self.nodes[host.0].neighbours.contains(&connection) {
+        let planned = self.nodes[host.0].neighbours.contains(&connection)
+            || self.attempts.contains(&(host, connection));
+        if self.rogues.is_empty() || planned {
             return false;
         }
         let known = self.nodes[host.0].rogues.contains(&connection);
@@ -88,24 +90,11 @@ impl World {
         let mut live = endpoint.connections().filter(|(handle, _)| *handle == connection);
         let peer = live.find_map(|(_, connection)| connection.peer());
         let is = known
-            || match peer {
-                Some(peer) => self.rogues.iter().any(|rogue| peer == rogue.id()),
-                None => !self.is_on_a_line(host, connection),
-            };
+            || peer.is_none_or(|peer| self.rogues.iter().any(|rogue| peer == rogue.id()));
         if is {
             self.nodes[host.0].rogues.insert(connection);
         }
         is
-    }
-
-    /// Whether it is one of those that the plan has.
-    fn is_on_a_line(&self, host: HostId, connection: ConnectionHandle) -> bool {
-        self.lines.iter().zip(&self.plan.edges).any(|(line, edge)| {
-            [edge.dialer, edge.acceptor]
-                .into_iter()
-                .zip(line.at)
-                .any(|it| it == (host, Some(connection)))
-        })
     }
 
     /// News of a connection with a rogue: its application reads all that there is, pipes what is to

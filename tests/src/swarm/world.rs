@@ -1,6 +1,6 @@
 //! A world while it is played: hosts, their applications, and who is connected to whom.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
@@ -47,6 +47,8 @@ pub struct World {
     pub(super) net: Net,
     pub(super) nodes: Vec<Node>,
     pub(super) lines: Vec<Line>,
+    /// Who dials, and has neither arrived nor given up.
+    pub(super) attempts: BTreeSet<(HostId, ConnectionHandle)>,
     pub(super) rogues: Vec<Rogue>,
     /// Why connections with rogues ended, and how often.
     pub(super) caught: BTreeMap<String, usize>,
@@ -99,6 +101,7 @@ impl World {
             net,
             nodes,
             lines: vec![Line::default(); plan.edges.len()],
+            attempts: BTreeSet::new(),
             rogues,
             caught: BTreeMap::new(),
             roads: BTreeMap::new(),
@@ -318,6 +321,7 @@ impl World {
 
     fn on_connected(&mut self, host: HostId, connection: ConnectionHandle) {
         self.connections += 1;
+        self.attempts.remove(&(host, connection));
         let view = self.net.host(host).endpoint.connection(connection);
         let peer = view.and_then(|view| view.peer());
         self.nodes[host.0].neighbours.insert(connection);
@@ -337,6 +341,7 @@ impl World {
 
     fn on_closed(&mut self, host: HostId, connection: ConnectionHandle, reason: &CloseReason) {
         verdict::explain(reason, !self.rogues.is_empty());
+        self.attempts.remove(&(host, connection));
         if !self.over {
             self.ends.push(format!("host {} {reason}", host.0));
         }
