@@ -1,13 +1,13 @@
 //! An application on every host: it accepts what comes, checks every byte, and keeps a diary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::error::CloseReason;
-use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol, WriteError};
+use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
@@ -125,14 +125,23 @@ pub struct App {
     pub inn: Vec<Inflow>,
     /// The text that every stream brings a part of; `None`: each says in its head which it is.
     pub parts_of: Option<u64>,
+    /// Streams that were given up by who reads them before anything was written here.
+    unwanted: BTreeSet<(ConnectionHandle, StreamId)>,
     diaries: BTreeMap<ConnectionHandle, Diary>,
 }
 
 impl App {
     /// An application that has done nothing yet.
     pub fn new(host: HostId) -> Self {
-        let (reading, diaries) = (Reading::default(), BTreeMap::new());
-        Self { host, reading, out: Vec::new(), inn: Vec::new(), parts_of: None, diaries }
+        Self {
+            host,
+            reading: Reading::default(),
+            out: Vec::new(),
+            inn: Vec::new(),
+            parts_of: None,
+            unwanted: BTreeSet::new(),
+            diaries: BTreeMap::new(),
+        }
     }
 
     /// What it noticed of a connection.
@@ -205,8 +214,8 @@ impl App {
         rest: Bytes,
         finish: bool,
     ) {
-        let (written, delivered, stopped) = (false, false, false);
-        let taken = 0;
+        let (written, delivered, taken) = (false, false, 0);
+        let stopped = self.unwanted.remove(&(connection, stream));
         let mut flow =
             Outflow { connection, stream, taken, rest, finish, written, delivered, stopped };
         flow.pump(&mut net.host(self.host).endpoint);
@@ -279,11 +288,10 @@ impl App {
                     flow.delivered = true;
                 }
             }
-            EventKind::Stopped(stream) => {
-                if let Some(flow) = self.outflow(connection, stream) {
-                    flow.stopped = true;
-                }
-            }
+            EventKind::Stopped(stream) => match self.outflow(connection, stream) {
+                Some(flow) => flow.stopped = true,
+                None => _ = self.unwanted.insert((connection, stream)),
+            },
             _ => {}
         }
     }
@@ -397,12 +405,7 @@ impl Outflow {
         let Some(mut view) = endpoint.connection(self.connection) else { return };
         let Some(mut stream) = view.send(self.stream) else { return };
         while !self.rest.is_empty() {
-            let taken = match stream.write(self.rest.clone()) {
-                Ok(taken) => taken,
-                // The news of it may have come before there was anything to write.
-                Err(WriteError::Stopped { .. }) => return self.stopped = true,
-                Err(_) => return,
-            };
+            let Ok(taken) = stream.write(self.rest.clone()) else { return };
             self.rest = self.rest.slice(taken..);
             self.taken += taken as u64;
             if taken == 0 {

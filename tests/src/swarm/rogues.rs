@@ -89,8 +89,8 @@ impl World {
         let endpoint = &self.net.hosts[host.0].endpoint;
         let mut live = endpoint.connections().filter(|(handle, _)| *handle == connection);
         let peer = live.find_map(|(_, connection)| connection.peer());
-        let is = known
-            || peer.is_none_or(|peer| self.rogues.iter().any(|rogue| peer == rogue.id()));
+        let is =
+            known || peer.is_none_or(|peer| self.rogues.iter().any(|rogue| peer == rogue.id()));
         if is {
             self.nodes[host.0].rogues.insert(connection);
         }
