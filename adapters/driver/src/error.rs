@@ -42,6 +42,9 @@ pub enum BindError {
     /// The runtime did not take the socket.
     #[error("the runtime did not take the socket: {0}")]
     Runtime(#[source] io::Error),
+    /// There is no thread to drive the socket.
+    #[error("no thread to drive the socket: {0}")]
+    Thread(#[source] io::Error),
     /// The file of the recording could not be made.
     #[error("no file for the recording at {}: {source}", path.display())]
     Recording {

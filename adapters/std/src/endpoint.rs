@@ -55,7 +55,7 @@ impl Endpoint {
     pub fn bind(addr: SocketAddr, config: impl Into<Config>) -> Result<Self, BindError> {
         let (endpoint, driver) = Self::prepare(addr, config)?;
         let name = thread::Builder::new().name("aqueduct".to_owned());
-        let thread = name.spawn(move || driver.run()).map_err(BindError::Runtime)?;
+        let thread = name.spawn(move || driver.run()).map_err(BindError::Thread)?;
         *endpoint.running.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(endpoint)
     }
