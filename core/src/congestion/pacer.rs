@@ -41,6 +41,8 @@ pub struct Pacer {
     granularity: u64,
     datagram: u64,
     rate: Rate,
+    /// What may leave at once, by the two above and the rate.
+    burst: u64,
     /// In 1/65536 byte.
     tokens: u64,
     /// Of what was earned, the part that is no 1/65536 byte yet, over `rate.nanos`.
@@ -54,15 +56,18 @@ impl Pacer {
     /// A pacer for a driver whose timer has `granularity`, on a path of which nothing is known but
     /// the initial `window` in bytes. That much may leave at once, one time.
     pub fn new(granularity: Duration, datagram_size: u16, window: u64, now: Instant) -> Self {
-        Self {
+        let mut pacer = Self {
             granularity: nanos(granularity).max(1),
             datagram: u64::from(datagram_size.max(1)),
             rate: Rate { bytes: window.max(1), nanos: nanos(Rtt::new().smoothed()) },
+            burst: 0,
             tokens: 0,
             remainder: 0,
             first: window,
             refilled: now,
-        }
+        };
+        pacer.burst = pacer.deepest();
+        pacer
     }
 
     /// Paces like this from now on.
@@ -73,12 +78,15 @@ impl Pacer {
             self.remainder = 0;
         }
         self.rate = rate;
-        self.tokens = self.tokens.min(self.burst() << SHIFT);
+        self.burst = self.deepest();
+        self.tokens = self.tokens.min(self.burst << SHIFT);
     }
 
     /// The path carries datagrams of another size now.
     pub fn on_datagram_size_changed(&mut self, datagram_size: u16) {
         self.datagram = u64::from(datagram_size.max(1));
+        self.burst = self.deepest();
+        self.tokens = self.tokens.min(self.burst << SHIFT);
     }
 
     /// The rate in bytes a second, rounded down.
@@ -91,6 +99,10 @@ impl Pacer {
     /// of ten datagrams, where those ten are cut to a millisecond's worth on a slow path; never
     /// less than two.
     pub fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    fn deepest(&self) -> u64 {
         let timer = self.datagram + self.rate.over(self.granularity.saturating_mul(2));
         let datagrams = (10 * self.datagram).min(self.rate.over(1_000_000));
         timer.max(datagrams).max(2 * self.datagram)
@@ -104,7 +116,7 @@ impl Pacer {
 
     /// Whether `bytes` may leave now. What is more than a burst waits for a full bucket.
     pub fn may_send(&mut self, bytes: u64, now: Instant) -> bool {
-        self.available(now) >= bytes.min(self.burst())
+        self.available(now) >= bytes.min(self.burst)
     }
 
     /// `bytes` leave, whether or not they were allowed to.
@@ -133,12 +145,15 @@ impl Pacer {
 
     fn refill(&mut self, now: Instant) {
         let elapsed = nanos(now.saturating_since(self.refilled));
-        self.refilled = self.refilled.max(now);
+        if elapsed == 0 {
+            return;
+        }
+        self.refilled = now;
         let earned = self.rate.earned(elapsed) + u128::from(self.remainder);
         let (whole, part) = (earned / self.rate.span(), earned % self.rate.span());
         self.remainder = u64::try_from(part).unwrap_or(0);
         let tokens = u64::try_from(whole).unwrap_or(u64::MAX).saturating_add(self.tokens);
-        self.tokens = tokens.min(self.burst() << SHIFT);
+        self.tokens = tokens.min(self.burst << SHIFT);
     }
 }
 

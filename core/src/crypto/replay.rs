@@ -62,11 +62,17 @@ impl ReplayWindow {
         if number < self.floor || number > MAX_NUMBER {
             return Seen::TooOld;
         }
-        if number >= self.next {
+        if number > self.next {
             self.advance(number);
         }
         let (index, bit) = self.place(number);
         let Some(word) = self.words.get_mut(index) else { return Seen::TooOld };
+        if number == self.next {
+            // What the bit said was of a number that falls below the window now.
+            *word |= bit;
+            self.move_to(number + 1);
+            return Seen::New;
+        }
         if *word & bit != 0 {
             return Seen::Before;
         }
@@ -124,12 +130,17 @@ impl ReplayWindow {
                 from += count;
             }
         }
-        self.next = number + 1;
-        self.floor = self.floor.max(self.next.saturating_sub(capacity));
+        self.move_to(number + 1);
+    }
+
+    fn move_to(&mut self, next: u64) {
+        self.next = next;
+        self.floor = self.floor.max(next.saturating_sub(self.capacity()));
     }
 
     fn place(&self, number: u64) -> (usize, u64) {
-        let within = number % self.capacity();
+        // The capacity is a power of two.
+        let within = number & (self.capacity() - 1);
         ((within / 64) as usize, 1 << (within % 64))
     }
 }

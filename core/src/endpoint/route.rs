@@ -1,6 +1,7 @@
 //! From a datagram to whoever it is for.
 
 use core::net::SocketAddr;
+use core::slice::ChunksMut;
 
 use crate::crypto::reset::is_reset;
 use crate::path::Source;
@@ -28,18 +29,27 @@ impl Endpoint {
         };
         let source = Source { carrier, kind, remote, local };
         let segment = segment.unwrap_or(bytes.len()).max(1);
-        for packet in bytes.chunks_mut(segment) {
-            self.stats.datagrams += 1;
-            self.route(&source, ecn, packet, now);
+        self.stats.datagrams += bytes.len().div_ceil(segment) as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let first = rest.get(..segment).unwrap_or(rest);
+            if let Class::Short { dcid } = classify(first) {
+                let (run, others) = rest.split_at_mut(run_to(dcid, rest, segment));
+                self.on_short(dcid, &source, ecn, run.chunks_mut(segment), now);
+                rest = others;
+            } else {
+                let (packet, others) = rest.split_at_mut(segment.min(rest.len()));
+                self.route_long(&source, packet, now);
+                rest = others;
+            }
         }
     }
 
-    fn route(&mut self, source: &Source, ecn: Option<Ecn>, packet: &mut [u8], now: Instant) {
+    fn route_long(&mut self, source: &Source, packet: &mut [u8], now: Instant) {
         match classify(packet) {
-            Class::Short { dcid } => self.on_short(dcid, source, ecn, packet, now),
             Class::Long(header) if header.kind.begins() => self.on_first(source, packet, now),
             Class::Long(header) => self.on_long(&header, source, packet, now),
-            Class::Other => self.stats.malformed += 1,
+            Class::Short { .. } | Class::Other => self.stats.malformed += 1,
         }
     }
 
@@ -49,27 +59,33 @@ impl Endpoint {
         Some((self.slot_of(fields)?, fields.index()))
     }
 
+    /// Packets of one length, the last may be shorter, for one connection id.
     fn on_short(
         &mut self,
         dcid: ConnectionId,
         source: &Source,
         ecn: Option<Ecn>,
-        packet: &mut [u8],
+        packets: ChunksMut<'_, u8>,
         now: Instant,
     ) {
         let Some((key, index)) = self.find(dcid) else {
-            return self.on_stray(dcid, source, packet, now);
+            return packets.for_each(|packet| self.on_stray(dcid, source, packet, now));
         };
-        match self.slots.get_mut(key) {
-            Some(Entry::Connection(member)) if member.connection.accepts(index) => {
-                if member.connection.on_datagram(source, ecn, packet, &mut self.budget, now) {
-                    self.note_user(key, source.carrier);
-                    self.touch(key);
+        let mut took = false;
+        for packet in packets {
+            match self.slots.get_mut(key) {
+                Some(Entry::Connection(member)) if member.connection.accepts(index) => {
+                    let Member { connection, .. } = &mut **member;
+                    took |= connection.on_datagram(source, ecn, packet, &mut self.budget, now);
                 }
+                // Somebody lives there: a reset would be believed (spec R-EP-32).
+                Some(_) => self.stats.strays += 1,
+                None => self.on_stray(dcid, source, packet, now),
             }
-            // Somebody lives there: a reset would be believed (spec R-EP-32).
-            Some(_) => self.stats.strays += 1,
-            None => self.on_stray(dcid, source, packet, now),
+        }
+        if took {
+            self.note_user(key, source.carrier);
+            self.touch(key);
         }
     }
 
@@ -135,4 +151,11 @@ impl Endpoint {
             _ => None,
         })
     }
+}
+
+/// How many of the bytes, which are packets of `segment` bytes each, come before the first that is
+/// not for `dcid`.
+fn run_to(dcid: ConnectionId, bytes: &[u8], segment: usize) -> usize {
+    let same = |packet: &&[u8]| classify(packet) == Class::Short { dcid };
+    bytes.chunks(segment).take_while(same).map(<[u8]>::len).sum()
 }

@@ -123,7 +123,9 @@ impl Ring {
             receipts_given: false,
             receipts_at: self.receipts_base + self.receipts.len() as u64,
         });
-        self.receipts.extend(receipts.drain(..).take(usize::from(count)).map(Some));
+        for receipt in receipts.drain(..).take(usize::from(count)) {
+            self.receipts.push_back(Some(receipt));
+        }
     }
 
     /// Position of the first slot with `number` or above.
@@ -220,10 +222,11 @@ impl Ring {
                 Fate::Lost { .. } => self.lost -= 1,
                 Fate::Done => {}
             }
-            let count = usize::from(slot.receipts);
-            debug_assert!(slot.receipts_given || count == 0);
-            self.receipts.drain(..count.min(self.receipts.len()));
-            self.receipts_base += count as u64;
+            debug_assert!(slot.receipts_given || slot.receipts == 0);
+            for _ in 0..slot.receipts {
+                self.receipts.pop_front();
+            }
+            self.receipts_base += u64::from(slot.receipts);
             self.slots.pop_front();
         }
     }

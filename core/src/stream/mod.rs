@@ -466,9 +466,9 @@ impl Streams {
         }
     }
 
-    /// Enters stream `id` into the lists that it belongs to.
-    fn file(&mut self, id: StreamId) {
-        let Some(slot) = self.table.get_mut(id) else { return };
+    /// Enters stream `id` into the lists that it belongs to. Returns whether it is done.
+    fn file(&mut self, id: StreamId) -> bool {
+        let Some(slot) = self.table.get_mut(id) else { return false };
         let expects = slot.expects_data();
         if core::mem::replace(&mut slot.expects, expects) != expects {
             self.expecting = if expects { self.expecting + 1 } else { self.expecting - 1 };
@@ -493,6 +493,7 @@ impl Streams {
             slot.in_news = true;
             self.news.push_back(id);
         }
+        slot.is_done()
     }
 
     /// Forgets stream `id` if nothing will happen to it any more.

@@ -5,7 +5,7 @@ use super::recv::{RecvHalf, Took};
 use super::send::SendHalf;
 use super::state::RecvState;
 use super::table::{Opening, STOPPED, Slot};
-use super::{RecvAccount, STREAM_RECORD, Streams};
+use super::{RecvAccount, STREAM_RECORD, StreamStats, Streams};
 use crate::error::{StreamCode, TransportCode, Violation};
 use crate::wire::frame::Frame;
 use crate::wire::id::{AppCode, CreditTarget, Dir, StreamId};
@@ -63,6 +63,11 @@ impl Streams {
             _ => return Ok(Accepted::Yes),
         };
         self.admit(id, role, account)?;
+        if let Frame::Open(open) = frame
+            && self.table.get(id).is_some_and(|slot| slot.recv.is_some())
+        {
+            self.on_open(open, account)?;
+        }
         let Some(slot) = self.table.get_mut(id) else { return Ok(Accepted::Yes) };
         if matches!(slot.opening, Opening::Unannounced) {
             note_unannounced(frame);
@@ -74,47 +79,24 @@ impl Streams {
                 slot.news |= to_sender(half, frame);
                 Took::Yes
             }
-            (Role::Sender, _, Some(half)) => match frame {
-                Frame::Open(open) => {
-                    self.on_open(open, account)?;
-                    Took::Yes
-                }
-                _ => to_receiver(half, frame, account)?,
-            },
+            (Role::Sender, _, Some(half)) => to_receiver(half, frame, account)?,
             _ => Took::Yes,
         };
-        self.note(id, frame, was_reset);
+        note(&mut self.stats, slot, frame, was_reset);
+        if role == Role::Sender {
+            self.watch.weigh(slot, &self.config, account);
+        }
         if let Frame::Reset(reset) = frame {
             self.answer_unannounced(id, reset.code);
         }
-        if role == Role::Sender {
-            self.weigh(id, account);
+        if self.file(id) {
+            self.retire(id, account);
         }
-        self.file(id);
-        self.retire(id, account);
         if took == Took::Yes {
             return Ok(Accepted::Yes);
         }
         sometimes!("stream: bytes come behind a gap and find no room");
         Ok(Accepted::TooFragmented)
-    }
-
-    /// Counts what a frame that was taken did to stream `id`.
-    fn note(&mut self, id: StreamId, frame: &Frame<'_>, was_reset: bool) {
-        let Some(slot) = self.table.get_mut(id) else { return };
-        let held = slot.recv.as_ref().map_or(0, RecvHalf::unreleased);
-        self.stats.most_held = self.stats.most_held.max(held);
-        let above = slot.recv.as_ref().map_or(0, RecvHalf::out_of_order);
-        self.stats.most_out_of_order = self.stats.most_out_of_order.max(above);
-        let code = match frame {
-            Frame::Reset(reset) if !was_reset => reset.code,
-            // Code 0 of an application that dropped its handle: it lacks interest, nothing else.
-            Frame::Stop(stop) if slot.news & STOPPED != 0 && stop.code != AppCode(0) => stop.code,
-            _ => return,
-        };
-        if !core::mem::replace(&mut slot.failed, true) {
-            self.stats.errors.count(code);
-        }
     }
 
     /// The connection is lost, and every stream with it that was under way.
@@ -188,6 +170,23 @@ impl Streams {
         if let (true, Opening::Unannounced, Some(send)) = (over, &slot.opening, &mut slot.send) {
             send.reset(code, 0, 0);
         }
+    }
+}
+
+/// Counts what a frame that was taken did to a stream.
+fn note(stats: &mut StreamStats, slot: &mut Slot, frame: &Frame<'_>, was_reset: bool) {
+    let held = slot.recv.as_ref().map_or(0, RecvHalf::unreleased);
+    stats.most_held = stats.most_held.max(held);
+    let above = slot.recv.as_ref().map_or(0, RecvHalf::out_of_order);
+    stats.most_out_of_order = stats.most_out_of_order.max(above);
+    let code = match frame {
+        Frame::Reset(reset) if !was_reset => reset.code,
+        // Code 0 of an application that dropped its handle: it lacks interest, nothing else.
+        Frame::Stop(stop) if slot.news & STOPPED != 0 && stop.code != AppCode(0) => stop.code,
+        _ => return,
+    };
+    if !core::mem::replace(&mut slot.failed, true) {
+        stats.errors.count(code);
     }
 }
 

@@ -67,6 +67,12 @@ pub(super) enum Then {
     Full,
 }
 
+/// A piece that was written: its bytes, and whether there would have been more.
+struct Wrote {
+    bytes: usize,
+    cut: bool,
+}
+
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct SendHalf {
@@ -257,7 +263,7 @@ impl SendHalf {
         connection: &mut SendCredit,
         turn: u32,
     ) -> (usize, Then) {
-        let mut bytes = 0;
+        let (mut bytes, mut full) = (0, false);
         loop {
             let limit = self.buffer.sent_end().saturating_add(connection.available());
             let limit = limit.min(self.stream_limit());
@@ -271,8 +277,11 @@ impl SendHalf {
                 bytes += 1;
             } else {
                 match self.write_piece(packet, limit) {
-                    Some(0) => return (bytes, Then::Full),
-                    Some(wrote) => bytes += wrote,
+                    Some(Wrote { bytes: 0, .. }) => return (bytes, Then::Full),
+                    Some(wrote) => {
+                        bytes += wrote.bytes;
+                        full = wrote.cut && packet.room() < LEAST_FRAME;
+                    }
                     None => return (bytes, self.why_not(connection, limit)),
                 }
             }
@@ -283,23 +292,27 @@ impl SendHalf {
             if bytes >= turn as usize {
                 return (bytes, Then::Again);
             }
+            if full {
+                return (bytes, Then::Full);
+            }
         }
     }
 
-    /// One STREAM frame. `None`: there is none to send; 0: no room for it. A lone FIN counts as 1.
-    fn write_piece(&mut self, packet: &mut PacketWriter<'_>, limit: u64) -> Option<usize> {
+    /// One STREAM frame. `None`: there is none to send; 0 bytes: no room for it. A lone FIN counts
+    /// as 1.
+    fn write_piece(&mut self, packet: &mut PacketWriter<'_>, limit: u64) -> Option<Wrote> {
         let first = self.buffer.peek(usize::MAX, limit)?;
         let whole = first.data.len();
         let max = packet.stream_room(self.id, first.offset);
         // A sliver at the end of a packet costs more than it carries.
         if max < whole && max < MIN_PIECE {
-            return Some(0);
+            return Some(Wrote { bytes: 0, cut: true });
         }
         let piece = first.cut_to(max);
         let frame =
             StreamFrame { id: self.id, offset: piece.offset, data: piece.data, fin: piece.fin };
         if !packet.write_stream(frame) {
-            return Some(0);
+            return Some(Wrote { bytes: 0, cut: true });
         }
         let (range, fin) = (piece.range(), piece.fin);
         let bytes = (range.end - range.start) as usize;
@@ -308,7 +321,7 @@ impl SendHalf {
             false => self.sent += bytes as u64,
         }
         self.buffer.on_sent(range, fin);
-        Some(bytes.max(1))
+        Some(Wrote { bytes: bytes.max(1), cut: bytes < whole })
     }
 
     fn why_not(&mut self, connection: &mut SendCredit, limit: u64) -> Then {
@@ -427,3 +440,5 @@ impl SendHalf {
 
 /// Pieces of a chunk are not cut smaller than this at the end of a packet.
 const MIN_PIECE: usize = 32;
+/// No frame with something in it that a body needs is shorter: type, stream and one byte.
+pub(super) const LEAST_FRAME: usize = 3;

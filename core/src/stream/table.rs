@@ -233,8 +233,11 @@ impl Kind {
     /// Where the sequence number stands, or where it would.
     fn place(&self, sequence: u64) -> Result<usize, usize> {
         let Some(first) = self.live.front() else { return Err(0) };
-        let at = |index: usize| self.live.get(index).map(|slot| slot.id.sequence());
         let guess = sequence.saturating_sub(first.id.sequence());
+        if guess == 0 {
+            return if first.id.sequence() == sequence { Ok(0) } else { Err(0) };
+        }
+        let at = |index: usize| self.live.get(index).map(|slot| slot.id.sequence());
         let guess = usize::try_from(guess).unwrap_or(usize::MAX);
         if at(guess) == Some(sequence) {
             return Ok(guess);

@@ -1,6 +1,6 @@
 //! What goes out, and what became of it.
 
-use super::send::Then;
+use super::send::{LEAST_FRAME, Then};
 use super::table::{ACKED, DELIVERED, Opening, Place};
 use super::{RecvAccount, Streams};
 use crate::flow::SendCredit;
@@ -52,7 +52,7 @@ impl Streams {
                 slot.in_control = true;
                 self.control.push_back(id);
             }
-            if then == Then::Full {
+            if then == Then::Full || packet.room() < LEAST_FRAME {
                 break;
             }
         }
@@ -122,8 +122,9 @@ impl Streams {
         let room = self.config.send_buffer;
         let half = slot.send.as_ref();
         if reports || half.is_some_and(|half| half.is_over() || half.has_news(room)) {
-            self.file(id);
-            self.retire(id, account);
+            if self.file(id) {
+                self.retire(id, account);
+            }
         }
     }
 

@@ -79,6 +79,23 @@ impl Watch {
         self.0.insert((at, slot.id.0));
     }
 
+    /// Bytes of a stream came: it is watched from now on, and what it holds is weighed.
+    pub(super) fn weigh(
+        &mut self,
+        slot: &mut Slot,
+        config: &StreamConfig,
+        account: &mut RecvAccount<'_>,
+    ) {
+        if let Some(due) = slot.due(config)
+            && slot.watched.is_none_or(|at| at > due)
+        {
+            self.enter(slot, due);
+        }
+        if slot.recv.as_mut().is_some_and(|half| half.weigh(config.buffer, account)) {
+            slot.news |= STRAINED;
+        }
+    }
+
     pub(super) fn leave(&mut self, slot: &mut Slot) {
         if let Some(at) = slot.watched.take() {
             self.0.remove(&(at, slot.id.0));
@@ -117,23 +134,11 @@ impl Streams {
                             self.stats.errors.count(why.code());
                         }
                     }
-                    self.file(id);
-                    self.retire(id, account);
+                    if self.file(id) {
+                        self.retire(id, account);
+                    }
                 }
             }
-        }
-    }
-
-    /// Bytes of stream `id` came: it is watched from now on, and what it holds is weighed.
-    pub(super) fn weigh(&mut self, id: StreamId, account: &mut RecvAccount<'_>) {
-        let Some(slot) = self.table.get_mut(id) else { return };
-        if let Some(due) = slot.due(&self.config)
-            && slot.watched.is_none_or(|at| at > due)
-        {
-            self.watch.enter(slot, due);
-        }
-        if slot.recv.as_mut().is_some_and(|half| half.weigh(self.config.buffer, account)) {
-            slot.news |= STRAINED;
         }
     }
 }

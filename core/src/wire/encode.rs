@@ -150,6 +150,13 @@ fn put_ip(ip: IpAddr, out: &mut impl Put) {
 }
 
 impl StreamFrame<'_> {
+    /// Bytes of the form with a length.
+    pub(super) fn encoded_len(&self) -> usize {
+        let mut length = Length::default();
+        self.put(Extent::Counted, &mut length);
+        length.0
+    }
+
     fn put(&self, extent: Extent, out: &mut impl Put) {
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         let counted = extent == Extent::Counted;

@@ -138,12 +138,18 @@ impl<'a> PacketWriter<'a> {
     /// frame, with PADDING before it if a byte is left over.
     #[must_use = "a frame that did not fit must be written again later"]
     pub fn write(&mut self, frame: &Frame<'_>) -> bool {
+        self.write_measured(frame, frame.encoded_len())
+    }
+
+    /// Does [`write`](Self::write) for a frame whose encoded length is known.
+    #[inline]
+    fn write_measured(&mut self, frame: &Frame<'_>, len: usize) -> bool {
         if self.allowance < frame.needs() {
             return false;
         }
         let room = self.room();
         let before = self.buf.len();
-        if frame.encoded_len() <= room {
+        if len <= room {
             frame.encode(self.buf);
         } else {
             let Some(spare) = frame.encoded_len_last().and_then(|len| room.checked_sub(len)) else {
@@ -172,9 +178,8 @@ impl<'a> PacketWriter<'a> {
         let before = self.buf.len();
         let (id, offset) = (frame.id, frame.offset.saturating_add(frame.data.len() as u64));
         let (bytes, fin) = (frame.data.len(), frame.fin);
-        let whole = Frame::Stream(frame);
-        let len = whole.encoded_len();
-        if !self.write(&whole) {
+        let len = frame.encoded_len();
+        if !self.write_measured(&Frame::Stream(frame), len) {
             return false;
         }
         let end = self.buf.len();
