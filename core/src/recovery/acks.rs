@@ -280,7 +280,8 @@ impl AckTracker {
     fn calls_for_ack(&self, number: u64) -> bool {
         // The peer's numbers begin at 0, but nothing says that the first packet elicits.
         let next = self.largest_eliciting.map_or(0, |before| before.saturating_add(1));
-        number != next && (number < next || !self.received.covers(&(next.max(self.told_below)..number)))
+        number != next
+            && (number < next || !self.received.covers(&(next.max(self.told_below)..number)))
     }
 
     /// Two generations, so that reordering in every round trip does not keep the first from ending.

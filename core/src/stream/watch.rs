@@ -12,6 +12,7 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
+use super::recv::RecvHalf;
 use super::table::{ENDED, STRAINED, Slot};
 use super::{RecvAccount, StreamConfig, Streams};
 use crate::error::StreamCode;
@@ -86,7 +87,10 @@ impl Watch {
         config: &StreamConfig,
         account: &mut RecvAccount<'_>,
     ) {
-        if let Some(due) = slot.due(config)
+        // It has just moved, so it is due later than before, unless it has come to be stuck.
+        let sooner = slot.watched.is_none() || slot.recv.as_ref().is_some_and(RecvHalf::is_stuck);
+        if sooner
+            && let Some(due) = slot.due(config)
             && slot.watched.is_none_or(|at| at > due)
         {
             self.enter(slot, due);

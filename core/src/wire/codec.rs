@@ -135,10 +135,22 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] if it runs past the end.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
+        if let Some(short) = self.short_varint() {
+            return Ok(short);
+        }
         let (value, length) = varint::decode(self.rest).ok_or(DecodeError::Truncated)?;
         self.bytes(length)?;
         Ok(value)
+    }
+
+    /// The next varint, if it is one of a single byte.
+    #[inline]
+    fn short_varint(&mut self) -> Option<u64> {
+        let (&first, rest) = self.rest.split_first().filter(|(first, _)| **first < 0x40)?;
+        self.rest = rest;
+        Some(first.into())
     }
 
     /// The next varint, which must stand in its shortest form.
@@ -146,7 +158,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Truncated`] if it runs past the end, [`DecodeError::Malformed`] if it is
     /// longer than it need be.
+    #[inline]
     pub fn shortest_varint(&mut self) -> Result<u64, DecodeError> {
+        if let Some(short) = self.short_varint() {
+            return Ok(short);
+        }
         let before = self.remaining();
         let value = self.varint()?;
         if varint::len(value) == before - self.remaining() {
@@ -208,8 +224,12 @@ impl Put for Vec<u8> {
         self.resize(self.len().saturating_add(count), 0);
     }
 
+    #[inline]
     fn varint(&mut self, value: u64) {
         debug_assert!(value <= varint::MAX, "{value} is no varint");
+        if value < 0x40 {
+            return self.push(value as u8);
+        }
         let value = value.min(varint::MAX);
         match varint::len(value) {
             1 => self.push(value as u8),

@@ -51,6 +51,10 @@ impl RecvHalf {
     /// Weighs what is held; returns whether the limit has come near for the first time. While it is
     /// near the stream is granted nothing, and asked for what it does not use.
     pub(in crate::stream) fn weigh(&mut self, buffer: u64, account: &mut RecvAccount<'_>) -> bool {
+        let strained = matches!(self.strain, Strain::Now(_));
+        if !strained && self.assembler.ranges() <= 1 && self.behind_gap() == 0 {
+            return false;
+        }
         let load = self.load(buffer, account.credit);
         match self.strain {
             Strain::Never | Strain::Before(_) if load.is_near() && self.is_waited_for() => {
