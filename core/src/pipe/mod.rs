@@ -226,8 +226,13 @@ impl Pipe {
         Ok(leg)
     }
 
+    /// Whether no leg can join any more.
+    fn is_shut(&self) -> bool {
+        matches!(self.source, Source::Broken { .. }) || self.stop.is_some()
+    }
+
     fn next_index(&mut self) -> Result<LegIndex, LegError> {
-        if matches!(self.source, Source::Broken { .. }) || self.stop.is_some() {
+        if self.is_shut() {
             return Err(LegError::Over);
         }
         let index = LegIndex(self.added);
@@ -237,8 +242,7 @@ impl Pipe {
 
     fn add(&mut self, leg: Leg) -> Result<LegIndex, LegError> {
         let (wanted, held) = (leg.range.start, self.held_from());
-        let over = matches!(self.source, Source::Broken { .. }) || self.stop.is_some();
-        if wanted < held && !over {
+        if wanted < held && !self.is_shut() {
             return Err(LegError::NotHeld { wanted, held });
         }
         let index = self.next_index()?;

@@ -285,14 +285,16 @@ fn what_was_read_before_is_held_like_the_rest() {
     assert_eq!(pipe.read(99).unwrap().unwrap().range(), 100..130);
 }
 
-/// A source that broke off, one that was stopped, one that was given up.
+/// A source that broke off, one that was stopped, one that was given up: that it is over is said
+/// before that the bytes are not there any more.
 #[test]
 fn nobody_joins_a_pipe_that_ends() {
     let add = |pipe: &mut Pipe| pipe.add_leg(0..9, LegPolicy::Stall);
-    let mut lost = Pipe::new(0, PipeOptions::default(), at(1));
+    let mut lost = Pipe::new(100, PipeOptions::default(), at(1));
+    assert_eq!(add(&mut lost), Err(LegError::NotHeld { wanted: 0, held: 100 }));
     lost.on_source_lost(true);
     assert_eq!(add(&mut lost), Err(LegError::Over));
-    let mut cancelled = Pipe::new(0, PipeOptions::default(), at(1));
+    let mut cancelled = Pipe::new(100, PipeOptions::default(), at(1));
     cancelled.cancel(AppCode(7));
     assert_eq!(add(&mut cancelled), Err(LegError::Over));
     let mut rig = Rig::new(PipeOptions::default());
