@@ -98,9 +98,8 @@ impl PacketKey {
     /// The nonce of a packet: the number, left-padded, over the phase's iv (spec R-KEY-5).
     pub(super) fn nonce(&self, number: u64) -> [u8; 12] {
         let mut nonce = self.iv;
-        for (byte, part) in nonce.iter_mut().rev().zip(number.to_le_bytes()) {
-            *byte ^= part;
-        }
+        let [_, _, _, _, low @ ..] = &mut nonce;
+        *low = (u64::from_be_bytes(*low) ^ number).to_be_bytes();
         nonce
     }
 }

@@ -88,7 +88,8 @@ impl Watch {
         account: &mut RecvAccount<'_>,
     ) {
         // It has just moved, so it is due later than before, unless it has come to be stuck.
-        let sooner = slot.watched.is_none() || slot.recv.as_ref().is_some_and(RecvHalf::is_stuck);
+        let begins = config.timeout.is_some() && slot.watched.is_none();
+        let sooner = begins || slot.recv.as_ref().is_some_and(RecvHalf::is_stuck);
         if sooner
             && let Some(due) = slot.due(config)
             && slot.watched.is_none_or(|at| at > due)
