@@ -114,8 +114,10 @@ impl Detour {
         }
     }
 
-    /// The path in use is silent: UDP is asked now, if it was to be asked later.
-    fn hasten(&mut self, now: Instant) {
+    /// The path over TCP in use is silent. UDP is asked now, if it was to be asked later, and where
+    /// the peer speaks is better than here.
+    fn on_astray(&mut self, now: Instant) {
+        self.moved_until = None;
         if let Ask::At(at) = &mut self.ask {
             *at = now.min(*at);
         }
@@ -185,9 +187,11 @@ impl Paths {
         let others = self.refuges().map(super::Path::id);
         let others: SmallVec<[PathId; super::MAX_PATHS]> = others.collect();
         for path in others {
-            self.challenge(path, now);
+            self.challenge_anew(path, now);
         }
-        self.detour.hasten(now);
+        if self.active().is_reliable() {
+            self.detour.on_astray(now);
+        }
     }
 
     /// The path in use has carried nothing since then: data takes TCP, if there is another proven

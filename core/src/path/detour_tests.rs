@@ -235,6 +235,42 @@ fn a_silence_leaves_a_pending_challenge_as_it_is() {
     assert_eq!(paths.on_deadline(expiry).len(), 1);
 }
 
+/// But what it carried since a challenge began says nothing of a later silence.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_silence_begins_the_challenge_of_a_stream_that_lived_anew() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.on_silence(at(50_000));
+    let before = side(&mut paths, at(50_000)).unwrap().1.challenge;
+    let outcome = PathOutcome { path, acked_packets: 1, ..PathOutcome::default() };
+    paths.on_outcome(&outcome, at(51_500));
+    paths.on_silence(at(51_600));
+    let again = side(&mut paths, at(51_600)).unwrap().1.challenge;
+    assert_eq!(before, again, "a late answer is as good");
+    let expiry = at(51_600) + paths.patience() * 3;
+    while let Some(now) = paths.deadline().filter(|at| *at < expiry) {
+        assert!(paths.on_deadline(now).is_empty());
+        side(&mut paths, now);
+    }
+    assert_eq!(paths.on_deadline(expiry).len(), 1);
+}
+
+/// Who moved to a stream that is silent follows the peer at once.
+///
+/// spec: R-TCP-13
+#[test]
+fn who_went_astray_follows_at_once() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    assert_eq!(newest(&mut paths, &from(1, 1), at(500)).1, None);
+    paths.on_silence(at(1_100));
+    let back = PathEvent::Moved { from: path, to: HERE };
+    assert_eq!(newest(&mut paths, &from(1, 1), at(1_200)).1, Some(back));
+}
+
 /// Whether a stream is slow is judged by the time that its challenge had, whatever way data takes
 /// since.
 ///

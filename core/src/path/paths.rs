@@ -525,6 +525,14 @@ impl Paths {
         }
     }
 
+    /// The same, and one that is pending begins anew if the path carried something since.
+    pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
+        let (token, pto) = (self.rng.bytes(), self.patience());
+        if let Some(path) = self.get_mut(path) {
+            path.validation.renew(token, path.last_heard, pto, now);
+        }
+    }
+
     pub(super) fn move_to(&mut self, to: PathId, now: Instant) -> Option<PathEvent> {
         let from = self.active;
         if from == to {

@@ -58,6 +58,12 @@ impl Validation {
         });
     }
 
+    /// The same, but a challenge that began before `heard` has all its time before it again.
+    pub fn renew(&mut self, token: [u8; 8], heard: Instant, pto: Duration, now: Instant) {
+        let pending = self.challenge.take_if(|challenge| challenge.began < heard);
+        self.start(pending.map_or(token, |challenge| challenge.token), pto, now);
+    }
+
     /// Whether a challenge waits for its answer.
     pub const fn is_pending(&self) -> bool {
         self.challenge.is_some()

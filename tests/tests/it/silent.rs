@@ -285,3 +285,32 @@ fn a_dead_stream_lives_by_no_number_of_silences() {
     }
     same_connection(&pair);
 }
+
+/// TCP dies after data came back from it, and UDP twice after that: another way is there in time.
+///
+/// spec: R-TCP-10, R-TCP-20
+#[test]
+fn a_stream_that_died_after_its_use_is_replaced_in_time() {
+    for (seed, pause) in (50..).zip([50, 150, 400, 900]) {
+        let mut pair = by_udp(seed);
+        let stream = join(&mut pair, TCP, StreamConfig::default());
+        send(&mut pair, true, 1, 200_000_000);
+        pair.pass(SECOND);
+        cut(&mut pair, true);
+        until(&mut pair, CarrierKind::Reliable, SECOND);
+        cut(&mut pair, false);
+        until(&mut pair, CarrierKind::Udp, SECOND * 9);
+        pair.net.swallow(stream);
+        cut(&mut pair, true);
+        pair.pass(SECOND);
+        cut(&mut pair, false);
+        pair.pass(Duration::from_millis(pause));
+        assert_eq!(ways(&mut pair), [CarrierKind::Udp; 2]);
+        cut(&mut pair, true);
+        let told = called(&mut pair);
+        join(&mut pair, CarrierId(41), StreamConfig::default());
+        let took = until(&mut pair, CarrierKind::Reliable, SECOND);
+        println!("told after {told:?}, by another {took:?} later");
+        same_connection(&pair);
+    }
+}
