@@ -22,7 +22,6 @@ pub struct Address {
 /// Where datagrams come from, or go to, and how: several of one size may be one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-#[expect(clippy::exhaustive_structs, reason = "the header has the same fields")]
 pub struct Way {
     /// The other end.
     pub address: Address,
