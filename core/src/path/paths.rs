@@ -430,10 +430,8 @@ impl Paths {
         let mut gone = SmallVec::<[PathId; MAX_PATHS]>::new();
         let mut asked_again = gone.clone();
         for path in &mut self.paths {
-            let Some(overdue) = path.on_deadline(now) else { continue };
-            if path.id == self.active {
-                continue;
-            }
+            let given_up = path.on_deadline(now);
+            let Some(overdue) = given_up.filter(|_| path.id != self.active) else { continue };
             if self.detour.is_home(path.id) {
                 self.detour.on_unanswered(path.id, now);
             } else if !path.is_validated() {

@@ -124,8 +124,8 @@ impl Validation {
         earliest([challenge.resend_at, Some(challenge.expires_at())])
     }
 
-    /// Time has passed. If a challenge is given up now, returns since when it was overdue: a timeout
-    /// after it began.
+    /// Time has passed. If a challenge is given up now, returns since when it was overdue: a
+    /// timeout after it began.
     pub fn on_deadline(&mut self, now: Instant) -> Option<Instant> {
         let challenge = self.challenge.as_mut()?;
         if challenge.expires_at() <= now {

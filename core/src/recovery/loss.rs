@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A reliable carrier brings everything, and in order: what is behind a later packet there was
-//! refused by the receiver. Silence on it is asked about once, and loses nothing; but it is counted,
-//! for another way may be there.
+//! refused by the receiver. Silence on it is asked about once, and loses nothing; but it is
+//! counted, for another way may be there.
 //!
 //! Deadlines are computed from what is remembered: when the last packet left, when the last probe
 //! timeout fired, how many did.
