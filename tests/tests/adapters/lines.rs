@@ -278,7 +278,7 @@ pub(crate) fn others_keep_their_rate<C: Node, S: Node>(time: Duration) {
         let rate = || {
             let before = read.load(Ordering::Relaxed);
             thread::sleep(SECOND * LOOK);
-            (read.load(Ordering::Relaxed) - before) / u64::from(LOOK) >> 20
+            (read.load(Ordering::Relaxed) - before) / (u64::from(LOOK) << 20)
         };
         let alone = rate();
         let mut out = far.open_uni(options());
