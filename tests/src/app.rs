@@ -1,6 +1,6 @@
 //! An application on every host: it accepts what comes, checks every byte, and keeps a diary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -126,13 +126,16 @@ pub struct App {
     /// The text that every stream brings a part of; `None`: each says in its head which it is.
     pub parts_of: Option<u64>,
     diaries: BTreeMap<ConnectionHandle, Diary>,
+    /// Streams that the peer wanted nothing of before anything was written to them.
+    unwanted: BTreeSet<(ConnectionHandle, StreamId)>,
 }
 
 impl App {
     /// An application that has done nothing yet.
     pub fn new(host: HostId) -> Self {
         let (reading, diaries) = (Reading::default(), BTreeMap::new());
-        Self { host, reading, out: Vec::new(), inn: Vec::new(), parts_of: None, diaries }
+        let (out, inn, unwanted) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { host, reading, out, inn, parts_of: None, diaries, unwanted }
     }
 
     /// What it noticed of a connection.
@@ -205,8 +208,8 @@ impl App {
         rest: Bytes,
         finish: bool,
     ) {
-        let (written, delivered, stopped) = (false, false, false);
-        let taken = 0;
+        let (written, delivered, taken) = (false, false, 0);
+        let stopped = self.unwanted.contains(&(connection, stream));
         let mut flow =
             Outflow { connection, stream, taken, rest, finish, written, delivered, stopped };
         flow.pump(&mut net.host(self.host).endpoint);
@@ -279,11 +282,10 @@ impl App {
                     flow.delivered = true;
                 }
             }
-            EventKind::Stopped(stream) => {
-                if let Some(flow) = self.outflow(connection, stream) {
-                    flow.stopped = true;
-                }
-            }
+            EventKind::Stopped(stream) => match self.outflow(connection, stream) {
+                Some(flow) => flow.stopped = true,
+                None => _ = self.unwanted.insert((connection, stream)),
+            },
             _ => {}
         }
     }
