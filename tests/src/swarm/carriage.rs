@@ -78,8 +78,8 @@ impl World {
         }
     }
 
-    /// A byte stream is made beside the datagrams of an edge. Of older ones the newest is kept: it may
-    /// be in use.
+    /// A byte stream is made beside the datagrams of an edge. Of older ones the newest is kept: it
+    /// may be in use.
     pub(super) fn join(&mut self, number: usize) {
         let edge = self.plan.edges[number];
         let Carriage::UdpFirst(config) = edge.carriage else { return };
