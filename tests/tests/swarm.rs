@@ -46,7 +46,7 @@ const RARE: [(u64, &str); 10] = [
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
     (81, "congestion: a probe lost too much, and nothing waited"),
-    (94, "path: a way by TCP that is slow to answer is kept"),
+    (233, "path: a way by TCP that is slow to answer is kept"),
     (257, "pipe: a leg is too slow, and is detached"),
     (513, "congestion: loss without a queue bounds the rate"),
     (513, "congestion: loss is nobody's doing"),

@@ -4,7 +4,7 @@
  * the datagrams that a UDP socket received, sends what it wants sent, and calls it again at the
  * time that it names. One turn of a loop:
  *
- *     aqueduct_feed(node, datagram, len, &from, now);          // whatever came
+ *     aqueduct_feed(node, datagrams, len, &from, now);         // whatever came
  *     do {
  *         moved = 0;
  *         while (aqueduct_poll_event(node, now, &event) == AQUEDUCT_OK) { moved = 1; ... }
@@ -77,8 +77,20 @@ typedef struct {
     uint8_t reserved;
 } aqueduct_address;
 
-/* No datagram is longer, in bytes. */
+/* Where datagrams come from, or go to, and how. One call may take a batch: datagrams of `segment` bytes
+ * one behind the other, of which the last may be shorter; zero: it is one datagram. `ecn` are the two
+ * bits of the IP header: send with them, and say with which a datagram came. Who cannot, says zero: then
+ * marks are not used. */
+typedef struct {
+    aqueduct_address address;
+    uint32_t segment;
+    uint8_t ecn;
+    uint8_t reserved[3];
+} aqueduct_way;
+
+/* No datagram that is sent is longer, in bytes; and no batch. */
 #define AQUEDUCT_MAX_DATAGRAM 1452
+#define AQUEDUCT_MAX_BATCH 65535
 
 /* A node with the key whose secret is `key`. Everything random in it comes from `seed`, which must be
  * fresh from the system's generator for every node. Null if that failed. */
@@ -109,17 +121,22 @@ aqueduct_status aqueduct_node_id(aqueduct_node *node, uint8_t id[32]);
 aqueduct_status aqueduct_connect(aqueduct_node *node, const uint8_t id[32],
                                  const aqueduct_address *to, uint64_t now, uint64_t *connection);
 
-/* A datagram came. It is opened in place: its bytes are changed. */
-aqueduct_status aqueduct_feed(aqueduct_node *node, uint8_t *datagram, size_t len,
-                              const aqueduct_address *from, uint64_t now);
+/* The socket takes up to `most` datagrams of one size in one call (1 to 64; UDP_SEGMENT on Linux), and
+ * AQUEDUCT_MAX_BATCH bytes: `aqueduct_poll_transmit` gives so many at once from now on. It is 1 before. */
+aqueduct_status aqueduct_set_batch(aqueduct_node *node, uint32_t most, uint64_t now);
+
+/* A datagram came, or a batch of one sender and one mark. They are opened in place: their bytes are
+ * changed. */
+aqueduct_status aqueduct_feed(aqueduct_node *node, uint8_t *datagrams, size_t len,
+                              const aqueduct_way *from, uint64_t now);
 
 /* The next event; AQUEDUCT_NOTHING while there is none, or while a datagram waits to be taken. */
 aqueduct_status aqueduct_poll_event(aqueduct_node *node, uint64_t now, aqueduct_event *event);
 
-/* The next datagram to send; AQUEDUCT_NOTHING while there is none, or while an event waits to be
- * taken. With AQUEDUCT_TOO_SMALL `len` says what is needed. */
+/* The next datagram or batch to send; AQUEDUCT_NOTHING while there is none, or while an event waits to
+ * be taken. With AQUEDUCT_TOO_SMALL `len` says what is needed. */
 aqueduct_status aqueduct_poll_transmit(aqueduct_node *node, uint64_t now, uint8_t *buffer,
-                                       size_t room, size_t *len, aqueduct_address *to);
+                                       size_t room, size_t *len, aqueduct_way *to);
 
 /* When to poll again at the latest: `now`, while something waits to be taken; UINT64_MAX, if nothing
  * will happen before the next input. */

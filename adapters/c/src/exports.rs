@@ -7,10 +7,11 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::slice;
 
+use aqueduct_core::path::MAX_BATCH;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, Dir};
 
-use crate::address::Address;
+use crate::address::{Address, Way};
 use crate::guard::{Handle, contained};
 use crate::node::{Event, Node, payload_of};
 use crate::status::{Failure, Status};
@@ -187,23 +188,36 @@ pub unsafe extern "C" fn aqueduct_connect(
 }
 
 /// # Safety
-/// `node` as everywhere; `datagram` points to `len` bytes, which are changed; `from` is valid.
+/// `node` as everywhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_set_batch(node: *mut Handle, most: u32, now: u64) -> Status {
+    let work = |node: &mut Node| {
+        if !(1..=u32::from(MAX_BATCH)).contains(&most) {
+            return Err(Failure::new(Status::Invalid, "no batch is so large"));
+        }
+        node.set_batch(most as usize, Instant::from_nanos(now));
+        Ok(Status::Ok)
+    };
+    // SAFETY: the caller promises it.
+    unsafe { with(node, work) }
+}
+
+/// # Safety
+/// `node` as everywhere; `datagrams` points to `len` bytes, which are changed; `from` is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aqueduct_feed(
     node: *mut Handle,
-    datagram: *mut u8,
+    datagrams: *mut u8,
     len: usize,
-    from: *const Address,
+    from: *const Way,
     now: u64,
 ) -> Status {
     // SAFETY: the caller promises it.
-    let datagram = unsafe { bytes_mut(datagram, len) };
+    let datagrams = unsafe { bytes_mut(datagrams, len) };
     // SAFETY: the caller promises it.
     let from = unsafe { shown(from) };
     let work = |node: &mut Node| {
-        let from = need(from)?.to_std();
-        let from = from.ok_or_else(|| Failure::new(Status::Invalid, "an address of no family"))?;
-        node.feed(from, need(datagram)?, Instant::from_nanos(now));
+        node.feed(need(from)?, need(datagrams)?, Instant::from_nanos(now))?;
         Ok(Status::Ok)
     };
     // SAFETY: the caller promises it.
@@ -241,7 +255,7 @@ pub unsafe extern "C" fn aqueduct_poll_transmit(
     buffer: *mut u8,
     room: usize,
     len: *mut usize,
-    to: *mut Address,
+    to: *mut Way,
 ) -> Status {
     // SAFETY: the caller promises it.
     let buffer = unsafe { bytes_mut(buffer, room) };
@@ -252,13 +266,13 @@ pub unsafe extern "C" fn aqueduct_poll_transmit(
     let work = |node: &mut Node| {
         let (buffer, len, to) = (need(buffer)?, need(len)?, need(to)?);
         let now = Instant::from_nanos(now);
-        let Some((remote, datagram)) = node.poll_transmit(now) else { return Ok(Status::Nothing) };
-        *len = datagram.len();
-        let Some(buffer) = buffer.get_mut(..datagram.len()) else {
-            return Err(Failure::new(Status::TooSmall, "the buffer is smaller than the datagram"));
+        let Some((way, datagrams)) = node.poll_transmit(now) else { return Ok(Status::Nothing) };
+        *len = datagrams.len();
+        let Some(buffer) = buffer.get_mut(..datagrams.len()) else {
+            return Err(Failure::new(Status::TooSmall, "the buffer is smaller than what is sent"));
         };
-        buffer.copy_from_slice(datagram);
-        *to = remote.into();
+        buffer.copy_from_slice(datagrams);
+        *to = way;
         node.sent();
         Ok(Status::Ok)
     };

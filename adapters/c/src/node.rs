@@ -19,6 +19,7 @@ use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, CarrierId, Dir, StreamId};
 use bytes::Bytes;
 
+use crate::address::Way;
 use crate::status::{Failure, Status};
 
 /// The only socket.
@@ -75,8 +76,7 @@ impl Node {
     }
 
     fn of(mut endpoint: Endpoint) -> Self {
-        let kind = CarrierKind::Udp { max_segments: 1, max_datagram: MAX_DATAGRAM };
-        endpoint.carrier_opened(SOCKET, kind, Instant::ZERO);
+        endpoint.carrier_opened(SOCKET, socket(1), Instant::ZERO);
         Self {
             endpoint,
             said: None,
@@ -118,10 +118,24 @@ impl Node {
         self.last_number
     }
 
-    pub(crate) fn feed(&mut self, remote: SocketAddr, bytes: &mut [u8], now: Instant) {
-        let (local, ecn, segment) = (None, None, None);
+    /// The socket takes so many datagrams in one call.
+    pub(crate) fn set_batch(&mut self, most: usize, now: Instant) {
+        self.endpoint.carrier_opened(SOCKET, socket(most), now);
+    }
+
+    pub(crate) fn feed(
+        &mut self,
+        way: &Way,
+        bytes: &mut [u8],
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let invalid = |what| Failure::new(Status::Invalid, what);
+        let remote = way.address.to_std().ok_or_else(|| invalid("an address of no family"))?;
+        let ecn = way.mark().ok_or_else(|| invalid("a mark of more than two bits"))?;
+        let (local, segment) = (None, way.segment());
         let datagram = Datagram { carrier: SOCKET, remote, local, ecn, segment, bytes };
         self.endpoint.handle_datagram(datagram, now);
+        Ok(())
     }
 
     /// Asks the endpoint, unless what it said last still stands. `Some` is when to ask again at the
@@ -163,12 +177,17 @@ impl Node {
     }
 
     /// What is to be sent and to whom; stands until [`Node::sent`].
-    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<(SocketAddr, &[u8])> {
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<(Way, &[u8])> {
         self.ask(now);
-        match &self.said {
-            Some(Said::Transmit(to)) => Some((to.remote, &self.datagram)),
-            _ => None,
-        }
+        let Some(Said::Transmit(to)) = &self.said else { return None };
+        let several = to.segment.filter(|segment| *segment < self.datagram.len());
+        let way = Way {
+            address: to.remote.into(),
+            segment: several.and_then(|segment| u32::try_from(segment).ok()).unwrap_or(0),
+            ecn: to.ecn.map_or(0, |mark| mark as u8),
+            reserved: [0; 3],
+        };
+        Some((way, &self.datagram))
     }
 
     pub(crate) fn sent(&mut self) {
@@ -313,6 +332,11 @@ impl Node {
         let none = || Failure::new(Status::Refused, "the node is not recorded");
         self.endpoint.tape().ok_or_else(none)
     }
+}
+
+/// The socket as the core sees it: it takes so many datagrams of one size at once.
+const fn socket(max_segments: usize) -> CarrierKind {
+    CarrierKind::Udp { max_segments, max_datagram: MAX_DATAGRAM }
 }
 
 fn config(key: &[u8; 32]) -> EndpointConfig {

@@ -1,17 +1,19 @@
 //! What the guard keeps from the other side, and what the header says.
 
+use aqueduct_core::path::MAX_BATCH_BYTES;
 use aqueduct_core::tape::{MAGIC, Op, Payload};
 use aqueduct_core::time::Instant;
 use aqueduct_core::trace::{self, Trace};
 
-use crate::address::Address;
+use crate::address::{Address, Way};
 use crate::exports::{
-    aqueduct_connect, aqueduct_node_free, aqueduct_node_id, aqueduct_node_new,
-    aqueduct_node_new_recorded, aqueduct_poll_transmit, aqueduct_take_tape,
+    aqueduct_connect, aqueduct_feed, aqueduct_node_free, aqueduct_node_id, aqueduct_node_new,
+    aqueduct_node_new_recorded, aqueduct_poll_transmit, aqueduct_set_batch, aqueduct_take_tape,
 };
 use crate::guard::Handle;
 use crate::node::{MAX_DATAGRAM, Node, payload_of};
 use crate::status::{Failure, Status};
+use aqueduct_core::wire::id::Dir;
 
 const HEADER: &str = include_str!("../include/aqueduct.h");
 
@@ -106,6 +108,8 @@ fn the_header_names_the_same_functions_and_values() {
         assert!(HEADER.contains(&line), "{line}");
     }
     assert!(HEADER.contains(&format!("AQUEDUCT_MAX_DATAGRAM {MAX_DATAGRAM}\n")));
+    assert!(HEADER.contains(&format!("AQUEDUCT_MAX_BATCH {MAX_BATCH_BYTES}\n")));
+    assert_eq!((size_of::<Address>(), size_of::<Way>()), (20, 28));
 }
 
 const NOW: Instant = Instant::from_nanos(1);
@@ -138,7 +142,7 @@ fn what_waits_to_be_taken_holds_back_what_follows() {
 fn a_buffer_that_is_too_small_loses_nothing() {
     let mut handle = Handle::new(dialer().0);
     let node: *mut Handle = &raw mut handle;
-    let (mut buffer, mut len, mut to) = ([0_u8; 1452], 0, Address::default());
+    let (mut buffer, mut len, mut to) = ([0_u8; 1452], 0, Way::default());
     let mut take = |room: usize| {
         let buffer = buffer.as_mut_ptr();
         // SAFETY: a live node, and a buffer of at least `room` bytes.
@@ -149,7 +153,7 @@ fn a_buffer_that_is_too_small_loses_nothing() {
     assert_eq!(take(1199), (Status::TooSmall, 1200));
     assert_eq!(take(1452), (Status::Ok, 1200));
     assert_eq!(take(1452).0, Status::Nothing);
-    assert_eq!(to.to_std(), Some("192.0.2.1:7".parse().unwrap()));
+    assert_eq!(to.address.to_std(), Some("192.0.2.1:7".parse().unwrap()));
 }
 
 /// spec: R-CB-4
@@ -183,6 +187,105 @@ fn addresses_are_what_they_were() {
         assert_eq!(Address::from(addr).to_std(), Some(addr));
     }
     assert_eq!(Address::default().to_std(), None);
+}
+
+/// Two nodes, the first of which dialed, writes 300,000 bytes and hands over batches of up to `most`.
+/// Returns the largest batch in datagrams, and how many of all datagrams were marked.
+fn carried(most: usize, keeps_marks: bool) -> (usize, usize, usize) {
+    let mut nodes = [Node::new(&[1; 32], [2; 32]), Node::new(&[3; 32], [4; 32])];
+    let there = ["192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap()];
+    let (mut now, mut largest, mut marked, mut all) = (NOW, 0, 0, 0);
+    nodes[0].set_batch(most, now);
+    let to = nodes[1].id();
+    let connection = nodes[0].connect(Some(&to), there[1], now).unwrap();
+    let (body, mut out) = (vec![7; 300_000], vec![0; 4_096]);
+    let (mut stream, mut written, mut read) = (None, 0, 0);
+    while read < body.len() {
+        for at in 0..2 {
+            let (mut packets, mut events) = (Vec::new(), Vec::new());
+            loop {
+                if let Some((way, bytes)) = nodes[at].poll_transmit(now) {
+                    packets.push((way, bytes.to_vec()));
+                    nodes[at].sent();
+                } else if let Some(event) = nodes[at].poll_event(now) {
+                    events.push(event);
+                } else {
+                    break;
+                }
+            }
+            for (mut way, mut bytes) in packets {
+                assert_eq!(way.address.to_std(), Some(there[1 - at]));
+                let count = way.segment().map_or(1, |segment| bytes.len().div_ceil(segment));
+                (largest, all) = (largest.max(count), all + count);
+                marked += if way.ecn == 2 { count } else { 0 };
+                way.address = there[at].into();
+                way.ecn = if keeps_marks { way.ecn } else { 0 };
+                nodes[1 - at].feed(&way, &mut bytes, now).unwrap();
+            }
+            for event in events {
+                match event.kind {
+                    1 if at == 0 => {
+                        stream = Some(nodes[0].open(connection, Dir::Uni, b"x").unwrap())
+                    }
+                    2 => _ = nodes[1].accept(event.connection).unwrap(),
+                    3 => loop {
+                        let took = nodes[1].read(event.connection, event.stream, &mut out).unwrap();
+                        read += took.1;
+                        if took.0 != Status::Ok {
+                            break;
+                        }
+                    },
+                    _ => {}
+                }
+            }
+            if let Some(stream) = stream {
+                written += nodes[0].write(connection, stream, &body[written..]).unwrap();
+            }
+        }
+        let next = nodes.iter_mut().filter_map(|node| node.next_timeout(now)).min();
+        now = next.unwrap().max(now);
+    }
+    (largest, marked, all)
+}
+
+/// spec: R-CB-8
+#[test]
+fn batches_and_marks_pass_both_ways() {
+    let (largest, marked, all) = carried(1, true);
+    // The handshake is not marked.
+    assert!(largest == 1 && marked + 3 >= all && all > 200, "{largest}, {marked} of {all}");
+    let (largest, marked, all) = carried(16, true);
+    assert!((2..=16).contains(&largest) && marked + 3 >= all, "{largest}, {marked} of {all}");
+    // Who loses the marks is found out.
+    let (_, marked, all) = carried(16, false);
+    assert!(marked * 2 < all, "{marked} of {all}");
+}
+
+/// spec: R-CB-8
+#[test]
+#[expect(unsafe_code, reason = "the functions under test take pointers")]
+fn marks_and_batches_that_cannot_be_are_refused() {
+    let mut handle = handle();
+    let node: *mut Handle = &raw mut handle;
+    for most in [0, 65, u32::MAX] {
+        // SAFETY: a live node.
+        assert_eq!(unsafe { aqueduct_set_batch(node, most, 1) }, Status::Invalid);
+    }
+    // SAFETY: a live node.
+    assert_eq!(unsafe { aqueduct_set_batch(node, 64, 1) }, Status::Ok);
+    let address = "192.0.2.1:7".parse::<std::net::SocketAddr>().unwrap().into();
+    let mut bytes = [0; 100];
+    for (ecn, segment, status) in [
+        (3, 0, Status::Ok),
+        (0, 30, Status::Ok),
+        (1, u32::MAX, Status::Ok),
+        (4, 0, Status::Invalid),
+    ] {
+        let way = Way { address, segment, ecn, reserved: [0; 3] };
+        // SAFETY: a live node, and 100 bytes.
+        let fed = unsafe { aqueduct_feed(node, bytes.as_mut_ptr(), bytes.len(), &way, 1) };
+        assert_eq!(fed, status, "{way:?}");
+    }
 }
 
 /// A node that dialed somebody and is recorded.

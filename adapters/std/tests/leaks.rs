@@ -219,9 +219,15 @@ fn many_connections() {
     comes_back(before);
 }
 
-/// A deadlock is a failure and not a test that never ends.
+/// A deadlock is a failure and not a test that never ends; a panic is one on whatever thread.
 #[test]
 fn nothing_is_left() {
+    static PANICS: AtomicU64 = AtomicU64::new(0);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        hook(info);
+    }));
     let limit = Duration::from_secs(120 + number("AQUEDUCT_SECONDS", 3))
         + Duration::from_millis(50) * number("AQUEDUCT_CYCLES", CYCLES) as u32;
     let (tell, told) = mpsc::channel();
@@ -234,4 +240,5 @@ fn nothing_is_left() {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done after {limit:?}"),
         _done => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0, "a thread panicked");
 }

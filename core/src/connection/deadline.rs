@@ -138,7 +138,7 @@ impl Connection {
         }
         let fired = self.ledger.on_deadline(id, &rtt, &mut self.settled, now);
         match fired {
-            Fired::Nothing => {}
+            Fired::Nothing | Fired::Hush => {}
             Fired::Probe { count } => self.probes = count,
             Fired::Ping => self.asks = true,
             Fired::PeerLost { probes, waited } => {

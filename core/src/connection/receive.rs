@@ -156,7 +156,7 @@ impl Connection {
     /// Sees to it that there is a connection id for a path: one of its own, or else, if the peer
     /// itself goes on with the same id, that of the active path. Then it does not know that it is
     /// elsewhere, because a NAT moved it, and there is nothing to hide (RFC 9000 section 9.5).
-    fn address_path(&mut self, path: PathId, same_id: bool) -> bool {
+    pub(super) fn address_path(&mut self, path: PathId, same_id: bool) -> bool {
         let active = self.paths.active().id();
         let Some(session) = self.lifecycle.session_mut() else { return false };
         session.cids.of_path(path).is_some() || same_id && session.cids.share(path, active)

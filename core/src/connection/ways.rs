@@ -20,6 +20,8 @@ impl Connection {
         let Some((path, events)) = self.paths.offer(source, now) else { return false };
         self.ledger.set_carriage(path, super::carriage(source));
         self.on_path_events(events, budget, now);
+        // Better to be linked to the way before than to be lost (spec R-EP-5).
+        self.address_path(path, self.is_silent());
         true
     }
 
@@ -57,8 +59,13 @@ impl Connection {
         self.leave_if_silent(budget, now);
     }
 
+    /// Whether the way in use seems to carry nothing.
+    fn is_silent(&self) -> bool {
+        self.ledger.unanswered_probes() >= 2
+    }
+
     fn call_for_refuge(&mut self) {
-        if self.ledger.unanswered_probes() >= 2 && !self.paths.has_refuge() {
+        if self.is_silent() && !self.paths.has_refuge() {
             self.events.push(EventKind::PathSilent);
         }
     }
@@ -91,16 +98,17 @@ impl Connection {
     fn on_moved(&mut self, from: PathId, to: PathId, budget: &mut Budget, now: Instant) {
         let kind = |path| self.paths.get(path).map(|path| path.source().kind);
         let (before, after) = (kind(from), kind(to));
-        self.ledger.on_moved(now);
+        self.ledger.on_moved(to, now);
         if let Some(path) = self.paths.get(to) {
             let remote = path.source().remote;
             self.events.push(EventKind::PathChanged { remote });
         }
+        let to_tcp = after == Some(CarrierKind::Reliable);
         // The peer learns it from a packet that is more than a probe.
-        self.ping |= before != after;
-        if before != after && after == Some(CarrierKind::Reliable) {
-            // One of the two sides has found that UDP carries nothing: what is under way there is
-            // said again, and only that.
+        self.ping |= before != after || to_tcp;
+        if to_tcp {
+            // One of the two sides has found that the way before carries nothing: what is under way
+            // there is said again, and only that.
             self.ledger.abandon(from, &mut self.settled);
             self.settle(budget, now);
         }

@@ -10,7 +10,8 @@
 //! TCP does not say that it is dead before minutes have passed. So a path over it is believed only
 //! while it answers: it is asked when UDP falls silent, before data takes it, and when data has
 //! left it, for the sake of what is still under way there. One that brings nothing is dropped, and
-//! does not stand in the way of another.
+//! does not stand in the way of another. When the one in use falls silent, another is taken in the
+//! same way, and UDP is asked at once.
 //!
 //! Either side may leave, for each knows best whether its own packets arrive; the other follows the
 //! newest packet. Only the initiator leads back, so that the two never disagree for long. While the
@@ -113,6 +114,15 @@ impl Detour {
         }
     }
 
+    /// The path over TCP in use is silent. UDP is asked now, if it was to be asked later, and where
+    /// the peer speaks is better than here.
+    fn on_astray(&mut self, now: Instant) {
+        self.moved_until = None;
+        if let Ask::At(at) = &mut self.ask {
+            *at = now.min(*at);
+        }
+    }
+
     fn ask_after(&mut self, pause: Duration, now: Instant) {
         self.ask = if self.leads { Ask::At(now + pause) } else { Ask::Never };
     }
@@ -171,35 +181,43 @@ impl Paths {
         Some((path, dropped.map(PathEvent::Dropped).into_iter().collect()))
     }
 
-    /// The UDP path in use seems to carry nothing: the paths over TCP are asked whether they do.
+    /// The path in use seems to carry nothing: the others over TCP are asked whether they do, and
+    /// so is UDP, if data had left it.
     pub fn on_silence(&mut self, now: Instant) {
-        let over_tcp = self.iter().filter(|path| path.is_reliable()).map(super::Path::id);
-        let over_tcp: SmallVec<[PathId; super::MAX_PATHS]> = over_tcp.collect();
-        for path in over_tcp {
+        let others = self.refuges().map(super::Path::id);
+        let others: SmallVec<[PathId; super::MAX_PATHS]> = others.collect();
+        for path in others {
             self.challenge_anew(path, now);
+        }
+        if self.active().is_reliable() {
+            self.detour.on_astray(now);
         }
     }
 
-    /// The UDP path in use has carried nothing since then: data takes TCP, if there is a proven
+    /// The path in use has carried nothing since then: data takes TCP, if there is another proven
     /// path that did.
     pub fn leave(&mut self, since: Instant, now: Instant) -> Option<PathEvent> {
-        if self.active().is_reliable() {
-            return None;
-        }
-        let to = self.heir(|path| path.is_reliable() && path.last_heard > since)?;
-        sometimes!("path: data leaves UDP for TCP");
+        let active = self.active().id();
+        let fits = |path: &super::Path| path.is_reliable() && path.last_heard > since;
+        let to = self.heir(|path| path.id() != active && fits(path))?;
         self.move_by_own_wish(to, now)
     }
 
-    /// Whether a path over a reliable carrier is there, proven or not.
+    /// The paths over a reliable carrier beside the one in use, proven or not.
+    fn refuges(&self) -> impl Iterator<Item = &super::Path> {
+        let active = self.active().id();
+        self.iter().filter(move |path| path.is_reliable() && path.id() != active)
+    }
+
+    /// Whether there is one.
     pub fn has_refuge(&self) -> bool {
-        self.iter().any(super::Path::is_reliable)
+        self.refuges().next().is_some()
     }
 
     /// When a path over TCP is wished for although all is well, in a pause that begins at `pause`:
     /// by who dialled, if there is none.
     pub fn refuge_wish(&self, pause: Instant) -> Option<Instant> {
-        let wishes = self.detour.leads && !self.has_refuge();
+        let wishes = self.detour.leads && !self.iter().any(super::Path::is_reliable);
         let again = self.detour.wished.map(|at| at + BETWEEN_WISHES);
         wishes.then(|| again.map_or(pause, |again| again.max(pause)))
     }

@@ -1,6 +1,7 @@
 //! Moves between UDP and TCP.
 
 use super::*;
+use crate::recovery::RttSample;
 
 /// A path over TCP that was offered and has answered.
 fn refuge(paths: &mut Paths, now: Instant) -> PathId {
@@ -37,7 +38,7 @@ fn data_leaves_for_a_stream_that_answered_and_no_other() {
     assert_eq!(paths.leave(at(50), at(60)), None, "nobody has answered there");
     let path = refuge(&mut paths, at(70));
     assert_eq!(paths.leave(at(60), at(80)), Some(PathEvent::Moved { from: HERE, to: path }));
-    assert_eq!(paths.leave(at(60), at(90)), None, "there is no flight from TCP");
+    assert_eq!(paths.leave(at(60), at(90)), None, "there is no other");
 }
 
 /// spec: R-TCP-12
@@ -216,24 +217,104 @@ fn a_kept_stream_that_does_not_answer_is_dropped() {
     }
 }
 
-/// An older challenge says nothing of this silence.
+/// One silence after another is no reason to believe in it for longer.
 ///
 /// spec: R-TCP-20
 #[test]
-fn a_silence_begins_a_pending_challenge_anew() {
+fn a_silence_leaves_a_pending_challenge_as_it_is() {
     let mut paths = leader();
     refuge(&mut paths, at(70));
     paths.on_silence(at(50_000));
-    let before = side(&mut paths, at(50_000)).unwrap().1.challenge;
+    side(&mut paths, at(50_000)).unwrap();
+    let expiry = at(50_000) + paths.patience() * 3;
     paths.on_silence(at(52_500));
-    let again = side(&mut paths, at(52_500)).unwrap().1.challenge;
-    assert_eq!(before, again, "a late answer is as good");
-    let expiry = at(52_500) + paths.patience() * 3;
     while let Some(now) = paths.deadline().filter(|at| *at < expiry) {
         assert!(paths.on_deadline(now).is_empty());
         side(&mut paths, now);
     }
     assert_eq!(paths.on_deadline(expiry).len(), 1);
+}
+
+/// But what it carried since a challenge began says nothing of a later silence.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_silence_begins_the_challenge_of_a_stream_that_lived_anew() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.on_silence(at(50_000));
+    let before = side(&mut paths, at(50_000)).unwrap().1.challenge;
+    let outcome = PathOutcome { path, acked_packets: 1, ..PathOutcome::default() };
+    paths.on_outcome(&outcome, at(51_500));
+    paths.on_silence(at(51_600));
+    let again = side(&mut paths, at(51_600)).unwrap().1.challenge;
+    assert_eq!(before, again, "a late answer is as good");
+    let expiry = at(51_600) + paths.patience() * 3;
+    while let Some(now) = paths.deadline().filter(|at| *at < expiry) {
+        assert!(paths.on_deadline(now).is_empty());
+        side(&mut paths, now);
+    }
+    assert_eq!(paths.on_deadline(expiry).len(), 1);
+}
+
+/// Who moved to a stream that is silent follows the peer at once.
+///
+/// spec: R-TCP-13
+#[test]
+fn who_went_astray_follows_at_once() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    assert_eq!(newest(&mut paths, &from(1, 1), at(500)).1, None);
+    paths.on_silence(at(1_100));
+    let back = PathEvent::Moved { from: path, to: HERE };
+    assert_eq!(newest(&mut paths, &from(1, 1), at(1_200)).1, Some(back));
+}
+
+/// Whether a stream is slow is judged by the time that its challenge had, whatever way data takes
+/// since.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_slow_stream_is_judged_by_the_time_it_was_given() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.on_silence(at(50_000));
+    let (given, expiry) = (paths.patience(), at(50_000) + paths.patience() * 3);
+    // It brings something after two thirds of its time; and the way in use has become slow.
+    let outcome = PathOutcome { path, acked_packets: 1, ..PathOutcome::default() };
+    paths.on_outcome(&outcome, at(50_000) + given * 2);
+    let sample = RttSample { latest: Duration::from_secs(9), ack_delay: Duration::ZERO };
+    paths.active_mut().on_rtt_sample(&sample);
+    assert!(paths.patience() > given * 2);
+    while let Some(now) = paths.deadline().filter(|at| *at <= expiry) {
+        assert!(paths.on_deadline(now).is_empty(), "it is not dropped");
+        side(&mut paths, now);
+    }
+    assert!(paths.has_refuge());
+}
+
+/// spec: R-TCP-25
+#[test]
+fn a_silent_stream_is_left_for_another_that_answers() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    assert!(!paths.has_refuge(), "it is none from itself");
+    assert_eq!(paths.deadline(), Some(at(1_100)), "when UDP is asked");
+    paths.on_silence(at(600));
+    assert_eq!(paths.deadline(), Some(at(600)), "at once");
+    paths.on_deadline(at(600));
+    assert_eq!(side(&mut paths, at(600)).unwrap().0, HERE);
+    let (other, _) = paths.offer(&tcp(6), at(700)).unwrap();
+    let (to, written) = side(&mut paths, at(700)).unwrap();
+    assert_eq!(to, other);
+    paths.on_packet(&tcp(6), 60, Arrival::Late, at(720));
+    assert_eq!(paths.on_response(written.challenge.unwrap(), at(720)), None);
+    let moved = paths.leave(at(600), at(720));
+    assert_eq!(moved, Some(PathEvent::Moved { from: path, to: other }));
+    let (to, written) = side(&mut paths, at(720)).unwrap();
+    assert!(to == path && written.challenge.is_some(), "whether it is dead");
 }
 
 /// spec: R-TCP-21

@@ -386,7 +386,9 @@ impl Path {
 
     /// The `count`th probe timeout in a row fired.
     pub fn on_probe_timeout(&mut self, count: u32) {
-        self.size.on_probe_timeout(count);
+        if self.source.kind == CarrierKind::Udp {
+            self.size.on_probe_timeout(count);
+        }
     }
 
     /// The socket refused a datagram of `size` bytes as too long for the way out.
@@ -500,7 +502,7 @@ impl Path {
         crate::time::earliest([paced, self.validation.deadline(), self.size.deadline()])
     }
 
-    /// Time has passed. Returns when its challenge began, if that is given up now.
+    /// Time has passed. If its challenge is given up now, returns since when that was overdue.
     fn on_deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.pacer.deadline() <= now {
             self.paced = false;

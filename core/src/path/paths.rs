@@ -429,20 +429,16 @@ impl Paths {
     pub fn on_deadline(&mut self, now: Instant) -> SmallVec<[PathEvent; MAX_PATHS]> {
         let mut gone = SmallVec::<[PathId; MAX_PATHS]>::new();
         let mut asked_again = gone.clone();
-        let patience = self.patience();
         for path in &mut self.paths {
-            let Some(began) = path.on_deadline(now) else { continue };
-            if path.id == self.active {
-                continue;
-            }
+            let given_up = path.on_deadline(now);
+            let Some(overdue) = given_up.filter(|_| path.id != self.active) else { continue };
             if self.detour.is_home(path.id) {
                 self.detour.on_unanswered(path.id, now);
             } else if !path.is_validated() {
                 gone.push(path.id);
             } else if path.is_reliable() {
                 // At first there may come what was under way before.
-                let slow = path.last_heard > began + patience;
-                if slow {
+                if path.last_heard > overdue {
                     asked_again.push(path.id);
                 } else {
                     sometimes!("path: a way by TCP that does not answer is given up");
@@ -527,11 +523,11 @@ impl Paths {
         }
     }
 
-    /// The same, and one that is pending begins anew.
+    /// The same, and one that is pending begins anew if the path carried something since.
     pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
         let (token, pto) = (self.rng.bytes(), self.patience());
         if let Some(path) = self.get_mut(path) {
-            path.validation.renew(token, pto, now);
+            path.validation.renew(token, path.last_heard, pto, now);
         }
     }
 
@@ -552,7 +548,14 @@ impl Paths {
                 // Whether what is under way there arrives.
                 self.challenge(from, now);
             }
-            (CarrierKind::Udp, CarrierKind::Reliable) => self.detour.on_left(from, now),
+            (CarrierKind::Udp, CarrierKind::Reliable) => {
+                sometimes!("path: data leaves UDP for TCP");
+                self.detour.on_left(from, now);
+            }
+            (CarrierKind::Reliable, CarrierKind::Reliable) => {
+                sometimes!("path: data leaves one way by TCP for another");
+                self.challenge(from, now);
+            }
             _ if source.is_rebound(&old.source) => {
                 sometimes!("path: a peer has moved to another port");
                 path.inherit(&old, now);

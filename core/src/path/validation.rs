@@ -58,9 +58,9 @@ impl Validation {
         });
     }
 
-    /// The same, and a challenge that is pending has all its time before it again.
-    pub fn renew(&mut self, token: [u8; 8], pto: Duration, now: Instant) {
-        let pending = self.challenge.take();
+    /// The same, but a challenge that began before `heard` has all its time before it again.
+    pub fn renew(&mut self, token: [u8; 8], heard: Instant, pto: Duration, now: Instant) {
+        let pending = self.challenge.take_if(|challenge| challenge.began < heard);
         self.start(pending.map_or(token, |challenge| challenge.token), pto, now);
     }
 
@@ -124,12 +124,13 @@ impl Validation {
         earliest([challenge.resend_at, Some(challenge.expires_at())])
     }
 
-    /// Time has passed. Returns when the challenge began that is given up now.
+    /// Time has passed. If a challenge is given up now, returns since when it was overdue: a
+    /// timeout after it began.
     pub fn on_deadline(&mut self, now: Instant) -> Option<Instant> {
         let challenge = self.challenge.as_mut()?;
         if challenge.expires_at() <= now {
             sometimes!("path: a challenge is given up");
-            return self.challenge.take().map(|challenge| challenge.began);
+            return self.challenge.take().map(|challenge| challenge.began + challenge.interval);
         }
         challenge.resend_at.take_if(|at| *at <= now);
         None

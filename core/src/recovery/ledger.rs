@@ -78,6 +78,8 @@ pub struct Ledger {
     /// The last packet that needed no ACK, which has no slot: number, path, time.
     unlisted: Option<(u64, PathId, Instant)>,
     pub(super) peer_max_ack_delay: Duration,
+    /// The path in use.
+    pub(super) active: PathId,
     pub(super) probes: super::loss::Probes,
     pub(super) stats: LedgerStats,
     pub(crate) planted: Planted,
@@ -106,6 +108,10 @@ pub(super) struct Flight {
     /// No packet of this path below is in flight.
     pub(super) settled_below: u64,
     pub(super) last_sent: Instant,
+    /// When the last left while the path was in use, or the first of what is in flight there.
+    pub(super) used_at: Instant,
+    /// While something is in flight: since when nothing was acknowledged.
+    pub(super) quiet_since: Instant,
     /// On a reliable carrier: a PING went out because nothing was acknowledged for long, and
     /// nothing was since.
     pub(super) asked: bool,
@@ -130,6 +136,8 @@ impl Flight {
             reordering: super::reorder::Reordering::default(),
             settled_below: 0,
             last_sent: Instant::ZERO,
+            used_at: Instant::ZERO,
+            quiet_since: Instant::ZERO,
             asked: false,
             first_sample_at: None,
             clock: super::loss::LossClock::default(),
@@ -169,6 +177,7 @@ impl Ledger {
             skipped: VecDeque::new(),
             unlisted: None,
             peer_max_ack_delay: super::DEFAULT_MAX_ACK_DELAY,
+            active: PathId(0),
             probes: super::loss::Probes::default(),
             stats: LedgerStats::default(),
             planted: Planted::default(),
@@ -208,7 +217,14 @@ impl Ledger {
         }
         self.stats.eliciting_sent += 1;
         self.probes.on_sent(self.flights.iter().all(|flight| flight.packets == 0), now);
+        let active = self.active == packet.path;
         let flight = self.flight_mut(packet.path);
+        if flight.packets == 0 {
+            flight.quiet_since = now;
+        }
+        if active || flight.packets == 0 {
+            flight.used_at = now;
+        }
         let stamp = flight.rate.on_sent(flight.bytes, packet.size, now);
         let index = flight.next_index;
         flight.next_index += 1;
@@ -399,8 +415,7 @@ impl Ledger {
     }
 
     /// The packet at `at`, not done before, is acknowledged. Returns whether that ends a silence:
-    /// probe timeouts are of paths of datagrams, and what a reliable one carried says nothing of
-    /// those (spec R-REC-37).
+    /// what a reliable path beside the one in use carried says nothing of that (spec R-REC-37).
     fn acked(&mut self, at: usize, out: &mut Settled, now: Instant) -> bool {
         let Some(slot) = self.ring.get(at) else { return false };
         let (number, path, index, size) = (slot.number, slot.path, slot.index, slot.size);
@@ -413,10 +428,11 @@ impl Ledger {
         // A path that was given up has no flight: then only the slot is let go.
         let flight = self.flights.iter_mut().find(|flight| flight.path == path);
         let Some(flight) = flight.filter(|_| open) else { return false };
-        let speaks = flight.carriage == Carriage::Datagrams;
+        let speaks = path == self.active || flight.carriage == Carriage::Datagrams;
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.asked = false;
+        flight.quiet_since = now;
         flight.rate.on_acked(stamp, (number, size), sent_at, now);
         if let Fate::Lost { at: lost, .. } = fate {
             sometimes!("recovery: a packet that was taken for lost has arrived");

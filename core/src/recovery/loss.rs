@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A reliable carrier brings everything, and in order: what is behind a later packet there was
-//! refused by the receiver. Silence on it is asked about once, and proves nothing.
+//! refused by the receiver. Silence on it is asked about once, and loses nothing; but it is
+//! counted, for another way may be there.
 //!
 //! Deadlines are computed from what is remembered: when the last packet left, when the last probe
 //! timeout fired, how many did.
@@ -134,6 +135,16 @@ impl Probes {
         self.patience.saturating_mul(PATIENCE_WITH_SPEAKERS)
     }
 
+    /// A timeout fires. Returns how many did before it.
+    fn count_silence(&mut self, now: Instant) -> u32 {
+        let before = self.count;
+        if before == 0 {
+            self.silent_since = now;
+        }
+        (self.count, self.fired_at) = (before.saturating_add(1), now);
+        before
+    }
+
     /// Nothing was heard for a probe timeout of what is sent again now. The timeout before this one
     /// was at `before`: if that is long ago, those silences were another matter.
     fn on_silence(&mut self, before: Instant, now: Instant) {
@@ -211,7 +222,7 @@ impl Ledger {
         self.ring.trim(MAX_REMEMBERED_LOST, now);
         debug_assert!(self.ring.len() > 256 || self.is_consistent());
         let fired = match self.probe_at(active, rtt) {
-            Some(probe_at) if probe_at <= now => self.probe(active, out, now),
+            Some(probe_at) if probe_at <= now => self.probe(active, rtt, out, now),
             _ => Fired::Nothing,
         };
         debug_assert!(self.deadline(active, rtt).is_none_or(|next| next > now));
@@ -272,7 +283,9 @@ impl Ledger {
     }
 
     /// Another path is in use from now on: what was silent was the one before (spec R-REC-37).
-    pub fn on_moved(&mut self, now: Instant) {
+    pub fn on_moved(&mut self, to: PathId, now: Instant) {
+        self.active = to;
+        self.flight_mut(to).quiet_since = now;
         self.probes.on_answer(now);
     }
 
@@ -356,7 +369,7 @@ impl Ledger {
         }
         let wait = rtt.pto(self.peer_max_ack_delay) * LINGER;
         match flight.carriage {
-            Carriage::Reliable => Some(flight.last_sent + wait.max(HELD_BACK)),
+            Carriage::Reliable => Some(flight.used_at + wait.max(HELD_BACK)),
             Carriage::Datagrams if flight.suspended => None,
             Carriage::Datagrams => Some(flight.last_sent.max(flight.resumed_at) + wait),
         }
@@ -365,8 +378,12 @@ impl Ledger {
     /// When the next probe timeout fires: not while a packet waits to be lost by time
     /// (RFC 9002 section 6.2.1).
     fn probe_at(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
-        let flight = self.flight(active)?;
-        if flight.suspended || flight.packets == 0 {
+        let flight = self.flight(active).filter(|flight| flight.packets > 0)?;
+        if flight.carriage == Carriage::Reliable {
+            let patience = self.stream_patience(rtt);
+            return earliest([flight.ask_at(patience), Some(self.hush_at(flight, patience))]);
+        }
+        if flight.suspended || flight.clock.loss_at.is_some() {
             return None;
         }
         // The peer answers a second packet at once; one that is alone it may leave waiting. Who was
@@ -374,43 +391,55 @@ impl Ledger {
         let at_once = flight.has_company() && self.probes.count == 0;
         let delay = if at_once { Duration::ZERO } else { self.peer_max_ack_delay };
         let quiet_since = flight.last_sent.max(flight.resumed_at);
-        match flight.carriage {
-            Carriage::Reliable if flight.asked => None,
-            Carriage::Reliable => {
-                let pto = rtt.pto(self.peer_max_ack_delay);
-                Some(quiet_since + (pto * LINGER).max(ASK_AFTER))
-            }
-            Carriage::Datagrams if flight.clock.loss_at.is_some() => None,
-            Carriage::Datagrams => {
-                Some(quiet_since.max(self.probes.fired_at) + self.probes.wait(rtt.pto(delay)))
-            }
-        }
+        Some(quiet_since.max(self.probes.fired_at) + self.probes.wait(rtt.pto(delay)))
     }
 
-    fn probe(&mut self, active: PathId, out: &mut Settled, now: Instant) -> Fired {
-        let flight = self.flight_mut(active);
-        if flight.carriage == Carriage::Reliable {
-            flight.asked = true;
-            return Fired::Ping;
+    /// How long a reliable carrier in use may bring no answer.
+    fn stream_patience(&self, rtt: &Rtt) -> Duration {
+        (rtt.pto(self.peer_max_ack_delay) * LINGER).max(ASK_AFTER)
+    }
+
+    /// When a reliable carrier in use counts as silent, once more: also while it takes nothing, for
+    /// a dead one is soon full.
+    fn hush_at(&self, flight: &Flight, patience: Duration) -> Instant {
+        let since = flight.quiet_since.max(flight.resumed_at);
+        let last = if self.probes.count > 0 { self.probes.fired_at } else { since };
+        since.max(last) + patience
+    }
+
+    /// A reliable carrier in use is asked, or is silent, or both (spec R-REC-38, R-REC-39).
+    fn ask(&mut self, active: PathId, rtt: &Rtt, now: Instant) -> Fired {
+        let patience = self.stream_patience(rtt);
+        let Some(flight) = self.flight(active) else { return Fired::Nothing };
+        let asks = flight.ask_at(patience).is_some_and(|at| at <= now);
+        if self.hush_at(flight, patience) <= now {
+            sometimes!("recovery: a stream in use is silent");
+            self.probes.count_silence(now);
+        }
+        self.flight_mut(active).asked |= asks;
+        if asks { Fired::Ping } else { Fired::Hush }
+    }
+
+    fn probe(&mut self, active: PathId, rtt: &Rtt, out: &mut Settled, now: Instant) -> Fired {
+        if self.flight_mut(active).carriage == Carriage::Reliable {
+            return self.ask(active, rtt, now);
         }
         sometimes!("recovery: a probe time-out");
         self.stats.probe_timeouts += 1;
         let waited = now.saturating_since(self.probes.waiting_since);
-        let before = core::mem::replace(&mut self.probes.fired_at, now);
+        let before = self.probes.fired_at;
         if self.probes.count == 0 && self.probes.is_barren(now) {
+            self.probes.fired_at = now;
             sometimes!("recovery: a peer that answers is given up");
             let waited = now.saturating_since(self.probes.barren_since);
             return Fired::PeerLost { probes: self.probes.barren, waited };
         }
         if self.probes.count >= PEER_LOST_PROBES && self.probes.is_hopeless(waited, now) {
+            self.probes.fired_at = now;
             sometimes!("recovery: a peer is given up");
             return Fired::PeerLost { probes: self.probes.count, waited };
         }
-        let count = self.probes.count;
-        if count == 0 {
-            self.probes.silent_since = now;
-        }
-        self.probes.count = count.saturating_add(1);
+        let count = self.probes.count_silence(now);
         if count >= CONTENT_PROBES {
             sometimes!("recovery: a peer is asked by PING alone");
             return Fired::Ping;
@@ -438,6 +467,12 @@ impl Ledger {
 }
 
 impl Flight {
+    /// When a reliable carrier is asked by PING whether it brings anything.
+    fn ask_at(&self, patience: Duration) -> Option<Instant> {
+        let idle = self.asked || self.suspended;
+        (!idle).then(|| self.last_sent.max(self.resumed_at) + patience)
+    }
+
     /// Takes note of a packet that is lost.
     fn lose(&mut self, lost: &LostPacket, outcome: &mut PathOutcome) {
         self.leave(lost.size, lost.mtu_probe);

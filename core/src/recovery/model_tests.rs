@@ -111,6 +111,8 @@ struct ModelPath {
     next_lost: Option<usize>,
     reordering: Reordering,
     asked: bool,
+    used_at: Instant,
+    quiet_since: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -195,7 +197,8 @@ impl Model {
         let last = self.last_sent(path)?;
         let waits = path != self.active && self.in_flight(path) > 0;
         if waits && self.paths[path].reliable {
-            return Some(last + (self.pto() * 3).max(Duration::from_secs(10)));
+            let used_at = self.paths[path].used_at;
+            return Some(used_at + (self.pto() * 3).max(Duration::from_secs(10)));
         }
         let waits = waits && self.timed(path);
         waits.then(|| last.max(self.paths[path].resumed_at) + self.pto() * 3)
@@ -219,23 +222,40 @@ impl Model {
 
     fn probe_at(&self) -> Option<Instant> {
         let path = &self.paths[self.active];
-        if path.suspended || self.in_flight(self.active) == 0 {
+        if self.in_flight(self.active) == 0 {
+            return None;
+        }
+        if path.reliable {
+            return [self.ask_at(), Some(self.hush_at())].into_iter().flatten().min();
+        }
+        if path.suspended || path.loss_at.is_some() {
             return None;
         }
         let quiet_since = self.last_sent(self.active)?.max(path.resumed_at);
-        if path.reliable {
-            let ask_at = quiet_since + (self.pto() * 3).max(Duration::from_secs(1));
-            return (!path.asked).then_some(ask_at);
-        }
-        if path.loss_at.is_some() {
-            return None;
-        }
         let wait = match self.probes {
             0 => self.silence(),
             1 => self.pto() * 2,
             n => (self.pto() / 2).max(Duration::from_millis(125)) * 2_u32.pow(n / 32),
         };
         Some(quiet_since.max(self.fired_at) + wait)
+    }
+
+    fn stream_patience(&self) -> Duration {
+        (self.pto() * 3).max(Duration::from_secs(1))
+    }
+
+    fn ask_at(&self) -> Option<Instant> {
+        let path = &self.paths[self.active];
+        let last = self.last_sent(self.active)?.max(path.resumed_at);
+        (!path.asked && !path.suspended).then(|| last + self.stream_patience())
+    }
+
+    /// When the stream in use is silent for so long again.
+    fn hush_at(&self) -> Instant {
+        let path = &self.paths[self.active];
+        let since = path.quiet_since.max(path.resumed_at);
+        let since = if self.probes > 0 { since.max(self.fired_at) } else { since };
+        since + self.stream_patience()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -277,7 +297,8 @@ impl Model {
             let highest = &mut self.paths[p.path].largest_acked;
             *highest = (*highest).max(Some(p.number));
             self.paths[p.path].asked = false;
-            if !self.paths[p.path].reliable {
+            self.paths[p.path].quiet_since = now;
+            if !self.paths[p.path].reliable || p.path == self.active {
                 self.probes = 0;
             }
         }
@@ -326,8 +347,13 @@ impl Model {
             return (lost, Fired::Nothing);
         }
         if self.paths[self.active].reliable {
-            self.paths[self.active].asked = true;
-            return (lost, Fired::Ping);
+            let asks = self.ask_at().is_some_and(|at| at <= now);
+            if self.hush_at() <= now {
+                self.probes += 1;
+                self.fired_at = now;
+            }
+            self.paths[self.active].asked |= asks;
+            return (lost, if asks { Fired::Ping } else { Fired::Hush });
         }
         self.probes += 1;
         self.fired_at = now;
@@ -412,7 +438,8 @@ impl Pair {
             Op::Activate { path } => {
                 self.model.active = path;
                 self.model.probes = 0;
-                self.ledger.on_moved(self.now);
+                self.model.paths[path].quiet_since = self.now;
+                self.ledger.on_moved(PATHS[path], self.now);
             }
         }
         self.check(&out);
@@ -421,6 +448,17 @@ impl Pair {
     fn send(&mut self, path: usize, eliciting: bool, probe: bool, size: u16, receipts: u8) {
         let number = self.sent;
         self.sent += 1;
+        if eliciting {
+            let alone = self.model.in_flight(path) == 0;
+            let active = path == self.model.active;
+            let of_path = &mut self.model.paths[path];
+            if alone {
+                of_path.quiet_since = self.now;
+            }
+            if alone || active {
+                of_path.used_at = self.now;
+            }
+        }
         let receipts = if eliciting { u64::from(receipts) } else { 0 };
         let mut receipts = (0..receipts).map(|n| SentFrame::MaxData(number * 8 + n)).collect();
         self.model.packets.push(Packet {

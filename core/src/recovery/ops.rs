@@ -238,7 +238,7 @@ impl Link {
             match fired {
                 Fired::Ping => self.send(),
                 Fired::Probe { count } if bare => (0..count).for_each(|_| self.send()),
-                Fired::Probe { .. } | Fired::Nothing => {}
+                Fired::Probe { .. } | Fired::Hush | Fired::Nothing => {}
                 Fired::PeerLost { .. } => assert!(self.now.as_nanos() > u64::MAX / 2),
             }
         }

@@ -300,8 +300,9 @@ fn a_stream_that_stands_still_is_asked_once() {
     assert_eq!(s.deadline(), Some(sent + ms(1_000)));
     assert_eq!(s.fire(), Fired::Ping);
     let ping = s.send(A);
-    assert_eq!(s.deadline(), None, "once");
-    assert_eq!((s.ledger.unanswered_probes(), s.ledger.stats().probe_timeouts), (0, 0));
+    assert_eq!(s.deadline(), Some(s.now + ms(1_000)));
+    assert_eq!(s.fire(), Fired::Hush, "asked once, and silent for longer");
+    assert_eq!((s.ledger.unanswered_probes(), s.ledger.stats().probe_timeouts), (2, 0));
     s.wait(ms(50));
     s.ack(&[ping..ping + 1]);
     assert_eq!(s.lost(), [refused]);
@@ -310,9 +311,64 @@ fn a_stream_that_stands_still_is_asked_once() {
     let mut s = Sender::with_rtt(ms(800));
     s.ledger.set_carriage(A, Carriage::Reliable);
     s.send(A);
-    assert_eq!(s.deadline(), Some(s.now + s.rtt().pto(ACK_DELAY) * 3));
+    let patience = s.rtt().pto(ACK_DELAY) * 3;
+    assert_eq!(s.deadline(), Some(s.now + patience));
     s.ledger.on_suspended(A);
-    assert_eq!(s.deadline(), None);
+    assert_eq!((s.fire(), s.ledger.unanswered_probes()), (Fired::Hush, 1));
+    s.ledger.on_resumed(A, s.now);
+    assert_eq!(s.deadline(), Some(s.now + patience), "its time begins anew");
+    assert_eq!((s.fire(), s.ledger.unanswered_probes()), (Fired::Ping, 2));
+}
+
+/// What is sent again and again and never acknowledged is silence; what is acknowledged ends it,
+/// and so does nothing else.
+///
+/// spec: R-REC-39, R-REC-37
+#[test]
+fn a_stream_in_use_is_silent_while_nothing_is_acknowledged() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.ledger.set_carriage(A, Carriage::Reliable);
+    s.ledger.set_carriage(B, Carriage::Reliable);
+    // Long after something was asked elsewhere: that is not its silence.
+    s.send(B);
+    s.wait(ms(5_000));
+    let mut last = s.send(A);
+    let began = s.now;
+    for silent in 1..=3 {
+        while s.deadline().is_some_and(|at| at > s.now + ms(300)) {
+            s.wait(ms(300));
+            last = s.send(A);
+        }
+        assert_eq!(s.fire(), Fired::Hush, "its last packet is too young to be asked after");
+        assert_eq!(s.ledger.unanswered_probes(), silent);
+        assert_eq!(s.now, began + ms(1_000) * silent);
+    }
+    let beside = s.send(B);
+    s.ack(&[beside..beside + 1]);
+    assert_eq!(s.ledger.unanswered_probes(), 3);
+    s.ack(&[last..last + 1]);
+    assert_eq!((s.ledger.unanswered_probes(), s.ledger.silent_since()), (0, None));
+}
+
+/// What a stream beside the one in use holds is waited for since data left it, however often it is
+/// asked.
+///
+/// spec: R-REC-29
+#[test]
+fn questions_do_not_prolong_the_wait_for_what_a_stream_holds() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.ledger.set_carriage(A, Carriage::Reliable);
+    s.burst(A, 3);
+    s.active = B;
+    s.ledger.on_moved(B, s.now);
+    let left = s.now;
+    for _ in 0..9 {
+        s.wait(ms(1_000));
+        s.send(A);
+    }
+    assert_eq!(s.deadline(), Some(left + ms(10_000)));
+    let _ = s.fire();
+    assert_eq!((s.ledger.in_flight(A), s.lost().len()), (0, 12));
 }
 
 /// A path of datagrams is silent, and a stream beside it answers its challenges: that is no reason
@@ -353,7 +409,7 @@ fn a_silence_is_of_one_path() {
     assert!(s.ledger.silent_since().is_some_and(|since| since < s.now));
     s.ledger.abandon(A, &mut s.out);
     s.active = B;
-    s.ledger.on_moved(s.now);
+    s.ledger.on_moved(B, s.now);
     assert_eq!((s.ledger.unanswered_probes(), s.ledger.silent_since()), (0, None));
     s.send(B);
     let first = s.now + s.rtt().pto(ACK_DELAY);

@@ -168,6 +168,8 @@ pub enum Fired {
     },
     /// One packet of PING, and of ACKs, is to be sent at once, whatever congestion control says.
     Ping,
+    /// A reliable carrier in use is silent for longer; nothing is to be sent.
+    Hush,
     /// The peer is gone.
     PeerLost {
         /// Probe timeouts that brought nothing.

@@ -80,7 +80,8 @@ impl World {
         }
     }
 
-    /// A byte stream is made beside the datagrams of an edge, and older ones are closed.
+    /// A byte stream is made beside the datagrams of an edge. Of older ones the newest is kept: it
+    /// may be in use.
     pub(super) fn join(&mut self, number: usize) {
         let edge = self.plan.edges[number];
         let Carriage::UdpFirst(config) = edge.carriage else { return };
@@ -88,7 +89,9 @@ impl World {
         let there = there.filter(|it| self.nodes[edge.dialer.0].neighbours.contains(it));
         let run = [edge.dialer, edge.acceptor].iter().all(|host| self.net.host(*host).runs());
         let Some(handle) = there.filter(|_| run) else { return };
+        let newest = self.lines[number].streams.pop();
         self.hang_up(number);
+        self.lines[number].streams.extend(newest);
         let (carrier, remote) = self.connect_stream(number, config);
         if let Some(mut view) = self.net.host(edge.dialer).endpoint.connection(handle) {
             view.add_path(carrier, remote);

@@ -199,18 +199,21 @@ pub(crate) fn a_closed_endpoint_dials_no_more<C: Node, S: Node>() {
     }
 }
 
+/// For connections that outlive half a minute of silence.
+fn patient() -> TransportConfig {
+    let transport = TransportConfig::default().with_idle_timeout(SECOND * 90).unwrap();
+    transport.with_keep_alive(Some(SECOND * 5))
+}
+
 /// spec: R-TCP-19
 pub(crate) fn nothing_is_lost_by_who_does_not_read<C: Node, S: Node>() {
     who_does_not_read::<C, S>(SECOND * 3);
 }
 
-/// A peer reads nothing of its TCP socket for so long: the writer waits, with no more in memory
-/// than buffers hold, and afterwards everything is there, once.
+/// A peer reads nothing of its TCP sockets for so long: the writer waits, with no more in memory
+/// than buffers hold, and afterwards everything is there. Meanwhile another TCP connection is looked
+/// for every 3 s, and what waits is said again by it at most once.
 pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
-    let patient = || {
-        let transport = TransportConfig::default().with_idle_timeout(SECOND * 90).unwrap();
-        transport.with_keep_alive(Some(SECOND * 5))
-    };
     let (client, server) = (C::with(patient()), S::with(patient()));
     let way = Way::to(server.addr().1);
     way.udp(false);
@@ -218,7 +221,7 @@ pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
     let (enough, read) = (AtomicBool::new(false), AtomicU64::new(0));
     let written = AtomicU64::new(0);
     let mut out = far.open_uni(options());
-    thread::scope(|scope| {
+    let waits = thread::scope(|scope| {
         let writing = scope.spawn(|| {
             const AT_ONCE: u64 = 8 << 10;
             while !enough.load(Ordering::Relaxed) {
@@ -246,8 +249,59 @@ pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
         way.stand_still(false);
         enough.store(true, Ordering::Relaxed);
         assert_eq!(writing.join().unwrap(), reading.join().unwrap());
+        waits
     });
-    let ledger = far.stats().ledger;
-    assert_eq!((ledger.lost, ledger.probe_timeouts), (0, 0));
-    assert_eq!((server.connections(), way.streams()), (1, 1));
+    let (stats, streams) = (far.stats(), way.streams());
+    let again = stats.stream_stats.resent;
+    println!("{again} bytes said again, {streams} TCP connections");
+    assert!(again <= waits, "{again} said again, and {waits} waited");
+    assert_eq!((stats.ledger.probe_timeouts, server.connections()), (0, 1));
+    assert!(streams <= 2 + time.as_secs() / 3, "{streams} TCP connections in {time:?}");
+}
+
+/// What another peer gets of a server, in each 5 s of the time in which one reads nothing of its TCP
+/// sockets, beside what it got before.
+///
+/// spec: R-TCP-19
+pub(crate) fn others_keep_their_rate<C: Node, S: Node>(time: Duration) {
+    const LOOK: u32 = 5;
+    let (server, slow, fast) = (S::with(patient()), C::with(patient()), C::new());
+    let way = Way::to(server.addr().1);
+    way.udp(false);
+    let (near, far) = connect_at(&slow, &server, way.front);
+    let (front, back) = connect(&fast, &server);
+    let (enough, stuck, read) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let out = back.open_uni(options());
+        let writing = scope.spawn(|| write_words(out, &enough));
+        let reading = scope.spawn(|| read_words(front.accept_uni().unwrap(), &read));
+        let rate = || {
+            let before = read.load(Ordering::Relaxed);
+            thread::sleep(SECOND * LOOK);
+            (read.load(Ordering::Relaxed) - before) / (u64::from(LOOK) << 20)
+        };
+        let alone = rate();
+        let mut out = far.open_uni(options());
+        scope.spawn(move || while out.put(&words(0, 10_000)).is_ok() {});
+        scope.spawn(|| {
+            let mut inlet = near.accept_uni().unwrap();
+            while let Ok(Some(bytes)) = inlet.some(1 << 20) {
+                stuck.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+        });
+        wait_for("data", SECOND * 10, || stuck.load(Ordering::Relaxed) > 1_000_000);
+        way.stand_still(true);
+        thread::sleep(SECOND / 2);
+        let before = stuck.load(Ordering::Relaxed);
+        let rates: Vec<_> = (0..time.as_secs() / u64::from(LOOK)).map(|_| rate()).collect();
+        assert_eq!(stuck.load(Ordering::Relaxed), before, "it does read");
+        println!("alone {alone} MiB/s; beside one that does not read {rates:?}");
+        enough.store(true, Ordering::Relaxed);
+        way.stand_still(false);
+        far.abort(AppCode(1), b"");
+        assert_eq!(writing.join().unwrap(), reading.join().unwrap());
+        let sum: u64 = rates.iter().sum();
+        assert!(rates.iter().all(|rate| rate * 3 > alone), "{rates:?} and {alone} before");
+        assert!(sum * 10 > alone * 7 * rates.len() as u64, "{rates:?} and {alone} before");
+    });
 }

@@ -126,6 +126,15 @@ fn who_does_not_read_for_thirty_seconds_loses_nothing() {
     lines::who_does_not_read::<Std, Std>(Duration::from_secs(30));
 }
 
+/// And what others have meanwhile; to be run alone:
+/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture rate`
+#[test]
+#[ignore = "takes more than a minute, and the machine for itself"]
+fn others_keep_their_rate_beside_who_does_not_read() {
+    lines::others_keep_their_rate::<Tokio, Tokio>(Duration::from_secs(30));
+    lines::others_keep_their_rate::<Std, Std>(Duration::from_secs(30));
+}
+
 /// Figures of the move from UDP to TCP and back, for each adapter; to be run alone:
 /// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture figures`
 #[test]

@@ -1,7 +1,11 @@
 //! Ways by TCP that carry nothing any more and do not say so.
 
+use std::time::Duration;
+
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::wire::id::{CarrierId, Dir};
+use aqueduct_tests::app::Pair;
+use aqueduct_tests::net::StreamNr;
 use aqueduct_tests::net::stream::StreamConfig;
 use aqueduct_tests::scenario::handover::{
     SECOND, TCP, arrived, by_udp, cut, join, same_connection, send, stats, until, ways,
@@ -143,4 +147,170 @@ fn who_was_dialled_finds_a_way_after_a_pause() {
     assert_eq!(ways(&mut pair), [CarrierKind::Reliable; 2]);
     assert_eq!(pair.a.diary(at_a).pauses, 1, "once is enough");
     same_connection(&pair);
+}
+
+/// Data takes TCP, and UDP carries nothing any more.
+fn by_tcp_alone(seed: u64, upload: bool) -> (Pair, StreamNr) {
+    let mut pair = by_udp(seed);
+    let stream = join(&mut pair, TCP, StreamConfig::default());
+    send(&mut pair, upload, 1, 60_000_000);
+    pair.pass(SECOND);
+    cut(&mut pair, true);
+    until(&mut pair, CarrierKind::Reliable, SECOND);
+    pair.pass(SECOND);
+    (pair, stream)
+}
+
+/// Runs until the application of who dialled hears of silence.
+fn called(pair: &mut Pair) -> Duration {
+    let (began, before) = (pair.net.now, pair.a.diary(pair.at_a).silences);
+    let at_a = pair.at_a;
+    let heard = pair.run(SECOND * 9, |_, a, _| a.diary(at_a).silences > before);
+    assert!(heard, "nobody asks for another way: {:?}", stats(pair));
+    pair.net.now.saturating_since(began)
+}
+
+/// TCP dies unnoticed while there is nothing else: who dialled hears of it, and makes another way.
+///
+/// spec: R-REC-38, R-TCP-25
+#[test]
+fn a_stream_that_died_in_use_is_replaced_by_another() {
+    for upload in [true, false] {
+        let (mut pair, stream) = by_tcp_alone(if upload { 28 } else { 29 }, upload);
+        pair.net.swallow(stream);
+        let told = called(&mut pair);
+        join(&mut pair, CarrierId(41), StreamConfig::default());
+        let began = pair.net.now;
+        arrived(&mut pair, SECOND * 15);
+        let took = pair.net.now.saturating_since(began);
+        println!("upload {upload}: told after {told:?}, all there {took:?} later");
+        same_connection(&pair);
+        for host in &pair.net.hosts {
+            assert!(!host.endpoint.carriers_in_use().contains(&TCP), "the dead one is left");
+        }
+    }
+}
+
+/// However many ways were tried in vain: the next one that carries is taken, though the peer could
+/// give no connection id for it.
+///
+/// spec: R-EP-5, R-TCP-25
+#[test]
+fn the_way_that_carries_is_taken_after_many_that_did_not() {
+    for upload in [true, false] {
+        let (mut pair, stream) = by_tcp_alone(if upload { 30 } else { 31 }, upload);
+        pair.net.swallow(stream);
+        for carrier in 41..45 {
+            called(&mut pair);
+            let dead = join(&mut pair, CarrierId(carrier), StreamConfig::default());
+            pair.net.swallow(dead);
+        }
+        called(&mut pair);
+        join(&mut pair, CarrierId(45), StreamConfig::default());
+        arrived(&mut pair, SECOND * 15);
+        same_connection(&pair);
+    }
+}
+
+/// Long after UDP was left it is asked rarely; when TCP dies, at once.
+///
+/// spec: R-TCP-12, R-TCP-25
+#[test]
+fn udp_is_asked_at_once_when_a_stream_in_use_dies() {
+    for wait in 0..8 {
+        let mut pair = by_udp(32 + wait);
+        let stream = join(&mut pair, TCP, StreamConfig::default());
+        send(&mut pair, true, 1, 10_000_000);
+        pair.pass(SECOND / 2);
+        cut(&mut pair, true);
+        until(&mut pair, CarrierKind::Reliable, SECOND);
+        for salt in 2..22 + wait {
+            send(&mut pair, true, salt, 1_000);
+            pair.pass(SECOND * 5);
+        }
+        cut(&mut pair, false);
+        pair.net.swallow(stream);
+        send(&mut pair, true, 100, 1_000);
+        let back = until(&mut pair, CarrierKind::Udp, SECOND * 7);
+        println!("by UDP {back:?} after TCP died");
+        arrived(&mut pair, SECOND * 5);
+        same_connection(&pair);
+    }
+}
+
+/// What a slow stream holds is said again by UDP ten seconds after data left it, however often the
+/// stream is asked meanwhile whether it carries anything.
+///
+/// spec: R-REC-29, R-TCP-21
+#[test]
+fn what_a_slow_stream_holds_is_waited_for_ten_seconds() {
+    let mut pair = by_udp(27);
+    let slow = StreamConfig { rate: 30_000, buffer: 6 << 20, ..StreamConfig::default() };
+    join(&mut pair, TCP, slow);
+    send(&mut pair, true, 1, 4_000_000);
+    pair.pass(SECOND / 5);
+    cut(&mut pair, true);
+    until(&mut pair, CarrierKind::Reliable, SECOND);
+    pair.pass(SECOND / 4);
+    cut(&mut pair, false);
+    until(&mut pair, CarrierKind::Udp, SECOND * 5);
+    let began = pair.net.now;
+    arrived(&mut pair, SECOND * 14);
+    println!("all there {:?} after data came back", pair.net.now.saturating_since(began));
+    same_connection(&pair);
+}
+
+/// UDP comes and goes, and TCP is dead: each silence asks it, and it is given up all the same.
+///
+/// spec: R-TCP-20
+#[test]
+fn a_dead_stream_lives_by_no_number_of_silences() {
+    let mut pair = by_udp(40);
+    let stream = join(&mut pair, TCP, StreamConfig::default());
+    send(&mut pair, true, 1, 80_000_000);
+    pair.pass(SECOND);
+    pair.net.swallow(stream);
+    let at_a = pair.at_a;
+    for turn in 0.. {
+        assert!(turn < 5, "nobody asks for another way: {:?}", stats(&mut pair));
+        cut(&mut pair, true);
+        pair.pass(SECOND);
+        cut(&mut pair, false);
+        pair.pass(SECOND / 2);
+        if pair.a.diary(at_a).silences > 0
+            || !pair.net.hosts[0].endpoint.carriers_in_use().contains(&TCP)
+        {
+            break;
+        }
+    }
+    same_connection(&pair);
+}
+
+/// TCP dies after data came back from it, and UDP twice after that: another way is there in time.
+///
+/// spec: R-TCP-10, R-TCP-20
+#[test]
+fn a_stream_that_died_after_its_use_is_replaced_in_time() {
+    for (seed, pause) in (50..).zip([50, 150, 400, 900]) {
+        let mut pair = by_udp(seed);
+        let stream = join(&mut pair, TCP, StreamConfig::default());
+        send(&mut pair, true, 1, 200_000_000);
+        pair.pass(SECOND);
+        cut(&mut pair, true);
+        until(&mut pair, CarrierKind::Reliable, SECOND);
+        cut(&mut pair, false);
+        until(&mut pair, CarrierKind::Udp, SECOND * 9);
+        pair.net.swallow(stream);
+        cut(&mut pair, true);
+        pair.pass(SECOND);
+        cut(&mut pair, false);
+        pair.pass(Duration::from_millis(pause));
+        assert_eq!(ways(&mut pair), [CarrierKind::Udp; 2]);
+        cut(&mut pair, true);
+        let told = called(&mut pair);
+        join(&mut pair, CarrierId(41), StreamConfig::default());
+        let took = until(&mut pair, CarrierKind::Reliable, SECOND);
+        println!("told after {told:?}, by another {took:?} later");
+        same_connection(&pair);
+    }
 }

@@ -6,7 +6,7 @@ export const EVENTS = [
     "", "connected", "stream", "readable", "writable", "delivered", "stopped", "openable", "closed",
     "drained", "stuck",
 ];
-const ADDRESS = 20; // bytes of an aqueduct_address
+const WAY = 28; // bytes of an aqueduct_way, which begins with an aqueduct_address of 20
 const EVENT = 24; // bytes of an aqueduct_event
 const CHUNK = 65536;
 
@@ -19,9 +19,10 @@ export class Aqueduct {
 
     constructor(exports) {
         this.exports = exports;
-        // Room for what goes in and out: bytes, then an address, then numbers.
+        // Room for what goes in and out: bytes, then a way, of which only the address is used, for Node
+        // sends no batches and sees no marks; then numbers.
         this.chunk = exports.aqueduct_alloc(CHUNK);
-        this.address = exports.aqueduct_alloc(ADDRESS);
+        this.address = exports.aqueduct_alloc(WAY);
         this.out = exports.aqueduct_alloc(EVENT);
     }
 
@@ -59,6 +60,8 @@ export class Aqueduct {
         address.split(".").forEach((part, at) => view.setUint8(this.address + at, Number(part)));
         view.setUint16(this.address + 16, port, true);
         view.setUint8(this.address + 18, 4);
+        view.setUint32(this.address + 20, 0);
+        view.setUint32(this.address + 24, 0);
         return this.address;
     }
 

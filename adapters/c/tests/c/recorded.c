@@ -38,6 +38,7 @@ static void begin(struct side *side, uint8_t number, const char *file) {
         perror(file);
         exit(1);
     }
+    check(side, aqueduct_set_batch(side->node, 16, 1), "set_batch");
 }
 
 /* Writes what was recorded since the last time. Says whether the tape is at its end. */
@@ -116,20 +117,21 @@ static void on_event(struct side *side, int sends, const aqueduct_event *event) 
 
 /* All that the node has to say, and to the other. Says whether there was anything. */
 static int drive(struct side *side, struct side *other, int sends, uint64_t now) {
-    uint8_t buffer[AQUEDUCT_MAX_DATAGRAM];
+    static uint8_t buffer[AQUEDUCT_MAX_BATCH];
     aqueduct_event event;
-    aqueduct_address to;
+    aqueduct_way way;
     size_t len;
     int moved = 0;
     while (check(side, aqueduct_poll_event(side->node, now, &event), "poll_event") == AQUEDUCT_OK) {
         moved = 1;
         on_event(side, sends, &event);
     }
-    while (check(side, aqueduct_poll_transmit(side->node, now, buffer, sizeof buffer, &len, &to),
+    while (check(side, aqueduct_poll_transmit(side->node, now, buffer, sizeof buffer, &len, &way),
                  "poll_transmit")
            == AQUEDUCT_OK) {
         moved = 1;
-        check(other, aqueduct_feed(other->node, buffer, len, &side->address, now), "feed");
+        way.address = side->address; /* batch and mark arrive as they left */
+        check(other, aqueduct_feed(other->node, buffer, len, &way, now), "feed");
     }
     return moved;
 }

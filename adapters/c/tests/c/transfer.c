@@ -1,8 +1,12 @@
 /* Two nodes, each behind a UDP socket of its own on loopback, in one plain poll(2) loop: the first
- * sends a file of 4 MiB to the second, and both say its digest. */
+ * sends a file of 4 MiB to the second, and both say its digest. On Linux datagrams leave and come in
+ * batches, and with their ECN marks. */
 #include "aqueduct.h"
 
 #include <arpa/inet.h>
+#ifdef __linux__
+#include <netinet/udp.h>
+#endif
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +26,9 @@ struct side {
     size_t bytes;     /* written, or read */
     int done;         /* delivered, or read to the end */
     int drained;
+    uint32_t batch;   /* datagrams that the socket takes at once */
+    size_t largest;   /* the largest batch, sent or received, in datagrams */
+    size_t marked;    /* receives that were marked */
 };
 
 static uint8_t file[SIZE];
@@ -55,6 +62,20 @@ static void fill(void *bytes, size_t len) {
     fclose(random);
 }
 
+/* Tells the node what its socket can do. */
+static void prepare(struct side *side) {
+    side->batch = 1;
+#ifdef UDP_SEGMENT
+    int yes = 1, none = 0;
+    setsockopt(side->socket, IPPROTO_IP, IP_RECVTOS, &yes, sizeof yes);
+    setsockopt(side->socket, IPPROTO_UDP, UDP_GRO, &yes, sizeof yes);
+    if (setsockopt(side->socket, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0) {
+        side->batch = 16;
+    }
+#endif
+    check(side, aqueduct_set_batch(side->node, side->batch, now()), "set_batch");
+}
+
 static void begin(struct side *side, const char *name) {
     uint8_t key[32], seed[32];
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -69,6 +90,7 @@ static void begin(struct side *side, const char *name) {
         perror(name);
         exit(1);
     }
+    prepare(side);
 }
 
 static aqueduct_address from_system(const struct sockaddr_in *there) {
@@ -159,14 +181,46 @@ static void on_event(struct side *side, int sends, const aqueduct_event *event) 
     }
 }
 
+/* A full socket loses what it does not take, as any router may: it is sent again. */
+static void transmit(struct side *side, uint8_t *bytes, size_t len, const aqueduct_way *way) {
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(way->address.port)};
+    struct iovec piece = {bytes, len};
+    struct msghdr message = {.msg_name = &there, .msg_namelen = sizeof there, .msg_iov = &piece,
+                             .msg_iovlen = 1};
+    memcpy(&there.sin_addr, way->address.ip, 4);
+#ifdef UDP_SEGMENT
+    union {
+        char room[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
+        struct cmsghdr aligned;
+    } control;
+    int mark = way->ecn;
+    uint16_t segment = (uint16_t)way->segment;
+    memset(&control, 0, sizeof control);
+    message.msg_control = control.room;
+    message.msg_controllen = CMSG_SPACE(sizeof mark);
+    struct cmsghdr *note = CMSG_FIRSTHDR(&message);
+    *note = (struct cmsghdr){CMSG_LEN(sizeof mark), IPPROTO_IP, IP_TOS};
+    memcpy(CMSG_DATA(note), &mark, sizeof mark);
+    if (segment) {
+        message.msg_controllen = sizeof control.room;
+        note = CMSG_NXTHDR(&message, note);
+        *note = (struct cmsghdr){CMSG_LEN(sizeof segment), IPPROTO_UDP, UDP_SEGMENT};
+        memcpy(CMSG_DATA(note), &segment, sizeof segment);
+        size_t count = (len + segment - 1) / segment;
+        side->largest = count > side->largest ? count : side->largest;
+    }
+#endif
+    sendmsg(side->socket, &message, 0);
+}
+
 /* All that the node has to say. Returns when it wants to be called again. */
 static uint64_t drive(struct side *side, int sends) {
-    uint8_t buffer[AQUEDUCT_MAX_DATAGRAM];
+    static uint8_t buffer[AQUEDUCT_MAX_BATCH];
     uint64_t at = 0, time = now();
     int moved;
     do {
         aqueduct_event event;
-        aqueduct_address to;
+        aqueduct_way to;
         aqueduct_status status;
         size_t len;
         moved = 0;
@@ -177,11 +231,8 @@ static uint64_t drive(struct side *side, int sends) {
         check(side, status, "poll_event");
         while ((status = aqueduct_poll_transmit(side->node, time, buffer, sizeof buffer, &len, &to))
                == AQUEDUCT_OK) {
-            struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(to.port)};
             moved = 1;
-            memcpy(&there.sin_addr, to.ip, 4);
-            /* A full socket loses the datagram, as any router may: it is sent again. */
-            sendto(side->socket, buffer, len, 0, (struct sockaddr *)&there, sizeof there);
+            transmit(side, buffer, len, &to);
         }
         check(side, status, "poll_transmit");
     } while (moved);
@@ -190,15 +241,35 @@ static uint64_t drive(struct side *side, int sends) {
 }
 
 static void receive(struct side *side) {
-    uint8_t datagram[65536];
+    static uint8_t bytes[65536];
     struct sockaddr_in there;
-    socklen_t size = sizeof there;
-    ssize_t len;
-    while ((len = recvfrom(side->socket, datagram, sizeof datagram, MSG_DONTWAIT,
-                           (struct sockaddr *)&there, &size)) >= 0) {
-        aqueduct_address from = from_system(&there);
-        check(side, aqueduct_feed(side->node, datagram, (size_t)len, &from, now()), "feed");
-        size = sizeof there;
+    char control[256];
+    for (;;) {
+        struct iovec piece = {bytes, sizeof bytes};
+        struct msghdr message = {.msg_name = &there, .msg_namelen = sizeof there,
+                                 .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control,
+                                 .msg_controllen = sizeof control};
+        ssize_t len = recvmsg(side->socket, &message, MSG_DONTWAIT);
+        if (len < 0) {
+            return;
+        }
+        aqueduct_way from = {.address = from_system(&there)};
+#ifdef UDP_SEGMENT
+        for (struct cmsghdr *note = CMSG_FIRSTHDR(&message); note;
+             note = CMSG_NXTHDR(&message, note)) {
+            if (note->cmsg_level == IPPROTO_IP && note->cmsg_type == IP_TOS) {
+                from.ecn = *CMSG_DATA(note) & 3;
+            } else if (note->cmsg_level == IPPROTO_UDP && note->cmsg_type == UDP_GRO) {
+                int segment;
+                memcpy(&segment, CMSG_DATA(note), sizeof segment);
+                from.segment = (uint32_t)segment;
+            }
+        }
+#endif
+        size_t count = from.segment ? ((size_t)len + from.segment - 1) / from.segment : 1;
+        side->largest = count > side->largest ? count : side->largest;
+        side->marked += from.ecn != 0;
+        check(side, aqueduct_feed(side->node, bytes, (size_t)len, &from, now()), "feed");
     }
 }
 
@@ -230,12 +301,18 @@ int main(void) {
     for (int at = 0; at < 2; at++) {
         printf("%s: %zu bytes, digest %016llx\n", sides[at].name, sides[at].bytes,
                (unsigned long long)sides[at].digest);
+        printf("%s: batches of up to %zu of %u, %zu receives with a mark\n", sides[at].name,
+               sides[at].largest, sides[at].batch, sides[at].marked);
         aqueduct_node_free(sides[at].node);
         close(sides[at].socket);
     }
     if (!sender->done || !receiver->done || sender->bytes != SIZE || receiver->bytes != SIZE
         || sender->digest != receiver->digest) {
         fprintf(stderr, "the file did not arrive whole\n");
+        return 1;
+    }
+    if (sender->batch > 1 && (sender->largest < 2 || receiver->marked == 0)) {
+        fprintf(stderr, "no batch, or no mark\n");
         return 1;
     }
     puts("equal digests");

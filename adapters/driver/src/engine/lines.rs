@@ -306,7 +306,11 @@ impl Engine {
         let line = Line::new(remote, Stage::Open, self.shared.max_packet, now);
         let id = self.lines.insert(line, now);
         match wire.adopt(id, socket) {
-            Ok(()) => self.core.carrier_opened(id, CarrierKind::Reliable { remote }, now),
+            Ok(()) => {
+                // Later than `now`, for others may have been closed since.
+                let now = self.clock.now();
+                self.core.carrier_opened(id, CarrierKind::Reliable { remote }, now);
+            }
             Err(error) => self.close_line(id, wire, &error),
         }
     }

@@ -45,3 +45,58 @@ fn a_place_is_free_only_while_a_connection_uses_it() {
     lines.lines.get_mut(&ids[3]).unwrap().in_use = false;
     assert!(!room(&lines));
 }
+
+/// Two strangers, of whom the first is gone when its socket is taken over.
+struct Door(std::net::TcpListener, Vec<TcpStream>, u8);
+
+impl Wire for Door {
+    fn recv(&mut self, _: &mut crate::socket::RecvBatch) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, _: &crate::socket::Outgoing<'_>) -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self.1.pop() {
+            Some(_stranger) => self.0.accept(),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn adopt(&mut self, _: CarrierId, _: TcpStream) -> io::Result<()> {
+        self.2 += 1;
+        if self.2 == 1 { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
+    }
+
+    fn read(&mut self, _: CarrierId, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+/// What the core is told in one turn, it is told in the order of time.
+#[test]
+fn who_is_gone_at_once_is_not_told_before_its_time() {
+    let config = aqueduct_core::config::EndpointConfig::new(
+        aqueduct_core::crypto::identity::NodeKey::from_seed(&[1; 32]),
+    );
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap();
+    let parts = super::super::Parts {
+        local: there,
+        takes_v4: true,
+        max_segments: 1,
+        carriers: crate::Carriers::both(),
+        listens: true,
+        warnings: Vec::new(),
+    };
+    let seed = aqueduct_core::rng::Seed::from_u64(1);
+    let (mut engine, _endpoint) = Engine::new(config, seed, parts);
+    let strangers = (0..2).map(|_| TcpStream::connect(there).unwrap()).collect();
+    let mut door = Door(listener, strangers, 0);
+    while !door.1.is_empty() {
+        let _more = engine.turn(&mut door);
+    }
+    assert_eq!((door.2, engine.lines.lines.len()), (2, 1));
+}

@@ -183,7 +183,7 @@ impl Run {
                     match fired {
                         Fired::Probe { count } => self.send(Need::Probe, count.into()),
                         Fired::Ping => self.send(Need::Probe, 1),
-                        Fired::Nothing | Fired::PeerLost { .. } => {}
+                        Fired::Nothing | Fired::Hush | Fired::PeerLost { .. } => {}
                     }
                 }
                 _ => panic!("nothing would ever happen again"),
