@@ -121,10 +121,9 @@ impl Streams {
         }
         let room = self.config.send_buffer;
         let half = slot.send.as_ref();
-        if reports || half.is_some_and(|half| half.is_over() || half.has_news(room)) {
-            if self.file(id) {
-                self.retire(id, account);
-            }
+        let news = reports || half.is_some_and(|half| half.is_over() || half.has_news(room));
+        if news && self.file(id) {
+            self.retire(id, account);
         }
     }
 
