@@ -482,6 +482,14 @@ impl Path {
         self.follow_window(now);
     }
 
+    /// Another controller goes on from here.
+    fn set_controller(&mut self, config: &CongestionConfig, now: Instant) {
+        if self.congestion.algorithm() != config.algorithm {
+            self.congestion = self.congestion.turned_into(config, self.size.current(), &self.rtt);
+            self.follow_window(now);
+        }
+    }
+
     /// Window and pacer go by the size that the path is known to carry: smaller datagrams, while
     /// packets vanish, change nothing there. So the pacer never waits for less than the next one.
     fn follow_size(&mut self) {

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::congestion::Algorithm;
 use crate::recovery::{PathOutcome, Rtt};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -173,6 +174,14 @@ impl Paths {
             path.max_ack_delay = max_ack_delay;
             path.size.limit(self.max_datagram);
             path.follow_size();
+        }
+    }
+
+    /// All paths, and those to come, have this controller from now on.
+    pub fn set_controller(&mut self, controller: Algorithm, now: Instant) {
+        self.config.congestion.algorithm = controller;
+        for path in &mut self.paths {
+            path.set_controller(&self.config.congestion, now);
         }
     }
 
