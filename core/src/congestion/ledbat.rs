@@ -154,8 +154,8 @@ impl Ledbat {
         }
     }
 
-    /// Loss and marks (RFC 6817 section 2.4.2). What was lost of the flight before a slowdown counts
-    /// for the window to which that comes back.
+    /// Loss and marks (RFC 6817 section 2.4.2). What was lost of the flight before a slowdown
+    /// counts for the window to which that comes back.
     pub(super) fn on_congestion(&mut self, packets: u64, sent: Instant, now: Instant) {
         let before = self.slowdown.began().is_some_and(|began| sent <= began);
         let slow = before && self.base.in_slow_start() && !self.base.in_recovery(sent);
@@ -204,12 +204,14 @@ impl Delays {
         if passed > 0 {
             let gone = usize::try_from(passed).unwrap_or(MINUTES).min(MINUTES);
             self.minutes.rotate_right(gone);
-            self.minutes[..gone].fill(NONE);
+            self.minutes.iter_mut().take(gone).for_each(|least| *least = NONE);
             self.minute = self.minute + Duration::from_nanos(passed.saturating_mul(MINUTE));
         }
-        self.minutes[0] = self.minutes[0].min(rtt);
+        let [minute, ..] = &mut self.minutes;
+        *minute = rtt.min(*minute);
         self.recent.rotate_right(1);
-        self.recent[0] = rtt;
+        let [newest, ..] = &mut self.recent;
+        *newest = rtt;
     }
 
     /// What an empty path takes; 0 while nothing is known.

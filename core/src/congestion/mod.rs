@@ -27,8 +27,8 @@
 //!
 //! [`Congestion`] is an enum and not a trait object, so that a path is cloned, compared and printed
 //! with its controller. NewReno is the reference that others are judged by; CUBIC is the default;
-//! BBR is BBRv3, and Weir the same where only a queue makes loss congestion; LEDBAT++ yields to all.
-//! All arithmetic is of integers: the same inputs give the same window on every machine.
+//! BBR is BBRv3, and Weir the same where only a queue makes loss congestion; LEDBAT++ yields to
+//! all. All arithmetic is of integers: the same inputs give the same window on every machine.
 //!
 //! Rules and numbers: spec `08-congestion.md` (R-CC).
 

@@ -51,7 +51,7 @@ mod validation;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
+use crate::congestion::{Acked, Algorithm, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
 use crate::recovery::{PathOutcome, RateSample, Rtt, RttSample};
 use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
@@ -515,6 +515,16 @@ impl Path {
         }
         self.size.on_deadline(now);
         self.validation.on_deadline(now)
+    }
+}
+
+impl Paths {
+    /// All paths, and those to come, have this controller from now on.
+    pub fn set_controller(&mut self, controller: Algorithm, now: Instant) {
+        self.config.congestion.algorithm = controller;
+        for path in &mut self.paths {
+            path.set_controller(&self.config.congestion, now);
+        }
     }
 }
 

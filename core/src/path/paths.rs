@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::congestion::Algorithm;
 use crate::recovery::{PathOutcome, Rtt};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -73,8 +72,8 @@ pub enum CarrierLoss {
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Paths {
-    config: PathConfig,
-    paths: Vec<Path>,
+    pub(super) config: PathConfig,
+    pub(super) paths: Vec<Path>,
     active: PathId,
     candidate: Option<Candidate>,
     /// When an answer to a challenge last went past the congestion window.
@@ -174,14 +173,6 @@ impl Paths {
             path.max_ack_delay = max_ack_delay;
             path.size.limit(self.max_datagram);
             path.follow_size();
-        }
-    }
-
-    /// All paths, and those to come, have this controller from now on.
-    pub fn set_controller(&mut self, controller: Algorithm, now: Instant) {
-        self.config.congestion.algorithm = controller;
-        for path in &mut self.paths {
-            path.set_controller(&self.config.congestion, now);
         }
     }
 

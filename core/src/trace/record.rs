@@ -5,8 +5,7 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
-use crate::congestion::Algorithm;
-use crate::connection::CarrierKind;
+use crate::connection::{Algorithm, CarrierKind};
 use crate::endpoint::{Leg, PeerAddr, StreamAddr};
 use crate::flow::Window;
 use crate::pipe::{LegPolicy, PipeOptions};

@@ -648,7 +648,7 @@ fn tapes_are_short() {
 #[test]
 fn a_change_of_controller_is_recorded() {
     const LEN: usize = 8 << 20;
-    let link = LinkConfig { rate: Some(2_000_000), loss: 1_000, ..LinkConfig::default() };
+    let link = LinkConfig { rate: Some(2_000_000), loss: 5, ..LinkConfig::default() };
     let mut net = Net::new(2, link);
     net.tapes.payload = Some(Payload::Full);
     let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
