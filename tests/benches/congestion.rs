@@ -199,6 +199,8 @@ fn coexist(controllers: &[Algorithm], seeds: u64, only: &Only) {
                 let name = format!("{} x {count}, RTT 1:{ratio}", it.name());
                 crowds.push((name, Crowd { flows, queue, lasts: 60 }));
             }
+            let alone = Crowd { flows: vec![(it, 50, 0)], queue, lasts: 60 };
+            crowds.push((format!("{} alone", it.name()), alone));
             let flows = vec![(it, 50, 0), (it, 50, 10)];
             let name = format!("{} x 2, 10 s apart", it.name());
             crowds.push((name, Crowd { flows, queue, lasts: 60 }));

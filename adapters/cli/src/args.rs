@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::trace;
-use aqueduct_tokio::{Carriers, LegPolicy, NodeId, Payload};
+use aqueduct_tokio::{Algorithm, Carriers, LegPolicy, NodeId, Payload};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
@@ -49,6 +49,12 @@ pub(crate) struct Common {
     /// Reach others, and be reached, by TCP alone (with --udp: by both)
     #[arg(long, global = true)]
     pub(crate) tcp: bool,
+    /// Send by this congestion controller: newreno, cubic, bbr, weir or ledbat [default: cubic]
+    #[arg(long, global = true, value_name = "NAME", value_parser = controller)]
+    pub(crate) cc: Option<Algorithm>,
+    /// Send only what nobody else has a use for, by LEDBAT++: as --cc ledbat
+    #[arg(long, global = true, conflicts_with = "cc")]
+    pub(crate) background: bool,
     /// Serve figures for Prometheus at http://ADDR/metrics while this runs (IP:PORT, or a port of
     /// the loopback address)
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
@@ -66,6 +72,12 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// By what congestion controller this node sends.
+    pub(crate) fn controller(&self) -> Algorithm {
+        let background = self.background.then_some(Algorithm::Ledbat);
+        background.or(self.cc).unwrap_or_default()
+    }
+
     /// By what others are reached; `unsaid` if neither is asked for.
     pub(crate) fn carriers(&self, unsaid: Carriers) -> Carriers {
         match (self.udp, self.tcp) {
@@ -491,6 +503,12 @@ fn body_size(text: &str) -> Result<u64, String> {
     let size = parse_size(text).map_err(|error| format!("{error}, less than 4EiB"))?;
     let fits = (size <= MOST).then_some(size);
     fits.ok_or_else(|| "a stream has room for less than 4EiB".to_owned())
+}
+
+/// A congestion controller by its name.
+fn controller(text: &str) -> Result<Algorithm, String> {
+    let names = Algorithm::ALL.map(Algorithm::name).join(", ");
+    Algorithm::by_name(text.trim()).ok_or_else(|| format!("it takes one of {names}"))
 }
 
 /// Reads a ticket as people paste it: blanks around it are nobody's fault.

@@ -24,6 +24,21 @@ fn the_words_of_send_are_found_wherever_its_options_stand() {
 }
 
 #[test]
+fn controllers_by_name() {
+    let read = |words: &[&str]| {
+        let line = ["aqueduct", "send", "file", "aq1x"].iter().chain(words);
+        Cli::try_parse_from(line).map(|cli| cli.common.controller())
+    };
+    assert_eq!(read(&[]).unwrap(), Algorithm::default());
+    assert_eq!(read(&["--background"]).unwrap(), Algorithm::Ledbat);
+    for algorithm in Algorithm::ALL {
+        assert_eq!(read(&["--cc", algorithm.name()]).unwrap(), algorithm);
+    }
+    assert!(read(&["--cc", "vegas"]).is_err());
+    assert!(read(&["--cc", "bbr", "--background"]).is_err());
+}
+
+#[test]
 fn addresses_to_listen_on() {
     for (text, addr) in [
         ("4000", "[::]:4000"),

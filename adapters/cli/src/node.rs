@@ -35,7 +35,7 @@ pub(crate) fn bind(
     addr: Option<SocketAddr>,
     common: &Common,
 ) -> Result<Endpoint, Failure> {
-    bind_with(endpoint(key, common.timeout)?, addr, common)
+    bind_with(endpoint(key, common)?, addr, common)
 }
 
 /// The same, with memory for `kept` bytes more.
@@ -49,7 +49,7 @@ pub(crate) fn bind_keeping(
     kept: u64,
 ) -> Result<Endpoint, Failure> {
     let (bytes, peers) = MEMORY;
-    let endpoint = endpoint(key, common.timeout)?
+    let endpoint = endpoint(key, common)?
         .with_memory(bytes.saturating_add(kept), peers)
         .map_err(|error| Failure::new(Cause::Usage, error))?;
     bind_with(endpoint, addr, common)
@@ -76,13 +76,15 @@ fn bind_with(
     }
 }
 
-fn endpoint(key: NodeKey, timeout: Duration) -> Result<EndpointConfig, Failure> {
+fn endpoint(key: NodeKey, common: &Common) -> Result<EndpointConfig, Failure> {
+    let timeout = common.timeout;
     let transport = TransportConfig::default()
         .with_idle_timeout(timeout)
         .map_err(|error| Failure::new(Cause::Usage, error))?
         .with_keep_alive(Some(timeout / 3))
         .with_peer_patience((timeout / 2).max(LEAST_PATIENCE))
-        .with_handshake_timeout(timeout);
+        .with_handshake_timeout(timeout)
+        .with_controller(common.controller());
     Ok(EndpointConfig::new(key).with_provider(Provider::AwsLc).with_transport(transport))
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
@@ -77,6 +78,8 @@ pub(crate) struct Wishes {
     pub(crate) datagrams: VecDeque<Bytes>,
     pub(crate) messages: Line<Bytes, Result<(), MessageError>>,
     pub(crate) questions: Vec<Question>,
+    /// The last one wished for.
+    pub(crate) controller: Option<Algorithm>,
     pub(crate) close: Option<CloseRequest>,
 }
 
@@ -503,6 +506,12 @@ impl Connection {
         }
         self.shared().mark();
         Some(answer)
+    }
+
+    /// Another congestion controller for what is sent from now on. After the end it does nothing.
+    pub fn set_controller(&self, controller: Algorithm) {
+        lock(self.state()).wishes.controller = Some(controller);
+        self.shared().mark();
     }
 
     /// Key material of this connection for the application: equal at both ends for equal arguments.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
@@ -251,6 +252,13 @@ impl Connection {
     /// The time-out.
     pub fn stats(&self) -> Result<ConnectionStats, TimedOut> {
         Ok(wait(self.inner.stats(), self.timeout)?.unwrap_or_default())
+    }
+
+    /// Another congestion controller for what is sent from here from now on: it goes on with the
+    /// window that there is. [`Algorithm::Ledbat`] yields to whatever else uses the path. Does not
+    /// wait; after the end it does nothing.
+    pub fn set_controller(&self, controller: Algorithm) {
+        self.inner.set_controller(controller);
     }
 
     /// Key material for the application: equal at both ends for equal arguments, unknown to others.

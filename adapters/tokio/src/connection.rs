@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
@@ -293,6 +294,13 @@ impl Connection {
     /// Cancel-safe.
     pub async fn stats(&self) -> ConnectionStats {
         self.inner.stats().await.unwrap_or_default()
+    }
+
+    /// Another congestion controller for what is sent from here from now on: it goes on with the
+    /// window that there is. [`Algorithm::Ledbat`] yields to whatever else uses the path. Does not
+    /// wait; after the end it does nothing.
+    pub fn set_controller(&self, controller: Algorithm) {
+        self.inner.set_controller(controller);
     }
 
     /// Key material for the application: equal at both ends for equal arguments, unknown to others.

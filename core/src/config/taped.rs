@@ -149,7 +149,7 @@ impl TransportConfig {
         set(7, send_buffer, out);
         set(8, max_message_size, out);
         set(9, &(*datagram_queue, *datagram_rule == DropRule::Newest), out);
-        set(10, &number_of(*controller), out);
+        set(10, controller, out);
         set(11, key_limits, out);
         set(12, streaming, out);
         set(13, stream_buffer, out);
@@ -188,7 +188,7 @@ impl TransportConfig {
                 let rule = if newest { DropRule::Newest } else { DropRule::Oldest };
                 return Some(self.with_datagrams(bytes, rule));
             }
-            10 => self.controller = controller_of(from.get()?)?,
+            10 => self.controller = from.get()?,
             11 => self.key_limits = from.get()?,
             12 => self.streaming = from.get()?,
             13 => self.stream_buffer = from.get()?,
@@ -237,14 +237,16 @@ impl Taped for Streaming {
 mod tests;
 
 /// Controllers by number.
-const CONTROLLERS: [Algorithm; 4] =
-    [Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr, Algorithm::Weir];
+const CONTROLLERS: [Algorithm; 5] =
+    [Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr, Algorithm::Weir, Algorithm::Ledbat];
 
-fn number_of(controller: Algorithm) -> u8 {
-    let at = CONTROLLERS.iter().position(|it| *it == controller);
-    at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
-}
+impl Taped for Algorithm {
+    fn put(&self, out: &mut Vec<u8>) {
+        let at = CONTROLLERS.iter().position(|it| it == self);
+        at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0).put(out);
+    }
 
-fn controller_of(number: u8) -> Option<Algorithm> {
-    CONTROLLERS.get(usize::from(number)).copied()
+    fn get(from: &mut Reader<'_>) -> Option<Self> {
+        CONTROLLERS.get(usize::from(from.get::<u8>()?)).copied()
+    }
 }

@@ -111,6 +111,44 @@ impl Base {
         self.set_window(self.window.saturating_add(scaled >> 16));
     }
 
+    /// Takes away `numerator / denominator` bytes, keeping the fraction. The threshold goes along.
+    pub(super) fn shrink(&mut self, numerator: u128, denominator: u64) {
+        let scaled = (numerator << 16) / u128::from(denominator.max(1));
+        let left =
+            (u128::from(self.window) << 16 | u128::from(self.fraction)).saturating_sub(scaled);
+        self.fraction = u64::try_from(left & 0xffff).unwrap_or(0);
+        self.window = u64::try_from(left >> 16).unwrap_or(MAX_WINDOW).max(self.minimum());
+        self.threshold = self.threshold.min(self.window);
+    }
+
+    /// Falls to the minimum, to come back in slow start.
+    pub(super) fn fall_back(&mut self) {
+        if !self.in_slow_start() {
+            self.threshold = self.window;
+        }
+        (self.window, self.fraction) = (self.minimum(), 0);
+    }
+
+    /// Comes back at once to what it fell from.
+    pub(super) fn come_back(&mut self) {
+        if self.threshold != UNKNOWN {
+            self.set_window(self.threshold);
+        }
+    }
+
+    /// Goes on where another controller stood, which had this.
+    pub(super) const fn take_over(&mut self, other: &Self) {
+        *self = Self { initial_datagrams: self.initial_datagrams, fraction: 0, ..*other };
+    }
+
+    /// Goes on with the window of a controller that had nothing else of this.
+    pub(super) fn begin_at(&mut self, window: u64, searching: bool) {
+        self.set_window(window);
+        if !searching {
+            self.end_slow_start();
+        }
+    }
+
     pub(super) fn set_window(&mut self, window: u64) {
         self.window = window.clamp(self.minimum(), MAX_WINDOW.max(self.minimum()));
         if self.window >= self.threshold {
@@ -119,7 +157,7 @@ impl Base {
     }
 
     /// Ends slow start where the window stands.
-    pub(super) fn leave_slow_start(&mut self) {
+    pub(super) fn end_slow_start(&mut self) {
         self.threshold = self.window;
         self.regrowing = false;
     }

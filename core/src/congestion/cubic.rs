@@ -130,7 +130,7 @@ impl Cubic {
             Growth::Conservative => self.base.grow(u128::from(acked.bytes), CSS_GROWTH_DIVISOR),
             Growth::Done => {
                 self.hystart = HyStart::new();
-                self.base.leave_slow_start();
+                self.base.end_slow_start();
             }
         }
     }

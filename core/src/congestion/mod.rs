@@ -13,7 +13,7 @@
 //!                                                     └───────┘
 //! ```
 //!
-//! NewReno and CUBIC walk the same states; those of BBR are drawn in its own file:
+//! NewReno and CUBIC walk the same states; those of BBR and LEDBAT++ are drawn in their own files:
 //!
 //! ```text
 //!                 RTT grows (HyStart++)           5 rounds
@@ -27,8 +27,8 @@
 //!
 //! [`Congestion`] is an enum and not a trait object, so that a path is cloned, compared and printed
 //! with its controller. NewReno is the reference that others are judged by; CUBIC is the default;
-//! BBR is BBRv3, and Weir the same where only a queue makes loss congestion. All arithmetic is of
-//! integers: the same inputs give the same window on every machine.
+//! BBR is BBRv3, and Weir the same where only a queue makes loss congestion; LEDBAT++ yields to
+//! all. All arithmetic is of integers: the same inputs give the same window on every machine.
 //!
 //! Rules and numbers: spec `08-congestion.md` (R-CC).
 
@@ -36,6 +36,7 @@ mod base;
 mod bbr;
 mod cubic;
 mod hystart;
+mod ledbat;
 mod new_reno;
 mod pacer;
 mod usage;
@@ -49,6 +50,7 @@ use crate::time::Instant;
 pub use bbr::{Bbr, Drafted, Rules, Waiting};
 pub use cubic::Cubic;
 pub use hystart::HyStart;
+pub use ledbat::Ledbat;
 pub use new_reno::NewReno;
 pub use pacer::Pacer;
 pub use usage::WindowUse;
@@ -67,11 +69,13 @@ pub enum Algorithm {
     Bbr,
     /// BBRv3 that takes loss for congestion only where a queue stands.
     Weir,
+    /// LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus): for what is to be in nobody's way.
+    Ledbat,
 }
 
 impl Algorithm {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::NewReno, Self::Cubic, Self::Bbr, Self::Weir];
+    pub const ALL: [Self; 5] = [Self::NewReno, Self::Cubic, Self::Bbr, Self::Weir, Self::Ledbat];
 
     /// Its name in one word, as options have it.
     pub const fn name(self) -> &'static str {
@@ -80,6 +84,7 @@ impl Algorithm {
             Self::Cubic => "cubic",
             Self::Bbr => "bbr",
             Self::Weir => "weir",
+            Self::Ledbat => "ledbat",
         }
     }
 
@@ -172,6 +177,8 @@ pub enum Congestion {
     Bbr(Bbr<Drafted>),
     /// The same, where only a queue makes loss congestion.
     Weir(Bbr<Weir>),
+    /// draft-irtf-iccrg-ledbat-plus-plus.
+    Ledbat(Ledbat),
 }
 
 /// One line a verb: what controllers with a window do, and what those with a rate do.
@@ -180,6 +187,7 @@ macro_rules! each {
         match $congestion {
             Congestion::NewReno($windowed) => $one,
             Congestion::Cubic($windowed) => $one,
+            Congestion::Ledbat($windowed) => $one,
             Congestion::Bbr($rated) => $other,
             Congestion::Weir($rated) => $other,
         }
@@ -194,7 +202,31 @@ impl Congestion {
             Algorithm::Cubic => Self::Cubic(Cubic::new(config, datagram_size)),
             Algorithm::Bbr => Self::Bbr(Bbr::new(config, datagram_size)),
             Algorithm::Weir => Self::Weir(Bbr::new(config, datagram_size)),
+            Algorithm::Ledbat => Self::Ledbat(Ledbat::new(config, datagram_size)),
         }
+    }
+
+    /// Another controller goes on from here: with the window that there is, and in slow start only
+    /// if this one had found no end of it (spec R-CC-48).
+    #[must_use]
+    pub fn turned_into(&self, config: &CongestionConfig, datagram_size: u16, rtt: &Rtt) -> Self {
+        let mut next = Self::new(config, datagram_size);
+        let (window, searching) = (self.window(), self.is_searching());
+        let base = each!(self, it => Some(*it.base()), _it => None);
+        each!(
+            &mut next,
+            it => match &base {
+                Some(base) => it.base_mut().take_over(base),
+                None => it.base_mut().begin_at(window, searching),
+            },
+            it => it.begin_at(window, searching, rtt)
+        );
+        next
+    }
+
+    /// Whether nothing said yet how much the path carries.
+    fn is_searching(&self) -> bool {
+        each!(self, it => it.base().threshold().is_none(), it => it.state() == State::SlowStart)
     }
 
     /// Which one it is.
@@ -204,6 +236,7 @@ impl Congestion {
             Self::Cubic(_) => Algorithm::Cubic,
             Self::Bbr(_) => Algorithm::Bbr,
             Self::Weir(_) => Algorithm::Weir,
+            Self::Ledbat(_) => Algorithm::Ledbat,
         }
     }
 
@@ -231,6 +264,7 @@ impl Congestion {
             Self::Cubic(it) => it.state(),
             Self::Bbr(it) => it.state(),
             Self::Weir(it) => it.state(),
+            Self::Ledbat(it) => it.base().state(),
         }
     }
 

@@ -86,6 +86,7 @@ impl Connection {
             path: *path.stats(),
             rtt: self.rtt(),
             min_rtt: path.rtt().min(),
+            controller: self.controller(),
             congestion_window: path.congestion().window(),
             bytes_in_flight: self.ledger.in_flight(path.id()),
             limited_by: self.limited_by(),

@@ -64,6 +64,7 @@ use crate::time::Instant;
 use crate::wire::frame::SentFrame;
 use crate::wire::id::{ConnectionId, CreditTarget, Side, StreamId};
 
+pub use crate::congestion::Algorithm;
 #[cfg(any(test, feature = "fingerprint"))]
 pub use audit::Audit;
 pub use calls::MessageError;

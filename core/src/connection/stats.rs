@@ -1,5 +1,6 @@
 //! Counters of one connection, as one value.
 
+use crate::congestion::Algorithm;
 use core::time::Duration;
 
 use crate::crypto::keys::KeyCounters;
@@ -35,6 +36,8 @@ pub struct ConnectionStats {
     pub rtt: Duration,
     /// Least round-trip time of the active path.
     pub min_rtt: Duration,
+    /// What controls congestion.
+    pub controller: Algorithm,
     /// What congestion control lets be in flight.
     pub congestion_window: u64,
     /// What is in flight.

@@ -1,6 +1,7 @@
 //! Other ways to the peer: carriers that come, go and stand still, and when data leaves one path
 //! for another.
 
+use crate::congestion::Algorithm;
 use crate::error::CloseReason;
 use crate::flow::Budget;
 use crate::path::{CarrierKind, CarrierLoss, PathEvent, SILENT_PROBES, Source};
@@ -23,6 +24,16 @@ impl Connection {
         // Better to be linked to the way before than to be lost (spec R-EP-5).
         self.address_path(path, self.is_silent());
         true
+    }
+
+    /// Another congestion controller, on all paths.
+    pub(crate) fn set_controller(&mut self, controller: Algorithm, now: Instant) {
+        self.paths.set_controller(controller, now);
+    }
+
+    /// The congestion controller of what is sent.
+    pub fn controller(&self) -> Algorithm {
+        self.paths.active().congestion().algorithm()
     }
 
     /// What data takes now: UDP or TCP.

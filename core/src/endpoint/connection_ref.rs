@@ -6,6 +6,7 @@ use core::ops::Deref;
 
 use bytes::Bytes;
 
+use crate::congestion::Algorithm;
 use crate::connection::{Carriers, Connection, MessageError};
 use crate::flow::Budget;
 use crate::message::{Queued, SendDatagramError};
@@ -157,6 +158,13 @@ impl<'a> ConnectionRef<'a> {
             tape.call(Op::AddPath, |out| (carrier, (remote, useful)).put(out));
         });
         useful
+    }
+
+    /// Another congestion controller for what is sent from now on, on every path that there is or
+    /// will be. It goes on with the window that there is (spec R-CC-48).
+    pub fn set_controller(&mut self, controller: Algorithm) {
+        self.tape.note(|tape| tape.call(Op::Controller, |out| controller.put(out)));
+        self.member.connection.set_controller(controller, self.now);
     }
 
     /// Ends the connection when everything that was written is delivered. Streams cannot be opened

@@ -51,7 +51,7 @@ mod validation;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use crate::congestion::{Acked, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
+use crate::congestion::{Acked, Algorithm, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
 use crate::recovery::{PathOutcome, RateSample, Rtt, RttSample};
 use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
@@ -484,6 +484,14 @@ impl Path {
         self.follow_window(now);
     }
 
+    /// Another controller goes on from here.
+    fn set_controller(&mut self, config: &CongestionConfig, now: Instant) {
+        if self.congestion.algorithm() != config.algorithm {
+            self.congestion = self.congestion.turned_into(config, self.size.current(), &self.rtt);
+            self.follow_window(now);
+        }
+    }
+
     /// Window and pacer go by the size that the path is known to carry: smaller datagrams, while
     /// packets vanish, change nothing there. So the pacer never waits for less than the next one.
     fn follow_size(&mut self) {
@@ -509,6 +517,16 @@ impl Path {
         }
         self.size.on_deadline(now);
         self.validation.on_deadline(now)
+    }
+}
+
+impl Paths {
+    /// All paths, and those to come, have this controller from now on.
+    pub fn set_controller(&mut self, controller: Algorithm, now: Instant) {
+        self.config.congestion.algorithm = controller;
+        for path in &mut self.paths {
+            path.set_controller(&self.config.congestion, now);
+        }
     }
 }
 

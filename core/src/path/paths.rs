@@ -72,8 +72,8 @@ pub enum CarrierLoss {
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Paths {
-    config: PathConfig,
-    paths: Vec<Path>,
+    pub(super) config: PathConfig,
+    pub(super) paths: Vec<Path>,
     active: PathId,
     candidate: Option<Candidate>,
     /// When an answer to a challenge last went past the congestion window.

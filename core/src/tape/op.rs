@@ -91,6 +91,8 @@ ops! {
     Abort = 0x2a,
     /// `add_path`.
     AddPath = 0x2b,
+    /// `set_controller`.
+    Controller = 0x2c,
     /// The calls on sending halves that follow are this stream's.
     Send = 0x30,
     /// `write`.

@@ -240,6 +240,7 @@ impl<'a> Player<'a> {
                 connection.abort(*code, reason.bytes.unwrap_or_default(), *now);
             }
             (What::AddPath(carrier, remote, _), _) => _ = connection.add_path(*carrier, *remote),
+            (What::Controller(controller), _) => connection.set_controller(*controller),
             (what, data) => {
                 if let Some(stream) = record.stream
                     && let Some(mut half) = connection.send(stream)

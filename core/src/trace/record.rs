@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
-use crate::connection::CarrierKind;
+use crate::connection::{Algorithm, CarrierKind};
 use crate::endpoint::{Leg, PeerAddr, StreamAddr};
 use crate::flow::Window;
 use crate::pipe::{LegPolicy, PipeOptions};
@@ -60,6 +60,7 @@ pub enum What<'a> {
     Abort(AppCode, Instant, Kept<'a>),
     /// By which carrier, to where, and whether it was of use.
     AddPath(CarrierId, SocketAddr, bool),
+    Controller(Algorithm),
     /// `write`, `write_at` or `forward`.
     Write(Option<u64>, Kept<'a>, Outcome),
     Skip(Range<u64>, Outcome),
@@ -338,6 +339,7 @@ impl<'a> Decoder<'a> {
                 let (carrier, (remote, useful)) = self.get()?;
                 What::AddPath(carrier, remote, useful)
             }
+            Op::Controller => What::Controller(self.get()?),
             _ => What::Plain,
         })
     }

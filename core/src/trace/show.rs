@@ -172,6 +172,7 @@ fn call(what: &What<'_>) -> String {
             let now = now.saturating_since(Instant::ZERO);
             format!("code {}, at {now:?}, {}", code.0, kept(reason))
         }
+        What::Controller(controller) => controller.name().into(),
         What::AddPath(carrier, remote, useful) => {
             format!("carrier {}, {remote}: of use {useful}", carrier.0)
         }

@@ -16,6 +16,9 @@ use crate::net::HostId;
 use crate::rogue::Mischief;
 
 const MS: Duration = Duration::from_millis(1);
+/// The controllers that do not yield to others.
+const FOREGROUND: [Algorithm; 4] =
+    [Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr, Algorithm::Weir];
 
 impl Plan {
     pub(super) fn draw_apart(&mut self) {
@@ -27,6 +30,7 @@ impl Plan {
         self.draw_smugglers(&mut dice("smugglers"));
         self.draw_history(&mut dice("history"));
         self.draw_controllers(&mut dice("controllers"));
+        self.draw_background(&mut dice("background"));
         self.draw_providers(&mut dice("providers"));
         self.draw_carriers(&mut dice("carriers"));
         self.draw_dials(&mut dice("both dial"));
@@ -105,7 +109,7 @@ impl Plan {
             return;
         }
         for node in &mut self.nodes {
-            node.controller = dice.pick(&Algorithm::ALL);
+            node.controller = dice.pick(&FOREGROUND);
         }
         if dice.one_in(8) {
             let (number, edge, host) = self.draw_way(dice);
@@ -118,6 +122,18 @@ impl Plan {
                 self.lay_at(at, edge, &[loss, boxed(Queue::bytes(rate, 200_000))], delay);
             }
             self.send_large(host, number, at);
+        }
+    }
+
+    /// In one world of eight half of the hosts yield to all others.
+    fn draw_background(&mut self, dice: &mut Dice) {
+        if !dice.one_in(8) {
+            return;
+        }
+        for node in &mut self.nodes {
+            if dice.one_in(2) {
+                node.controller = Algorithm::Ledbat;
+            }
         }
     }
 

@@ -52,6 +52,31 @@ fn weir_shares_a_bottleneck() {
     }
 }
 
+/// Where a queue has room for what it wants, LEDBAT++ leaves the link to who fills it, fills it
+/// alone, and shares it with its like.
+///
+/// spec: R-CC-41, R-CC-42, R-CC-43
+#[test]
+fn the_background_yields_and_fills_what_is_left() {
+    const IT: Algorithm = Algorithm::Ledbat;
+    let late = |flows: &[(Algorithm, u64, u64)]| {
+        let crowd = Crowd { flows: flows.to_vec(), queue: 400, lasts: 50 };
+        total(&crowd.play(1)[20..])
+    };
+    for other in [Algorithm::Cubic, Algorithm::NewReno] {
+        let shares = late(&[(IT, 50, 0), (other, 50, 0)]);
+        println!("{other:?}: {shares:?}");
+        assert!(shares[0] * 10 < RATE * 30, "{other:?}: {shares:?}");
+        assert!(shares[1] * 10 > RATE * 30 * 9, "{other:?}: {shares:?}");
+    }
+    let alone = late(&[(IT, 50, 0)])[0];
+    println!("alone: {alone}");
+    assert!(alone * 10 >= RATE * 30 * 9, "{alone}");
+    let shares = late(&[(IT, 50, 0), (IT, 50, 0)]);
+    println!("two: {shares:?}");
+    assert!(jain(&shares) >= 0.95, "{shares:?}");
+}
+
 fn turn(name: &str) -> turns::Told {
     let (_, play) = turns::ALL.iter().find(|(it, _)| *it == name).expect("a turn");
     let told = play(WEIR, 1);

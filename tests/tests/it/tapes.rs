@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aqueduct_core::config::TransportConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::endpoint::{CarrierKind, Endpoint, Output, PeerAddr};
 use aqueduct_core::planted::Fault;
 use aqueduct_core::rng::{Rng, Seed};
@@ -639,6 +640,43 @@ fn tapes_are_short() {
     let each = sender.len() as f64 / packets as f64;
     println!("sender, by reference: {} for {packets} packets, {each:.1} each", sender.len());
     assert!(each <= 48.0, "{each}");
+}
+
+/// Whoever sends is given one controller after the other, in the middle of it; that is on the tape.
+///
+/// spec: R-CC-48, R-TAPE-1
+#[test]
+fn a_change_of_controller_is_recorded() {
+    const LEN: usize = 8 << 20;
+    let link = LinkConfig { rate: Some(2_000_000), loss: 5, ..LinkConfig::default() };
+    let mut net = Net::new(2, link);
+    net.tapes.payload = Some(Payload::Full);
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let mut world = World::of(aqueduct_tests::app::Pair::connect(net, a, b));
+    world.open(a, Dir::Uni, LEN);
+    let at = world.handle(a);
+    for controller in Algorithm::ALL.into_iter().rev() {
+        world.pair.pass(SECOND / 2);
+        let host = world.pair.net.host(a);
+        let mut it = host.endpoint.connection(at).expect("it lives");
+        let window = it.stats().congestion_window;
+        it.set_controller(controller);
+        let stats = it.stats();
+        assert_eq!(stats.controller, controller);
+        let least = 4 * u64::from(stats.datagram_size);
+        assert!(stats.congestion_window == window || window < least, "{controller:?}");
+    }
+    world.pair.pass(SECOND * 10);
+    assert_eq!(
+        world.pair.net.host(a).endpoint.connection(at).expect("it lives").stats().streams,
+        0
+    );
+    let tape = end(&mut world.pair.net.host(a).endpoint);
+    let changes = trace::records(&tape)
+        .unwrap()
+        .filter(|record| record.as_ref().is_ok_and(|record| record.op == Op::Controller));
+    assert_eq!(changes.count(), Algorithm::ALL.len());
+    assert!(again(&tape).is_whole());
 }
 
 /// spec: R-TAPE-8 R-TAPE-9

@@ -159,10 +159,14 @@ impl Engine {
             self.lines.reconsider(shared);
             return;
         };
-        let (close, questions) = {
-            let mut state = lock(&shared.state);
-            (state.wishes.close.take(), std::mem::take(&mut state.wishes.questions))
+        let (close, questions, controller) = {
+            let wishes = &mut lock(&shared.state).wishes;
+            let questions = std::mem::take(&mut wishes.questions);
+            (wishes.close.take(), questions, wishes.controller.take())
         };
+        if let (Some(controller), Some(mut it)) = (controller, self.core.connection(handle)) {
+            it.set_controller(controller);
+        }
         for question in questions {
             self.answer(handle, question);
         }

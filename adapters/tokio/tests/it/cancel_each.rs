@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use aqueduct_tokio::Algorithm;
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
     AppCode, Bytes, Chunks, CloseReason, Connection, LegEnd, LegIndex, LegPolicy, NodeAddr,
@@ -539,6 +540,18 @@ async fn datagrams_cut_at_any_poll_were_not_queued_or_not_taken() {
         was
     });
     assert!(cuts.await > 0);
+}
+
+/// spec: R-CC-48
+#[tokio::test]
+async fn a_connection_takes_another_controller() {
+    let pair = pair().await;
+    assert_eq!(pair.near.stats().await.controller, Algorithm::default());
+    for controller in Algorithm::ALL {
+        pair.near.set_controller(controller);
+        assert_eq!(pair.near.stats().await.controller, controller);
+        assert_eq!(pair.far.stats().await.controller, Algorithm::default(), "each side its own");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

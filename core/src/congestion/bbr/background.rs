@@ -69,19 +69,22 @@ struct Losses {
     /// In thousandths of a datagram.
     sent: u64,
     lost: u64,
-    /// How many one after another.
+    /// How many one after another, here or before.
     run: u64,
+    /// Here.
+    measured: u64,
 }
 
 impl Losses {
     fn of(lost: u64, sent: u64, datagram: u64) -> Self {
         let milli = |bytes: u64| bytes.saturating_mul(MILLI) / datagram.max(1);
-        Self { sent: milli(sent), lost: milli(lost), run: MILLI }
+        Self { sent: milli(sent), lost: milli(lost), run: MILLI, measured: MILLI }
     }
 
     /// They came in so many runs, or in as long ones as before.
     fn in_runs(self, runs: u64, before: u64) -> Self {
-        Self { run: (self.lost / runs.max(1)).max(before).max(MILLI), ..self }
+        let measured = (self.lost / runs.max(1)).max(MILLI);
+        Self { run: measured.max(before), measured, ..self }
     }
 
     /// Whether more is lost than chance makes of `share`, and than `beside` of what was sent.
@@ -150,7 +153,8 @@ impl Background {
     fn learn(&mut self, losses: Losses) {
         self.share = (self.share * 7 + losses.share()) / 8;
         if losses.lost > 0 {
-            self.run = losses.run;
+            // Longer ones are believed at once, shorter ones by and by.
+            self.run = losses.measured.max((self.run * 7 + losses.measured) / 8);
         }
     }
 }
@@ -166,6 +170,10 @@ impl<R: Rules> Bbr<R> {
             self.min_rtt.doubt(now);
         }
         if queued {
+            // What follows it is the first again.
+            if matches!(self.background.trial, Trial::Suspected) {
+                self.background.trial = Trial::None;
+            }
             return;
         }
         let growing = self.mode == Mode::Startup && self.background.has_grown(self.max_rate.get());
@@ -216,3 +224,7 @@ impl<R: Rules> Bbr<R> {
         self.background.trial = Trial::None;
     }
 }
+
+#[cfg(test)]
+#[path = "background_tests.rs"]
+mod tests;

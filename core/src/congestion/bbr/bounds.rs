@@ -75,6 +75,9 @@ pub(super) struct Losses {
     missing: u64,
     /// When the first of them was declared lost.
     began: Instant,
+    /// When the first was lost since that did not count: what was lost from then on cannot be told
+    /// apart.
+    mixed: Option<Instant>,
     /// A packet was marked among them, which nothing takes back.
     certain: bool,
     /// Bytes lost in this round.
@@ -93,6 +96,12 @@ impl Losses {
         self.round_ends_at = delivered;
         self.in_round = true;
         (self.missing, self.began, self.certain) = (0, now, false);
+        self.mixed = None;
+    }
+
+    /// Packets were lost that bound nothing.
+    pub(super) fn pass_over(&mut self, now: Instant) {
+        self.mixed.get_or_insert(now);
     }
 
     pub(super) const fn lost(&mut self, lost: &Lost) {
@@ -107,7 +116,8 @@ impl Losses {
     /// A packet turned up that was taken for lost at `lost`. Returns whether it was the last of its
     /// round, and that round nothing but a mistake.
     pub(super) fn found_one(&mut self, lost: Instant) -> bool {
-        if lost < self.began || self.missing == 0 {
+        let counted = lost >= self.began && self.mixed.is_none_or(|mixed| lost < mixed);
+        if !counted || self.missing == 0 {
             return false;
         }
         self.missing -= 1;

@@ -183,6 +183,20 @@ impl<R: Rules> Bbr<R> {
         }
     }
 
+    /// Goes on with the window of another controller. Where that had found the pipe full, what it
+    /// had under way a round trip is the first rate, and its queue is drained.
+    pub(super) fn begin_at(&mut self, window: u64, searching: bool, rtt: &Rtt) {
+        self.window = window.clamp(self.least(), MAX_WINDOW);
+        self.initial = self.window;
+        if !searching && rtt.is_sampled() {
+            let rate = u128::from(self.window) * 1_000_000_000;
+            let rate = rate / u128::from(nanos(rtt.smoothed()).max(1));
+            self.max_rate.update(u64::try_from(rate).unwrap_or(u64::MAX));
+            (self.full.reached, self.mode) = (true, Mode::Drain);
+            self.set_pacing(self.mode.pacing_gain());
+        }
+    }
+
     pub(super) const fn window(&self) -> u64 {
         self.window
     }
@@ -324,6 +338,8 @@ impl<R: Rules> Bbr<R> {
             if let Some(excess) = excess.filter(|_| self.probe.sampling) {
                 self.on_too_high(excess.safe_flight(), excess.app_limited, now);
             }
+        } else {
+            self.losses.pass_over(now);
         }
     }
 

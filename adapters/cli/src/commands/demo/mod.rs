@@ -29,8 +29,8 @@ pub(super) async fn run(
 ) -> Result<Fields, Failure> {
     let receivers = receivers(options)?;
     // What is lost on purpose is lost by UDP, and is not to be fled from.
-    let carriers = common.carriers(Carriers::udp());
-    let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, carriers)?;
+    let ways = (common.carriers(Carriers::udp()), common.controller());
+    let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, ways)?;
     let _page = Page::of(common.metrics, nodes.figures(), output).await?;
     let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
     let io = nodes.io_stats();

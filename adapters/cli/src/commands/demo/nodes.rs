@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_tokio::metrics::EndpointCollector;
 use aqueduct_tokio::relay::{Allow, Refusal, RelayConfig, RelayEvent, Way};
+use aqueduct_tokio::{Algorithm, EndpointConfig, Provider, TransportConfig};
 use aqueduct_tokio::{AppCode, Carriers, Config, Endpoint, IoStats, LossyIo, NodeAddr, NodeKey};
 use aqueduct_tokio::{OpenOptions, PipeStats, generate_key};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -62,11 +63,11 @@ impl Nodes {
         relays: usize,
         receivers: usize,
         loss: u32,
-        carriers: Carriers,
+        (carriers, controller): (Carriers, Algorithm),
     ) -> Result<Self, Failure> {
         let mut seeds = 0..;
         let mut node = |name: Option<String>| {
-            bind(carriers, (loss, seeds.next().unwrap_or(0)), name.as_deref())
+            bind((carriers, controller), (loss, seeds.next().unwrap_or(0)), name.as_deref())
         };
         let sender = node(None)?;
         let relays = (1..=relays)
@@ -178,13 +179,15 @@ fn refused(relay: usize, why: &Refusal) -> Failure {
 }
 
 fn bind(
-    carriers: Carriers,
+    (carriers, controller): (Carriers, Algorithm),
     (loss, seed): (u32, u64),
     name: Option<&str>,
 ) -> Result<Endpoint, Failure> {
     let key: NodeKey = generate_key()
         .map_err(|error| Failure::new(Cause::Failure, format_args!("no randomness: {error}")))?;
-    let mut config = Config::new(key).with_carriers(carriers);
+    let transport = TransportConfig::default().with_controller(controller);
+    let endpoint = EndpointConfig::new(key).with_provider(Provider::AwsLc);
+    let mut config = Config::from(endpoint.with_transport(transport)).with_carriers(carriers);
     if loss > 0 {
         config = config.with_socket_io(move |io| LossyIo::new(io, loss, seed));
     }
