@@ -118,7 +118,10 @@ fn memory_held_stays_within_the_bound_before_a_crowd() {
     let mut attacks = attacks();
     let count = attacks.len();
     let places = count as u32 + 3;
-    let config = honest().with_memory(BUDGET, places).expect("a lawful budget");
+    // Who answers no recall is put up with for the idle time-out and 32 PTO (R-FLOW-22).
+    let transport = TransportConfig::default().with_idle_timeout(Duration::from_secs(1));
+    let config = honest().with_transport(transport.expect("a lawful time"));
+    let config = config.with_memory(BUDGET, places).expect("a lawful budget");
     let mut mob = Mob::new(config, count as u8);
     let mut rng = Rng::new(&Seed::from_u64(5));
     let mut rounds = vec![0; count];
