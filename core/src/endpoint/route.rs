@@ -27,6 +27,11 @@ impl Endpoint {
             self.stats.malformed += 1;
             return;
         };
+        if bytes.is_empty() {
+            self.stats.datagrams += 1;
+            self.stats.malformed += 1;
+            return;
+        }
         let source = Source { carrier, kind, remote, local };
         let segment = segment.unwrap_or(bytes.len()).max(1);
         self.stats.datagrams += bytes.len().div_ceil(segment) as u64;

@@ -62,6 +62,19 @@ fn what_stays_is_counted_from_the_leg_that_is_furthest() {
     }
 }
 
+/// spec: R-PIPE-28
+#[test]
+fn where_a_leg_begins_does_not_count_as_how_far_it_is() {
+    let mut rig = keeping(500);
+    let later = rig.add_leg(20_000..u64::MAX, LegPolicy::Stall).unwrap();
+    rig.arrive(0..25_000, false);
+    rig.packet(0, true);
+    let acked = rig.legs[0].acked();
+    assert!((1..20_000).contains(&acked), "{acked}");
+    assert_eq!(rig.legs[later].acked(), 20_000);
+    assert_eq!(rig.pipe.held_from(), acked.saturating_sub(500));
+}
+
 /// A pipe whose second leg was given up, and which has delivered everything else.
 fn with_one_missing() -> (Rig, u64) {
     let mut rig = keeping(1 << 20);

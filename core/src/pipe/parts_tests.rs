@@ -505,3 +505,26 @@ fn a_leg_that_had_ended_before_says_how() {
         assert_eq!((rig.legs[0].ended, rig.stop), (Some(LegEnd::Delivered), None));
     }
 }
+
+/// What breaks off elsewhere is not an end that this node gave it.
+#[test]
+fn only_what_still_flowed_was_cancelled_here() {
+    let flowing = || {
+        let mut rig = Rig::new(PipeOptions::default());
+        rig.add_leg(0..u64::MAX, LegPolicy::Stall).unwrap();
+        rig.arrive(0..500, false);
+        rig
+    };
+    let cancelled = |mut rig: Rig| {
+        rig.pipe.cancel(AppCode(7));
+        rig.pipe.cancelled()
+    };
+    assert_eq!(flowing().pipe.cancelled(), None);
+    assert_eq!(cancelled(flowing()), Some(AppCode(7)));
+    let mut broken = flowing();
+    broken.reset(500, 1);
+    assert_eq!(cancelled(broken), None, "it broke elsewhere");
+    let mut lost = flowing();
+    lost.lose_source(true);
+    assert_eq!(cancelled(lost), None);
+}

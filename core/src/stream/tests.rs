@@ -14,6 +14,7 @@ use crate::flow::{BudgetLimits, RecvLimits};
 use crate::wire::frame::{Frame, ResetFrame, SentFrame, StopFrame, StreamFrame, frames};
 use crate::wire::open::{OpenFrame, Protocol};
 use crate::wire::packet::{Allowance, PacketWriter};
+use crate::wire::varint;
 
 mod counted;
 mod ends;

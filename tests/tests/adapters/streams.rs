@@ -84,8 +84,12 @@ pub(crate) fn what_is_skipped_is_an_error_that_names_it<C: Node, S: Node>() {
     send.put_at(10, b"tail").unwrap();
     assert_eq!(send.put_at(12, b"more"), Err(WriteError::Overlap(12..16)));
     send.skip(2..10).unwrap();
-    assert_eq!(send.put_at(4, b"late"), Err(WriteError::Overlap(4..8)));
-    send.put(b"!").unwrap();
+    // The far end gives the stream up as soon as it hears of the gap: that may come first.
+    let stopped = |end: &Result<(), WriteError>| matches!(end, Err(WriteError::Stopped { .. }));
+    let late = send.put_at(4, b"late");
+    assert!(late == Err(WriteError::Overlap(4..8)) || stopped(&late), "{late:?}");
+    let more = send.put(b"!");
+    assert!(more.is_ok() || stopped(&more), "{more:?}");
     let mut recv = pair.far.accept_uni().unwrap();
     assert_eq!(recv.peek(4).unwrap(), &b"head"[..]);
     assert_eq!(recv.all(100), Err(ReadError::Skipped(4..10)));

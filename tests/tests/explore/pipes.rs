@@ -43,7 +43,7 @@ fn an_end_goes_through() {
         world.check_whole(2, 1)?;
         world.check_stories()
     };
-    finished("pipes, FIN", &[&[]], agree).holds(1);
+    finished("pipes, FIN", &[&[]], agree).holds(2);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_reset_goes_through() {
         world.check_stories()
     };
     let start = relayed(&transport(), &source, &[&[]]);
-    Scenario::new("pipes, RESET", start, agree).holds(1);
+    Scenario::new("pipes, RESET", start, agree).holds(2);
 }
 
 #[test]
@@ -89,12 +89,12 @@ fn a_stop_goes_through() {
         world.check_stories()
     };
     let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
-    Scenario::new("pipes, STOP", start, agree).holds(1);
+    Scenario::new("pipes, STOP", start, agree).holds(2);
 }
 
 #[test]
 fn a_lost_source_is_reported() {
-    source_lost(&transport()).holds(1);
+    source_lost(&transport()).holds(2);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_lost_sink_is_reported() {
         world.check_stories()
     };
     let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
-    Scenario::new("pipes, sink lost", start, agree).holds(1);
+    Scenario::new("pipes, sink lost", start, agree).holds(2);
 }
 
 #[test]

@@ -274,8 +274,9 @@ fn no_reset_is_made_for_a_slot_in_use() {
 }
 
 /// A transfer beside which so many empty datagrams a millisecond reach the reader, from where the
-/// writer is and from elsewhere. A digest of all that was sent, and how many empty ones came.
-fn beside_empty_datagrams(each: usize) -> ([u8; 32], u32) {
+/// writer is and from elsewhere. A digest of all that was sent, how many empty ones came, and how
+/// many the reader counted as of no kind.
+fn beside_empty_datagrams(each: usize) -> ([u8; 32], u32, u64) {
     let mut pair = pair(30, LinkConfig { rate: Some(2_000_000), ..LinkConfig::default() });
     let [writer, reader] = [0, 1].map(|host| pair.net.hosts[host].addr);
     let elsewhere = "10.9.9.9:9".parse().expect("an address");
@@ -291,15 +292,36 @@ fn beside_empty_datagrams(each: usize) -> ([u8; 32], u32) {
         pair.pass(SECOND / 1_000);
     }
     assert!(whole(&pair.b), "it was not done in a second");
-    (pair.net.wire_fingerprint(), came.get())
+    let counted = pair.net.host(pair.at_b).endpoint.stats().malformed;
+    (pair.net.wire_fingerprint(), came.get(), counted)
 }
 
 /// spec: R-PKT-1
 #[test]
 fn ten_thousand_empty_datagrams_change_nothing_of_a_transfer() {
-    let ((alone, none), (flooded, all)) = (beside_empty_datagrams(0), beside_empty_datagrams(10));
-    assert_eq!((none, all), (0, 10_000));
+    let (alone, none, silence) = beside_empty_datagrams(0);
+    let (flooded, all, counted) = beside_empty_datagrams(10);
+    assert_eq!((none, silence), (0, 0));
+    assert_eq!((all, counted), (10_000, 10_000), "each is counted once");
     assert_eq!(alone, flooded, "the same datagrams at the same times");
+}
+
+/// spec: R-PKT-1
+#[test]
+fn what_is_of_no_kind_is_counted_once() {
+    let mut pair = pair(31, LinkConfig::default());
+    pair.pass(SECOND);
+    let now = pair.net.now;
+    let endpoint = &mut pair.net.host(HostId(0)).endpoint;
+    let from = "10.9.9.9:9".parse().expect("an address");
+    let counts = |endpoint: &Endpoint| (endpoint.stats().datagrams, endpoint.stats().malformed);
+    let before = counts(endpoint);
+    // Nothing; the two kinds that the first two bits leave to others; a long header cut short.
+    let strange = [&[][..], &[0x00; 1_200], &[0x80; 1_200], &[0xc0; 5]];
+    for (number, bytes) in (1..).zip(strange) {
+        assert!(ask(endpoint, from, bytes, now).datagrams.is_empty(), "datagram {number}");
+        assert_eq!(counts(endpoint), (before.0 + number, before.1 + number), "datagram {number}");
+    }
 }
 
 /// What a datagram costs must not grow with what else the endpoint holds: of the connections at one

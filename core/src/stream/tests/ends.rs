@@ -167,3 +167,38 @@ fn no_sliver_is_cut_for_the_end_of_a_packet() {
     let packet = (1..99).find_map(|room| pair.a.packet_of(room)).expect("some room does");
     assert!(matches!(&packet.receipts[..], [SentFrame::Stream { range, .. }] if *range == (0..5)));
 }
+
+/// A STOP of what was reset here already says nothing new.
+///
+/// spec: R-FIG-5
+#[test]
+fn a_stream_that_was_given_up_here_is_not_stopped_there() {
+    let mut pair = Pair::new();
+    let id = pair.b.open(Dir::Bi, plain()).unwrap();
+    pair.run();
+    pair.b.send(id).reset(AppCode(7));
+    pair.b.take(&stop(id, StreamCode::Refused.app()));
+    let errors = pair.b.streams.stats().errors;
+    assert_eq!((errors.of(StreamCode::Refused), errors.application()), (0, 0));
+    assert_eq!(pair.b.send(id).stopped(), None);
+}
+
+/// A body goes out whole in the least room that holds it with its head.
+#[test]
+fn what_fits_to_the_byte_goes() {
+    let whole = |len: usize, room: usize| {
+        let mut pair = Pair::new();
+        let id = pair.a.uni();
+        pair.run();
+        pair.a.send(id).write(Bytes::from(vec![1; len])).unwrap();
+        let packet = pair.a.packet_of(room)?;
+        let [SentFrame::Stream { range, .. }] = &packet.receipts[..] else { return None };
+        (range.end == len as u64).then_some(packet.payload.len())
+    };
+    for len in [1, 2, 5, 31, 32, 33, 1_000] {
+        let least = (len..len + 9).find(|room| whole(len, *room).is_some()).expect("it fits");
+        assert_eq!(whole(len, least), Some(least), "{len}");
+
+        assert_eq!(least - len, 2 + varint::len(len as u64), "{len}: type, stream, length");
+    }
+}

@@ -585,3 +585,27 @@ fn classes_order_what_goes_out() {
     pair.run();
     assert_eq!(pair.b.send(id).priority(), Priority::Urgent);
 }
+
+/// spec: R-STR-30
+#[test]
+fn streams_of_a_class_are_never_more_than_a_turn_apart() {
+    const STREAMS: usize = 3;
+    let mut pair = Pair::new();
+    let ids: Vec<_> = (0..STREAMS).map(|_| pair.a.uni()).collect();
+    for id in &ids {
+        pair.a.send(*id).write(Bytes::from(vec![1; 15_000])).unwrap();
+    }
+    let mut sent = [0; STREAMS];
+    while let Some(packet) = pair.a.packet() {
+        for frame in &packet.receipts {
+            let SentFrame::Stream { id, range, .. } = frame else { continue };
+            let at = ids.iter().position(|other| other == id).unwrap();
+            sent[at] += range.end - range.start;
+        }
+        let (least, most) = (sent.iter().min().unwrap(), sent.iter().max().unwrap());
+        let turn = u64::from(QUANTUM);
+        assert!(most - least <= turn + packet.payload.len() as u64, "{sent:?}");
+        pair.a.settle(&packet.receipts, true);
+    }
+    assert_eq!(sent, [15_000; STREAMS]);
+}

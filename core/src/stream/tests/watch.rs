@@ -263,3 +263,48 @@ fn near_is_three_quarters_of_either_and_far_below_half_of_both() {
         assert_eq!((load.is_near(), load.is_far()), (near, far), "{load:?}");
     }
 }
+
+/// spec: R-STR-41
+#[test]
+fn a_strain_ends_with_the_only_gap() {
+    let mut pair = Pair::with(64 * 1024 * 1024, WATCHED);
+    let id = opened(&mut pair);
+    pair.b.take(&piece(id, 1, b"x"));
+    let credit = |pair: &Pair| {
+        let credit = pair.b.streams.credits().find(|credit| credit.id() == id).unwrap();
+        (credit.held() + credit.outstanding(), credit.limit())
+    };
+    let (may, _) = credit(&pair);
+    let data = vec![7; usize::try_from(may * 3 / 4).unwrap()];
+    pair.b.take(&piece(id, 2, &data));
+    let (_, paused) = credit(&pair);
+    let told = pair.b.events();
+    assert!(told.iter().any(|event| matches!(event, StreamEvent::Strained { .. })), "{told:?}");
+    // Nothing is left behind a gap, and what is held is one range.
+    pair.b.take(&piece(id, 0, b"x"));
+    let mut stream = pair.b.recv(id);
+    while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX) {
+        stream.release(chunk.data.len() as u64);
+    }
+    drop(stream);
+    assert!(credit(&pair).1 > paused, "it is granted again: {:?}", credit(&pair));
+}
+
+/// Who is watched as one that is silent is looked at sooner once it leaves a gap.
+///
+/// spec: R-STR-43
+#[test]
+fn a_gap_shortens_the_time_that_a_silent_one_has() {
+    let half = Some(PATIENCE / 2);
+    let mut pair = Pair::with(64 * 1024 * 1024, StreamConfig { stuck_timeout: half, ..WATCHED });
+    let id = opened(&mut pair);
+    pair.b.take(&piece(id, 0, b"a word"));
+    assert_eq!(pair.b.streams.deadline(), Some(START + PATIENCE));
+    pair.b.pass_to(1);
+    pair.b.take(&piece(id, 7, b"behind a gap"));
+    assert_eq!(pair.b.streams.deadline(), Some(START + Duration::from_secs(6)));
+    pair.b.pass_to(5);
+    assert_eq!(ended(&pair.b.events()), []);
+    pair.b.pass_to(6);
+    assert_eq!(ended(&pair.b.events()), [(id, Stuck::Timeout)]);
+}
