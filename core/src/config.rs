@@ -16,11 +16,14 @@ use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
 use crate::flow::{BudgetError, BudgetLimits, FREE_RANGES, RecvLimits};
 use crate::message::DropRule;
+use crate::path::MAX_DATAGRAM;
 #[cfg(feature = "planted")]
 use crate::planted::Fault;
 use crate::planted::Planted;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
+
+pub use crate::path::PacketSizes;
 
 /// A slot number has 18 bits (spec `10-endpoint.md`).
 pub const MAX_CONNECTIONS: u32 = 1 << 18;
@@ -54,6 +57,10 @@ fn within(setting: &'static str, value: u64, least: u64, most: u64) -> Result<u6
     } else {
         Err(ConfigError::OutOfRange { setting, value, least, most })
     }
+}
+
+fn packet_size(setting: &'static str, bytes: u16) -> Result<u16, ConfigError> {
+    within(setting, bytes.into(), MIN_DATAGRAM.into(), MAX_DATAGRAM.into()).map(|_| bytes)
 }
 
 /// When a stranger must prove its address before it is answered (spec R-EP-14).
@@ -127,7 +134,7 @@ pub struct TransportConfig {
     pub(crate) max_ack_delay: Duration,
     pub(crate) max_streams_bidi: u32,
     pub(crate) max_streams_uni: u32,
-    pub(crate) max_packet_size: u16,
+    pub(crate) packets: PacketSizes,
     pub(crate) send_buffer: u64,
     pub(crate) max_message_size: u64,
     pub(crate) datagram_queue: u64,
@@ -153,7 +160,7 @@ impl Default for TransportConfig {
             max_ack_delay: Duration::from_millis(25),
             max_streams_bidi: 100,
             max_streams_uni: 100,
-            max_packet_size: 1452,
+            packets: PacketSizes::default(),
             send_buffer: 1024 * 1024,
             max_message_size: 16 * 1024 * 1024,
             datagram_queue: 256 * 1024,
@@ -226,14 +233,25 @@ impl TransportConfig {
         Ok(self)
     }
 
-    /// Largest UDP payload to send and to accept, in bytes; probing finds what the path carries up
-    /// to it. Default 1,452.
+    /// Largest UDP payload to send and to accept, in bytes, whoever the peer is; probing finds what
+    /// the path carries up to it. Default 1,452, and 65,507 where the peer is on this machine's
+    /// loopback.
     ///
     /// # Errors
     /// Less than 1,200 or more than 65,507.
     pub fn with_max_packet_size(mut self, bytes: u16) -> Result<Self, ConfigError> {
-        within("max_packet_size", bytes.into(), MIN_DATAGRAM.into(), 65_507)?;
-        self.max_packet_size = bytes;
+        let bytes = packet_size("max_packet_size", bytes)?;
+        self.packets = PacketSizes::everywhere(bytes);
+        Ok(self)
+    }
+
+    /// The same only where the peer is on this machine's loopback. Default 65,507, all that it
+    /// carries; 65,488 by IPv6.
+    ///
+    /// # Errors
+    /// Less than 1,200 or more than 65,507.
+    pub fn with_max_loopback_packet_size(mut self, bytes: u16) -> Result<Self, ConfigError> {
+        self.packets.loopback = packet_size("max_loopback_packet_size", bytes)?;
         Ok(self)
     }
 
@@ -342,6 +360,11 @@ impl TransportConfig {
         self.planted.has(fault)
     }
 
+    /// The congestion controller.
+    pub const fn controller(&self) -> Algorithm {
+        self.controller
+    }
+
     /// Which way large messages take.
     pub fn streaming(&self) -> Streaming {
         self.streaming
@@ -357,9 +380,9 @@ impl TransportConfig {
         self.handshake_timeout
     }
 
-    /// The largest datagram that it takes, in bytes.
-    pub const fn max_packet_size(&self) -> u16 {
-        self.max_packet_size
+    /// The largest datagrams that it sends and takes.
+    pub const fn packet_sizes(&self) -> PacketSizes {
+        self.packets
     }
 
     /// Largest whole message to accept, in bytes.

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
-use aqueduct_core::config::Streaming;
+use aqueduct_core::config::{PacketSizes, Streaming};
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::handoff::Urgency;
@@ -141,8 +141,8 @@ pub(crate) struct Shared {
     pub(crate) carriers: Carriers,
     /// Whether it listens for TCP.
     pub(crate) listens: bool,
-    /// Largest datagram that it takes, in bytes.
-    pub(crate) max_packet: u16,
+    /// Largest datagrams that it takes.
+    pub(crate) packets: PacketSizes,
     /// How long it waits for TCP.
     pub(crate) patience: Patience,
     pub(crate) warnings: Vec<BufferWarning>,

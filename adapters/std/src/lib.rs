@@ -79,7 +79,7 @@ mod threads;
 mod wait;
 
 pub use aqueduct_core::config::{
-    ConfigError, EndpointConfig, RetryPolicy, Streaming, TransportConfig,
+    ConfigError, EndpointConfig, PacketSizes, RetryPolicy, Streaming, TransportConfig,
 };
 pub use aqueduct_core::congestion::Algorithm;
 pub use aqueduct_core::connection::{ConnectionStats, SendLimit};

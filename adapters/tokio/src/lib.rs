@@ -96,7 +96,7 @@ mod stream;
 mod threads;
 
 pub use aqueduct_core::config::{
-    ConfigError, EndpointConfig, RetryPolicy, Streaming, TransportConfig,
+    ConfigError, EndpointConfig, PacketSizes, RetryPolicy, Streaming, TransportConfig,
 };
 pub use aqueduct_core::congestion::Algorithm;
 pub use aqueduct_core::connection::{ConnectionStats, SendLimit};

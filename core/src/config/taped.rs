@@ -124,7 +124,7 @@ impl TransportConfig {
             max_ack_delay,
             max_streams_bidi,
             max_streams_uni,
-            max_packet_size,
+            packets,
             send_buffer,
             max_message_size,
             datagram_queue,
@@ -145,7 +145,7 @@ impl TransportConfig {
         set(3, handshake_timeout, out);
         set(4, max_ack_delay, out);
         set(5, &(*max_streams_bidi, *max_streams_uni), out);
-        set(6, max_packet_size, out);
+        set(6, &packets.network, out);
         set(7, send_buffer, out);
         set(8, max_message_size, out);
         set(9, &(*datagram_queue, *datagram_rule == DropRule::Newest), out);
@@ -158,6 +158,7 @@ impl TransportConfig {
         set(16, stuck_timeout, out);
         set(17, max_stream_window, out);
         set(18, stream_ranges, out);
+        set(19, &packets.loopback, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -197,6 +198,7 @@ impl TransportConfig {
             16 => self.stuck_timeout = from.get()?,
             17 => return self.with_max_stream_window(from.get()?).ok(),
             18 => return self.with_stream_ranges(from.get()?).ok(),
+            19 => return self.with_max_loopback_packet_size(from.get()?).ok(),
             _ => return None,
         }
         Some(self)

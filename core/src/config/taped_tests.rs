@@ -29,6 +29,7 @@ fn unusual() -> EndpointConfig {
         .and_then(|c| c.with_max_ack_delay(Duration::from_millis(3)))
         .and_then(|c| c.with_max_streams(7, 8))
         .and_then(|c| c.with_max_packet_size(1_300))
+        .and_then(|c| c.with_max_loopback_packet_size(7_777))
         .and_then(|c| c.with_send_buffer(99_999))
         .and_then(|c| c.with_max_message_size(1_111))
         .and_then(|c| c.with_max_stream_window(88_888))

@@ -151,8 +151,8 @@ pub struct Connection {
 impl Connection {
     /// A connection that we begin.
     pub(crate) fn dial(setup: Setup, initiator: Initiator, to: &Source, now: Instant) -> Self {
-        let connecting =
-            Connecting::new(initiator, setup.params(), setup.config.handshake_timeout, now);
+        let patience = setup.config.handshake_timeout;
+        let connecting = Connecting::new(initiator, setup.params(to.remote.ip()), patience, now);
         let lifecycle = Lifecycle::Connecting(Box::new(connecting));
         Self::new(setup, Side::Initiator, lifecycle, to, now)
     }

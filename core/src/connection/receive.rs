@@ -94,6 +94,7 @@ impl Connection {
         self.idle.on_heard(now);
         self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
+        assert!(newest || !self.config.planted.has(Fault::BrittleOrder), "a fault on purpose");
         let arrival = if newest { Arrival::Newest } else { Arrival::Late };
         let path = self.on_way(&way, arrival, budget, now);
         let context = Context { path, phase: opened.phase, now };

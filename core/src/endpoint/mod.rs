@@ -279,7 +279,7 @@ impl Endpoint {
         let scid = setup.cids.id(0);
         let mut rng = self.secret_rng.fork("initiator");
         let config = &self.config.handshake;
-        match Initiator::start(config, to.id, scid, &setup.params(), &mut rng) {
+        match Initiator::start(config, to.id, scid, &setup.params(to.remote.ip()), &mut rng) {
             Ok(initiator) => {
                 let remote = to.remote;
                 let source = Source {

@@ -51,7 +51,9 @@ impl Endpoint {
         let wait =
             earliest([self.deadlines.first(), self.budget.deadline(), self.pipes.deadline()]);
         debug_assert!(wait.is_none_or(|wait| wait > now), "a deadline that has passed");
-        wait.map(|wait| wait.max(Instant::from_nanos(now.as_nanos() + 1)))
+        let stale = self.config.transport.planted.has(Fault::StaleDeadline);
+        let soonest = now.as_nanos() + u64::from(!stale);
+        wait.map(|wait| if stale { now } else { wait }.max(Instant::from_nanos(soonest)))
     }
 
     fn fire(&mut self, now: Instant) {

@@ -130,6 +130,18 @@ fn keys_that_run_ahead() {
     finds(fault, &scenario, 0, &[Rule::Phases]);
 }
 
+#[test]
+fn a_deadline_that_has_passed() {
+    let fault = Fault::StaleDeadline;
+    finds(fault, &streams::finished(&faulty(fault)), 0, &[Rule::Clock]);
+}
+
+#[test]
+fn a_panic() {
+    let fault = Fault::BrittleOrder;
+    finds(fault, &streams::finished(&faulty(fault)), 1, &[Rule::Sound]);
+}
+
 /// Only this crate's tests can name a fault: no other manifest of the workspace asks for the
 /// feature but to hand it on, this one for its tests alone, and it is nobody's default.
 #[test]
