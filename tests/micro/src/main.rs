@@ -26,8 +26,9 @@ struct Case {
     usual: u64,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case { name: "assembler", counts: "fragment", run: parts::assembler, usual: 200_000 },
+    Case { name: "shuffled", counts: "fragment", run: parts::shuffled, usual: 200_000 },
     Case { name: "handoff", counts: "fragment", run: parts::handoff, usual: 1_000_000 },
     Case { name: "acks", counts: "packet", run: parts::acks, usual: 500_000 },
     Case { name: "ledger", counts: "packet", run: parts::ledger, usual: 500_000 },

@@ -37,6 +37,21 @@ pub(crate) fn assembler(count: u64) -> u64 {
     count
 }
 
+/// Fragments in tens, each ten shuffled: 0, 3, 6, 9, 2, 5, 8, 1, 4, 7. What can be read is read
+/// behind each. Returns their number.
+pub(crate) fn shuffled(count: u64) -> u64 {
+    let (mut assembler, data) = (Assembler::new(), vec![7; FRAGMENT]);
+    for at in 0..count {
+        let place = at - at % 10 + at % 10 * 3 % 10;
+        let inserted = assembler.insert(place * FRAGMENT as u64, &data, 1_000);
+        assert_eq!(inserted, Inserted::Fresh(FRAGMENT as u64));
+        while let Some(chunk) = assembler.read(usize::MAX) {
+            black_box(chunk);
+        }
+    }
+    count
+}
+
 /// Fragments in order through the lock-free hand-over, each taken when ten are there.
 pub(crate) fn handoff(count: u64) -> u64 {
     let (mut producer, mut reader) = channel::<()>(Options::default(), ());
