@@ -147,6 +147,7 @@ pub struct TransportConfig {
     pub(crate) stuck_timeout: Option<Duration>,
     pub(crate) max_stream_window: u64,
     pub(crate) stream_ranges: u64,
+    pub(crate) linger: Duration,
     pub(crate) planted: Planted,
 }
 
@@ -173,6 +174,7 @@ impl Default for TransportConfig {
             stuck_timeout: crate::stream::DEFAULT_STUCK_TIMEOUT,
             max_stream_window: RecvLimits::MAX_STREAM_WINDOW,
             stream_ranges: RecvLimits::STREAM_RANGES,
+            linger: Duration::from_secs(120),
             planted: Planted::default(),
         }
     }
@@ -338,6 +340,19 @@ impl TransportConfig {
     /// Fewer than 16 or more than 1,048,576.
     pub fn with_stream_ranges(mut self, ranges: u64) -> Result<Self, ConfigError> {
         self.stream_ranges = within("stream_ranges", ranges, FREE_RANGES, 1 << 20)?;
+        Ok(self)
+    }
+
+    /// How long `close`, and the end of the last handle, wait for a peer that is there and takes
+    /// nothing of what was written before; each time that it takes something begins it anew.
+    /// Default 120 s (spec R-CLOSE-12).
+    ///
+    /// # Errors
+    /// More than a day.
+    pub fn with_linger(mut self, linger: Duration) -> Result<Self, ConfigError> {
+        let millis = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        within("linger (ms)", millis, 0, MAX_IDLE_TIMEOUT_MS)?;
+        self.linger = linger;
         Ok(self)
     }
 

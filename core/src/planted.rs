@@ -42,7 +42,7 @@ pub enum Fault {
     EndlessClose,
     /// A reader is told of a body's end when FIN came, whatever is missing before it.
     HastyEnd,
-    /// What is to be done in the future is to be done now.
+    /// Once a connection has ended, what is to be done in the future is to be done now.
     StaleDeadline,
     /// A packet that came after a later one makes it panic.
     BrittleOrder,

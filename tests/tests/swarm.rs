@@ -150,7 +150,7 @@ fn worlds_and_what_they_are_the_first_to_take() {
 }
 
 /// What a road may be made of.
-const MACHINES: [&str; 10] = [
+const MACHINES: [&str; 12] = [
     "Queue",
     "Delay",
     "Loss",
@@ -159,11 +159,13 @@ const MACHINES: [&str; 10] = [
     "Duplicate",
     "Corrupt",
     "SizeLimit",
-    "Marks",
+    "Bleach",
+    "Congested",
+    "Remark",
     "Schedule",
 ];
 /// What may happen.
-const DEEDS: [&str; 25] = [
+const DEEDS: [&str; 23] = [
     "Open",
     "Message",
     "Datagram",
@@ -186,9 +188,7 @@ const DEEDS: [&str; 25] = [
     "SendsFull",
     "Replay",
     "Garbage",
-    "Sip",
     "Cross",
-    "Riot",
 ];
 
 /// What can be drawn is drawn, often enough for a search of some dozens of worlds to meet it.

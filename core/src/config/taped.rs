@@ -137,6 +137,7 @@ impl TransportConfig {
             stuck_timeout,
             max_stream_window,
             stream_ranges,
+            linger,
             // Nobody who records has one.
             planted: _,
         } = self;
@@ -159,6 +160,7 @@ impl TransportConfig {
         set(17, max_stream_window, out);
         set(18, stream_ranges, out);
         set(19, &packets.loopback, out);
+        set(20, linger, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -199,6 +201,7 @@ impl TransportConfig {
             17 => return self.with_max_stream_window(from.get()?).ok(),
             18 => return self.with_stream_ranges(from.get()?).ok(),
             19 => return self.with_max_loopback_packet_size(from.get()?).ok(),
+            20 => return self.with_linger(from.get()?).ok(),
             _ => return None,
         }
         Some(self)

@@ -34,6 +34,7 @@ fn unusual() -> EndpointConfig {
         .and_then(|c| c.with_max_message_size(1_111))
         .and_then(|c| c.with_max_stream_window(88_888))
         .and_then(|c| c.with_stream_ranges(99))
+        .and_then(|c| c.with_linger(Duration::from_secs(88)))
         .unwrap()
         .with_keep_alive(Some(Duration::from_secs(2)))
         .with_handshake_timeout(Duration::from_secs(3))

@@ -8,6 +8,7 @@ use crate::planted::Fault;
 use crate::time::{Instant, earliest};
 
 use super::slab::SlotKey;
+use super::totals::Endings;
 use super::{ConnectionHandle, Endpoint, Entry, Event, Incoming, Member, Output};
 
 impl Endpoint {
@@ -51,7 +52,8 @@ impl Endpoint {
         let wait =
             earliest([self.deadlines.first(), self.budget.deadline(), self.pipes.deadline()]);
         debug_assert!(wait.is_none_or(|wait| wait > now), "a deadline that has passed");
-        let stale = self.config.transport.planted.has(Fault::StaleDeadline);
+        let fault = self.config.transport.planted.has(Fault::StaleDeadline);
+        let stale = fault && self.stats.ended != Endings::default();
         let soonest = now.as_nanos() + u64::from(!stale);
         wait.map(|wait| if stale { now } else { wait }.max(Instant::from_nanos(soonest)))
     }

@@ -4,7 +4,7 @@ use aqueduct_core::config::{RetryPolicy, TransportConfig};
 use aqueduct_core::planted::Fault;
 
 use crate::rules::Rule;
-use crate::search::Scenario;
+use crate::search::{Scenario, tell};
 use crate::{close, credit, handshake, keys, moves, nodes, pipes, streams};
 
 fn faulty(fault: Fault) -> TransportConfig {
@@ -15,7 +15,7 @@ fn faulty(fault: Fault) -> TransportConfig {
 fn finds(fault: Fault, scenario: &Scenario, moves: u8, rules: &[Rule]) {
     let found = scenario.find(moves).unwrap_or_else(|| panic!("{fault:?} is not found"));
     let story = found.story(scenario.name);
-    println!("{fault:?} found: {}", story.lines().next().unwrap_or_default());
+    tell(&format!("{fault:?} found: {}", story.lines().next().unwrap_or_default()));
     assert!(rules.contains(&found.broken.rule), "{fault:?}: {story}");
 }
 

@@ -18,6 +18,8 @@ use aqueduct_tests::relay::{Chain, Forwarding};
 use aqueduct_tests::scenario::chain::bad_way;
 use bytes::Bytes;
 
+use crate::matrix::Named;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn clean(hops: usize) -> Chain {
@@ -65,6 +67,7 @@ fn nothing_waits_in_a_pipe_in_whatever_order_fragments_come() {
 #[test]
 fn bytes_and_end_cross_a_bad_way() {
     for seed in 0..4 {
+        let _named = Named(format!("aqueduct sim run chain --seed {seed}"));
         println!("seed {seed}: {:?}", bad_way(seed).figures);
     }
 }
