@@ -42,51 +42,51 @@ impl Class {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Bandwidth {
-    sent: [u64; 3],
-    received: [u64; 3],
-    dropped: [u64; 3],
+    sent: ByClass,
+    received: ByClass,
+    dropped: ByClass,
 }
 
 impl Bandwidth {
     /// Bytes of a class that were sent.
     pub const fn sent(&self, class: Class) -> u64 {
-        self.sent[class as usize]
+        self.sent.of(class)
     }
 
     /// Bytes of a class that were received.
     pub const fn received(&self, class: Class) -> u64 {
-        self.received[class as usize]
+        self.received.of(class)
     }
 
     /// Bytes that were sent.
-    pub fn sent_in_all(&self) -> u64 {
-        self.sent.iter().sum()
+    pub const fn sent_in_all(&self) -> u64 {
+        self.sent.sum()
     }
 
     /// Bytes that were received.
-    pub fn received_in_all(&self) -> u64 {
-        self.received.iter().sum()
+    pub const fn received_in_all(&self) -> u64 {
+        self.received.sum()
     }
 
     /// Unreliable datagrams of a class that were dropped before they were sent: their queue was
     /// full.
     pub const fn dropped(&self, class: Class) -> u64 {
-        self.dropped[class as usize]
+        self.dropped.of(class)
     }
 
     /// `bytes` of a class leave.
     pub const fn on_sent(&mut self, class: Class, bytes: u64) {
-        self.sent[class as usize] += bytes;
+        *self.sent.of_mut(class) += bytes;
     }
 
     /// `bytes` of a class came.
     pub const fn on_received(&mut self, class: Class, bytes: u64) {
-        self.received[class as usize] += bytes;
+        *self.received.of_mut(class) += bytes;
     }
 
     /// So many datagrams were dropped for want of room.
     pub const fn on_dropped(&mut self, class: Class, datagrams: u64) {
-        self.dropped[class as usize] += datagrams;
+        *self.dropped.of_mut(class) += datagrams;
     }
 
     /// Takes in what others counted.
@@ -96,5 +96,35 @@ impl Bandwidth {
             self.on_received(class, other.received(class));
             self.on_dropped(class, other.dropped(class));
         }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+struct ByClass {
+    control: u64,
+    normal: u64,
+    bulk: u64,
+}
+
+impl ByClass {
+    const fn of(&self, class: Class) -> u64 {
+        match class {
+            Class::Control => self.control,
+            Class::Normal => self.normal,
+            Class::Bulk => self.bulk,
+        }
+    }
+
+    const fn of_mut(&mut self, class: Class) -> &mut u64 {
+        match class {
+            Class::Control => &mut self.control,
+            Class::Normal => &mut self.normal,
+            Class::Bulk => &mut self.bulk,
+        }
+    }
+
+    const fn sum(&self) -> u64 {
+        self.control + self.normal + self.bulk
     }
 }
