@@ -176,7 +176,3 @@ impl Endpoint {
         None
     }
 }
-
-#[cfg(test)]
-#[path = "shaped_tests.rs"]
-mod tests;

@@ -44,7 +44,8 @@ impl TokenBucket {
         self.rate = rate.max(1);
     }
 
-    /// Another rate and another burst, in bytes, from now on. What is there beyond the burst is lost.
+    /// Another rate and another burst, in bytes, from now on. What is there beyond the burst is
+    /// lost.
     pub fn reshape(&mut self, rate: u64, burst: u64, now: Instant) {
         self.set_rate(rate, now);
         self.burst = burst.max(1);
