@@ -150,6 +150,8 @@ struct Member {
     carriers: SmallVec<[CarrierId; 2]>,
     /// In `Endpoint::limits`, for its turn.
     waits: bool,
+    /// Its peer as `Endpoint::limits` knows it, also after the connection has forgotten it.
+    limited_as: Option<NodeId>,
     /// Holds a place of this address among the half-open handshakes, as long as it is half-open.
     place: Option<IpAddr>,
 }
@@ -408,6 +410,7 @@ impl Endpoint {
             remote,
             carriers: SmallVec::new(),
             waits: false,
+            limited_as: None,
             place: None,
         };
         let carrier = member.connection.carriers().next();

@@ -55,6 +55,11 @@ impl Endpoint {
         self.limits.as_ref()?.node()
     }
 
+    /// Peers that are kept for limits.
+    pub fn limited_peers(&self) -> usize {
+        self.limits.as_ref().map_or(0, |limits| limits.peers())
+    }
+
     /// Bytes of datagrams that the endpoint sent and got since it began, by class. Linear in the
     /// connections that are there.
     pub fn bandwidth(&self) -> Bandwidth {
@@ -134,8 +139,9 @@ impl Endpoint {
     /// Bytes left for the peer of the connection in this slot, which had sent `before`.
     pub(super) fn on_bytes_sent(&mut self, key: SlotKey, before: &Bandwidth, now: Instant) {
         let Some(tree) = &mut self.limits else { return };
-        let Some(Entry::Connection(member)) = self.slots.get(key) else { return };
-        let (peer, sent) = (member.connection.peer(), member.connection.bandwidth());
+        let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return };
+        member.limited_as = member.connection.peer().or(member.limited_as);
+        let (peer, sent) = (member.limited_as, member.connection.bandwidth());
         for class in Class::ALL {
             let bytes = sent.sent(class) - before.sent(class);
             if bytes > 0 {
@@ -154,6 +160,7 @@ impl Endpoint {
             && !member.waits
         {
             member.waits = true;
+            member.limited_as = Some(peer);
             tree.wait(peer, key);
         }
     }

@@ -240,6 +240,7 @@ impl Endpoint {
     /// The connection is over and said so: everything that it had is free.
     fn remove(&mut self, key: SlotKey) {
         let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
+        let limited_as = member.limited_as;
         let Member { connection, deadline, ephemeral, dialing, remote, carriers, place, .. } =
             *member;
         self.on_pipes_connection_lost(key, self.now);
@@ -256,7 +257,7 @@ impl Endpoint {
             self.strangers.on_ended(address);
         }
         self.gone.add(&connection.stats());
-        if let (Some(limits), Some(peer)) = (&mut self.limits, connection.peer()) {
+        if let (Some(limits), Some(peer)) = (&mut self.limits, limited_as) {
             limits.forget(peer);
         }
         if !self.config.transport.planted.has(Fault::KeptShare) {
