@@ -417,6 +417,8 @@ pub struct EndpointConfig {
     pub(crate) retry: RetryPolicy,
     pub(crate) timer_granularity: Duration,
     pub(crate) shard: u8,
+    pub(crate) send_limit: Option<u64>,
+    pub(crate) peer_limit: Option<u64>,
     pub(crate) transport: Arc<TransportConfig>,
 }
 
@@ -435,6 +437,8 @@ impl EndpointConfig {
             retry: RetryPolicy::Auto,
             timer_granularity: Duration::from_millis(1),
             shard: 0,
+            send_limit: None,
+            peer_limit: None,
             transport: Arc::new(transport),
         }
     }
@@ -518,6 +522,24 @@ impl EndpointConfig {
         within("shard", shard.into(), 0, 63)?;
         self.shard = shard;
         Ok(self)
+    }
+
+    /// How much the node sends in all, in bytes a second: of datagrams, with all that is in them
+    /// (spec R-SHP-1). `None`: as much as it can. Can be changed while it runs. Default `None`.
+    pub fn with_send_limit(mut self, rate: Option<u64>) -> Self {
+        self.send_limit = rate;
+        self
+    }
+
+    /// The same for each peer.
+    pub fn with_peer_limit(mut self, rate: Option<u64>) -> Self {
+        self.peer_limit = rate;
+        self
+    }
+
+    /// How much the node sends in all, in bytes a second.
+    pub const fn send_limit(&self) -> Option<u64> {
+        self.send_limit
     }
 
     /// How connections behave, and with it what this node offers in its handshakes.

@@ -304,7 +304,8 @@ pub(crate) struct Send {
     /// What standard input is to be called at the other side
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Send at most so much a second, as 10MB, 1MiB or 100Mbit
+    /// Send at most so much a second, as 10MB, 1MiB or 100Mbit: of datagrams, with what is sent
+    /// again
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) limit: Option<u64>,
 }
@@ -436,6 +437,9 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = body_size)]
     #[arg(allow_hyphen_values = true)]
     pub(crate) size: u64,
+    /// Let the sender send at most so much a second, as 10MB, 1MiB or 100Mbit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit: Option<u64>,
 }
 
 /// `aqueduct sim`.

@@ -24,6 +24,7 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::handoff::Urgency;
 use aqueduct_core::path::CarrierKind;
+use aqueduct_core::shaping::Bandwidth;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::AppCode;
 
@@ -52,16 +53,33 @@ pub(crate) struct Call {
     pub(crate) connection: Arc<ConnShared>,
 }
 
+/// Whose sending is limited.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    /// All of the node's.
+    Node,
+    /// That to each peer.
+    Each,
+    /// That to one.
+    Peer(NodeId),
+}
+
 /// Work for the driver.
 pub(crate) enum Command {
     Connect(Call),
-    Accept { incoming: Box<Incoming>, connection: Arc<ConnShared> },
+    Accept {
+        incoming: Box<Incoming>,
+        connection: Arc<ConnShared>,
+    },
     Refuse(Box<Incoming>),
     Connection(Arc<ConnShared>),
     Send(Arc<SendShared>),
     Recv(Arc<RecvShared>),
     Pipe(Box<PipeWish>),
     Stats(Reply<EndpointStats>),
+    Limit(Whose, Option<u64>),
+    /// Of all, or of one peer.
+    Bandwidth(Option<NodeId>, Reply<Bandwidth>),
     Find(NodeId, Reply<Connection>),
     Alarm(Instant, Reply<()>),
     Adopt(Arc<RecvShared>),

@@ -52,6 +52,8 @@ impl EndpointConfig {
             retry,
             timer_granularity,
             shard,
+            send_limit,
+            peer_limit,
             transport,
         } = self;
         let mut part = Vec::new();
@@ -65,6 +67,7 @@ impl EndpointConfig {
         let mut part = Vec::new();
         transport.put_settings(&mut part);
         set(7, &bytes::Bytes::from(part), out);
+        set(8, &(*send_limit, *peer_limit), out);
     }
 
     /// The secrets.
@@ -98,6 +101,7 @@ impl EndpointConfig {
                     let part = from.blob()?;
                     config.transport = Arc::new(TransportConfig::from_settings(part)?);
                 }
+                8 => (config.send_limit, config.peer_limit) = from.get()?,
                 _ => return None,
             }
             Some(())

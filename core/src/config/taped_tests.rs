@@ -60,6 +60,8 @@ fn unusual() -> EndpointConfig {
         .with_strangers(Strangers::Ignore)
         .with_retry(RetryPolicy::Always)
         .with_timer_granularity(Duration::from_micros(100))
+        .with_send_limit(Some(12_345))
+        .with_peer_limit(Some(6_789))
         .with_transport(transport)
 }
 

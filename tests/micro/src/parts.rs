@@ -12,6 +12,7 @@ use aqueduct_core::handoff::{Options, channel};
 use aqueduct_core::recovery::{
     AckTracker, DEFAULT_MAX_ACK_DELAY, Ledger, ReceivedPacket, Rtt, SentPacket, Settled,
 };
+use aqueduct_core::shaping::Tree;
 use aqueduct_core::stream::{Assembler, Inserted};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::frame::{Frame, SentFrame, StreamFrame, frames};
@@ -64,6 +65,25 @@ pub(crate) fn handoff(count: u64) -> u64 {
             }
             black_box(producer.take_released());
         }
+    }
+    count
+}
+
+/// Turns of a hundred peers under a limit, a datagram each.
+pub(crate) fn shaping(count: u64) -> u64 {
+    let mut now = Instant::ZERO;
+    let mut tree = Tree::new(FRAGMENT as u64, Duration::from_millis(1));
+    tree.set_node(Some(1_000_000), now);
+    (0..100_u32).for_each(|peer| tree.wait(peer, peer));
+    for _ in 0..count {
+        let turn = loop {
+            match tree.turn(now) {
+                Some(turn) => break turn,
+                None => now = tree.deadline().expect("somebody waits"),
+            }
+        };
+        tree.sent(Some(turn.peer), turn.first, FRAGMENT as u64, now);
+        tree.end_turn();
     }
     count
 }

@@ -31,6 +31,7 @@ pub(super) async fn run(
     // What is lost on purpose is lost by UDP, and is not to be fled from.
     let ways = (common.carriers(Carriers::udp()), transport(common, options.loss.0 > 0));
     let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, ways)?;
+    nodes.limit(options.limit);
     let _page = Page::of(common.metrics, nodes.figures(), output).await?;
     let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
     let io = nodes.io_stats();

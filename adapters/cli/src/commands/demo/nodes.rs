@@ -86,6 +86,11 @@ impl Nodes {
         Ok(Self { sender, relays, receivers, watch: Watch { told }, _tasks: tasks })
     }
 
+    /// What the sender sends at most, in bytes a second.
+    pub(super) fn limit(&self, rate: Option<u64>) {
+        self.sender.set_limit(rate);
+    }
+
     /// Whom the sender dials.
     pub(super) fn first(&self) -> Option<NodeAddr> {
         self.relays.first().or(self.receivers.first()).map(there)
