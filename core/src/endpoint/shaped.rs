@@ -99,7 +99,8 @@ impl Endpoint {
     }
 
     fn relimit(&mut self, change: impl FnOnce(&mut Limits)) {
-        let largest = u64::from(self.config.transport.max_packet_size);
+        // Those of loopback are larger: a bucket owes what is above this, and pays before the next.
+        let largest = u64::from(self.config.transport.packets.network);
         let granularity = self.config.timer_granularity;
         let fresh = || Box::new(Tree::new(largest, granularity));
         let tree = self.limits.get_or_insert_with(fresh);
