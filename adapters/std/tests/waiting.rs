@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aqueduct_std::relay::{Allow, RelayConfig};
 use aqueduct_std::{
     AppCode, BindError, Connection, ConnectionError, Endpoint, Error, OpenOptions, PipeOptions,
     ReadError, StreamProtocol, TimedOut, generate_key,
@@ -190,6 +191,21 @@ fn shutdown_of_the_idle_is_quick() {
     let began = Instant::now();
     assert!(endpoint().shutdown(AppCode(0), b"", LONG));
     assert!(began.elapsed() < LONG);
+}
+
+/// Relaying is no handle of the endpoint.
+#[test]
+fn the_last_handle_ends_an_endpoint_that_relays() {
+    let node = endpoint();
+    let port = node.local_addr();
+    let relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ()).unwrap();
+    drop(node);
+    let began = Instant::now();
+    while !relaying.is_finished() || UdpSocket::bind(port).is_err() {
+        assert!(began.elapsed() < LONG, "its port or its thread is still there");
+        thread::sleep(Duration::from_millis(5));
+    }
+    relaying.join().unwrap();
 }
 
 #[test]

@@ -208,6 +208,7 @@ pub enum RelayEvent {
 
 /// An endpoint that relays. Streams with a route come here and no longer to the application.
 pub struct Relay {
+    /// Unguarded: who relays does not keep the endpoint.
     endpoint: Endpoint,
     /// Which of the endpoint's relays it is: the last one gets what comes.
     number: u64,

@@ -41,8 +41,10 @@ pub(super) struct Onward {
 
 impl Relay {
     /// Relays from now on, once [`run`](Self::run) is driven, in place of a relay that the endpoint
-    /// had before: that one sees to its end what it has begun.
+    /// had before: that one sees to its end what it has begun. It is no handle of the endpoint, and
+    /// ends with the last one that is.
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
+        let endpoint = endpoint.unguarded();
         let number = endpoint.divert();
         let (config, kept) = (Arc::new(config), Kept::default());
         let accounts = Accounts::new(config.clone());
