@@ -15,6 +15,7 @@
 
 mod account;
 mod accounts;
+mod dials;
 mod fan;
 mod kept;
 mod ledger;
@@ -38,6 +39,7 @@ use aqueduct_core::wire::id::StreamId;
 use crate::endpoint::Endpoint;
 
 use accounts::Accounts;
+use dials::Dials;
 use kept::Kept;
 use ledger::Ledger;
 
@@ -214,6 +216,7 @@ pub struct Relay {
     number: u64,
     config: Arc<RelayConfig>,
     ledger: Ledger,
+    dials: Dials,
     accounts: Arc<Accounts>,
     kept: Kept,
 }

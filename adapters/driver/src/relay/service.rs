@@ -24,6 +24,7 @@ use crate::send::SendHalf;
 
 use super::account::{LEAST_BURST, Moves, burst};
 use super::accounts::{Accounts, Place};
+use super::dials::Dials;
 use super::fan::Fan;
 use super::kept::Kept;
 use super::ledger::{Awaited, Ledger, Upstream};
@@ -48,7 +49,8 @@ impl Relay {
         let number = endpoint.divert();
         let (config, kept) = (Arc::new(config), Kept::default());
         let accounts = Accounts::new(config.clone());
-        Self { endpoint, number, config, ledger: Ledger::default(), accounts, kept }
+        let (ledger, dials) = (Ledger::default(), Dials::default());
+        Self { endpoint, number, config, ledger, dials, accounts, kept }
     }
 
     /// Relays until the endpoint is closed, or another relay has its place and what this one began
