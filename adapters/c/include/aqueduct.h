@@ -44,7 +44,8 @@ enum {
     AQUEDUCT_REFUSED = -3,  /* it cannot be done now, or with this peer */
     AQUEDUCT_OVER = -4,     /* the stream is over: reset, stopped, finished */
     AQUEDUCT_TOO_SMALL = -5, /* the buffer is too small; nothing was lost */
-    AQUEDUCT_PANICKED = -6  /* the library met a fault of its own; free the node */
+    AQUEDUCT_PANICKED = -6, /* the library met a fault of its own; free the node */
+    AQUEDUCT_SKIPPED = -7   /* bytes come next that the peer will never send: `aqueduct_pass_skipped` */
 };
 typedef int32_t aqueduct_status;
 
@@ -170,9 +171,20 @@ aqueduct_status aqueduct_reset(aqueduct_node *node, uint64_t connection, uint64_
 aqueduct_status aqueduct_stop(aqueduct_node *node, uint64_t connection, uint64_t stream,
                               uint64_t code);
 
-/* Reads the next bytes of a stream in order. */
+/* Reads the next bytes of a stream in order. AQUEDUCT_SKIPPED where the peer left some out: the stream
+ * lives on behind them, and every read says so again until it was passed, or stopped. */
 aqueduct_status aqueduct_read(aqueduct_node *node, uint64_t connection, uint64_t stream,
                               uint8_t *buffer, size_t room, size_t *len);
+
+/* Goes past bytes that come next and will never be there: those from `start` up to `end`, counted from
+ * the stream's beginning. AQUEDUCT_NOTHING where none were left out; AQUEDUCT_END if the stream ends
+ * with them, or ended before: then both are zero. */
+aqueduct_status aqueduct_pass_skipped(aqueduct_node *node, uint64_t connection, uint64_t stream,
+                                      uint64_t *start, uint64_t *end);
+
+/* Another congestion controller for what is sent on a connection from now on: "cubic" (the default),
+ * "newreno", "bbr", "weir", or "ledbat", which yields to whatever else uses the path. */
+aqueduct_status aqueduct_set_controller(aqueduct_node *node, uint64_t connection, const char *name);
 
 /* Ends a connection when everything that was written is delivered. */
 aqueduct_status aqueduct_close(aqueduct_node *node, uint64_t connection, uint64_t code,

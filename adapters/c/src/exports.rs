@@ -1,5 +1,6 @@
 //! The functions of `include/aqueduct.h`: pointers become slices and references here and nowhere
-//! else. What a pointer must be stands in the header.
+//! else. What a pointer must be stands in the header. Those that give room away are in
+//! [`room`](crate::room).
 
 #![expect(unsafe_code, reason = "pointers of another language; the reason stands at each use")]
 
@@ -47,6 +48,18 @@ const unsafe fn bytes<'a>(pointer: *const u8, len: usize) -> Option<&'a [u8]> {
     }
     // SAFETY: not null, not too long, and there by the caller's promise.
     Some(unsafe { slice::from_raw_parts(pointer, len) })
+}
+
+/// A string.
+///
+/// # Safety
+/// Null, or bytes that end with zero and that nobody writes during the call.
+const unsafe fn text<'a>(pointer: *const c_char) -> Option<&'a CStr> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and a string by the caller's promise.
+    Some(unsafe { CStr::from_ptr(pointer) })
 }
 
 /// Bytes to write.
@@ -356,12 +369,8 @@ pub unsafe extern "C" fn aqueduct_open_stream(
     both_ways: i32,
     stream: *mut u64,
 ) -> Status {
-    let protocol = if protocol.is_null() {
-        None
-    } else {
-        // SAFETY: not null, and a string by the caller's promise.
-        Some(unsafe { CStr::from_ptr(protocol) })
-    };
+    // SAFETY: the caller promises it.
+    let protocol = unsafe { text(protocol) };
     // SAFETY: the caller promises it.
     let stream = unsafe { given(stream) };
     let work = |node: &mut Node| {
@@ -485,6 +494,45 @@ pub unsafe extern "C" fn aqueduct_read(
 }
 
 /// # Safety
+/// `node` as everywhere; `start` and `end` are valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_pass_skipped(
+    node: *mut Handle,
+    connection: u64,
+    stream: u64,
+    start: *mut u64,
+    end: *mut u64,
+) -> Status {
+    // SAFETY: the caller promises it.
+    let start = unsafe { given(start) };
+    // SAFETY: the caller promises it.
+    let end = unsafe { given(end) };
+    let work = |node: &mut Node| {
+        let (start, end) = (need(start)?, need(end)?);
+        let (status, skipped) = node.pass_skipped(connection, stream)?;
+        (*start, *end) = (skipped.start, skipped.end);
+        Ok(status)
+    };
+    // SAFETY: the caller promises it.
+    unsafe { with(node, work) }
+}
+
+/// # Safety
+/// `node` as everywhere; `name` is a string that ends with zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aqueduct_set_controller(
+    node: *mut Handle,
+    connection: u64,
+    name: *const c_char,
+) -> Status {
+    // SAFETY: the caller promises it.
+    let name = unsafe { text(name) };
+    let work = |node: &mut Node| node.set_controller(connection, need(name)?.to_bytes());
+    // SAFETY: the caller promises it.
+    unsafe { with(node, |node| work(node).map(|()| Status::Ok)) }
+}
+
+/// # Safety
 /// `node` as everywhere; `why` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aqueduct_close(
@@ -536,23 +584,4 @@ pub unsafe extern "C" fn aqueduct_take_tape(
 pub unsafe extern "C" fn aqueduct_end_tape(node: *mut Handle) -> Status {
     // SAFETY: the caller promises it.
     unsafe { with(node, |node| node.end_tape().map(|()| Status::Ok)) }
-}
-
-/// Room in linear memory for a host that has no allocator of its own there; zeroed, null if there
-/// is none.
-#[unsafe(no_mangle)]
-pub extern "C" fn aqueduct_alloc(len: usize) -> *mut u8 {
-    let made = contained(|| vec![0_u8; len].into_boxed_slice());
-    made.map_or(ptr::null_mut(), |room| Box::into_raw(room).cast())
-}
-
-/// # Safety
-/// `room` is null, or of `aqueduct_alloc` with the same `len` and not freed before.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aqueduct_dealloc(room: *mut u8, len: usize) {
-    if !room.is_null() {
-        let room = ptr::slice_from_raw_parts_mut(room, len);
-        // SAFETY: it came from `Box::into_raw` of a slice of this length.
-        drop(unsafe { Box::from_raw(room) });
-    }
 }

@@ -4,10 +4,10 @@
 //! `wasm32-unknown-unknown` this crate is a module without imports, and whoever loads it reads and
 //! writes its linear memory. What they do and what their pointers must be stands in
 //! `include/aqueduct.h`, which is the documentation for callers; `tests/c/transfer.c` and
-//! `examples/node.mjs` are whole programs.
+//! `examples/wasm/transfer.mjs` are whole programs.
 //!
 //! ```text
-//!  C, JavaScript, ...          exports ── raw pointers to slices and back; the only `unsafe` code
+//!  C, JavaScript, ...     exports, room ── raw pointers to slices and back; the only `unsafe` code
 //!        │                        │
 //!   include/aqueduct.h         guard ──── a panic becomes a status, and the handle stays shut
 //!                                 │
@@ -18,6 +18,7 @@ mod address;
 pub mod exports;
 mod guard;
 mod node;
+pub mod room;
 mod status;
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::identity::{NodeId, NodeKey};
@@ -200,7 +202,7 @@ impl Node {
         self.ask(now).unwrap_or(Some(now))
     }
 
-    fn connection(&mut self, number: u64) -> Result<ConnectionRef<'_>, Failure> {
+    pub(crate) fn connection(&mut self, number: u64) -> Result<ConnectionRef<'_>, Failure> {
         let handle = self.connections.get(&number);
         let view = handle.and_then(|handle| self.endpoint.connection(*handle));
         view.ok_or_else(|| Failure::unknown("connection"))
@@ -289,6 +291,37 @@ impl Node {
             Err(ReadError::Blocked) => Ok((Status::Nothing, 0)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Goes past the bytes that come next and will never be there, and says which. Behind the last
+    /// of a body that is its end.
+    pub(crate) fn pass_skipped(
+        &mut self,
+        connection: u64,
+        stream: u64,
+    ) -> Result<(Status, Range<u64>), Failure> {
+        let mut view = self.connection(connection)?;
+        let mut stream = view.recv(StreamId(stream)).ok_or_else(|| Failure::unknown("stream"))?;
+        // Into no room nothing is read: it only says what is next.
+        let range = match stream.read(&mut []) {
+            Err(ReadError::Skipped(range)) => range,
+            Err(ReadError::Blocked) | Ok(Some(_)) => return Ok((Status::Nothing, 0..0)),
+            Ok(None) => return Ok((Status::End, 0..0)),
+            Err(error) => return Err(error.into()),
+        };
+        match stream.read_chunk(0) {
+            Ok(None) => Ok((Status::End, range)),
+            _ => Ok((Status::Ok, range)),
+        }
+    }
+
+    /// Another congestion controller for what is sent from now on.
+    pub(crate) fn set_controller(&mut self, connection: u64, name: &[u8]) -> Result<(), Failure> {
+        let mut view = self.connection(connection)?;
+        let named = str::from_utf8(name).ok().and_then(Algorithm::by_name);
+        let unknown = || Failure::new(Status::Invalid, "there is no controller of that name");
+        view.set_controller(named.ok_or_else(unknown)?);
+        Ok(())
     }
 
     pub(crate) fn close(

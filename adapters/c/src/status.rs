@@ -26,6 +26,8 @@ pub enum Status {
     /// The library met a fault of its own, now or in an earlier call. The handle can be freed, and
     /// nothing else.
     Panicked = -6,
+    /// Bytes that the peer will never send come next; nothing was lost. A call goes past them.
+    Skipped = -7,
 }
 
 /// A call that failed, in words for people.
@@ -64,6 +66,10 @@ impl From<WriteError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self::new(Status::Over, error)
+        let status = match error {
+            ReadError::Skipped(_) => Status::Skipped,
+            _ => Status::Over,
+        };
+        Self::new(status, error)
     }
 }

@@ -1,9 +1,13 @@
 //! What the guard keeps from the other side, and what the header says.
 
+use std::net::SocketAddr;
+
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::path::MAX_BATCH_BYTES;
 use aqueduct_core::tape::{MAGIC, Op, Payload};
 use aqueduct_core::time::Instant;
 use aqueduct_core::trace::{self, Trace};
+use aqueduct_core::wire::id::{Dir, StreamId};
 
 use crate::address::{Address, Way};
 use crate::exports::{
@@ -11,9 +15,9 @@ use crate::exports::{
     aqueduct_node_new_recorded, aqueduct_poll_transmit, aqueduct_set_batch, aqueduct_take_tape,
 };
 use crate::guard::Handle;
-use crate::node::{MAX_DATAGRAM, Node, payload_of};
+use crate::node::{Event, MAX_DATAGRAM, Node, payload_of};
+use crate::room::{aqueduct_alloc, aqueduct_dealloc};
 use crate::status::{Failure, Status};
-use aqueduct_core::wire::id::Dir;
 
 const HEADER: &str = include_str!("../include/aqueduct.h");
 
@@ -77,7 +81,7 @@ fn null_pointers_are_refused() {
 
 #[test]
 fn the_header_names_the_same_functions_and_values() {
-    let source = include_str!("exports.rs");
+    let source = [include_str!("exports.rs"), include_str!("room.rs")].concat();
     let functions = source.split("extern \"C\" fn ").skip(1);
     let names: Vec<_> = functions.map(|rest| rest.split('(').next().unwrap()).collect();
     assert!(names.len() > 15, "{names:?}");
@@ -94,6 +98,7 @@ fn the_header_names_the_same_functions_and_values() {
         ("OVER", Status::Over),
         ("TOO_SMALL", Status::TooSmall),
         ("PANICKED", Status::Panicked),
+        ("SKIPPED", Status::Skipped),
     ] {
         let line = format!("AQUEDUCT_{name} = {}", status as i32);
         assert!(HEADER.contains(&line), "{line}");
@@ -189,6 +194,108 @@ fn addresses_are_what_they_were() {
     assert_eq!(Address::default().to_std(), None);
 }
 
+/// Carries datagrams between two nodes until one of them has news, and says which.
+fn news(nodes: &mut [Node; 2], now: &mut Instant) -> (usize, Event) {
+    let there: [SocketAddr; 2] = ["192.0.2.1:1", "192.0.2.2:2"].map(|text| text.parse().unwrap());
+    loop {
+        for at in 0..2 {
+            while let Some((mut way, bytes)) = nodes[at].poll_transmit(*now) {
+                let mut bytes = bytes.to_vec();
+                way.address = Address::from(there[at]);
+                nodes[at].sent();
+                nodes[1 - at].feed(&way, &mut bytes, *now).unwrap();
+            }
+            if let Some(event) = nodes[at].poll_event(*now) {
+                return (at, event);
+            }
+        }
+        let next = nodes.iter_mut().filter_map(|node| node.next_timeout(*now)).min();
+        *now = next.unwrap().max(*now);
+    }
+}
+
+/// Two nodes that are connected, and the connection at each.
+fn connected() -> ([Node; 2], [u64; 2], Instant) {
+    let mut nodes = [Node::new(&[1; 32], [2; 32]), Node::new(&[3; 32], [4; 32])];
+    let (mut now, to) = (NOW, nodes[1].id());
+    let near = nodes[0].connect(Some(&to), "192.0.2.2:2".parse().unwrap(), now).unwrap();
+    let mut both = [None; 2];
+    while both.contains(&None) {
+        let (at, event) = news(&mut nodes, &mut now);
+        both[at] = (event.kind == 1).then_some(event.connection).or(both[at]);
+    }
+    (nodes, [near, both[1].unwrap()], now)
+}
+
+/// spec: R-CB-10
+#[test]
+fn bytes_that_were_left_out_are_told_of_and_passed() {
+    let (mut nodes, [near, far], mut now) = connected();
+    let stream = nodes[0].open(near, Dir::Uni, b"x").unwrap();
+    let skip = |node: &mut Node, range| {
+        let mut view = node.connection(near).unwrap();
+        view.send(StreamId(stream)).unwrap().skip(range).unwrap();
+    };
+    nodes[0].write(near, stream, b"01").unwrap();
+    skip(&mut nodes[0], 2..6);
+    nodes[0].write(near, stream, b"67").unwrap();
+    skip(&mut nodes[0], 8..9);
+    nodes[0].finish(near, stream).unwrap();
+    // Until all is there.
+    while news(&mut nodes, &mut now).1.kind != 5 {}
+    let node = &mut nodes[1];
+    let (taken, mut out) = (node.accept(far).unwrap().unwrap(), [0; 9]);
+    assert_eq!(node.pass_skipped(far, taken).unwrap(), (Status::Nothing, 0..0));
+    assert_eq!(
+        (node.read(far, taken, &mut out).unwrap(), &out[..2]),
+        ((Status::Ok, 2), &b"01"[..])
+    );
+    for _ in 0..2 {
+        let failure = node.read(far, taken, &mut out).unwrap_err();
+        assert_eq!(failure.status, Status::Skipped, "{failure:?}");
+    }
+    assert_eq!(node.pass_skipped(far, taken).unwrap(), (Status::Ok, 2..6));
+    assert_eq!(node.pass_skipped(far, taken).unwrap(), (Status::Nothing, 0..0));
+    assert_eq!(
+        (node.read(far, taken, &mut out).unwrap(), &out[..2]),
+        ((Status::Ok, 2), &b"67"[..])
+    );
+    assert_eq!(node.read(far, taken, &mut out).unwrap_err().status, Status::Skipped);
+    assert_eq!(node.pass_skipped(far, taken).unwrap(), (Status::End, 8..9));
+    assert_eq!(node.pass_skipped(far, taken).unwrap_err().status, Status::Unknown);
+}
+
+/// spec: R-CB-9
+#[test]
+fn a_controller_is_changed_by_its_name() {
+    let (mut nodes, [near, _], _) = connected();
+    for algorithm in Algorithm::ALL {
+        nodes[0].set_controller(near, algorithm.name().as_bytes()).unwrap();
+        let stats = nodes[0].connection(near).unwrap().stats();
+        assert_eq!(stats.controller, algorithm);
+        assert!(HEADER.contains(&format!("\"{}\"", algorithm.name())), "{algorithm:?}");
+    }
+    for name in [&b"cub"[..], b"", b"\xff"] {
+        assert_eq!(nodes[0].set_controller(near, name).unwrap_err().status, Status::Invalid);
+    }
+    assert_eq!(nodes[0].set_controller(9, b"cubic").unwrap_err().status, Status::Unknown);
+}
+
+/// spec: R-CB-11
+#[test]
+#[expect(unsafe_code, reason = "the functions under test take pointers")]
+fn room_that_is_not_there_is_not_given() {
+    for len in [usize::MAX, isize::MAX as usize] {
+        assert!(aqueduct_alloc(len).is_null(), "{len}");
+    }
+    for len in [0, 1, 100_000] {
+        let room = aqueduct_alloc(len);
+        assert!(!room.is_null());
+        // SAFETY: it was given with this length, and nobody else has it.
+        unsafe { aqueduct_dealloc(room, len) };
+    }
+}
+
 /// Two nodes, the first of which dialed, writes 300,000 bytes and hands over batches of up to `most`.
 /// Returns the largest batch in datagrams, and how many of all datagrams were marked.
 fn carried(most: usize, keeps_marks: bool) -> (usize, usize, usize) {
@@ -273,7 +380,7 @@ fn marks_and_batches_that_cannot_be_are_refused() {
     }
     // SAFETY: a live node.
     assert_eq!(unsafe { aqueduct_set_batch(node, 64, 1) }, Status::Ok);
-    let address = "192.0.2.1:7".parse::<std::net::SocketAddr>().unwrap().into();
+    let address = "192.0.2.1:7".parse::<SocketAddr>().unwrap().into();
     let mut bytes = [0; 100];
     for (ecn, segment, status) in [
         (3, 0, Status::Ok),

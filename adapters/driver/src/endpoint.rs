@@ -42,16 +42,25 @@ impl Drop for EndpointGuard {
 /// ends once the connections have.
 #[derive(Clone)]
 pub struct Endpoint {
-    guard: Arc<EndpointGuard>,
+    shared: Arc<Shared>,
+    /// `None`: not one of those whose last ends the endpoint.
+    guard: Option<Arc<EndpointGuard>>,
 }
 
 impl Endpoint {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { guard: Arc::new(EndpointGuard(shared)) }
+        let guard = EndpointGuard(shared.clone());
+        Self { shared, guard: Some(Arc::new(guard)) }
+    }
+
+    /// The same endpoint, for whoever works for it and does not keep it.
+    pub(crate) fn unguarded(mut self) -> Self {
+        self.guard = None;
+        self
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.guard.0
+        &self.shared
     }
 
     /// Who this node is.

@@ -215,6 +215,15 @@ pub enum ReadError {
         /// The caller's limit, in bytes.
         limit: usize,
     },
+    /// Nothing was read, and the stream goes on: it is what a pipe passes on, and that holds its
+    /// source back before so much is here.
+    #[error("{wanted} bytes to be looked at, of a pipe that holds {limit} (option: stock)")]
+    PeekTooLong {
+        /// Bytes that would have to be here.
+        wanted: u64,
+        /// Bytes that the pipe holds for who does not read.
+        limit: u64,
+    },
     /// The connection is over.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -321,6 +330,7 @@ impl From<ReadError> for io::Error {
             ReadError::Stopped => Self::new(io::ErrorKind::NotConnected, error),
             ReadError::Skipped(_) => Self::new(io::ErrorKind::UnexpectedEof, error),
             ReadError::TooLong { .. } => Self::new(io::ErrorKind::InvalidData, error),
+            ReadError::PeekTooLong { .. } => Self::new(io::ErrorKind::InvalidInput, error),
         }
     }
 }

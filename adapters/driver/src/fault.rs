@@ -40,8 +40,10 @@ impl Faults {
 
     /// Makes the next `times` calls of kind `call` fail with the system's error number `error`.
     pub fn plan(&self, call: Call, error: i32, times: u64) {
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        planned.push(Fault { call, error, left: times });
+        if times > 0 {
+            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+            planned.push(Fault { call, error, left: times });
+        }
     }
 
     /// Faults planned that have not struck.

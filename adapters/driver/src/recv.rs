@@ -17,8 +17,8 @@
 mod tap;
 mod verified;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -56,6 +56,9 @@ pub(crate) struct RecvShared {
     wishes: Mutex<Wishes>,
     /// A reader found that the body is not what was announced.
     damaged: AtomicBool,
+    /// Of what a pipe passes on: bytes that can be here while none is read. The pipe's window, which
+    /// no wish of a reader moves.
+    holds: Option<AtomicU64>,
 }
 
 /// What handles wish of the driver.
@@ -87,6 +90,15 @@ impl RecvShared {
             let counts = &self.connection.shared.messages.counts;
             counts.bodies_damaged.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Whether bytes up to `end` can be here while those from `position` on are not read.
+    fn can_hold(&self, position: u64, end: u64) -> Result<(), ReadError> {
+        let Some(holds) = &self.holds else { return Ok(()) };
+        let last = self.info.as_ref().and_then(|info| info.end.or(info.size));
+        let wanted = last.map_or(end, |last| end.min(last)).saturating_sub(position);
+        let limit = holds.load(Relaxed);
+        if wanted > limit { Err(ReadError::PeekTooLong { wanted, limit }) } else { Ok(()) }
     }
 
     /// For the driver: takes the wishes, before it looks at what was passed.
@@ -123,7 +135,8 @@ pub(crate) fn receiving(
     let planted = node.planted;
     let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
     let damaged = AtomicBool::new(false);
-    let shared = RecvShared { connection, id, pipe, info, witness, mark, wishes, damaged };
+    let shared =
+        RecvShared { connection, id, pipe, info, witness, mark, wishes, damaged, holds: None };
     let shared = Arc::new(shared);
     let teller = shared.clone();
     let options =
@@ -421,7 +434,8 @@ impl RecvHalf {
     /// comes as far as the endpoint's budget allows.
     ///
     /// # Errors
-    /// The stream or its connection is over, and all bytes were read.
+    /// The stream or its connection is over, and all bytes were read;
+    /// [`ReadError::PeekTooLong`] for more than the pipe holds whose leg this is.
     pub fn poll_peek(
         &mut self,
         cx: &mut Context<'_>,
@@ -433,7 +447,9 @@ impl RecvHalf {
         let Some(reader) = &mut self.reader else { return Poll::Ready(Err(ReadError::Stopped)) };
         let missing = len - self.collected.len();
         let Poll::Ready(bytes) = reader.poll_peek(cx, missing) else {
-            let end = reader.position().saturating_add(missing as u64);
+            let position = reader.position();
+            let end = position.saturating_add(missing as u64);
+            self.shared.can_hold(position, end)?;
             self.want(end);
             return Poll::Pending;
         };

@@ -138,6 +138,8 @@ counters! {
     tcp_unused,
     /// Times the driver slept.
     sleeps,
+    /// Turns that the driver has had.
+    turns,
 }
 
 /// Messages, being counted and timed.

@@ -150,9 +150,10 @@ impl Driver {
     /// Until the socket is ready, a handle calls, or the instant has come.
     fn sleep(&mut self, events: &mut Events, until: Option<Instant>) -> io::Result<()> {
         let Some(desk) = self.station.enter() else { return Ok(()) };
-        let wanted = Event::new(SOCKET, true, desk.engine.is_blocked());
+        let Desk { engine, wire, .. } = &*desk;
+        let wanted = Event::new(SOCKET, engine.wants_input(), engine.is_blocked());
         if wanted != self.asked || self.mode == PollMode::Oneshot {
-            self.bell.poller.modify_with_mode(&desk.wire.socket, wanted, self.mode)?;
+            ask(&self.bell.poller, &wire.socket, wanted, self.mode)?;
             self.asked = wanted;
         }
         let now = desk.engine.clock().now();
@@ -185,6 +186,18 @@ impl Drop for Driver {
             wire.lines.close_all();
         }
     }
+}
+
+/// Has `poller` tell of something else.
+fn ask(poller: &Poller, socket: &UdpSocket, wanted: Event, mode: PollMode) -> io::Result<()> {
+    if wanted.readable || wanted.writable {
+        return poller.modify_with_mode(socket, wanted, mode);
+    }
+    // Of an error that stands at the socket the system tells whether it is asked or not: once.
+    if let Err(error) = poller.modify_with_mode(socket, wanted, PollMode::Oneshot) {
+        tracing::debug!(%error, "the poller does not know the socket any more");
+    }
+    Ok(())
 }
 
 /// Has `poller` tell of `socket`.

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::EndpointStats;
@@ -21,16 +21,9 @@ use aqueduct_driver::{Config, Dialing, Figures, IoStats, Made, MessageStats, Nod
 use crate::connection::Connection;
 use crate::driver::Driver;
 use crate::pipe::{Pipe, Recorded};
+use crate::running::Running;
 use crate::stream::{RecvStream, SendStream};
-use crate::threads::Bell;
 use crate::wait::{Error, TimedOut, wait, wait_for};
-
-/// The loop that drives an endpoint, seen from its handles.
-struct Running {
-    bell: Arc<Bell>,
-    /// The thread, if it is ours and has not been waited for.
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
 
 /// A UDP socket, and TCP on the same port ([`Carriers`](crate::Carriers)), driven by a thread.
 /// Clones are handles of the same endpoint. When the last is gone nobody is accepted any more, and
@@ -57,7 +50,7 @@ impl Endpoint {
         let (endpoint, driver) = Self::prepare(addr, config)?;
         let name = thread::Builder::new().name("aqueduct".to_owned());
         let thread = name.spawn(move || driver.run()).map_err(BindError::Thread)?;
-        *endpoint.running.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        endpoint.running.on(thread);
         Ok(endpoint)
     }
 
@@ -72,7 +65,7 @@ impl Endpoint {
     ) -> Result<(Self, Driver), BindError> {
         let Made { engine, endpoint, socket, io, listener } = config.into().make(addr)?;
         let driver = Driver::new(engine, socket, io, listener).map_err(BindError::Runtime)?;
-        let running = Arc::new(Running { bell: driver.bell(), thread: Mutex::default() });
+        let running = Arc::new(Running::foreign(driver.bell()));
         Ok((Self { inner: endpoint, running, timeout: None }, driver))
     }
 
@@ -279,16 +272,23 @@ impl Endpoint {
 
     /// Ends the endpoint within `within`, whatever its handles wait for: connections are closed as
     /// by [`close`](Self::close), and those that are not done by then are cut off. Calls that wait
-    /// fail, and the thread has ended when this returns (one of yours ends soon after). Says
-    /// whether all was delivered.
+    /// fail, and the thread has ended when this returns, whoever called it as well (one of yours
+    /// ends soon after). What is left of the time is for a recording: its file is whole then, as far
+    /// as the disk takes it. Says whether all was delivered, and written in time.
     pub fn shutdown(&self, code: AppCode, reason: &[u8], within: Duration) -> bool {
+        let began = Instant::now();
         self.close(code, reason);
         let delivered = wait(self.inner.wait_idle(), Some(within)).is_ok();
         self.running.bell.stop();
-        let thread = self.running.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A handler that the loop calls may be the one who asks; it cannot wait for itself.
-        let joined = thread.filter(|thread| thread.thread().id() != thread::current().id());
-        joined.is_none_or(|thread| thread.join().is_ok()) && delivered
+        if self.running.is_here() {
+            // A handler that the loop calls cannot wait for the loop.
+            return delivered;
+        }
+        let ended = self.running.join();
+        let left = within.saturating_sub(began.elapsed());
+        let written =
+            |recorded: aqueduct_driver::Recorded| wait(recorded.end(), Some(left)).is_ok();
+        self.inner.recording().is_none_or(written) && ended && delivered
     }
 }
 

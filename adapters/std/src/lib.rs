@@ -74,6 +74,7 @@ mod driver;
 mod endpoint;
 mod message;
 mod pipe;
+mod running;
 mod stream;
 mod threads;
 mod wait;
@@ -114,7 +115,7 @@ pub use aqueduct_driver::socket::{
     BufferWarning, Outgoing, RecvBatch, Segmentation, SocketConfig, SocketIo, UdpIo,
 };
 pub use aqueduct_driver::{Carriers, Config, generate_key};
-pub use aqueduct_driver::{DiskError, MessageStats, NodeAddr, Recording, TapeEnd};
+pub use aqueduct_driver::{DiskError, MessageStats, NodeAddr, Recording, TapeEnd, tape_file};
 pub use aqueduct_driver::{Figures, IoStats, LATENCY_BOUNDS, LatencyStats};
 pub use bytes::Bytes;
 

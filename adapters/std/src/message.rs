@@ -72,17 +72,21 @@ impl MessageStream {
         wait_for(poll_fn(|cx| inner.poll_chunk(cx, max)), self.timeout)
     }
 
-    /// All of it, verified. Memory grows with what comes, not with what was announced. The time-out
-    /// is for each of its parts.
+    /// All of it, verified. Memory grows with what comes, not with what was announced.
     ///
     /// # Errors
-    /// As [`read_chunk`](Self::read_chunk); the message is given up.
-    pub fn collect_all(mut self) -> Result<Bytes, Error<StreamError>> {
-        let mut all = BytesMut::new();
-        while let Some(chunk) = self.read_chunk(usize::MAX)? {
-            all.extend_from_slice(&chunk);
-        }
-        Ok(all.freeze())
+    /// As [`read_chunk`](Self::read_chunk), and the message is given up. The time-out is for all of
+    /// it; who wants to keep what came by then reads chunks.
+    pub fn collect_all(self) -> Result<Bytes, Error<StreamError>> {
+        let Self { mut inner, timeout, .. } = self;
+        let whole = async {
+            let mut all = BytesMut::new();
+            while let Some(chunk) = poll_fn(|cx| inner.poll_chunk(cx, usize::MAX)).await? {
+                all.extend_from_slice(&chunk);
+            }
+            Ok(all.freeze())
+        };
+        wait_for(whole, timeout)
     }
 
     /// The streams that the message is, to be passed on while it comes: its body, and the way back

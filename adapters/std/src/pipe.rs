@@ -91,6 +91,13 @@ impl Recorded {
         Self { inner, timeout }
     }
 
+    /// This handle with a time-out for each of its calls that wait; `None`: for ever.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
     /// Bytes that the file has.
     pub fn written(&self) -> u64 {
         self.inner.written()

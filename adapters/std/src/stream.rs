@@ -204,18 +204,20 @@ impl RecvStream {
     /// The next `len` bytes as soon as they are here, without reading them: the head of a body,
     /// before the rest has come. Fewer only if the stream ends or fails before; none only at the
     /// end. They keep their credit; if `len` is more than the window, the peer is given credit for
-    /// it as far as the endpoint's budget allows, and where it does not, this waits for ever.
+    /// it as far as the endpoint's budget allows, and where it does not, this waits for ever. Of
+    /// what a pipe passes on no more than its window is here at once, and more is refused.
     ///
     /// # Errors
     /// The stream was reset or stopped, or the connection is over, and all bytes before were read;
-    /// or the time-out.
+    /// [`ReadError::PeekTooLong`], which reads and ends nothing; or the time-out.
     pub fn peek(&mut self, len: usize) -> Result<Bytes, Error<ReadError>> {
         let half = &mut self.half;
         wait_for(poll_fn(|cx| half.poll_peek(cx, len)), self.timeout)
     }
 
-    /// Everything from here to the end in one piece, if that is at most `limit` bytes. The peer
-    /// gets new credit for what was collected. After an error or the time-out what was collected
+    /// Everything from here to the end in one piece, if that is at most `limit` bytes: what
+    /// [`Read::read_to_end`] is with a bound, and without one a peer decides how much memory that
+    /// takes. The peer gets new credit for what was collected. After an error or the time-out what was collected
     /// stays with this handle, and can be collected further or be read in another way.
     ///
     /// # Errors
@@ -279,6 +281,13 @@ pub struct VerifiedStream {
 }
 
 impl VerifiedStream {
+    /// This handle with a time-out for each of its calls that wait; `None`: for ever.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
     /// The stream's id.
     pub fn id(&self) -> StreamId {
         self.inner.half().id()

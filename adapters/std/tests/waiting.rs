@@ -8,9 +8,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aqueduct_std::relay::{Allow, RelayConfig};
 use aqueduct_std::{
-    AppCode, BindError, Connection, ConnectionError, Endpoint, Error, OpenOptions, PipeOptions,
-    ReadError, StreamProtocol, TimedOut, generate_key,
+    AppCode, BindError, Chunks, Connection, ConnectionError, Endpoint, Error, OpenOptions,
+    PipeOptions, ReadError, Received, StreamProtocol, TimedOut, generate_key,
 };
 
 const SHORT: Duration = Duration::from_millis(60);
@@ -73,6 +74,14 @@ fn every_call_that_waits_has_an_end() {
     late("read_chunk", || recv.read_chunk(10));
     late("peek", || recv.peek(10));
     late("collect_all", || recv.collect_all(10));
+    let mut digested = options();
+    digested.digest = Some([0; 32]);
+    let (mut verifying, _back) = far.open_bi(digested).unwrap();
+    verifying.write_all(b"#").unwrap();
+    let mut verified = near.accept_bi().unwrap().1.verified().unwrap();
+    assert_eq!(verified.read_chunk(10).unwrap().unwrap(), &b"#"[..]);
+    let mut verified = verified.with_timeout(2 * SHORT).with_timeout(SHORT);
+    late("verified read_chunk", || verified.read_chunk(10));
     late("stopped", || send.stopped());
     let read = recv.read(&mut [0; 10]).unwrap_err();
     assert_eq!(read.kind(), std::io::ErrorKind::TimedOut);
@@ -119,6 +128,22 @@ fn what_came_late_is_still_there() {
         b"question"
     );
     assert!(said.next().is_none());
+}
+
+/// A part every now and then is no reason to wait for ever.
+#[test]
+fn a_message_is_collected_in_one_time_out() {
+    let (client, server) = (endpoint(), endpoint());
+    let (near, far) = connect(&client, &server);
+    let parts = (0..100).map(|_| {
+        thread::sleep(SHORT / 2);
+        vec![7_u8; 4_000]
+    });
+    let sending = thread::spawn(move || near.send_auto(Chunks::new(400_000, parts)));
+    let Some(Received::Stream(message)) = far.recv_auto().ok() else { panic!("no stream") };
+    let message = message.with_timeout(SHORT);
+    late("collect_all", || message.collect_all());
+    sending.join().unwrap().unwrap_err();
 }
 
 /// Whatever its handles wait for, an endpoint ends in time, and with it all that waits.
@@ -190,6 +215,21 @@ fn shutdown_of_the_idle_is_quick() {
     let began = Instant::now();
     assert!(endpoint().shutdown(AppCode(0), b"", LONG));
     assert!(began.elapsed() < LONG);
+}
+
+/// Relaying is no handle of the endpoint.
+#[test]
+fn the_last_handle_ends_an_endpoint_that_relays() {
+    let node = endpoint();
+    let port = node.local_addr();
+    let relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ()).unwrap();
+    drop(node);
+    let began = Instant::now();
+    while !relaying.is_finished() || UdpSocket::bind(port).is_err() {
+        assert!(began.elapsed() < LONG, "its port or its thread is still there");
+        thread::sleep(Duration::from_millis(5));
+    }
+    relaying.join().unwrap();
 }
 
 #[test]

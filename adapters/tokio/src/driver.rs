@@ -158,7 +158,10 @@ fn may_sleep(
     cx: &mut Context<'_>,
     until: Option<Instant>,
 ) -> bool {
-    if set_alarm(desk, sleep, cx, until) || desk.wire.socket.poll_recv_ready(cx).is_ready() {
+    if set_alarm(desk, sleep, cx, until) {
+        return false;
+    }
+    if desk.engine.wants_input() && desk.wire.socket.poll_recv_ready(cx).is_ready() {
         return false;
     }
     if desk.engine.is_blocked() && desk.wire.socket.poll_send_ready(cx).is_ready() {

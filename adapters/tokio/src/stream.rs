@@ -224,12 +224,14 @@ impl RecvStream {
     /// The next `len` bytes as soon as they are here, without reading them: the head of a body,
     /// before the rest has come. Fewer only if the stream ends or fails before; none only at the
     /// end. They keep their credit; if `len` is more than the window, the peer is given credit for
-    /// it as far as the endpoint's budget allows, and where it does not, this waits for ever.
+    /// it as far as the endpoint's budget allows, and where it does not, this waits for ever. Of
+    /// what a pipe passes on no more than its window is here at once, and more is refused.
     ///
     /// Cancel-safe: it reads nothing.
     ///
     /// # Errors
-    /// The stream was reset or stopped, or the connection is over, and all bytes before were read.
+    /// The stream was reset or stopped, or the connection is over, and all bytes before were read;
+    /// [`ReadError::PeekTooLong`], which reads and ends nothing.
     pub async fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
         poll_fn(|cx| self.half.poll_peek(cx, len)).await
     }

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A receiving socket that fails again and again is left alone for a while (10 ms, doubling to 1
-//! s): no failure of the system can make the loop spin, and none ends a connection but the loss of
-//! the socket itself.
+//! s), and so does its adapter ([`Engine::wants_input`]): no failure of the system can make the loop
+//! spin, and none ends a connection but the loss of the socket itself.
 
 mod alarms;
 mod asks;
@@ -24,6 +24,7 @@ mod lines;
 mod outbox;
 mod pipes;
 mod relays;
+mod rest;
 mod streams;
 mod tape;
 mod wire;
@@ -60,6 +61,7 @@ use asks::Asks;
 use commands::Way;
 use lines::Lines;
 use outbox::Outbox;
+use rest::Rest;
 
 pub use wire::Wire;
 
@@ -188,35 +190,6 @@ struct Halves {
     recv: Option<Inlet>,
 }
 
-/// Pauses of a socket whose receives fail.
-#[derive(Default)]
-struct Rest {
-    in_a_row: u32,
-    until: Option<Instant>,
-}
-
-impl Rest {
-    const PATIENCE: u32 = 8;
-    const FIRST: Duration = Duration::from_millis(10);
-    const LONGEST: Duration = Duration::from_secs(1);
-
-    fn failed(&mut self, now: Instant) {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        if let Some(over) = self.in_a_row.checked_sub(Self::PATIENCE) {
-            let pause = Self::FIRST.saturating_mul(1 << over.min(7));
-            self.until = Some(now + pause.min(Self::LONGEST));
-        }
-    }
-
-    fn worked(&mut self) {
-        *self = Self::default();
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| until <= now)
-    }
-}
-
 impl Engine {
     /// An engine for a fresh endpoint, and its first handle.
     pub fn new(
@@ -292,6 +265,7 @@ impl Engine {
 
     /// Does everything that can be done now, within bounds.
     pub fn turn(&mut self, wire: &mut impl Wire) -> Turn {
+        add(&self.shared.counters.turns, 1);
         if self.retry_at.is_some_and(|at| at <= self.clock.now()) {
             self.writable(wire);
         }
@@ -327,6 +301,17 @@ impl Engine {
             .flatten()
             .min();
         Turn::Sleep(wake)
+    }
+
+    /// Whether it is worth waking for what comes at the UDP socket: not while its receives fail and
+    /// it is left alone, nor when it is lost. An adapter that asks its system for readiness all the
+    /// same is woken again and again by what nobody reads.
+    pub fn wants_input(&self) -> bool {
+        self.reads_at(self.clock.now())
+    }
+
+    fn reads_at(&self, now: Instant) -> bool {
+        self.carrier == Carrier::Open && self.rest.is_over(now)
     }
 
     /// Whether a transmit is kept until the socket takes it.
@@ -394,7 +379,7 @@ impl Engine {
     /// One batch in. Says whether there may be more.
     fn receive(&mut self, wire: &mut impl Wire) -> bool {
         let now = self.clock.now();
-        if self.carrier == Carrier::Lost || !self.rest.is_over(now) {
+        if !self.reads_at(now) {
             return false;
         }
         let counters = &self.shared.counters;
@@ -502,6 +487,7 @@ impl Engine {
         if self.carrier == Carrier::Open {
             tracing::info!(local = %self.shared.local, "the socket is lost");
             self.carrier = Carrier::Lost;
+            self.rest = Rest::default();
             self.core.carrier_closed(UDP, self.clock.now());
         }
     }

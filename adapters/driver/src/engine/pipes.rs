@@ -121,7 +121,7 @@ impl Engine {
         match self.core.pipe_given(from, given, &ways, options) {
             Ok(id) => {
                 let _once = pipe.id.set(id);
-                let (tap, reader) = tapped.then(|| tapping(&recv, offset)).unzip();
+                let (tap, reader) = tapped.then(|| tapping(&recv, offset, &options)).unzip();
                 let leg = LegIndex(u32::try_from(legs).unwrap_or(u32::MAX));
                 let tap = tap.map(|tap| (leg, tap));
                 let (shared, parts) = (pipe.clone(), HashMap::new());

@@ -226,7 +226,9 @@ impl From<ReadError> for StreamError {
         match error {
             ReadError::Reset { code, hop } => Self::of(code, hop),
             ReadError::Failed(error) => error,
-            ReadError::Skipped(_) | ReadError::TooLong { .. } => Self::InvalidRange { hop: None },
+            ReadError::Skipped(_) | ReadError::TooLong { .. } | ReadError::PeekTooLong { .. } => {
+                Self::InvalidRange { hop: None }
+            }
             ReadError::Stopped => Self::Cancelled { hop: None },
             ReadError::Connection(error) => error.into(),
         }

@@ -3,12 +3,13 @@
 //! The pipe holds every byte until all of its legs have it, so what readers have not passed holds
 //! the source back. Readers that are gone, or do not want any more, hold nothing back.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aqueduct_core::endpoint::{PipeId, PipeRef};
 use aqueduct_core::handoff::{Options, Producer, channel};
-use aqueduct_core::pipe::LegEnd;
+use aqueduct_core::pipe::{LegEnd, PipeOptions};
 use aqueduct_core::stream;
 use bytes::BytesMut;
 
@@ -20,7 +21,10 @@ use super::{Known, MOST_CHUNKS, RecvHalf, RecvShared, Wishes, why};
 /// The driver's end of a pipe's local leg.
 pub(crate) struct Tap {
     producer: Producer<ReadError>,
+    shared: Arc<RecvShared>,
     known: Known,
+    /// What the pipe keeps behind its legs, in bytes.
+    keep: u64,
     /// All below was taken from the pipe.
     taken: u64,
     /// Nobody reads: what comes is let go at once.
@@ -29,7 +33,7 @@ pub(crate) struct Tap {
 
 /// A half that reads what is passed on of `source`, from `start` on. It is told apart by the pipe's
 /// id once there is one.
-pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
+pub(crate) fn tapping(source: &RecvShared, start: u64, pipe: &PipeOptions) -> (Tap, RecvHalf) {
     let shared = Arc::new(RecvShared {
         connection: source.connection.clone(),
         id: source.id,
@@ -39,6 +43,7 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
         mark: Mark::default(),
         wishes: Mutex::default(),
         damaged: AtomicBool::default(),
+        holds: Some(AtomicU64::new(pipe.stock)),
     });
     let teller = shared.clone();
     // The pipe's end waits for the last byte, so even that is worth telling at once.
@@ -46,10 +51,12 @@ pub(crate) fn tapping(source: &RecvShared, start: u64) -> (Tap, RecvHalf) {
     let options = options.on_release(move |urgency| teller.mark(urgency));
     let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
     let collected = BytesMut::new();
+    let known = Known::of(source.info.as_ref());
+    let keep = pipe.keep;
+    let tap = Tap { producer, shared: shared.clone(), known, keep, taken: start, dry: false };
     let half =
         RecvHalf { reader: Some(reader), shared, over: false, wanted: 0, collected, keep: None };
-    let known = Known::of(source.info.as_ref());
-    (Tap { producer, known, taken: start, dry: false }, half)
+    (tap, half)
 }
 
 impl RecvHalf {
@@ -86,7 +93,8 @@ impl Tap {
         }
     }
 
-    /// Lets go of what readers have passed, and does what they wish.
+    /// Lets go of what readers have passed, and does what they wish. More than the pipe's window they
+    /// do not get to see at once, and are told so before they wish it.
     pub(crate) fn serve(&mut self, wishes: &Wishes, pipe: &mut PipeRef<'_>) {
         let _counted = self.producer.take_released();
         if wishes.stop.is_some() {
@@ -94,6 +102,9 @@ impl Tap {
         }
         self.dry |= !self.producer.has_readers();
         pipe.release(if self.dry { self.taken } else { self.producer.released() });
+        if let Some(holds) = &self.shared.holds {
+            holds.store(pipe.stats().window.saturating_sub(self.keep), Relaxed);
+        }
         self.pump(pipe);
     }
 

@@ -76,7 +76,7 @@ impl<'a> Fan<'a> {
         let hops = self.onward.hops.iter().enumerate();
         let mut hops: FuturesUnordered<_> = hops
             .map(|(target, hop)| async move {
-                (target, self.relay.open_leg(hop, self.dir, &self.onward.options).await)
+                (target, self.relay.open_leg(peer, hop, self.dir, &self.onward.options).await)
             })
             .collect();
         let mut lost = Vec::new();

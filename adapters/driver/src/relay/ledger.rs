@@ -1,4 +1,4 @@
-//! Which legs there are, who waits for their answers, and who is being dialled.
+//! Which legs there are, and who waits for their answers.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -14,9 +14,6 @@ use crate::pipe::Pipe;
 use crate::wait::{Waiters, lock, until};
 
 use super::accounts::Place;
-
-/// Nodes that a relay dials at a time: what peers can make it send to those who did not ask.
-const MOST_DIALLED: usize = 64;
 
 /// A stream of a connection.
 pub(super) type Leg = (ConnectionHandle, StreamId);
@@ -38,8 +35,6 @@ struct State {
     /// Relays to which legs are being opened, with how many: an answer may be faster than the news
     /// that they are.
     opening: HashMap<NodeId, usize>,
-    /// Nodes that are being dialled.
-    dialled: HashSet<NodeId>,
     waiting: Waiters,
 }
 
@@ -78,12 +73,6 @@ pub(super) struct Opening<'a> {
     node: NodeId,
 }
 
-/// A node is being dialled.
-pub(super) struct Dialling<'a> {
-    ledger: &'a Ledger,
-    node: NodeId,
-}
-
 /// Answers of a leg are awaited.
 pub(super) struct Awaited<'a> {
     ledger: &'a Ledger,
@@ -118,23 +107,6 @@ impl Ledger {
     pub(super) fn opening(&self, node: NodeId) -> Opening<'_> {
         *lock(&self.state).opening.entry(node).or_default() += 1;
         Opening { ledger: self, node }
-    }
-
-    /// `node` is dialled from now on; the inner `None`: it is dialled already. `None`: so many are
-    /// being dialled that one more has to wait for another stream.
-    pub(super) fn dialling(&self, node: NodeId) -> Option<Option<Dialling<'_>>> {
-        let mut state = lock(&self.state);
-        if state.dialled.contains(&node) {
-            return Some(None);
-        }
-        let room = state.dialled.len() < MOST_DIALLED && state.dialled.insert(node);
-        room.then(|| Some(Dialling { ledger: self, node }))
-    }
-
-    /// Waits until `node` is not being dialled.
-    pub(super) async fn dialled(&self, node: NodeId) {
-        let look = |state: &mut State| (!state.dialled.contains(&node)).then_some(());
-        until(&self.state, |state| &mut state.waiting, look).await;
     }
 
     /// Answers that come for `leg`, of the first `targets` targets, go to `upstream`.
@@ -185,12 +157,6 @@ impl Drop for Known<'_> {
     }
 }
 
-impl Drop for Dialling<'_> {
-    fn drop(&mut self) {
-        self.ledger.update(|state| _ = state.dialled.remove(&self.node));
-    }
-}
-
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         self.ledger.update(|state| {
@@ -229,7 +195,3 @@ impl Drop for Awaited<'_> {
         self.ledger.update(|state| _ = state.routed.remove(&self.leg));
     }
 }
-
-#[cfg(test)]
-#[path = "ledger_tests.rs"]
-mod tests;

@@ -15,6 +15,7 @@
 
 mod account;
 mod accounts;
+mod dials;
 mod fan;
 mod kept;
 mod ledger;
@@ -38,6 +39,7 @@ use aqueduct_core::wire::id::StreamId;
 use crate::endpoint::Endpoint;
 
 use accounts::Accounts;
+use dials::Dials;
 use kept::Kept;
 use ledger::Ledger;
 
@@ -208,11 +210,13 @@ pub enum RelayEvent {
 
 /// An endpoint that relays. Streams with a route come here and no longer to the application.
 pub struct Relay {
+    /// Unguarded: who relays does not keep the endpoint.
     endpoint: Endpoint,
     /// Which of the endpoint's relays it is: the last one gets what comes.
     number: u64,
     config: Arc<RelayConfig>,
     ledger: Ledger,
+    dials: Dials,
     accounts: Arc<Accounts>,
     kept: Kept,
 }

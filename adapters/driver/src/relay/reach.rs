@@ -25,25 +25,32 @@ pub(super) struct Opened {
 }
 
 impl Relay {
-    /// A stream to a hop, by a connection that is there or a new one. `None`: out of reach, or
+    /// A stream to a hop for a guest, by a connection that is there or a new one. `None`: out of reach, or
     /// it takes no part in pipes, or there was no stream to be had in time: that is not to hold up
     /// the others.
     pub(super) async fn open_leg(
         &self,
+        guest: NodeId,
         hop: &Hop,
         dir: Dir,
         options: &OpenOptions,
     ) -> Option<Opened> {
         let late = self.endpoint.pause(self.config.reach.min(REACH));
-        match select(pin!(self.open(hop, dir, options)), pin!(late)).await {
+        match select(pin!(self.open(guest, hop, dir, options)), pin!(late)).await {
             Either::Left((opened, _)) => opened,
             Either::Right(_) => None,
         }
     }
 
-    async fn open(&self, hop: &Hop, dir: Dir, options: &OpenOptions) -> Option<Opened> {
+    async fn open(
+        &self,
+        guest: NodeId,
+        hop: &Hop,
+        dir: Dir,
+        options: &OpenOptions,
+    ) -> Option<Opened> {
         let id = NodeId::from_bytes(&hop.id).ok()?;
-        let connection = self.meet(id, hop).await?;
+        let connection = self.meet(guest, id, hop).await?;
         if connection.mode() < Mode::StreamingPiped {
             return None;
         }
@@ -60,20 +67,25 @@ impl Relay {
     }
 
     /// A connection to a hop. Streams to one node that come together dial it once.
-    async fn meet(&self, id: NodeId, hop: &Hop) -> Option<Connection> {
+    async fn meet(&self, guest: NodeId, id: NodeId, hop: &Hop) -> Option<Connection> {
         loop {
             if let Some(connection) = self.endpoint.connection_to(id).await {
                 return Some(connection);
             }
             // If another attempt was in vain: this one may know other addresses.
-            if let Some(_dialling) = self.ledger.dialling(id)? {
-                let connection = self.dial(id, hop).await?;
-                if !self.config.linger.is_zero() {
-                    self.kept.keep(&connection, self.endpoint.clock().now());
-                }
+            let Some(_dial) = self.dials.begin(guest, id).await else {
+                self.dials.over(id).await;
+                continue;
+            };
+            // While it waited for its place the node may have come by itself.
+            if let Some(connection) = self.endpoint.connection_to(id).await {
                 return Some(connection);
             }
-            self.ledger.dialled(id).await;
+            let connection = self.dial(id, hop).await?;
+            if !self.config.linger.is_zero() {
+                self.kept.keep(&connection, self.endpoint.clock().now());
+            }
+            return Some(connection);
         }
     }
 

@@ -24,6 +24,7 @@ use crate::send::SendHalf;
 
 use super::account::{LEAST_BURST, Moves, burst};
 use super::accounts::{Accounts, Place};
+use super::dials::Dials;
 use super::fan::Fan;
 use super::kept::Kept;
 use super::ledger::{Awaited, Ledger, Upstream};
@@ -41,12 +42,15 @@ pub(super) struct Onward {
 
 impl Relay {
     /// Relays from now on, once [`run`](Self::run) is driven, in place of a relay that the endpoint
-    /// had before: that one sees to its end what it has begun.
+    /// had before: that one sees to its end what it has begun. It is no handle of the endpoint, and
+    /// ends with the last one that is.
     pub fn new(endpoint: Endpoint, config: RelayConfig) -> Self {
+        let endpoint = endpoint.unguarded();
         let number = endpoint.divert();
         let (config, kept) = (Arc::new(config), Kept::default());
         let accounts = Accounts::new(config.clone());
-        Self { endpoint, number, config, ledger: Ledger::default(), accounts, kept }
+        let (ledger, dials) = (Ledger::default(), Dials::default());
+        Self { endpoint, number, config, ledger, dials, accounts, kept }
     }
 
     /// Relays until the endpoint is closed, or another relay has its place and what this one began

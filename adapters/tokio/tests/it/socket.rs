@@ -90,11 +90,27 @@ async fn a_socket_that_only_fails_to_receive_does_not_make_the_driver_spin() {
     faults.plan(Call::Recv, libc::ENOBUFS, u64::MAX);
     let moving = tokio::spawn(transfer(pair.near.clone(), pair.far.clone(), 1 << 20));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let failed = pair.client.io_stats().recv_errors;
+    let io = pair.client.io_stats();
     faults.clear();
     within(Duration::from_secs(30), "the transfer", moving).await.unwrap();
-    println!("{failed} receives failed in a second");
-    assert!(failed < 200, "{failed}");
+    println!("{} receives failed in a second, in {} turns", io.recv_errors, io.turns);
+    assert!(io.recv_errors < 200, "{io:?}");
+    assert!(io.turns < 2_000, "{io:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_is_lost_is_not_looked_at_any_more() {
+    let faults = Faults::new();
+    let pair = pair_of(faulty(&faults), endpoint()).await;
+    faults.plan(Call::Send, libc::EBADF, 1);
+    pair.near.send_datagram(pattern(1000).into()).unwrap();
+    assert_eq!(soon("the end", pair.near.closed()).await, CloseReason::CarrierLost);
+    let stranger = std::net::UdpSocket::bind(loopback()).unwrap();
+    let before = pair.client.io_stats().turns;
+    stranger.send_to(b"anybody there?", pair.client.local_addr()).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let turns = pair.client.io_stats().turns - before;
+    assert!(turns < 100, "{turns} turns for a datagram that nobody reads");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

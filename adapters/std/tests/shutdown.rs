@@ -1,0 +1,110 @@
+//! Ending an endpoint: who waits for its end has waited for all of it.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
+use aqueduct_std::{AppCode, Config, Connection, Endpoint, generate_key};
+use socket2::SockRef;
+
+/// What a busy machine may add to anything.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A socket that takes its time to go, and says when it is gone: with its loop.
+#[derive(Debug)]
+struct Lingering(UdpIo, Arc<AtomicBool>);
+
+impl SocketIo for Lingering {
+    fn recv(&self, socket: SockRef<'_>, batch: &mut RecvBatch) -> io::Result<usize> {
+        self.0.recv(socket, batch)
+    }
+
+    fn send(&self, socket: SockRef<'_>, outgoing: &Outgoing<'_>) -> io::Result<()> {
+        self.0.send(socket, outgoing)
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.0.max_gso_segments()
+    }
+
+    fn gro_segments(&self) -> usize {
+        self.0.gro_segments()
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(200));
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_loop_has_ended_for_everybody_who_shuts_down() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let config = Config::new(generate_key().unwrap()).with_socket_io({
+        let gone = gone.clone();
+        move |io| Lingering(io, gone.clone())
+    });
+    let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                assert!(endpoint.shutdown(AppCode(0), b"", LONG));
+                assert!(gone.load(Ordering::SeqCst), "its loop has not ended");
+            });
+        }
+    });
+    assert!(endpoint.shutdown(AppCode(0), b"", LONG), "once more, and later");
+}
+
+fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| server.accept().unwrap().unwrap().accept().unwrap());
+        let near = client.connect((server.node_id(), server.local_addr())).unwrap();
+        (near, taking.join().unwrap())
+    })
+}
+
+/// The disk is somebody who begins to read when all is over.
+///
+/// spec: R-TAPE-18
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_is_whole_when_its_endpoint_has_ended() {
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+
+    use aqueduct_std::{Recording, trace};
+
+    let (mut disk, writer) = io::pipe().unwrap();
+    let recording = Recording::to(format!("/proc/self/fd/{}", writer.as_raw_fd()));
+    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let client = Endpoint::bind(loopback, config).unwrap().with_timeout(LONG);
+    drop(writer);
+    let server = Endpoint::bind(loopback, generate_key().unwrap()).unwrap().with_timeout(LONG);
+    let (near, far) = connect(&client, &server);
+    let message = vec![7; 500_000];
+    let reading = thread::spawn(move || far.recv_message().unwrap().len());
+    near.send_message(message.into()).unwrap();
+    assert_eq!(reading.join().unwrap(), 500_000);
+    drop(near);
+    let recorded = client.recording().unwrap().with_timeout(Duration::ZERO);
+    let reading = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        let mut tape = Vec::new();
+        disk.read_to_end(&mut tape).unwrap();
+        tape
+    });
+    assert!(client.shutdown(AppCode(0), b"", LONG));
+    let written = recorded.end().unwrap();
+    let tape = reading.join().unwrap();
+    assert_eq!(written, tape.len() as u64);
+    assert!(written > 500_000 && trace::replay(&tape).unwrap().is_whole());
+}

@@ -1,0 +1,92 @@
+//! Sockets that fail: the loop leaves them alone, and what comes by them does not make it turn.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+#![cfg(target_os = "linux")]
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aqueduct_driver::fault::{Call, Faults, FaultyIo};
+use aqueduct_std::{AppCode, CloseReason, Config, Connection, Endpoint, generate_key};
+use rustix::io::Errno;
+
+/// What a busy machine may add to anything.
+const LONG: Duration = Duration::from_secs(20);
+
+fn faulty(faults: &Faults) -> Endpoint {
+    let faults = faults.clone();
+    let config = Config::new(generate_key().unwrap())
+        .with_socket_io(move |io| FaultyIo::new(io, faults.clone()));
+    Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap().with_timeout(LONG)
+}
+
+fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| server.accept().unwrap().unwrap().accept().unwrap());
+        let near = client.connect((server.node_id(), server.local_addr())).unwrap();
+        (near, taking.join().unwrap())
+    })
+}
+
+/// Turns of the loop while a datagram waits at its socket that nobody reads.
+fn turns_for_one(endpoint: &Endpoint) -> u64 {
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let before = endpoint.io_stats().turns;
+    stranger.send_to(b"anybody there?", endpoint.local_addr()).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    endpoint.io_stats().turns - before
+}
+
+#[test]
+fn a_socket_that_only_fails_to_receive_does_not_make_the_loop_spin() {
+    let faults = Faults::new();
+    let (client, server) = (faulty(&faults), faulty(&Faults::new()));
+    let (near, far) = connect(&client, &server);
+    faults.plan(Call::Recv, Errno::NOBUFS.raw_os_error(), u64::MAX);
+    let turns = turns_for_one(&client);
+    let failed = client.io_stats().recv_errors;
+    println!("{failed} receives failed, in {turns} turns");
+    assert!((8..100).contains(&failed), "{failed} receives failed");
+    assert!(turns < 200, "{turns} turns");
+    // And when it works again, it is read again.
+    faults.clear();
+    far.send_message(b"after all".to_vec().into()).unwrap();
+    assert_eq!(near.recv_message().unwrap(), &b"after all"[..]);
+}
+
+#[test]
+fn a_socket_that_is_lost_is_not_looked_at_any_more() {
+    let faults = Faults::new();
+    let (client, server) = (faulty(&faults), faulty(&Faults::new()));
+    let (near, _far) = connect(&client, &server);
+    faults.plan(Call::Send, Errno::BADF.raw_os_error(), 1);
+    near.send_datagram(b"by a socket that is none".to_vec().into()).unwrap();
+    assert_eq!(near.closed().unwrap(), CloseReason::CarrierLost);
+    let turns = turns_for_one(&client);
+    assert!(turns < 100, "{turns} turns for a datagram that nobody reads");
+    // The loop has not ended with its socket.
+    assert_eq!(client.stats().unwrap().connections, 0);
+    assert!(client.shutdown(AppCode(0), b"", LONG));
+}
+
+/// The time at which it was to be tried again is none to wake for.
+#[test]
+fn a_socket_that_is_lost_after_other_failures_is_left_alone_as_well() {
+    let faults = Faults::new();
+    let (client, server) = (faulty(&faults), faulty(&Faults::new()));
+    let (near, far) = connect(&client, &server);
+    faults.plan(Call::Recv, Errno::NOBUFS.raw_os_error(), 12);
+    faults.plan(Call::Recv, Errno::BADF.raw_os_error(), 1);
+    let began = Instant::now();
+    while faults.left() > 0 {
+        assert!(began.elapsed() < LONG, "{} faults did not strike", faults.left());
+        let _taken = far.send_datagram(b"anybody there?".to_vec().into());
+        thread::sleep(Duration::from_millis(5));
+    }
+    let turns = turns_for_one(&client);
+    assert!(turns < 200, "{turns} turns for a datagram that nobody reads");
+    // By TCP it goes on, or it has ended; nobody waits for the socket.
+    drop((near, far));
+    client.shutdown(AppCode(0), b"", LONG);
+}
