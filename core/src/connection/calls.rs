@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::crypto::identity::NodeId;
 use crate::crypto::keys::ExportError;
+use crate::crypto::provider::Cipher;
 use crate::crypto::reset::ResetToken;
 use crate::error::CloseReason;
 use crate::flow::{Budget, Candidate, Share};
@@ -249,6 +250,11 @@ impl Connection {
     /// to this connection. `None` before the handshake is done.
     pub fn handshake_hash(&self) -> Option<[u8; 32]> {
         self.lifecycle.session().map(|session| session.handshake_hash)
+    }
+
+    /// The cipher that was agreed. `None` before the handshake is done.
+    pub fn cipher(&self) -> Option<Cipher> {
+        self.lifecycle.session().map(|session| session.keys.cipher())
     }
 
     /// Writes the secrets of the present keys, a line each, for a dissector (spec `03-keys.md`).

@@ -240,7 +240,6 @@ impl Connection {
         {
             session.keys.counters_mut().overlook_discards(&before.keys.counters());
         }
-        self.bandwidth = before.bandwidth;
     }
 
     /// Whether a packet addressed by the id with this index is for a live id.

@@ -50,9 +50,11 @@ impl Connection {
         budget: &mut Budget,
         now: Instant,
     ) -> bool {
-        let (len, mut class) = (packet.len() as u64, Shaped::Control);
+        let (len, mut class) = (packet.len() as u64, None);
         let mattered = self.take_datagram(source, ecn, packet, &mut class, budget, now);
-        self.bandwidth.on_received(class, len);
+        if let Some(class) = class {
+            self.bandwidth.on_received(class, len);
+        }
         mattered
     }
 
@@ -61,7 +63,7 @@ impl Connection {
         source: &Source,
         ecn: Option<Ecn>,
         packet: &mut [u8],
-        class: &mut Shaped,
+        class: &mut Option<Shaped>,
         budget: &mut Budget,
         now: Instant,
     ) -> bool {
@@ -85,7 +87,7 @@ impl Connection {
         source: &Source,
         ecn: Option<Ecn>,
         packet: &mut [u8],
-        class: &mut Shaped,
+        class: &mut Option<Shaped>,
         budget: &mut Budget,
         now: Instant,
     ) -> Result<bool, Violation> {
@@ -107,6 +109,7 @@ impl Connection {
                 return Ok(reset);
             }
         };
+        *class = Some(Shaped::Control);
         self.on_proof(source, now);
         self.idle.on_heard(now);
         self.ledger.on_heard(now);
@@ -126,7 +129,7 @@ impl Connection {
             classed = classed.or_else(|| self.class_of_frame(&frame));
             whole &= self.on_frame(&frame, context, budget)?;
         }
-        *class = classed.unwrap_or_default();
+        *class = Some(classed.unwrap_or_default());
         if empty {
             return Err(Violation::new(TransportCode::Protocol, "a packet without a frame"));
         }

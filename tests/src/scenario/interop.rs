@@ -19,6 +19,7 @@ use std::time::Duration;
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
 use aqueduct_core::crypto::handshake::{Ciphers, Versions};
 use aqueduct_core::crypto::limits::KeyLimits;
+use aqueduct_core::crypto::provider::Cipher;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::wire::id::AppCode;
 
@@ -171,8 +172,13 @@ fn long_rtt(seed: u64) -> Report {
 }
 
 fn chacha20(seed: u64) -> Report {
-    let nodes = [1, 2].map(|number| config(number).with_ciphers(Ciphers::PreferChaCha20Poly1305));
+    let nodes = [1, 2].map(|number| config(number).with_ciphers(Ciphers::OnlyChaCha20Poly1305));
     let mut run = Lab::new(seed, [usual(), usual()], nodes).connect();
+    let Pair { net, at_a, at_b, .. } = &mut run.pair;
+    for (host, handle) in ENDS.into_iter().zip([*at_a, *at_b]) {
+        let view = net.host(host).endpoint.connection(handle).expect("it lives");
+        assert_eq!(view.cipher(), Some(Cipher::ChaCha20Poly1305), "that suite only");
+    }
     let took = run.fetch(&[3 * MB], MINUTE);
     run.report(vec![("kbit/s", kbit(3 * MB, took))])
 }

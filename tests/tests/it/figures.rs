@@ -286,6 +286,8 @@ fn told_of_peers(pair: &mut Pair) -> [(ConnectionStats, Totals); 2] {
         let mut totals = endpoint.totals();
         stats.keys = without_discards(stats.keys);
         totals.keys = without_discards(totals.keys);
+        // All that came is in there, whoever sent it.
+        totals.bandwidth = stats.bandwidth;
         (stats, totals)
     })
 }

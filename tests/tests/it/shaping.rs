@@ -181,7 +181,7 @@ fn a_hundred_peers_share_one_limit() {
         let until = began + MS * 10 * (tick as u32 + 1);
         let ask = net.now + MS * (3 + tick as u32 % 5);
         net.run(ask.saturating_since(net.now), |net| listen(net, &mut peers, &mut urgent));
-        if tick >= WARM * 100 && tick % 3 == 0 {
+        if tick >= WARM * 100 && tick % 3 == 0 && tick + 3 < LAST * 100 {
             write(&mut net.host(NODE).endpoint, peers[PEERS].to, 100);
             urgent.written.push_back(net.now);
         }
