@@ -18,12 +18,28 @@ export async function open(program, { width = 1360, height = 1240 } = {}) {
     const parts = (rest + text).split("\0");
     rest = parts.pop();
     for (const { id, result, error, method, params } of parts.map((part) => JSON.parse(part))) {
+      const asked = waiting.get(id);
+      waiting.delete(id);
       if (id === undefined) heard.push({ method, params });
-      else if (error) waiting.get(id).reject(new Error(error.message));
-      else waiting.get(id).resolve(result);
+      else if (error) asked?.reject(new Error(error.message));
+      else asked?.resolve(result);
     }
   });
+  // Nobody answers any more: whoever waits, and whoever asks from now on, is told.
+  let over;
+  const end = (why) => {
+    over ??= new Error(`the browser has ended: ${why}`);
+    for (const { reject } of waiting.values()) reject(over);
+    waiting.clear();
+  };
+  child.once("exit", (code, signal) => end(signal ?? `code ${code}`));
+  child.once("error", (error) => end(error.message));
+  for (const pipe of [child.stdio[3], child.stdio[4]]) pipe.on("error", (error) => end(error.message));
   const send = (method, params = {}, sessionId = undefined) => new Promise((resolve, reject) => {
+    if (over) {
+      reject(over);
+      return;
+    }
     waiting.set(last += 1, { resolve, reject });
     child.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
   });
@@ -41,10 +57,15 @@ export async function open(program, { width = 1360, height = 1240 } = {}) {
       if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
     },
+    /** Ends it in the middle of its work. */
+    kill() {
+      child.kill("SIGKILL");
+    },
     async close() {
       await send("Browser.close").catch(() => {});
       child.kill();
-      await new Promise((gone) => (child.exitCode === null ? child.once("exit", gone) : gone()));
+      const runs = child.exitCode === null && child.signalCode === null;
+      if (runs) await new Promise((gone) => child.once("exit", gone));
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };

@@ -112,6 +112,28 @@ check("what the harness finds stops the page, and is shown", async () => {
   await until("window.lab.now > 20");
 });
 
+check("after a trap the page begins anew as if nothing had been", async () => {
+  await visit("#seed=3&speed=1");
+  await until("window.lab.now > 20");
+  // Whatever the module looks at is nonsense from here on.
+  await browser.evaluate("void new Uint8Array(window.lab.machine.exports.memory.buffer).fill(0xff)");
+  await browser.evaluate("window.lab.advance(window.lab.done + 10)");
+  assert.equal(await browser.evaluate("window.lab.broken"), true);
+  await browser.evaluate("document.getElementById('again').click()");
+  await until("window.lab.now > 500");
+  assert.equal(await browser.evaluate("window.lab.broken"), false);
+});
+
+check("who waits for a browser that dies is told", async () => {
+  const other = await open(program);
+  const waiting = other.evaluate("new Promise(() => {})");
+  const late = new Promise((later) => setTimeout(later, 20_000)).then(() => assert.fail("it waits still"));
+  other.kill();
+  await assert.rejects(Promise.race([waiting, late]), /the browser has ended/);
+  await assert.rejects(Promise.race([other.evaluate("1"), late]), /the browser has ended/);
+  await other.close();
+});
+
 check("narrow windows keep everything in sight", async () => {
   await browser.call("Emulation.setDeviceMetricsOverride", { width: 480, height: 900, deviceScaleFactor: 2, mobile: false });
   await visit(MOMENT);

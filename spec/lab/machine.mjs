@@ -19,12 +19,17 @@ export class Machine {
   static async load(url) {
     const answer = await fetch(url);
     if (!answer.ok) throw new Error(`${url}: ${answer.status}. Build it: spec/lab/build`);
-    const { instance } = await WebAssembly.instantiate(await answer.arrayBuffer(), {});
-    return new Machine(instance.exports);
+    return new Machine(await WebAssembly.compile(await answer.arrayBuffer()));
   }
 
-  constructor(exports) {
-    this.exports = exports;
+  constructor(module) {
+    this.module = module;
+    this.restart();
+  }
+
+  /** The same module with a memory of its own, in which nothing has happened. */
+  restart() {
+    this.exports = new WebAssembly.Instance(this.module, {}).exports;
   }
 
   /** Calls a function; what the harness said when it found something wrong is thrown. */
@@ -32,8 +37,19 @@ export class Machine {
     try {
       return this.exports[`lab_${name}`](...args);
     } catch (error) {
-      const said = this.text(this.exports.lab_fault(), this.exports.lab_fault_len());
+      const said = this.said();
+      // A call that trapped has let go of nothing that it held: that memory is not called again.
+      this.restart();
       throw said ? new Error(said) : error;
+    }
+  }
+
+  /** What the harness said, as far as the memory can be read after a trap. */
+  said() {
+    try {
+      return this.text(this.exports.lab_fault(), this.exports.lab_fault_len());
+    } catch {
+      return "";
     }
   }
 

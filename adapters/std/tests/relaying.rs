@@ -56,6 +56,19 @@ fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// What a guest sends comes back from where it is to go, and soon.
+fn is_served(guest: &Endpoint, node: &Endpoint, sink: &Endpoint) {
+    let began = Instant::now();
+    let connection = guest.connect(there(node)).unwrap();
+    let (mut send, mut recv) = connection.open_bi(to(vec![there(sink)])).unwrap();
+    send.write_all(b"hello").unwrap();
+    send.finish().unwrap();
+    let mut back = Vec::new();
+    recv.read_to_end(&mut back).unwrap();
+    assert_eq!(back, b"hello");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
 /// One of them names 256 nodes at an address where nobody answers.
 ///
 /// spec: R-ROUTE-6
@@ -79,15 +92,26 @@ fn who_names_nodes_out_of_reach_holds_up_himself() {
     thread::sleep(Duration::from_millis(200));
     let dialled = node.stats().unwrap().connections - 1;
 
-    let began = Instant::now();
-    let connection = honest.connect(there(&node)).unwrap();
-    let (mut send, mut recv) = connection.open_bi(to(vec![there(&sink)])).unwrap();
-    send.write_all(b"hello").unwrap();
-    send.finish().unwrap();
-    let mut back = Vec::new();
-    recv.read_to_end(&mut back).unwrap();
-    assert_eq!(back, b"hello");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    is_served(&honest, &node, &sink);
     assert_eq!(dialled, 16);
     drop(streams);
+}
+
+/// One of them says that a node is where it is not.
+///
+/// spec: R-ROUTE-6
+#[test]
+fn who_names_a_node_elsewhere_holds_up_nobody_who_knows_better() {
+    let (hog, honest, node, sink) = (endpoint(), endpoint(), endpoint(), endpoint());
+    let _relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ()).unwrap();
+    let_in(&node);
+    echo(&sink);
+    let nowhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let elsewhere = NodeAddr::from((sink.node_id(), nowhere.local_addr().unwrap()));
+    let hogging = hog.connect(there(&node)).unwrap();
+    let mut send = hogging.open_uni(to(vec![elsewhere])).unwrap();
+    send.write_all(b"anybody there?").unwrap();
+    until("it is dialled", || node.stats().unwrap().connections >= 2);
+    is_served(&honest, &node, &sink);
+    drop(send);
 }

@@ -1,9 +1,11 @@
 //! Who is being dialled, and for whom: so many at a time, and of each guest so many (spec R-ROUTE-6).
 //!
 //! What is above waits. A place goes to the guest for whom the fewest are dialled, so that who names
-//! nodes that do not answer holds up himself.
+//! nodes that do not answer holds up himself. So does who says that a node is where it is not: to
+//! whoever names other addresses that is another node.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use aqueduct_core::crypto::identity::NodeId;
@@ -15,6 +17,9 @@ const MOST: usize = 64;
 /// Of these for one guest.
 const MOST_FOR_ONE: usize = 16;
 
+/// A node, and where a guest says that it is.
+pub(super) type There = (NodeId, Vec<SocketAddr>);
+
 /// All attempts of a relay.
 #[derive(Default)]
 pub(super) struct Dials {
@@ -23,7 +28,7 @@ pub(super) struct Dials {
 
 #[derive(Default)]
 struct State {
-    nodes: HashSet<NodeId>,
+    nodes: HashSet<There>,
     guests: HashMap<NodeId, Guest>,
     waiting: Waiters,
 }
@@ -39,7 +44,7 @@ struct Guest {
 pub(super) struct Dial<'a> {
     dials: &'a Dials,
     guest: NodeId,
-    node: NodeId,
+    node: There,
 }
 
 /// A node is to be dialled for a guest.
@@ -66,26 +71,26 @@ impl State {
 
 impl Dials {
     /// Begins to dial `node` for `guest`, as soon as there is a place. `None`: it is being dialled.
-    pub(super) async fn begin(&self, guest: NodeId, node: NodeId) -> Option<Dial<'_>> {
+    pub(super) async fn begin(&self, guest: NodeId, node: &There) -> Option<Dial<'_>> {
         lock(&self.state).change(guest, |guest| guest.waiting += 1);
         let _waiting = Waiting { dials: self, guest };
         let look = |state: &mut State| {
-            if state.nodes.contains(&node) {
+            if state.nodes.contains(node) {
                 return Some(false);
             }
-            let begins = state.has_room(&guest) && state.nodes.insert(node);
+            let begins = state.has_room(&guest) && state.nodes.insert(node.clone());
             if begins {
                 state.change(guest, |guest| guest.dialled += 1);
             }
             begins.then_some(true)
         };
         let begins = until(&self.state, |state| &mut state.waiting, look).await;
-        begins.then(|| Dial { dials: self, guest, node })
+        begins.then(|| Dial { dials: self, guest, node: node.clone() })
     }
 
     /// Waits until `node` is not being dialled.
-    pub(super) async fn over(&self, node: NodeId) {
-        let look = |state: &mut State| (!state.nodes.contains(&node)).then_some(());
+    pub(super) async fn over(&self, node: &There) {
+        let look = |state: &mut State| (!state.nodes.contains(node)).then_some(());
         until(&self.state, |state| &mut state.waiting, look).await;
     }
 

@@ -66,15 +66,16 @@ impl Relay {
         self.kept.used(hop, self.endpoint.clock().now());
     }
 
-    /// A connection to a hop. Streams to one node that come together dial it once.
+    /// A connection to a hop. Streams that come together and know it at the same addresses dial it
+    /// once.
     async fn meet(&self, guest: NodeId, id: NodeId, hop: &Hop) -> Option<Connection> {
+        let there = (id, hop.addrs.clone());
         loop {
             if let Some(connection) = self.endpoint.connection_to(id).await {
                 return Some(connection);
             }
-            // If another attempt was in vain: this one may know other addresses.
-            let Some(_dial) = self.dials.begin(guest, id).await else {
-                self.dials.over(id).await;
+            let Some(_dial) = self.dials.begin(guest, &there).await else {
+                self.dials.over(&there).await;
                 continue;
             };
             // While it waited for its place the node may have come by itself.
