@@ -216,8 +216,7 @@ impl Connection {
     /// Ends after everything that was written is delivered.
     pub(crate) fn close(&mut self, code: AppCode, reason: &[u8], now: Instant) {
         if self.reason.is_none() && self.farewell.is_none() {
-            let until = now + self.config.linger;
-            self.farewell = Some(Farewell { code, reason: reason.to_vec(), until });
+            self.farewell = Some(Farewell { code, reason: reason.to_vec(), until: None });
             if matches!(self.lifecycle, Lifecycle::Connecting(_)) {
                 self.abort(code, reason, now);
             }

@@ -45,7 +45,7 @@ impl Connection {
             ("messages", when(self.messages.deadline())),
             ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),
-            ("close", when(self.farewell.as_ref().map(|farewell| farewell.until))),
+            ("close", when(self.farewell.as_ref().and_then(|farewell| farewell.until))),
         ]
     }
 

@@ -22,8 +22,8 @@ pub(super) struct Farewell {
     pub(super) code: AppCode,
     /// Its reason.
     pub(super) reason: Vec<u8>,
-    /// When it waits no longer: so long after something was delivered.
-    pub(super) until: Instant,
+    /// When it waits no longer: so long after something was delivered. Known from the next turn on.
+    pub(super) until: Option<Instant>,
 }
 
 impl Connection {
@@ -131,7 +131,10 @@ impl Connection {
     /// The peer has taken nothing for too long of what is to be delivered first (spec R-CLOSE-12).
     /// Returns whether that was the end.
     pub(super) fn close_if_in_vain(&mut self, now: Instant) -> bool {
-        let in_vain = self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now);
+        let in_vain = self
+            .farewell
+            .as_ref()
+            .is_some_and(|farewell| farewell.until.is_some_and(|at| at <= now));
         if in_vain {
             self.say_farewell(now);
         }
@@ -141,7 +144,14 @@ impl Connection {
     /// Something was delivered: what is left may be, too.
     pub(super) fn put_off_farewell(&mut self, now: Instant) {
         if let Some(farewell) = &mut self.farewell {
-            farewell.until = now + self.config.linger;
+            farewell.until = Some(now + self.config.linger);
+        }
+    }
+
+    /// A turn begins: a farewell that is new waits from now on.
+    pub(super) fn note_farewell(&mut self, now: Instant) {
+        if let Some(farewell) = &mut self.farewell {
+            farewell.until.get_or_insert(now + self.config.linger);
         }
     }
 

@@ -53,6 +53,7 @@ impl Connection {
         grant: Grant,
         now: Instant,
     ) -> Option<Transmit> {
+        self.note_farewell(now);
         let before = self.bandwidth.sent_in_all();
         let transmit = self.transmit_any(buf, carriers, grant, now);
         if transmit.is_some() {

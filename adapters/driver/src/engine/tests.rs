@@ -205,8 +205,8 @@ fn a_batch_that_waited_goes_one_by_one() {
     assert_eq!(got, [7; 10_000]);
 }
 
-/// Lesson 82: a socket takes nothing, for as long as it likes. The loop goes on: what comes is read,
-/// and what was to be sent is kept until there is room.
+/// Lesson 82: a socket takes nothing, for as long as it likes. The loop goes on: what comes is
+/// read, and what was to be sent is kept until there is room.
 #[test]
 fn a_socket_that_takes_nothing_holds_up_no_turn() {
     let Session { mut engines, mut hands, near, far, listener: _listener } = session();
