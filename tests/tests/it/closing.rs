@@ -153,6 +153,7 @@ fn close_does_not_wait_for_ever_for_who_reads_nothing() {
     close(&mut pair.net, HostId(0), pair.at_a, 7, b"enough");
     pair.pass(linger - SECOND);
     pair.b.reading = Reading::InOrder;
+    pair.b.read_all(&mut pair.net);
     let at_b = pair.at_b;
     assert!(pair.run(SECOND * 60, |_, _, b| b.diary(at_b).closed.is_some()));
     assert_eq!(pair.b.read_of(at_b), 3 << 20, "who reads in the end gets all of it");
