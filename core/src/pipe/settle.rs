@@ -24,6 +24,7 @@ impl Pipe {
         now: Instant,
     ) -> u64 {
         self.welcome_application(now);
+        self.pass_skipped();
         self.end_application();
         self.most_waiting = self.most_waiting.max(self.waiting());
         self.acked = self.through();
@@ -35,7 +36,7 @@ impl Pipe {
         }
         let freed = self.let_go(now);
         let Some(source) = source else { return freed };
-        source.release(self.toll.pay(freed, self.is_flowing(), now));
+        self.give_back(freed, source, now);
         if let Some((code, hop)) = self.stop {
             source.stop_after(code, hop);
             return freed;
@@ -62,12 +63,18 @@ impl Pipe {
         loop {
             self.covered = source.covered();
             let more = self.let_go(now);
-            if more == 0 {
+            if more == 0 && !self.store.has_passed() {
                 return freed;
             }
             freed += more;
-            source.release(self.toll.pay(more, self.is_flowing(), now));
+            self.give_back(more, source, now);
         }
+    }
+
+    /// Credit of bytes goes back at the source's rate, that of skipped ones at once.
+    fn give_back(&mut self, freed: u64, source: &mut RecvStream<'_>, now: Instant) {
+        let paid = self.toll.pay(freed, self.is_flowing(), now);
+        source.release(paid + self.store.take_passed());
     }
 
     /// A source that has ended waits for nobody, so nobody is too slow for it. Nor is anybody while

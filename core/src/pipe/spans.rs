@@ -29,14 +29,17 @@ impl Spans {
         joined
     }
 
-    /// Takes out what lies below `offset`.
-    pub(super) fn remove_below(&mut self, offset: u64) {
+    /// Takes out what lies below `offset`. Returns how many offsets that were.
+    pub(super) fn remove_below(&mut self, offset: u64) -> u64 {
+        let mut removed = 0;
         while let Some(first) = self.ends.first_entry().filter(|first| *first.key() < offset) {
-            let end = first.remove();
+            let (start, end) = first.remove_entry();
+            removed += end.min(offset) - start;
             if end > offset {
                 self.ends.insert(offset, end);
             }
         }
+        removed
     }
 
     /// The last range that begins at or below `offset`.

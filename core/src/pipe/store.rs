@@ -1,6 +1,7 @@
 //! The bytes that a pipe holds: what came and was not acknowledged by everybody.
 
 use alloc::collections::BTreeMap;
+use core::mem;
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub(super) struct Store {
     /// By offset, disjoint.
     pieces: BTreeMap<u64, Bytes>,
     skipped: Spans,
+    /// Skipped offsets that were let go, until somebody asks.
+    passed: u64,
     /// Came or was skipped, from the body's start.
     known: Spans,
     /// All below came, or never will.
@@ -86,9 +89,19 @@ impl Store {
                 self.pieces.insert(offset, data.slice(gone..));
             }
         }
-        self.skipped.remove_below(offset);
+        self.passed += self.skipped.remove_below(offset);
         self.floor = offset;
         before - self.bytes
+    }
+
+    /// Whether skipped offsets were let go since it was asked how many.
+    pub(super) fn has_passed(&self) -> bool {
+        self.passed > 0
+    }
+
+    /// How many skipped offsets were let go since it was asked last.
+    pub(super) fn take_passed(&mut self) -> u64 {
+        mem::take(&mut self.passed)
     }
 
     /// Lets go of pieces that lie below `through` until there are at most `most`. Returns how many
