@@ -16,11 +16,14 @@ use crate::crypto::limits::KeyLimits;
 use crate::crypto::provider::Provider;
 use crate::flow::{BudgetError, BudgetLimits, FREE_RANGES, RecvLimits};
 use crate::message::DropRule;
+use crate::path::MAX_DATAGRAM;
 #[cfg(feature = "planted")]
 use crate::planted::Fault;
 use crate::planted::Planted;
 use crate::wire::capabilities::Capabilities;
 use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
+
+pub use crate::path::PacketSizes;
 
 /// A slot number has 18 bits (spec `10-endpoint.md`).
 pub const MAX_CONNECTIONS: u32 = 1 << 18;
@@ -54,6 +57,10 @@ fn within(setting: &'static str, value: u64, least: u64, most: u64) -> Result<u6
     } else {
         Err(ConfigError::OutOfRange { setting, value, least, most })
     }
+}
+
+fn packet_size(setting: &'static str, bytes: u16) -> Result<u16, ConfigError> {
+    within(setting, bytes.into(), MIN_DATAGRAM.into(), MAX_DATAGRAM.into()).map(|_| bytes)
 }
 
 /// When a stranger must prove its address before it is answered (spec R-EP-14).
@@ -127,7 +134,7 @@ pub struct TransportConfig {
     pub(crate) max_ack_delay: Duration,
     pub(crate) max_streams_bidi: u32,
     pub(crate) max_streams_uni: u32,
-    pub(crate) max_packet_size: u16,
+    pub(crate) packets: PacketSizes,
     pub(crate) send_buffer: u64,
     pub(crate) max_message_size: u64,
     pub(crate) datagram_queue: u64,
@@ -140,6 +147,7 @@ pub struct TransportConfig {
     pub(crate) stuck_timeout: Option<Duration>,
     pub(crate) max_stream_window: u64,
     pub(crate) stream_ranges: u64,
+    pub(crate) linger: Duration,
     pub(crate) planted: Planted,
 }
 
@@ -153,7 +161,7 @@ impl Default for TransportConfig {
             max_ack_delay: Duration::from_millis(25),
             max_streams_bidi: 100,
             max_streams_uni: 100,
-            max_packet_size: 1452,
+            packets: PacketSizes::default(),
             send_buffer: 1024 * 1024,
             max_message_size: 16 * 1024 * 1024,
             datagram_queue: 256 * 1024,
@@ -166,6 +174,7 @@ impl Default for TransportConfig {
             stuck_timeout: crate::stream::DEFAULT_STUCK_TIMEOUT,
             max_stream_window: RecvLimits::MAX_STREAM_WINDOW,
             stream_ranges: RecvLimits::STREAM_RANGES,
+            linger: Duration::from_secs(120),
             planted: Planted::default(),
         }
     }
@@ -226,14 +235,25 @@ impl TransportConfig {
         Ok(self)
     }
 
-    /// Largest UDP payload to send and to accept, in bytes; probing finds what the path carries up
-    /// to it. Default 1,452.
+    /// Largest UDP payload to send and to accept, in bytes, whoever the peer is; probing finds what
+    /// the path carries up to it. Default 1,452, and 65,507 where the peer is on this machine's
+    /// loopback.
     ///
     /// # Errors
     /// Less than 1,200 or more than 65,507.
     pub fn with_max_packet_size(mut self, bytes: u16) -> Result<Self, ConfigError> {
-        within("max_packet_size", bytes.into(), MIN_DATAGRAM.into(), 65_507)?;
-        self.max_packet_size = bytes;
+        let bytes = packet_size("max_packet_size", bytes)?;
+        self.packets = PacketSizes::everywhere(bytes);
+        Ok(self)
+    }
+
+    /// The same only where the peer is on this machine's loopback. Default 65,507, all that it
+    /// carries; 65,488 by IPv6.
+    ///
+    /// # Errors
+    /// Less than 1,200 or more than 65,507.
+    pub fn with_max_loopback_packet_size(mut self, bytes: u16) -> Result<Self, ConfigError> {
+        self.packets.loopback = packet_size("max_loopback_packet_size", bytes)?;
         Ok(self)
     }
 
@@ -323,6 +343,19 @@ impl TransportConfig {
         Ok(self)
     }
 
+    /// How long `close`, and the end of the last handle, wait for a peer that is there and takes
+    /// nothing of what was written before; each time that it takes something begins it anew.
+    /// Default 120 s (spec R-CLOSE-12).
+    ///
+    /// # Errors
+    /// More than a day.
+    pub fn with_linger(mut self, linger: Duration) -> Result<Self, ConfigError> {
+        let millis = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        within("linger (ms)", millis, 0, MAX_IDLE_TIMEOUT_MS)?;
+        self.linger = linger;
+        Ok(self)
+    }
+
     /// Which way large messages take. See [`Streaming`].
     pub fn with_streaming(mut self, streaming: Streaming) -> Self {
         self.streaming = streaming;
@@ -342,6 +375,11 @@ impl TransportConfig {
         self.planted.has(fault)
     }
 
+    /// The congestion controller.
+    pub const fn controller(&self) -> Algorithm {
+        self.controller
+    }
+
     /// Which way large messages take.
     pub fn streaming(&self) -> Streaming {
         self.streaming
@@ -357,9 +395,9 @@ impl TransportConfig {
         self.handshake_timeout
     }
 
-    /// The largest datagram that it takes, in bytes.
-    pub const fn max_packet_size(&self) -> u16 {
-        self.max_packet_size
+    /// The largest datagrams that it sends and takes.
+    pub const fn packet_sizes(&self) -> PacketSizes {
+        self.packets
     }
 
     /// Largest whole message to accept, in bytes.
@@ -379,6 +417,8 @@ pub struct EndpointConfig {
     pub(crate) retry: RetryPolicy,
     pub(crate) timer_granularity: Duration,
     pub(crate) shard: u8,
+    pub(crate) send_limit: Option<u64>,
+    pub(crate) peer_limit: Option<u64>,
     pub(crate) transport: Arc<TransportConfig>,
 }
 
@@ -397,6 +437,8 @@ impl EndpointConfig {
             retry: RetryPolicy::Auto,
             timer_granularity: Duration::from_millis(1),
             shard: 0,
+            send_limit: None,
+            peer_limit: None,
             transport: Arc::new(transport),
         }
     }
@@ -480,6 +522,24 @@ impl EndpointConfig {
         within("shard", shard.into(), 0, 63)?;
         self.shard = shard;
         Ok(self)
+    }
+
+    /// How much the node sends in all, in bytes a second: of datagrams, with all that is in them
+    /// (spec R-SHP-1). `None`: as much as it can. Can be changed while it runs. Default `None`.
+    pub fn with_send_limit(mut self, rate: Option<u64>) -> Self {
+        self.send_limit = rate;
+        self
+    }
+
+    /// The same for each peer.
+    pub fn with_peer_limit(mut self, rate: Option<u64>) -> Self {
+        self.peer_limit = rate;
+        self
+    }
+
+    /// How much the node sends in all, in bytes a second.
+    pub const fn send_limit(&self) -> Option<u64> {
+        self.send_limit
     }
 
     /// How connections behave, and with it what this node offers in its handshakes.

@@ -42,6 +42,10 @@ pub enum Fault {
     EndlessClose,
     /// A reader is told of a body's end when FIN came, whatever is missing before it.
     HastyEnd,
+    /// Once a connection has ended, what is to be done in the future is to be done now.
+    StaleDeadline,
+    /// A packet that came after a later one makes it panic.
+    BrittleOrder,
     /// Readers of streams are given another byte at offset 100,000 than came. A fault of adapters:
     /// the core only carries its name.
     #[cfg(feature = "planted")]

@@ -2,7 +2,9 @@
 //!
 //! `cargo bench -p aqueduct-tests --bench chains -- [SEEDS] [MIB] [CONTROLLER]`
 //!
-//! Fails if cut-through costs more than it may (spec, decision 0004).
+//! Fails if cut-through costs more than it may (spec, decision 0004): a hop more than its delay and
+//! 2 ms until the first byte; a seed more than 1.10 of the in-order pipe's time; the median more
+//! than all of it, beyond what so many seeds leave open: the whole of its 95 % range is above 1.
 
 use std::process::ExitCode;
 use std::time::Instant as Clock;
@@ -31,11 +33,10 @@ fn main() -> ExitCode {
     }
     for way in &WAYS[..3] {
         for hops in &HOPS[1..] {
-            let (median, worst) = race.against(*hops, *way);
-            println!("cut-through / {way:?}, {hops} hops: median {median:.3}, worst {worst:.3}");
+            println!("cut-through / {way:?}, {hops} hops: {}", race.against(*hops, *way));
         }
     }
-    let missed = race.missed(1.0, 1.10);
+    let missed = race.missed(|ratios| ratios.range.0 > 1.0 || ratios.worst > 1.10);
     missed.iter().for_each(|what| println!("MISSED: {what}"));
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

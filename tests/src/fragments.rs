@@ -12,19 +12,22 @@ pub enum Order {
     Ascending,
     /// The same shuffle in each ten: 0, 3, 6, 9, 2, 5, 8, 1, 4, 7.
     Shuffled,
+    /// The same shuffle in each 32, as many as a driver finds at once: 0, 11, 22, 1, 12, ..., 21.
+    Batches,
     /// The last one first.
     Reverse,
 }
 
 impl Order {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ascending, Self::Shuffled, Self::Reverse];
+    pub const ALL: [Self; 4] = [Self::Ascending, Self::Shuffled, Self::Batches, Self::Reverse];
 
     /// For a table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ascending => "in order",
             Self::Shuffled => "by 10",
+            Self::Batches => "by 32",
             Self::Reverse => "reverse",
         }
     }
@@ -37,13 +40,19 @@ impl Order {
         match self {
             Self::Ascending => {}
             Self::Reverse => fragments.reverse(),
-            Self::Shuffled => fragments.chunks_mut(10).for_each(|chunk| {
-                let len = chunk.len();
-                let taken: Vec<_> = chunk.to_vec();
-                let places = (0..10).map(|n| n * 3 % 10).filter(|place| *place < len);
-                places.zip(chunk).for_each(|(place, to)| *to = taken[place].clone());
-            }),
+            Self::Shuffled => shuffle(&mut fragments, 10, 3),
+            Self::Batches => shuffle(&mut fragments, 32, 11),
         }
         fragments
     }
+}
+
+/// In each `count` every `step`th, around and around: the two have no common divisor.
+fn shuffle<T: Clone>(all: &mut [T], count: usize, step: usize) {
+    all.chunks_mut(count).for_each(|chunk| {
+        let len = chunk.len();
+        let taken: Vec<_> = chunk.to_vec();
+        let places = (0..count).map(|n| n * step % count).filter(|place| *place < len);
+        places.zip(chunk).for_each(|(place, to)| *to = taken[place].clone());
+    });
 }

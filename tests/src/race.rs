@@ -1,6 +1,7 @@
 //! Ways to forward a stream over chains of relays, side by side.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -37,6 +38,37 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     at(values.len() / 2).midpoint(at(values.len().saturating_sub(1) / 2))
+}
+
+/// Times of cut-through as parts of another way's, seed by seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratios {
+    /// The middle one.
+    pub median: f64,
+    /// In between lies, in 95 of 100 such races, what the median would be of very many seeds.
+    pub range: (f64, f64),
+    /// The largest.
+    pub worst: f64,
+}
+
+impl Ratios {
+    fn of(mut ratios: Vec<f64>) -> Self {
+        ratios.sort_by(f64::total_cmp);
+        // The count of seeds below the true median is binomial: n / 2, give or take 0.98 n^(1/2).
+        // Of 100 the 40th and the 61st.
+        let count = ratios.len() as f64;
+        let below = (count / 2.0 - 0.98 * count.sqrt()).floor().max(1.0) as usize - 1;
+        let range = (ratios[below], ratios[ratios.len() - 1 - below]);
+        let worst = ratios[ratios.len() - 1];
+        Self { median: median(ratios), range, worst }
+    }
+}
+
+impl Display for Ratios {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let Self { median, range: (low, high), worst } = self;
+        write!(to, "median {median:.3} (95 %: {low:.3} to {high:.3}), worst {worst:.3}")
+    }
 }
 
 impl Race {
@@ -125,18 +157,16 @@ impl Race {
         HOPS.windows(2).map(cost).collect()
     }
 
-    /// Time of cut-through as a part of `other`'s: median and worst of the seeds.
-    pub fn against(&self, hops: usize, other: Forwarding) -> (f64, f64) {
+    /// Time of cut-through as a part of `other`'s.
+    pub fn against(&self, hops: usize, other: Forwarding) -> Ratios {
         let whole = |way, seed| self.seconds(hops, way, seed).1;
         let ratio = |seed| whole(Forwarding::CutThrough, seed) / whole(other, seed);
-        let ratios: Vec<f64> = (0..self.seeds).map(ratio).collect();
-        let worst = ratios.iter().copied().fold(0.0, f64::max);
-        (median(ratios), worst)
+        Ratios::of((0..self.seeds).map(ratio).collect())
     }
 
-    /// Everything that was missed: a hop that costs more than its delay and 2 ms; a median against
-    /// the in-order pipe above `median`, a seed above `worst`.
-    pub fn missed(&self, median: f64, worst: f64) -> Vec<String> {
+    /// Everything that was missed: a hop that costs more than its delay and 2 ms; times against the
+    /// in-order pipe that `is_slower` says no to.
+    pub fn missed(&self, is_slower: impl Fn(&Ratios) -> bool) -> Vec<String> {
         let mut missed: Vec<String> = self
             .added()
             .into_iter()
@@ -144,11 +174,25 @@ impl Race {
             .map(|cost| format!("an added hop costs {cost:.2} ms until the first byte"))
             .collect();
         for hops in HOPS.into_iter().filter(|hops| *hops > 1) {
-            let (middle, most) = self.against(hops, Forwarding::InOrder);
-            if middle > median || most > worst {
-                missed.push(format!("{hops} hops: median {middle:.3}, worst {most:.3}"));
+            let ratios = self.against(hops, Forwarding::InOrder);
+            if is_slower(&ratios) {
+                missed.push(format!("{hops} hops: {ratios}"));
             }
         }
         missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ratios;
+
+    /// Of 100 the 40th and the 61st; of three, which say nothing, all.
+    #[test]
+    fn the_range_of_a_median_is_between_two_of_its_values() {
+        let hundred = Ratios::of((1..=100).rev().map(f64::from).collect());
+        assert_eq!((hundred.median, hundred.range, hundred.worst), (50.5, (40.0, 61.0), 100.0));
+        let three = Ratios::of(vec![3.0, 1.0, 2.0]);
+        assert_eq!((three.median, three.range, three.worst), (2.0, (1.0, 3.0), 3.0));
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aqueduct_core::congestion::Algorithm;
+use aqueduct_tests::net::NatKind;
+use aqueduct_tests::rogue::Mischief;
 use aqueduct_tests::swarm::plan::Carriage;
 use aqueduct_tests::swarm::search::{Search, Tally};
 use aqueduct_tests::swarm::{Deed, Plan};
@@ -147,6 +149,48 @@ fn worlds_and_what_they_are_the_first_to_take() {
     }
 }
 
+/// What a road may be made of.
+const MACHINES: [&str; 12] = [
+    "Queue",
+    "Delay",
+    "Loss",
+    "Bursts",
+    "Reorder",
+    "Duplicate",
+    "Corrupt",
+    "SizeLimit",
+    "Bleach",
+    "Congested",
+    "Remark",
+    "Schedule",
+];
+/// What may happen.
+const DEEDS: [&str; 23] = [
+    "Open",
+    "Message",
+    "Datagram",
+    "Reset",
+    "Stop",
+    "Cancel",
+    "Close",
+    "Dial",
+    "Rebind",
+    "Move",
+    "Forget",
+    "Road",
+    "Dark",
+    "Part",
+    "Block",
+    "Sleep",
+    "Pause",
+    "Restart",
+    "SendsFail",
+    "SendsFull",
+    "Replay",
+    "Garbage",
+    "Cross",
+];
+
 /// What can be drawn is drawn, often enough for a search of some dozens of worlds to meet it.
 #[test]
 fn plans_have_everything_in_them() {
@@ -178,6 +222,12 @@ fn plans_have_everything_in_them() {
             let name = format!("{deed:?}");
             of_plan.extend(name.split([' ', '{', '(']).next().map(str::to_owned));
         }
+        for rogue in &plan.rogues {
+            of_plan.insert(format!("{:?}", rogue.kind));
+        }
+        for nat in plan.nodes.iter().filter_map(|node| node.nat.as_ref()) {
+            of_plan.insert(format!("{:?}", nat.kind));
+        }
         if plan.rogues.iter().any(|rogue| rogue.link.loss > 0) {
             of_plan.insert("a rogue far away".to_owned());
         }
@@ -198,8 +248,13 @@ fn plans_have_everything_in_them() {
         "Recall",
         "a rogue far away",
     ]);
-    for name in wanted {
+    for name in wanted.chain(MACHINES).chain(DEEDS) {
         let count = seen.get(name).copied().unwrap_or(0);
         assert!(count >= 5, "{name}: in {count} of 200 worlds");
+    }
+    let kinds = Mischief::ALL.iter().map(|kind| format!("{kind:?}"));
+    for name in kinds.chain(NatKind::ALL.iter().map(|kind| format!("{kind:?}"))) {
+        let count = seen.get(&name).copied().unwrap_or(0);
+        assert!(count >= 1, "{name}: in none of 200 worlds");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::trace;
-use aqueduct_tokio::{Algorithm, Carriers, LegPolicy, NodeId, Payload};
+use aqueduct_tokio::{Algorithm, Carriers, LegPolicy, NodeId, Payload, TransportConfig};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::HELP;
@@ -55,6 +55,10 @@ pub(crate) struct Common {
     /// Send only what nobody else has a use for, by LEDBAT++: as --cc ledbat
     #[arg(long, global = true, conflicts_with = "cc")]
     pub(crate) background: bool,
+    /// Send and take no larger datagrams than this, in bytes, 1200 at least [default: 1452, and on
+    /// loopback 65507]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = packet_size)]
+    pub(crate) max_packet: Option<u16>,
     /// Serve figures for Prometheus at http://ADDR/metrics while this runs (IP:PORT, or a port of
     /// the loopback address)
     #[arg(long, global = true, value_name = "ADDR", value_parser = metrics_addr)]
@@ -73,9 +77,18 @@ pub(crate) struct Common {
 
 impl Common {
     /// By what congestion controller this node sends.
-    pub(crate) fn controller(&self) -> Algorithm {
+    fn controller(&self) -> Algorithm {
         let background = self.background.then_some(Algorithm::Ledbat);
         background.or(self.cc).unwrap_or_default()
+    }
+
+    /// How this node's connections begin, as far as all commands have a say in it.
+    pub(crate) fn transport(&self) -> TransportConfig {
+        let transport = TransportConfig::default().with_controller(self.controller());
+        match self.max_packet {
+            Some(bytes) => transport.clone().with_max_packet_size(bytes).unwrap_or(transport),
+            None => transport,
+        }
     }
 
     /// By what others are reached; `unsaid` if neither is asked for.
@@ -291,7 +304,8 @@ pub(crate) struct Send {
     /// What standard input is to be called at the other side
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Send at most so much a second, as 10MB, 1MiB or 100Mbit
+    /// Send at most so much a second, as 10MB, 1MiB or 100Mbit: of datagrams, with what is sent
+    /// again
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) limit: Option<u64>,
 }
@@ -423,6 +437,9 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = body_size)]
     #[arg(allow_hyphen_values = true)]
     pub(crate) size: u64,
+    /// Let the sender send at most so much a second, as 10MB, 1MiB or 100Mbit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) limit: Option<u64>,
 }
 
 /// `aqueduct sim`.
@@ -506,6 +523,12 @@ fn body_size(text: &str) -> Result<u64, String> {
 }
 
 /// A congestion controller by its name.
+fn packet_size(text: &str) -> Result<u16, String> {
+    let bytes = text.parse().map_err(|_| format!("`{text}` is no number of bytes up to 65507"))?;
+    let checked = TransportConfig::default().with_max_packet_size(bytes);
+    checked.map(|_| bytes).map_err(|error| error.to_string())
+}
+
 fn controller(text: &str) -> Result<Algorithm, String> {
     let names = Algorithm::ALL.map(Algorithm::name).join(", ");
     Algorithm::by_name(text.trim()).ok_or_else(|| format!("it takes one of {names}"))

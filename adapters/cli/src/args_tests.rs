@@ -1,3 +1,4 @@
+use aqueduct_tokio::PacketSizes;
 use clap::CommandFactory;
 
 use super::*;
@@ -27,7 +28,7 @@ fn the_words_of_send_are_found_wherever_its_options_stand() {
 fn controllers_by_name() {
     let read = |words: &[&str]| {
         let line = ["aqueduct", "send", "file", "aq1x"].iter().chain(words);
-        Cli::try_parse_from(line).map(|cli| cli.common.controller())
+        Cli::try_parse_from(line).map(|cli| cli.common.transport().controller())
     };
     assert_eq!(read(&[]).unwrap(), Algorithm::default());
     assert_eq!(read(&["--background"]).unwrap(), Algorithm::Ledbat);
@@ -36,6 +37,26 @@ fn controllers_by_name() {
     }
     assert!(read(&["--cc", "vegas"]).is_err());
     assert!(read(&["--cc", "bbr", "--background"]).is_err());
+}
+
+#[test]
+fn sizes_of_datagrams() {
+    let read = |words: &[&str]| {
+        let line = ["aqueduct", "send", "file", "aq1x"].iter().chain(words);
+        Cli::try_parse_from(line).map(|cli| cli.common.transport().packet_sizes())
+    };
+    assert_eq!(read(&[]).unwrap(), PacketSizes::default());
+    let small = PacketSizes { network: 1_300, loopback: 1_300 };
+    assert_eq!(read(&["--max-packet", "1300"]).unwrap(), small);
+    for (wrong, said) in [
+        ("1199", "max_packet_size = 1199 is out of range: 1200 to 65507"),
+        ("65508", "max_packet_size = 65508 is out of range: 1200 to 65507"),
+        ("70000", "`70000` is no number of bytes up to 65507"),
+        ("small", "`small` is no number of bytes up to 65507"),
+    ] {
+        let error = read(&["--max-packet", wrong]).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::{AppCode, Carriers, Config, Connection, Endpoint, EndpointConfig, NodeKey};
-use aqueduct_tokio::{CarrierKind, Provider, TransportConfig};
+use aqueduct_tokio::{CarrierKind, Provider};
 
 use crate::args::Common;
 use crate::exit::{Cause, Failure};
@@ -78,13 +78,13 @@ fn bind_with(
 
 fn endpoint(key: NodeKey, common: &Common) -> Result<EndpointConfig, Failure> {
     let timeout = common.timeout;
-    let transport = TransportConfig::default()
+    let transport = common
+        .transport()
         .with_idle_timeout(timeout)
         .map_err(|error| Failure::new(Cause::Usage, error))?
         .with_keep_alive(Some(timeout / 3))
         .with_peer_patience((timeout / 2).max(LEAST_PATIENCE))
-        .with_handshake_timeout(timeout)
-        .with_controller(common.controller());
+        .with_handshake_timeout(timeout);
     Ok(EndpointConfig::new(key).with_provider(Provider::AwsLc).with_transport(transport))
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, PeerAddr};
 use aqueduct_core::path::CarrierKind;
+use aqueduct_core::shaping::Bandwidth;
 use aqueduct_core::wire::id::{AppCode, CarrierId};
 
 use crate::addrs::dialable_addrs;
 use crate::clock::Clock;
 use crate::connection::{ConnShared, Connecting, Connection};
 use crate::error::ConnectError;
-use crate::hub::{Call, Command, Diverted, EndpointState, Relayed, Shared};
+use crate::hub::{Call, Command, Diverted, EndpointState, Relayed, Shared, Whose};
 use crate::recording::Recorded;
 use crate::socket::BufferWarning;
 use crate::stats::{IoStats, MessageStats};
@@ -227,6 +228,32 @@ impl Endpoint {
     pub async fn stats(&self) -> Option<EndpointStats> {
         let (reply, answer) = question();
         if self.shared().hub.push(Command::Stats(reply)).is_err() {
+            return None;
+        }
+        answer.await
+    }
+
+    /// How much the node sends in all from now on, in bytes a second; `None`: as much as it can.
+    /// After the end it does nothing.
+    pub fn set_limit(&self, rate: Option<u64>) {
+        let _gone = self.shared().hub.push(Command::Limit(Whose::Node, rate));
+    }
+
+    /// The same for each peer that has no limit of its own.
+    pub fn set_peers_limit(&self, rate: Option<u64>) {
+        let _gone = self.shared().hub.push(Command::Limit(Whose::Each, rate));
+    }
+
+    /// The same for one peer, whether or not it is connected; `None`: as the others are limited.
+    pub fn set_peer_limit(&self, peer: NodeId, rate: Option<u64>) {
+        let _gone = self.shared().hub.push(Command::Limit(Whose::Peer(peer), rate));
+    }
+
+    /// Bytes of datagrams by direction and class: of all since the endpoint began, or of one
+    /// peer's present connections. `None` once the driver has ended.
+    pub async fn bandwidth(&self, peer: Option<NodeId>) -> Option<Bandwidth> {
+        let (reply, answer) = question();
+        if self.shared().hub.push(Command::Bandwidth(peer, reply)).is_err() {
             return None;
         }
         answer.await

@@ -19,11 +19,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
-use aqueduct_core::config::Streaming;
+use aqueduct_core::config::{PacketSizes, Streaming};
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::{EndpointStats, Incoming, PeerAddr};
 use aqueduct_core::handoff::Urgency;
 use aqueduct_core::path::CarrierKind;
+use aqueduct_core::shaping::Bandwidth;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::AppCode;
 
@@ -52,16 +53,33 @@ pub(crate) struct Call {
     pub(crate) connection: Arc<ConnShared>,
 }
 
+/// Whose sending is limited.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    /// All of the node's.
+    Node,
+    /// That to each peer.
+    Each,
+    /// That to one.
+    Peer(NodeId),
+}
+
 /// Work for the driver.
 pub(crate) enum Command {
     Connect(Call),
-    Accept { incoming: Box<Incoming>, connection: Arc<ConnShared> },
+    Accept {
+        incoming: Box<Incoming>,
+        connection: Arc<ConnShared>,
+    },
     Refuse(Box<Incoming>),
     Connection(Arc<ConnShared>),
     Send(Arc<SendShared>),
     Recv(Arc<RecvShared>),
     Pipe(Box<PipeWish>),
     Stats(Reply<EndpointStats>),
+    Limit(Whose, Option<u64>),
+    /// Of all, or of one peer.
+    Bandwidth(Option<NodeId>, Reply<Bandwidth>),
     Find(NodeId, Reply<Connection>),
     Alarm(Instant, Reply<()>),
     Adopt(Arc<RecvShared>),
@@ -141,8 +159,8 @@ pub(crate) struct Shared {
     pub(crate) carriers: Carriers,
     /// Whether it listens for TCP.
     pub(crate) listens: bool,
-    /// Largest datagram that it takes, in bytes.
-    pub(crate) max_packet: u16,
+    /// Largest datagrams that it takes.
+    pub(crate) packets: PacketSizes,
     /// How long it waits for TCP.
     pub(crate) patience: Patience,
     pub(crate) warnings: Vec<BufferWarning>,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::EndpointStats;
 use aqueduct_core::pipe::PipeOptions;
+use aqueduct_core::shaping::Bandwidth;
 use aqueduct_core::wire::id::AppCode;
 use aqueduct_driver::clock::Clock;
 use aqueduct_driver::error::{BindError, PipeError};
@@ -140,6 +141,31 @@ impl Endpoint {
     /// Cancel-safe.
     pub async fn stats(&self) -> EndpointStats {
         self.inner.stats().await.unwrap_or_default()
+    }
+
+    /// How much the node sends in all from now on, in bytes a second: of datagrams, with all that
+    /// is in them. `None`: as much as it can. Peers that have something to send share it fairly,
+    /// and what keeps connections alive goes first ([how](aqueduct_core::shaping)).
+    pub fn set_limit(&self, rate: Option<u64>) {
+        self.inner.set_limit(rate);
+    }
+
+    /// The same for each peer that has no limit of its own.
+    pub fn set_peers_limit(&self, rate: Option<u64>) {
+        self.inner.set_peers_limit(rate);
+    }
+
+    /// The same for one peer, whether or not it is connected; `None`: as the others are limited.
+    pub fn set_peer_limit(&self, peer: NodeId, rate: Option<u64>) {
+        self.inner.set_peer_limit(peer, rate);
+    }
+
+    /// Bytes of datagrams by direction and class: of all since the endpoint began, or of one
+    /// peer's present connections. Zeros once the task has ended.
+    ///
+    /// Cancel-safe.
+    pub async fn bandwidth(&self, peer: Option<NodeId>) -> Bandwidth {
+        self.inner.bandwidth(peer).await.unwrap_or_default()
     }
 
     /// The clock whose instants the core's figures speak of, such as [`PipeStats::first_byte`].

@@ -96,7 +96,7 @@ mod stream;
 mod threads;
 
 pub use aqueduct_core::config::{
-    ConfigError, EndpointConfig, RetryPolicy, Streaming, TransportConfig,
+    ConfigError, EndpointConfig, PacketSizes, RetryPolicy, Streaming, TransportConfig,
 };
 pub use aqueduct_core::congestion::Algorithm;
 pub use aqueduct_core::connection::{ConnectionStats, SendLimit};
@@ -109,6 +109,7 @@ pub use aqueduct_core::error::{CloseReason, StreamCode};
 pub use aqueduct_core::message::DropRule;
 pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
+pub use aqueduct_core::shaping::{Bandwidth, Class};
 pub use aqueduct_core::stream::{DEFAULT_HOP_LIMIT, OpenOptions, Priority, StreamProtocol};
 pub use aqueduct_core::tape::{Ending, Payload};
 pub use aqueduct_core::time::Instant;

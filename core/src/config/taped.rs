@@ -52,6 +52,8 @@ impl EndpointConfig {
             retry,
             timer_granularity,
             shard,
+            send_limit,
+            peer_limit,
             transport,
         } = self;
         let mut part = Vec::new();
@@ -65,6 +67,7 @@ impl EndpointConfig {
         let mut part = Vec::new();
         transport.put_settings(&mut part);
         set(7, &bytes::Bytes::from(part), out);
+        set(8, &(*send_limit, *peer_limit), out);
     }
 
     /// The secrets.
@@ -98,6 +101,7 @@ impl EndpointConfig {
                     let part = from.blob()?;
                     config.transport = Arc::new(TransportConfig::from_settings(part)?);
                 }
+                8 => (config.send_limit, config.peer_limit) = from.get()?,
                 _ => return None,
             }
             Some(())
@@ -124,7 +128,7 @@ impl TransportConfig {
             max_ack_delay,
             max_streams_bidi,
             max_streams_uni,
-            max_packet_size,
+            packets,
             send_buffer,
             max_message_size,
             datagram_queue,
@@ -137,6 +141,7 @@ impl TransportConfig {
             stuck_timeout,
             max_stream_window,
             stream_ranges,
+            linger,
             // Nobody who records has one.
             planted: _,
         } = self;
@@ -145,7 +150,7 @@ impl TransportConfig {
         set(3, handshake_timeout, out);
         set(4, max_ack_delay, out);
         set(5, &(*max_streams_bidi, *max_streams_uni), out);
-        set(6, max_packet_size, out);
+        set(6, &packets.network, out);
         set(7, send_buffer, out);
         set(8, max_message_size, out);
         set(9, &(*datagram_queue, *datagram_rule == DropRule::Newest), out);
@@ -158,6 +163,8 @@ impl TransportConfig {
         set(16, stuck_timeout, out);
         set(17, max_stream_window, out);
         set(18, stream_ranges, out);
+        set(19, &packets.loopback, out);
+        set(20, linger, out);
     }
 
     fn from_settings(said: &[u8]) -> Option<Self> {
@@ -197,6 +204,8 @@ impl TransportConfig {
             16 => self.stuck_timeout = from.get()?,
             17 => return self.with_max_stream_window(from.get()?).ok(),
             18 => return self.with_stream_ranges(from.get()?).ok(),
+            19 => return self.with_max_loopback_packet_size(from.get()?).ok(),
+            20 => return self.with_linger(from.get()?).ok(),
             _ => return None,
         }
         Some(self)

@@ -29,10 +29,12 @@ fn unusual() -> EndpointConfig {
         .and_then(|c| c.with_max_ack_delay(Duration::from_millis(3)))
         .and_then(|c| c.with_max_streams(7, 8))
         .and_then(|c| c.with_max_packet_size(1_300))
+        .and_then(|c| c.with_max_loopback_packet_size(7_777))
         .and_then(|c| c.with_send_buffer(99_999))
         .and_then(|c| c.with_max_message_size(1_111))
         .and_then(|c| c.with_max_stream_window(88_888))
         .and_then(|c| c.with_stream_ranges(99))
+        .and_then(|c| c.with_linger(Duration::from_secs(88)))
         .unwrap()
         .with_keep_alive(Some(Duration::from_secs(2)))
         .with_handshake_timeout(Duration::from_secs(3))
@@ -58,6 +60,8 @@ fn unusual() -> EndpointConfig {
         .with_strangers(Strangers::Ignore)
         .with_retry(RetryPolicy::Always)
         .with_timer_granularity(Duration::from_micros(100))
+        .with_send_limit(Some(12_345))
+        .with_peer_limit(Some(6_789))
         .with_transport(transport)
 }
 

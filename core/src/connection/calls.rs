@@ -11,7 +11,9 @@ use crate::crypto::reset::ResetToken;
 use crate::error::CloseReason;
 use crate::flow::{Budget, Candidate, Share};
 use crate::message::{Queued, SendDatagramError, TooLarge};
-use crate::stream::{OpenError, OpenOptions, RecvAccount, RecvStream, SendStream, StreamEvent};
+use crate::stream::{
+    OpenError, OpenOptions, Priority, RecvAccount, RecvStream, SendStream, StreamEvent,
+};
 use crate::time::Instant;
 use crate::wire::capabilities::{Capabilities, Mode};
 use crate::wire::frame::CloseCode;
@@ -100,6 +102,7 @@ impl Connection {
             stream_stats: *self.streams.stats(),
             credit_granted: self.credit.lease(),
             bytes_held: self.credit.held(),
+            bandwidth: self.bandwidth,
         }
     }
 
@@ -171,7 +174,14 @@ impl Connection {
     /// Queues an unreliable datagram.
     pub(crate) fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
         let capacity = self.capacity();
-        self.datagrams.send(data, capacity)
+        let came = self.datagrams.send(data, capacity);
+        let dropped = match &came {
+            Ok(Queued::InPlaceOf(older)) => *older as u64,
+            Ok(Queued::Dropped) => 1,
+            Ok(Queued::Kept) | Err(_) => 0,
+        };
+        self.bandwidth.on_dropped(self.class_of(Priority::Normal), dropped);
+        came
     }
 
     /// Whether a datagram of `len` bytes is queued without any that must give way.
@@ -205,7 +215,8 @@ impl Connection {
     /// Ends after everything that was written is delivered.
     pub(crate) fn close(&mut self, code: AppCode, reason: &[u8], now: Instant) {
         if self.reason.is_none() && self.farewell.is_none() {
-            self.farewell = Some(Farewell { code, reason: reason.to_vec() });
+            let until = now + self.config.linger;
+            self.farewell = Some(Farewell { code, reason: reason.to_vec(), until });
             if matches!(self.lifecycle, Lifecycle::Connecting(_)) {
                 self.abort(code, reason, now);
             }

@@ -21,7 +21,7 @@ impl Connection {
     }
 
     /// Who wishes to be woken when: names for people who look for a loop or a stall.
-    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 8] {
+    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 9] {
         let path = self.paths.active();
         let own = match &self.lifecycle {
             Lifecycle::Connecting(connecting) => connecting.deadline(),
@@ -45,12 +45,13 @@ impl Connection {
             ("messages", when(self.messages.deadline())),
             ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),
+            ("close", when(self.farewell.as_ref().map(|farewell| farewell.until))),
         ]
     }
 
     /// How long a peer may take to answer a recall that it has acknowledged (spec R-FLOW-22).
     fn patience(&self, pto: Duration) -> Duration {
-        self.idle.timeout() + pto * 32
+        self.idle.timeout().saturating_add(pto.saturating_mul(32))
     }
 
     /// A keep-alive that is due and not out yet is wished for once.
@@ -111,6 +112,9 @@ impl Connection {
         let pto = self.paths.active().pto();
         if let Err(violation) = self.credit.on_deadline(self.patience(pto), now) {
             self.end_by_violation(violation, now);
+            return;
+        }
+        if self.close_if_in_vain(now) {
             return;
         }
         self.give_up_messages(budget, now);

@@ -22,6 +22,8 @@ pub(super) struct Farewell {
     pub(super) code: AppCode,
     /// Its reason.
     pub(super) reason: Vec<u8>,
+    /// When it waits no longer: so long after something was delivered.
+    pub(super) until: Instant,
 }
 
 impl Connection {
@@ -121,8 +123,30 @@ impl Connection {
             && (self.streams.is_flushed() || self.config.planted.has(Fault::HastyClose))
             && self.outbox.is_empty()
             && !self.datagrams.is_pending();
-        if let Some(farewell) = self.farewell.take_if(|_| delivered) {
-            let Farewell { code, reason } = farewell;
+        if delivered {
+            self.say_farewell(now);
+        }
+    }
+
+    /// The peer has taken nothing for too long of what is to be delivered first (spec R-CLOSE-12).
+    /// Returns whether that was the end.
+    pub(super) fn close_if_in_vain(&mut self, now: Instant) -> bool {
+        let in_vain = self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now);
+        if in_vain {
+            self.say_farewell(now);
+        }
+        in_vain
+    }
+
+    /// Something was delivered: what is left may be, too.
+    pub(super) fn put_off_farewell(&mut self, now: Instant) {
+        if let Some(farewell) = &mut self.farewell {
+            farewell.until = now + self.config.linger;
+        }
+    }
+
+    fn say_farewell(&mut self, now: Instant) {
+        if let Some(Farewell { code, reason, .. }) = self.farewell.take() {
             self.end(CloseCode::App(code), &reason, CloseReason::Local(code), now);
         }
     }

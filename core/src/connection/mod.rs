@@ -35,6 +35,7 @@ mod messages;
 mod receive;
 mod settle;
 mod setup;
+mod shaped;
 mod stats;
 mod transmit;
 mod ways;
@@ -59,6 +60,7 @@ use crate::message::{DatagramLimits, Datagrams, MessageLimits, Messages};
 use crate::path::{Paths, Source};
 use crate::recovery::{AckTracker, Carriage, Ledger, Settled};
 use crate::rng::Rng;
+use crate::shaping::Bandwidth;
 use crate::stream::{PeerLimits, StreamConfig, Streams};
 use crate::time::Instant;
 use crate::wire::frame::SentFrame;
@@ -122,6 +124,8 @@ pub struct Connection {
     addressed: Option<ConnectionId>,
     idle: Idle,
     events: Events,
+    /// Bytes of datagrams by direction and class.
+    bandwidth: Bandwidth,
     /// Probes that are to be sent whatever congestion control says.
     probes: u8,
     /// Bytes sent that no window bounds.
@@ -151,8 +155,8 @@ pub struct Connection {
 impl Connection {
     /// A connection that we begin.
     pub(crate) fn dial(setup: Setup, initiator: Initiator, to: &Source, now: Instant) -> Self {
-        let connecting =
-            Connecting::new(initiator, setup.params(), setup.config.handshake_timeout, now);
+        let patience = setup.config.handshake_timeout;
+        let connecting = Connecting::new(initiator, setup.params(to.remote.ip()), patience, now);
         let lifecycle = Lifecycle::Connecting(Box::new(connecting));
         Self::new(setup, Side::Initiator, lifecycle, to, now)
     }
@@ -186,6 +190,7 @@ impl Connection {
             cids: LocalCids::new(cids),
             idle: Idle::new(config.idle_timeout, config.keep_alive, now),
             events: Events::default(),
+            bandwidth: Bandwidth::default(),
             probes: 0,
             beside: 0,
             asks: false,
@@ -235,6 +240,7 @@ impl Connection {
         {
             session.keys.counters_mut().overlook_discards(&before.keys.counters());
         }
+        self.bandwidth = before.bandwidth;
     }
 
     /// Whether a packet addressed by the id with this index is for a live id.

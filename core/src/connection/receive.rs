@@ -9,6 +9,7 @@ use crate::flow::Budget;
 use crate::path::{Arrival, Source};
 use crate::planted::Fault;
 use crate::recovery::ReceivedPacket;
+use crate::shaping::Class as Shaped;
 use crate::stream::{Accepted, RecvAccount};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
@@ -49,12 +50,27 @@ impl Connection {
         budget: &mut Budget,
         now: Instant,
     ) -> bool {
+        let (len, mut class) = (packet.len() as u64, Shaped::Control);
+        let mattered = self.take_datagram(source, ecn, packet, &mut class, budget, now);
+        self.bandwidth.on_received(class, len);
+        mattered
+    }
+
+    fn take_datagram(
+        &mut self,
+        source: &Source,
+        ecn: Option<Ecn>,
+        packet: &mut [u8],
+        class: &mut Shaped,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> bool {
         if self.is_connecting() && !self.try_rival(source, packet, now) {
             return false;
         }
         match &self.lifecycle {
             Lifecycle::Open(_) => {
-                self.receive(source, ecn, packet, budget, now).unwrap_or_else(|violation| {
+                self.receive(source, ecn, packet, class, budget, now).unwrap_or_else(|violation| {
                     self.end_by_violation(violation, now);
                     true
                 })
@@ -69,6 +85,7 @@ impl Connection {
         source: &Source,
         ecn: Option<Ecn>,
         packet: &mut [u8],
+        class: &mut Shaped,
         budget: &mut Budget,
         now: Instant,
     ) -> Result<bool, Violation> {
@@ -94,19 +111,22 @@ impl Connection {
         self.idle.on_heard(now);
         self.ledger.on_heard(now);
         let newest = self.acks.largest().is_none_or(|largest| opened.number > largest);
+        assert!(newest || !self.config.planted.has(Fault::BrittleOrder), "a fault on purpose");
         let arrival = if newest { Arrival::Newest } else { Arrival::Late };
         let path = self.on_way(&way, arrival, budget, now);
         let context = Context { path, phase: opened.phase, now };
         let (mut ack_eliciting, mut moving, mut whole, mut empty) = (false, false, true, true);
-        let mut fed = false;
+        let (mut fed, mut classed) = (false, None);
         for frame in frames(opened.payload) {
             let frame = frame?;
             empty = false;
             ack_eliciting |= frame.is_ack_eliciting();
             moving |= !is_probing(&frame);
             fed |= matches!(frame, Frame::Stream(_));
+            classed = classed.or_else(|| self.class_of_frame(&frame));
             whole &= self.on_frame(&frame, context, budget)?;
         }
+        *class = classed.unwrap_or_default();
         if empty {
             return Err(Violation::new(TransportCode::Protocol, "a packet without a frame"));
         }

@@ -52,6 +52,9 @@ impl Connection {
     }
 
     fn on_acked(&mut self, frame: &SentFrame, budget: &mut Budget, now: Instant) {
+        if matches!(frame, SentFrame::Stream { .. } | SentFrame::Datagram(_)) {
+            self.put_off_farewell(now);
+        }
         match frame {
             SentFrame::Ack { largest } => self.acks.on_acked(*largest),
             SentFrame::Open(_)

@@ -1,6 +1,7 @@
 //! What a connection begins with, before it knows its peer.
 
 use alloc::sync::Arc;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::config::TransportConfig;
@@ -42,8 +43,8 @@ impl Setup {
         RecvCredit::new(self.share.clone(), side, limits)
     }
 
-    /// What we tell the peer of ourselves. The same whichever side we are.
-    pub(crate) fn params(&self) -> Params {
+    /// What we tell the peer at `remote` of ourselves. The same whichever side we are.
+    pub(crate) fn params(&self, remote: IpAddr) -> Params {
         let initial = self.credit(Side::Initiator).initial();
         let first = self.cids.id(0);
         let params = Params {
@@ -55,7 +56,7 @@ impl Setup {
             max_ack_delay_us: u64::try_from(self.config.max_ack_delay.as_micros())
                 .unwrap_or(u64::MAX),
             max_datagram_frame: max_datagram(&self.config),
-            max_packet_size: self.config.max_packet_size.into(),
+            max_packet_size: self.config.packets.most_to(remote).into(),
             active_cid_limit: ACTIVE,
             max_message_size: self.config.max_message_size,
             reset_token: self.cids.reset_token(&first),
@@ -72,7 +73,7 @@ impl Setup {
                 ..CongestionConfig::default()
             },
             timer_granularity: self.timer_granularity.max(Duration::from_nanos(1)),
-            max_datagram_size: self.config.max_packet_size,
+            packets: self.config.packets,
             ecn: EcnState::Testing,
         }
     }

@@ -7,6 +7,7 @@ use crate::crypto::keys::KeyCounters;
 use crate::message::DatagramStats;
 use crate::path::{CarrierKind, PathStats};
 use crate::recovery::{AckStats, LedgerStats};
+use crate::shaping::Bandwidth;
 use crate::stream::StreamStats;
 
 /// What keeps a connection from sending more than it does.
@@ -24,6 +25,8 @@ pub enum SendLimit {
     Pacing,
     /// The carrier takes no more now.
     Carrier,
+    /// The limit of what the node sends, in all or to this peer (spec `26-shaping.md`).
+    Rate,
 }
 
 /// What a connection did, and how it stands. Sizes in bytes.
@@ -64,4 +67,6 @@ pub struct ConnectionStats {
     pub credit_granted: u64,
     /// What it makes us hold now.
     pub bytes_held: u64,
+    /// Bytes of datagrams by direction and class, and what was dropped for want of room.
+    pub bandwidth: Bandwidth,
 }

@@ -6,6 +6,8 @@ use crate::crypto::keys::SealError;
 use crate::path::{self, LimitedBy, Need, Source};
 use crate::recovery::SentPacket;
 use crate::rng::Rng;
+use crate::shaping::{Class, Grant};
+use crate::stream::Priority;
 use crate::time::Instant;
 use crate::wire::frame::{CloseFrame, Frame, MAX_REASON, SentFrame};
 use crate::wire::header::{SHORT_DCID_OFFSET, SHORT_HEADER_LEN, SHORT_OVERHEAD, TAG_LEN};
@@ -25,6 +27,7 @@ struct Slip {
     allowance: Allowance,
     /// Bytes of the datagram, at most.
     size: usize,
+    grant: Grant,
 }
 
 /// What kind of packet to build.
@@ -47,6 +50,24 @@ impl Connection {
         &mut self,
         buf: &mut Vec<u8>,
         carriers: &Carriers,
+        grant: Grant,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let before = self.bandwidth.sent_in_all();
+        let transmit = self.transmit_any(buf, carriers, grant, now);
+        if transmit.is_some() {
+            // Whatever was no packet of frames: a handshake, a farewell.
+            let counted = self.bandwidth.sent_in_all() - before;
+            self.bandwidth.on_sent(Class::Control, (buf.len() as u64).saturating_sub(counted));
+        }
+        transmit
+    }
+
+    fn transmit_any(
+        &mut self,
+        buf: &mut Vec<u8>,
+        carriers: &Carriers,
+        grant: Grant,
         now: Instant,
     ) -> Option<Transmit> {
         let transmit = match &self.lifecycle {
@@ -55,8 +76,8 @@ impl Connection {
                 Confirmation::Awaiting { .. } => None,
                 Confirmation::Repeating { .. } => self
                     .transmit_last(buf, carriers, now)
-                    .or_else(|| self.transmit_data(buf, carriers, now)),
-                Confirmation::Confirmed => self.transmit_data(buf, carriers, now),
+                    .or_else(|| self.transmit_data(buf, carriers, grant, now)),
+                Confirmation::Confirmed => self.transmit_data(buf, carriers, grant, now),
             },
             Lifecycle::Closing(..) | Lifecycle::Draining { .. } | Lifecycle::Drained => None,
         };
@@ -157,6 +178,7 @@ impl Connection {
         &mut self,
         buf: &mut Vec<u8>,
         carriers: &Carriers,
+        grant: Grant,
         now: Instant,
     ) -> Option<Transmit> {
         if let Some(transmit) = self.transmit_side(buf, carriers, now) {
@@ -179,7 +201,7 @@ impl Connection {
             && let Some(answer) = self.paths.answer_budget(now)
         {
             let size = usize::from(answer.datagram_size);
-            let slip = Slip { path: id, allowance: answer.allowance, size };
+            let slip = Slip { path: id, allowance: answer.allowance, size, grant: Grant::Free };
             self.build(buf, slip, Build::Side, now)?;
             return Some(self.marked(id, &to));
         }
@@ -187,7 +209,9 @@ impl Connection {
             return None;
         }
         let size = usize::from(allowed.datagram_size);
-        let slip = Slip { path: id, allowance: allowed.allowance, size };
+        // Probes wait for no limit (spec R-SHP-9).
+        let grant = if need == Need::Probe { Grant::Free } else { grant };
+        let slip = Slip { path: id, allowance: allowed.allowance, size, grant };
         if self.asks {
             self.build(buf, slip, Build::Ping, now)?;
             return Some(self.marked(id, &to));
@@ -199,9 +223,10 @@ impl Connection {
         let most = most.min(allowed.max_datagrams.into());
         // Nothing bounds a probe but how many there are.
         let most = if need == Need::Probe { most.min(self.probes.into()) } else { most };
+        let most = grant.datagrams(most, size);
         let sent = self.fill(buf, slip, most, now);
         if sent < most && allowed.allowance == Allowance::Everything {
-            self.on_nothing_left(id, now);
+            self.on_all_sent(grant, id, now);
         }
         (sent > 0).then(|| Transmit { segment: (sent > 1).then_some(size), ..self.marked(id, &to) })
     }
@@ -234,7 +259,7 @@ impl Connection {
 
     /// The application has nothing more to send although it might: what is measured now says little
     /// of the path. And what was asked of `close` may be fulfilled.
-    fn on_nothing_left(&mut self, path: PathId, now: Instant) {
+    pub(super) fn on_nothing_left(&mut self, path: PathId, now: Instant) {
         self.limit = SendLimit::Application;
         self.ledger.on_app_limited(path);
         self.close_if_delivered(now);
@@ -259,7 +284,8 @@ impl Connection {
         })?;
         let to = *self.paths.get(allowed.path)?.source();
         let size = usize::from(allowed.datagram_size);
-        let slip = Slip { path: allowed.path, allowance: allowed.allowance, size };
+        let (path, allowance) = (allowed.path, allowed.allowance);
+        let slip = Slip { path, allowance, size, grant: Grant::Free };
         self.build(buf, slip, Build::Side, now)?;
         Some(self.marked(allowed.path, &to))
     }
@@ -281,7 +307,8 @@ impl Connection {
                     path.next_size_probe(self.ledger.in_flight(id)).filter(|next| *next < size)?;
             }
         }
-        let slip = Slip { path: id, allowance: Allowance::Everything, size: size.into() };
+        let (size_probe, allowance) = (size.into(), Allowance::Everything);
+        let slip = Slip { path: id, allowance, size: size_probe, grant: Grant::Free };
         self.build(buf, slip, Build::SizeProbe, now)?;
         self.paths.active_mut().on_size_probe_sent(size);
         Some(self.marked(id, &to))
@@ -295,8 +322,9 @@ impl Connection {
         let capacity = slip.size.saturating_sub(SHORT_OVERHEAD);
         let mut packet =
             PacketWriter::new(buf, SHORT_HEADER_LEN, capacity, &mut receipts, slip.allowance);
+        let mut class = Class::Control;
         match kind {
-            Build::Data => self.write(&mut packet, slip.path, now),
+            Build::Data => class = self.write(&mut packet, slip, now),
             Build::Ping => {
                 self.acks.write(&mut packet, now);
                 let _ = packet.write(&Frame::Ping);
@@ -315,6 +343,7 @@ impl Connection {
             let mtu_probe = kind == Build::SizeProbe;
             let ack_eliciting = written.ack_eliciting;
             let path = slip.path;
+            self.bandwidth.on_sent(class, len.into());
             if kind != Build::Data || self.probes > 0 || self.asks {
                 self.beside = self.beside.saturating_add(len.into());
             }
@@ -328,24 +357,31 @@ impl Connection {
         sealed.map(|_| ())
     }
 
-    /// The parts, in the order in which they may speak.
-    fn write(&mut self, packet: &mut PacketWriter<'_>, path: PathId, now: Instant) {
+    /// The parts, in the order in which they may speak. Returns the class of what they said.
+    fn write(&mut self, packet: &mut PacketWriter<'_>, slip: Slip, now: Instant) -> Class {
         self.acks.write(packet, now);
-        self.paths.write(path, packet, now);
+        self.paths.write(slip.path, packet, now);
         self.cids.write(packet);
         self.credit.write(packet);
         self.allowed.write(packet);
         if let Some(session) = self.lifecycle.session_mut() {
             session.cids.write(packet);
         }
-        if self.datagrams.write(packet) {
-            self.events.push(EventKind::DatagramsWritable);
+        let order = Self::order(slip.grant);
+        let mut first = None;
+        if !matches!(slip.grant, Grant::Control { .. }) && self.datagrams.is_pending() {
+            let before = self.datagrams.stats().sent;
+            if self.datagrams.write(packet) {
+                self.events.push(EventKind::DatagramsWritable);
+            }
+            first = (self.datagrams.stats().sent > before).then_some(Priority::Normal);
         }
-        self.streams.write(packet, &mut self.allowed);
+        let first = first.or(self.streams.write_by(order, packet, &mut self.allowed));
         if !packet.ack_eliciting() && (self.ping || self.probes > 0) && packet.write(&Frame::Ping) {
             self.ping = false;
         }
         self.acks.write(packet, now);
+        first.map_or(Class::Control, |first| self.class_of(first))
     }
 
     /// Gives the packet behind `start` its address and protection.

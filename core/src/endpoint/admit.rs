@@ -50,7 +50,7 @@ impl Endpoint {
             }
             Offer::Known(offer) => {
                 let mut rng = self.secret_rng.fork("responder");
-                match offer.accept(setup.cids.id(0), &setup.params(), &mut rng) {
+                match offer.accept(setup.cids.id(0), &setup.params(source.remote.ip()), &mut rng) {
                     Ok((answer, established)) => {
                         self.strangers.reply(&source, answer.clone());
                         Connection::answered(setup, *established, answer, &source, now)
@@ -239,7 +239,8 @@ impl Endpoint {
         let begun = self.begin_half_open(ephemeral, source, now, |endpoint, (key, share)| {
             let setup = endpoint.setup(key, share.clone());
             let offer = offer.take()?;
-            let (bytes, machine) = offer.reply(setup.cids.id(0), &setup.params(), &mut rng).ok()?;
+            let (bytes, machine) =
+                offer.reply(setup.cids.id(0), &setup.params(source.remote.ip()), &mut rng).ok()?;
             answer = Some(bytes.clone());
             Some(Stage::AwaitX3 { machine, answer: bytes, sent: Some(now) })
         });

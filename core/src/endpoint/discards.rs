@@ -7,6 +7,7 @@ impl Endpoint {
     /// a discarded datagram change. If nothing but discards happened since, both have one
     /// [fingerprint](crate::fingerprint::Fingerprint) again.
     pub fn overlook_discards(&mut self, before: &Self) {
+        self.beside = before.beside;
         self.stats.datagrams = before.stats.datagrams;
         self.stats.malformed = before.stats.malformed;
         self.stats.strays = before.stats.strays;

@@ -50,6 +50,7 @@ mod pipe_sums;
 mod pipes;
 mod ready;
 mod route;
+mod shaped;
 mod slab;
 mod stats;
 mod strangers;
@@ -76,6 +77,7 @@ use crate::crypto::reset::ResetKey;
 use crate::flow::{Budget, Share};
 use crate::path::Source;
 use crate::rng::{Rng, Seed};
+use crate::shaping::Bandwidth;
 use crate::tape::{Deck, Op};
 use crate::time::Instant;
 use crate::wire::id::CarrierId;
@@ -92,6 +94,7 @@ pub use totals::{Endings, Standing, Totals};
 use incoming::Offered;
 use pipes::Pipes;
 use ready::{Deadlines, Queued, ReadyQueue};
+use shaped::Limits;
 use slab::{Slab, SlotKey};
 use strangers::{HalfOpen, Strangers};
 use users::Users;
@@ -145,6 +148,10 @@ struct Member {
     remote: SocketAddr,
     /// In `Endpoint::users` under these.
     carriers: SmallVec<[CarrierId; 2]>,
+    /// In `Endpoint::limits`, for its turn.
+    waits: bool,
+    /// Its peer as `Endpoint::limits` knows it, also after the connection has forgotten it.
+    limited_as: Option<NodeId>,
     /// Holds a place of this address among the half-open handshakes, as long as it is half-open.
     place: Option<IpAddr>,
 }
@@ -180,6 +187,10 @@ pub struct Endpoint {
     /// Fills stateless resets: strays draw from it, so nothing else may.
     reset_rng: Rng,
     stats: EndpointStats,
+    /// Bytes of what belongs to no connection.
+    beside: Bandwidth,
+    /// Who may send how much; nothing if nothing is limited.
+    limits: Option<Box<Limits>>,
     /// What connections did that are gone.
     gone: Totals,
     /// The latest instant that an input brought.
@@ -196,7 +207,7 @@ impl Endpoint {
         let cookies = CookieKeys::new(config.provider, root.fork("cookie"), Instant::ZERO);
         let codec = CidCodec::new(&mut root.fork("cid"));
         let reset = ResetKey::new(config.provider, root.fork("reset").bytes());
-        Self {
+        let mut endpoint = Self {
             budget: Budget::new(config.memory),
             carriers: Carriers::default(),
             slots: Slab::new(config.slots()),
@@ -216,11 +227,15 @@ impl Endpoint {
             public_rng: root.fork("public"),
             reset_rng: root.fork("filler"),
             stats: EndpointStats::default(),
+            beside: Bandwidth::default(),
+            limits: None,
             gone: Totals::default(),
             now: Instant::ZERO,
             tape: Deck::default(),
             config,
-        }
+        };
+        endpoint.begin_limits();
+        endpoint
     }
 
     /// This node's id.
@@ -279,7 +294,7 @@ impl Endpoint {
         let scid = setup.cids.id(0);
         let mut rng = self.secret_rng.fork("initiator");
         let config = &self.config.handshake;
-        match Initiator::start(config, to.id, scid, &setup.params(), &mut rng) {
+        match Initiator::start(config, to.id, scid, &setup.params(to.remote.ip()), &mut rng) {
             Ok(initiator) => {
                 let remote = to.remote;
                 let source = Source {
@@ -394,6 +409,8 @@ impl Endpoint {
             dialing: None,
             remote,
             carriers: SmallVec::new(),
+            waits: false,
+            limited_as: None,
             place: None,
         };
         let carrier = member.connection.carriers().next();

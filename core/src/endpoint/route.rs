@@ -6,6 +6,7 @@ use core::slice::ChunksMut;
 use crate::crypto::reset::is_reset;
 use crate::path::Source;
 use crate::planted::Fault;
+use crate::shaping::Class as Shaped;
 use crate::time::Instant;
 use crate::wire::header::{Class, LongHeader, PacketType, classify};
 use crate::wire::id::{ConnectionId, Ecn};
@@ -25,6 +26,7 @@ impl Endpoint {
         let Datagram { carrier, remote, local, ecn, segment, bytes } = datagram;
         let Some(kind) = self.carriers.get(carrier).map(|carrier| carrier.kind.carriage()) else {
             self.stats.malformed += 1;
+            self.beside.on_received(Shaped::Control, bytes.len() as u64);
             return;
         };
         if bytes.is_empty() {
@@ -44,6 +46,7 @@ impl Endpoint {
                 rest = others;
             } else {
                 let (packet, others) = rest.split_at_mut(segment.min(rest.len()));
+                self.beside.on_received(Shaped::Control, packet.len() as u64);
                 self.route_long(&source, packet, now);
                 rest = others;
             }
@@ -74,7 +77,10 @@ impl Endpoint {
         now: Instant,
     ) {
         let Some((key, index)) = self.find(dcid) else {
-            return packets.for_each(|packet| self.on_stray(dcid, source, packet, now));
+            return packets.for_each(|packet| {
+                self.beside.on_received(Shaped::Control, packet.len() as u64);
+                self.on_stray(dcid, source, packet, now);
+            });
         };
         let mut took = false;
         for packet in packets {
@@ -84,8 +90,14 @@ impl Endpoint {
                     took |= connection.on_datagram(source, ecn, packet, &mut self.budget, now);
                 }
                 // Somebody lives there: a reset would be believed (spec R-EP-32).
-                Some(_) => self.stats.strays += 1,
-                None => self.on_stray(dcid, source, packet, now),
+                Some(_) => {
+                    self.beside.on_received(Shaped::Control, packet.len() as u64);
+                    self.stats.strays += 1;
+                }
+                None => {
+                    self.beside.on_received(Shaped::Control, packet.len() as u64);
+                    self.on_stray(dcid, source, packet, now);
+                }
             }
         }
         if took {

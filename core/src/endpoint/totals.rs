@@ -7,6 +7,7 @@ use crate::crypto::keys::KeyCounters;
 use crate::error::CloseReason;
 use crate::message::DatagramStats;
 use crate::recovery::{AckStats, LedgerStats};
+use crate::shaping::Bandwidth;
 use crate::stream::StreamStats;
 
 use super::{Endpoint, Entry};
@@ -27,6 +28,8 @@ pub struct Totals {
     pub datagrams: DatagramStats,
     /// Streams: how many, and how they ended.
     pub streams: StreamStats,
+    /// Bytes of datagrams by direction and class, and what was dropped for want of room.
+    pub bandwidth: Bandwidth,
     /// Connections that are there.
     pub now: Standing,
 }
@@ -102,6 +105,7 @@ impl Totals {
         self.keys.add(&of.keys);
         self.datagrams.add(&of.datagrams);
         self.streams.add(&of.stream_stats);
+        self.bandwidth.add(&of.bandwidth);
     }
 }
 
@@ -138,6 +142,7 @@ impl Endpoint {
     /// are there.
     pub fn totals(&self) -> Totals {
         let mut totals = self.gone;
+        totals.bandwidth.add(&self.beside);
         for (_, entry) in self.slots.iter() {
             if let Entry::Connection(member) = entry {
                 let stats = member.connection.stats();

@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 use crate::connection::{EventKind, Transmit};
 use crate::crypto::identity::NodeId;
 use crate::planted::Fault;
+use crate::shaping::Grant;
 use crate::time::{Instant, earliest};
 
 use super::slab::SlotKey;
+use super::totals::Endings;
 use super::{ConnectionHandle, Endpoint, Entry, Event, Incoming, Member, Output};
 
 impl Endpoint {
@@ -50,8 +52,13 @@ impl Endpoint {
     fn wait(&self, now: Instant) -> Option<Instant> {
         let wait =
             earliest([self.deadlines.first(), self.budget.deadline(), self.pipes.deadline()]);
+        let turn = self.limits.as_ref().and_then(|limits| limits.deadline());
+        let wait = earliest([wait, turn]);
         debug_assert!(wait.is_none_or(|wait| wait > now), "a deadline that has passed");
-        wait.map(|wait| wait.max(Instant::from_nanos(now.as_nanos() + 1)))
+        let fault = self.config.transport.planted.has(Fault::StaleDeadline);
+        let stale = fault && self.stats.ended != Endings::default();
+        let soonest = now.as_nanos() + u64::from(!stale);
+        wait.map(|wait| if stale { now } else { wait }.max(Instant::from_nanos(soonest)))
     }
 
     fn fire(&mut self, now: Instant) {
@@ -141,33 +148,62 @@ impl Endpoint {
         let writable = |carrier| carriers.is_writable(carrier);
         if let Some((transmit, bytes)) = self.strangers.pop_reply(writable) {
             buf.extend_from_slice(&bytes);
+            self.on_reply_sent(bytes.len() as u64, now);
             return Some(transmit);
         }
-        while let Some(key) = self.ready.pop() {
-            let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { continue };
-            member.ready.clear();
-            let transmit = member.connection.transmit(buf, &self.carriers, now);
-            if transmit.is_some() {
-                // What left may have made room for what waits.
-                if member.connection.has_news() {
-                    self.news.push(key, &mut member.news);
+        loop {
+            while let Some(key) = self.ready.pop() {
+                if let Some(Entry::Connection(member)) = self.slots.get_mut(key) {
+                    member.ready.clear();
                 }
-                self.ready.push(key, &mut member.ready);
-                return transmit;
+                let grant = self.grant(key);
+                if let Some(transmit) = self.transmit_of(key, grant, buf, now) {
+                    return Some(transmit);
+                }
+                self.wait_for_turn(key);
             }
-            // An input can make something due: a shorter round trip, a probe that should be out.
-            let due = member.connection.deadline().is_some_and(|at| at <= now);
-            if due && member.fired_at != Some(now) {
-                member.fired_at = Some(now);
-                member.connection.on_deadline(&mut self.budget, now);
-                self.ready.push(key, &mut member.ready);
+            if let Some(transmit) = self.next_turn(buf, now) {
+                return Some(transmit);
             }
+            if self.ready.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// What the connection in this slot sends under a grant. Afterwards it is asked again, or its
+    /// deadline is what it is now.
+    pub(super) fn transmit_of(
+        &mut self,
+        key: SlotKey,
+        grant: Grant,
+        buf: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<Transmit> {
+        let Some(Entry::Connection(member)) = self.slots.get_mut(key) else { return None };
+        let before = member.connection.bandwidth();
+        let transmit = member.connection.transmit(buf, &self.carriers, grant, now);
+        if transmit.is_some() {
+            // What left may have made room for what waits.
             if member.connection.has_news() {
                 self.news.push(key, &mut member.news);
             }
-            if !member.ready.is_set() {
-                self.settle(key);
-            }
+            self.ready.push(key, &mut member.ready);
+            self.on_bytes_sent(key, &before, now);
+            return transmit;
+        }
+        // An input can make something due: a shorter round trip, a probe that should be out.
+        let due = member.connection.deadline().is_some_and(|at| at <= now);
+        if due && member.fired_at != Some(now) {
+            member.fired_at = Some(now);
+            member.connection.on_deadline(&mut self.budget, now);
+            self.ready.push(key, &mut member.ready);
+        }
+        if member.connection.has_news() {
+            self.news.push(key, &mut member.news);
+        }
+        if !member.ready.is_set() {
+            self.settle(key);
         }
         None
     }
@@ -208,6 +244,7 @@ impl Endpoint {
     /// The connection is over and said so: everything that it had is free.
     fn remove(&mut self, key: SlotKey) {
         let Some(Entry::Connection(member)) = self.slots.release(key) else { return };
+        let limited_as = member.limited_as;
         let Member { connection, deadline, ephemeral, dialing, remote, carriers, place, .. } =
             *member;
         self.on_pipes_connection_lost(key, self.now);
@@ -224,6 +261,9 @@ impl Endpoint {
             self.strangers.on_ended(address);
         }
         self.gone.add(&connection.stats());
+        if let (Some(limits), Some(peer)) = (&mut self.limits, limited_as) {
+            limits.forget(peer);
+        }
         if !self.config.transport.planted.has(Fault::KeptShare) {
             self.budget.close(connection.into_share());
         }

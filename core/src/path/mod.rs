@@ -45,6 +45,7 @@ mod mtu;
 mod observed;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod ops;
+mod packet_sizes;
 mod paths;
 mod validation;
 
@@ -65,6 +66,7 @@ pub(crate) use detour::SILENT_PROBES;
 pub use ecn::{EcnState, EcnValidation};
 pub use mtu::{BASE_SIZE, PacketSize, RETRY_AFTER, SizeChange};
 pub use observed::Observed;
+pub use packet_sizes::{MAX_DATAGRAM, PacketSizes};
 pub use paths::{Arrival, CarrierLoss, MAX_PATHS, PathEvent, Paths, Seen};
 pub use validation::Validation;
 
@@ -76,9 +78,8 @@ pub struct PathConfig {
     pub congestion: CongestionConfig,
     /// How exactly the driver keeps a deadline: pacing is rounded up to it. Not zero.
     pub timer_granularity: Duration,
-    /// The largest datagram that is tried, in bytes of UDP payload: at least [`BASE_SIZE`]; 1,452
-    /// fits Ethernet with IPv6.
-    pub max_datagram_size: u16,
+    /// The largest datagrams that are tried: [`BASE_SIZE`] at least.
+    pub packets: PacketSizes,
     /// `Testing` where the driver can mark packets, else `Off`.
     pub ecn: EcnState,
 }
@@ -88,7 +89,7 @@ impl Default for PathConfig {
         Self {
             congestion: CongestionConfig::default(),
             timer_granularity: Duration::from_millis(1),
-            max_datagram_size: 1_452,
+            packets: PacketSizes::default(),
             ecn: EcnState::Testing,
         }
     }
@@ -185,11 +186,8 @@ impl Path {
         now: Instant,
     ) -> Self {
         let udp = source.kind == CarrierKind::Udp;
-        let size = if udp {
-            PacketSize::new(config.max_datagram_size)
-        } else {
-            PacketSize::fixed(config.max_datagram_size.max(BASE_SIZE))
-        };
+        let most = config.packets.most_to(source.remote.ip());
+        let size = if udp { PacketSize::new(most) } else { PacketSize::fixed(most.max(BASE_SIZE)) };
         let congestion = Congestion::new(&config.congestion, BASE_SIZE);
         let window = congestion.window();
         let state = if udp { config.ecn } else { EcnState::Off };

@@ -17,7 +17,7 @@ fn source() -> Source {
     Source {
         carrier: CarrierId(0),
         kind: CarrierKind::Udp,
-        remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        remote: SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 1)),
         local: None,
     }
 }
@@ -66,7 +66,7 @@ fn sample(ms: u64) -> RttSample {
 /// spec: R-PATH-27
 #[test]
 fn a_batch_is_bounded_by_count_bytes_window_and_pacer() {
-    let mut path = path(&PathConfig { max_datagram_size: 65_507, ..windowed() });
+    let mut path = path(&PathConfig { packets: PacketSizes::everywhere(65_507), ..windowed() });
     let budget = path.budget(Need::Data, 0, at(0));
     assert_eq!((budget.datagram_size, budget.max_datagrams), (1_200, 10));
     assert_eq!(budget.limited_by, LimitedBy::Window);
@@ -210,7 +210,7 @@ fn a_path_is_probed_once_it_is_validated() {
 /// spec: R-PATH-20, R-PATH-21, R-PATH-22
 #[test]
 fn the_controller_and_the_pacer_follow_the_packet_size() {
-    let mut path = path(&PathConfig { max_datagram_size: 9_000, ..windowed() });
+    let mut path = path(&PathConfig { packets: PacketSizes::everywhere(9_000), ..windowed() });
     path.on_outcome(&PathOutcome { mtu_acked: Some(9_000), ..outcome() }, at(1));
     assert_eq!(path.congestion.window(), 18_000);
     path.on_probe_timeout(2);

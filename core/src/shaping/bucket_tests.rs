@@ -29,6 +29,20 @@ fn time_that_goes_back_gives_nothing() {
     assert_eq!(bucket.take(100, at(0)), 0);
 }
 
+/// spec: R-SHP-8
+#[test]
+fn a_bucket_that_owes_pays_before_it_gives() {
+    let mut bucket = TokenBucket::new(1_000, 500, at(0));
+    bucket.charge(700, at(0));
+    assert_eq!((bucket.owes(at(0)), bucket.available(at(0))), (200, 0));
+    assert_eq!(bucket.take(1, at(200_000_000)), 0);
+    let ready = bucket.ready_at(100, at(200_000_000));
+    assert_eq!(ready, at(300_000_000));
+    assert_eq!(bucket.take(500, ready), 100);
+    bucket.reshape(2_000, 50, at(1_000_000_000));
+    assert_eq!(bucket.available(at(1_000_000_000)), 50, "no more than it holds now");
+}
+
 proptest! {
     #[test]
     fn whoever_comes_when_told_gets_it_and_nobody_gets_more_than_the_rate(
@@ -49,7 +63,7 @@ proptest! {
             let got = bucket.take(want, at(now));
             prop_assert!(got >= want.min(burst));
             given += u128::from(got);
-            let most = u128::from(burst) + u128::from(rate) * u128::from(now) / NANOS;
+            let most = u128::from(burst) + u128::from(rate) * u128::from(now) / 1_000_000_000;
             prop_assert!(given <= most, "{given} of {most}");
             now += pause;
         }

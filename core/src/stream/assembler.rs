@@ -75,8 +75,8 @@ pub struct Assembler {
     start: u64,
     /// Where the body ends, once known: no block reaches beyond.
     end: Option<u64>,
-    /// What is left of the last block when all of it was given out: its memory serves again if
-    /// nobody holds it any more.
+    /// What is left of a block when all of it was given out: its memory serves again if nobody
+    /// holds it any more.
     spare: BytesMut,
     order: Order,
     /// Whether the reader in order of arrival is told of skipped ranges.
@@ -479,15 +479,16 @@ impl Assembler {
         self.blocks.drain(from + kept..from + kept + count);
     }
 
-    /// Forgets a block. The last one's memory may serve again.
+    /// Forgets a block. If all of it was given out, its memory may serve again, also where others
+    /// stand behind it already: so it is when fragments overtake each other.
     fn drop_block(&mut self, index: usize) {
-        let last = index + 1 == self.blocks.len();
-        if let Some(block) = self.blocks.remove(index).filter(|_| last) {
+        let block = if index == 0 { self.blocks.pop_front() } else { self.blocks.remove(index) };
+        if let Some(block) = block.filter(|block| block.span == 0) {
             self.spare = block.buf;
         }
     }
 
-    /// A block of `span` bytes, in the memory of the one before if nobody holds that any more.
+    /// A block of `span` bytes, in the memory of one before if nobody holds that any more.
     fn new_block(&mut self, start: u64, span: usize) -> Block {
         let mut buf = core::mem::take(&mut self.spare);
         if span == MAX_BLOCK && buf.try_reclaim(span) {

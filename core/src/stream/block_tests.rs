@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use super::{Block, take_from};
 use crate::range_set::RangeSet;
+use crate::stream::assembler::{Assembler, Inserted, MAX_BLOCK};
 
 const SPAN: usize = 1_000;
 
@@ -44,4 +45,41 @@ fn a_piece_keeps_no_more_than_twice_its_memory() {
     assert!(is_copied(1, 300..310), "what lies before it is gone, and hangs on it");
     assert!(!is_copied(1, 300..600));
     assert!(!is_copied(2, 1_000..1_010), "of the last of two");
+}
+
+/// A whole block of bytes.
+fn fill(assembler: &mut Assembler, nth: u64) {
+    let (at, data) = (nth * MAX_BLOCK as u64, [nth as u8; MAX_BLOCK]);
+    assert_eq!(assembler.insert(at, &data, 1_000), Inserted::Fresh(MAX_BLOCK as u64));
+}
+
+/// Where the bytes of a third block lie, if in the memory of the first, which was read while a
+/// second stood behind it. `kept`: its reader still holds it.
+fn serves_again(kept: bool) -> bool {
+    let mut assembler = Assembler::new();
+    // Far enough from the beginning for large blocks.
+    let first = 64;
+    let _skipped = assembler.skip(0..first * MAX_BLOCK as u64, 1_000);
+    fill(&mut assembler, first + 1);
+    fill(&mut assembler, first);
+    let chunk = assembler.read(MAX_BLOCK).expect("the first block");
+    assert_eq!(chunk.data, [first as u8; MAX_BLOCK][..]);
+    let place = chunk.data.as_ptr();
+    let chunk = kept.then_some(chunk);
+    // Whoever asks the allocator next would be given what was freed.
+    let _others: Vec<_> = (0..32).map(|_| Vec::<u8>::with_capacity(MAX_BLOCK)).collect();
+    fill(&mut assembler, first + 2);
+    assert!(assembler.read(MAX_BLOCK).is_some());
+    let third = assembler.read(MAX_BLOCK).expect("the third block");
+    assert_eq!(third.data, [(first + 2) as u8; MAX_BLOCK][..]);
+    assert!(chunk.is_none_or(|chunk| chunk.data == [first as u8; MAX_BLOCK][..]));
+    third.data.as_ptr() == place
+}
+
+/// The memory of a block that was read serves again, also where the next one began before: unless
+/// somebody still holds what was read.
+#[test]
+fn what_nobody_holds_serves_again() {
+    assert!(serves_again(false));
+    assert!(!serves_again(true));
 }

@@ -53,7 +53,7 @@ pub use given::{Arrival, Chunk, Inserted};
 pub use options::{DEFAULT_HOP_LIMIT, OpenError, OpenOptions, StreamProtocol};
 pub use receive::Accepted;
 pub use recv::ReadError;
-pub use scheduler::{LOWEST_FIRST, Priority, QUANTUM};
+pub use scheduler::{LOWEST_FIRST, Order, Priority, QUANTUM};
 pub use send::WriteError;
 pub use send_buffer::{BufferError, CHUNK_OVERHEAD, Piece, SendBuffer};
 pub use state::{RecvEvent, RecvState, SendEvent, SendState};
@@ -380,6 +380,14 @@ impl Streams {
     /// What the opener of stream `id` said of it.
     pub fn info(&self, id: StreamId) -> Option<&OpenOptions> {
         self.table.get(id).and_then(Slot::options)
+    }
+
+    /// The class of a stream at this end, or of one that nobody knows: of its answer, or else as it
+    /// was opened.
+    pub fn priority(&self, id: StreamId) -> Priority {
+        let slot = self.table.get(id);
+        let answers = slot.and_then(|slot| slot.send.as_ref()).map(|half| half.priority);
+        answers.or_else(|| Some(slot?.options()?.priority)).unwrap_or_default()
     }
 
     /// Streams that are not over.

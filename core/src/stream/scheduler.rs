@@ -51,6 +51,24 @@ impl Priority {
     }
 }
 
+/// Which classes may write in a packet, and which of them first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+#[expect(clippy::exhaustive_enums, reason = "there is no other way to begin")]
+pub enum Order {
+    /// The highest, but now and then the lowest (spec R-STR-31).
+    #[default]
+    Usual,
+    /// All, the highest first.
+    HighestFirst,
+    /// All, the lowest first.
+    LowestFirst,
+    /// The highest alone.
+    UrgentAlone,
+    /// None.
+    Nobody,
+}
+
 /// The turns of all streams that have something to send.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -59,7 +77,8 @@ pub(crate) struct Scheduler {
     /// Bytes that the first stream of each class has written in its turn.
     spent: [u32; 3],
     packets: u32,
-    lowest_first: bool,
+    /// Of this packet; never the usual.
+    order: Order,
 }
 
 impl Scheduler {
@@ -69,9 +88,13 @@ impl Scheduler {
     }
 
     /// A packet begins.
-    pub(crate) fn begin_packet(&mut self) {
+    pub(crate) fn begin_packet(&mut self, order: Order) {
         self.packets = self.packets.wrapping_add(1);
-        self.lowest_first = self.packets.is_multiple_of(LOWEST_FIRST);
+        self.order = match order {
+            Order::Usual if self.packets.is_multiple_of(LOWEST_FIRST) => Order::LowestFirst,
+            Order::Usual => Order::HighestFirst,
+            other => other,
+        };
     }
 
     /// Adds a stream at the end of its class. The caller knows that it is in no class.
@@ -89,10 +112,11 @@ impl Scheduler {
             let spent = self.spent.get(class as usize)?;
             Some((*id, class, QUANTUM.saturating_sub(*spent).max(1)))
         };
-        if self.lowest_first {
-            Priority::ALL.into_iter().rev().find_map(turn)
-        } else {
-            Priority::ALL.into_iter().find_map(turn)
+        match self.order {
+            Order::LowestFirst => Priority::ALL.into_iter().rev().find_map(turn),
+            Order::Usual | Order::HighestFirst => Priority::ALL.into_iter().find_map(turn),
+            Order::UrgentAlone => turn(Priority::Urgent),
+            Order::Nobody => None,
         }
     }
 

@@ -12,7 +12,7 @@ fn id(sequence: u64) -> StreamId {
 fn fill(scheduler: &mut Scheduler, packets: usize, streams: usize) -> Vec<usize> {
     let mut bytes = vec![0; streams];
     for _ in 0..packets {
-        scheduler.begin_packet();
+        scheduler.begin_packet(Order::Usual);
         let mut room = 1200;
         while room > 0 {
             let Some((id, class, left)) = scheduler.front() else { return bytes };

@@ -1,5 +1,6 @@
 //! What goes out, and what became of it.
 
+use super::scheduler::{Order, Priority};
 use super::send::{LEAST_FRAME, Then};
 use super::table::{ACKED, DELIVERED, Opening, Place};
 use super::{RecvAccount, Streams};
@@ -13,19 +14,32 @@ impl Streams {
     /// then OPEN, SKIP and STREAM by class and turn. `credit` is what the peer allows on the
     /// connection.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, credit: &mut SendCredit) {
+        self.write_by(Order::Usual, packet, credit);
+    }
+
+    /// Does the same in another order of classes. Returns the class of the first stream whose
+    /// introduction or bytes went in.
+    pub fn write_by(
+        &mut self,
+        order: Order,
+        packet: &mut PacketWriter<'_>,
+        credit: &mut SendCredit,
+    ) -> Option<Priority> {
         if packet.allowance() < Allowance::Everything {
-            return;
+            return None;
         }
         self.counts.iter_mut().for_each(|count| count.write(packet));
         self.packet += 1;
         self.write_control(packet);
         self.wake_starved(credit);
-        self.scheduler.begin_packet();
+        self.scheduler.begin_packet(order);
+        let mut first = None;
         while let Some((id, class, turn)) = self.scheduler.front() {
             let Some(slot) = self.table.get_mut(id) else {
                 self.scheduler.pop(class);
                 continue;
             };
+            let before = packet.len();
             if !slot.write_open(packet, self.packet) {
                 break;
             }
@@ -35,6 +49,9 @@ impl Streams {
             };
             let (bytes, then) = half.write_body(packet, credit, turn);
             self.stats.resent += core::mem::take(&mut half.resent);
+            if first.is_none() && packet.len() > before {
+                first = Some(class);
+            }
             match then {
                 Then::Again | Then::Full => self.scheduler.wrote(class, bytes),
                 Then::Idle => {
@@ -58,6 +75,7 @@ impl Streams {
         }
         // What only became due by what was just written (a reset behind its promise, a BLOCKED).
         self.write_control(packet);
+        first
     }
 
     /// Whether [`Streams::write`] may have something to write. Errs only towards true.

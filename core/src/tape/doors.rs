@@ -85,6 +85,16 @@ impl Tape {
         });
     }
 
+    /// The node has another limit, in bytes a second.
+    pub(crate) fn limit(&mut self, rate: Option<u64>, now: Instant) {
+        self.door(Op::Limit, now, |out| rate.put(out));
+    }
+
+    /// A peer, or each of them, has another limit.
+    pub(crate) fn peer_limit(&mut self, peer: Option<[u8; 32]>, rate: Option<u64>, now: Instant) {
+        self.door(Op::PeerLimit, now, |out| (peer, rate).put(out));
+    }
+
     /// A stranger was answered ([`Op::Accept`], [`Op::Refuse`]).
     pub(crate) fn answer(&mut self, op: Op, stranger: Slot, now: Instant) {
         self.door(op, now, |out| stranger.put(out));

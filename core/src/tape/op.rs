@@ -47,6 +47,10 @@ ops! {
     Datagram = 0x08,
     /// The same from where the one before came from, by the same way.
     DatagramAgain = 0x09,
+    /// `set_limit`.
+    Limit = 0x0a,
+    /// `set_peer_limit`: of one peer, or of each.
+    PeerLimit = 0x0b,
     /// `poll` gave news of a connection.
     Event = 0x10,
     /// `poll` gave news of a pipe.

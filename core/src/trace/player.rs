@@ -159,6 +159,11 @@ impl<'a> Player<'a> {
                 _ => self.endpoint.carrier_writable(*carrier, now),
             },
             What::Connect(to, _) => _ = self.endpoint.connect(to.clone(), now),
+            What::Limit(rate) => self.endpoint.set_limit(*rate, now),
+            What::PeerLimit(peer, rate) => {
+                let played = self.endpoint.replay_limit(*peer, *rate, now);
+                return played.ok_or(Stop::Record("no such node"));
+            }
             What::Answer(slot) => {
                 let none = Stop::Record("no such stranger");
                 let incoming = self.strangers.remove(slot).ok_or(none)?;

@@ -37,6 +37,10 @@ pub enum What<'a> {
     Connect(PeerAddr, Outcome),
     /// `accept` or `refuse`, of the stranger in this slot.
     Answer(Slot),
+    /// The node's limit, in bytes a second.
+    Limit(Option<u64>),
+    /// A peer's, or that of each.
+    PeerLimit(Option<[u8; 32]>, Option<u64>),
     Datagram(Route, Kept<'a>),
     /// The news as they stand on the tape.
     Event(Slot, &'a [u8]),
@@ -255,6 +259,8 @@ impl<'a> Decoder<'a> {
             Op::End => What::End(Ending::of(self.from.byte()?)?),
             Op::CarrierOpened => What::CarrierOpened(self.get()?, self.get()?),
             Op::Connect => What::Connect(self.get()?, self.get()?),
+            Op::Limit => What::Limit(self.get()?),
+            Op::PeerLimit => What::PeerLimit(self.get()?, self.get()?),
             Op::Accept | Op::Refuse => What::Answer(self.get()?),
             Op::Datagram => {
                 self.context.came = Some(self.get()?);

@@ -135,6 +135,9 @@ fn said(what: &What<'_>) -> String {
             Some(id) => format!("{id} at {}, {}", to.remote, came(outcome)),
             None => format!("whoever is at {}, {}", to.remote, came(outcome)),
         },
+        What::Limit(rate) => self::rate(*rate),
+        What::PeerLimit(None, rate) => format!("each: {}", self::rate(*rate)),
+        What::PeerLimit(Some(id), rate) => format!("{}: {}", hex(id), self::rate(*rate)),
         What::Datagram(route, bytes) => {
             format!("from {} on {}, {}{}", route.remote, route.carrier.0, kept(bytes), mark(route))
         }
@@ -145,12 +148,19 @@ fn said(what: &What<'_>) -> String {
         What::Event(_, said) => event(said).unwrap_or_default(),
         What::PipeEvent(_, said) => pipe_event(said).unwrap_or_default(),
         What::Incoming(_, id, remote) => {
-            let id = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            format!("node {id} at {remote}")
+            format!("node {} at {remote}", hex(id))
         }
         What::Wait(until) => format!("until {:?}", until.saturating_since(Instant::ZERO)),
         call => self::call(call),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn rate(rate: Option<u64>) -> String {
+    rate.map_or_else(|| "none".into(), |rate| format!("{rate} bytes a second"))
 }
 
 fn mark(route: &crate::tape::Route) -> String {

@@ -33,11 +33,13 @@ pub(super) enum Way {
     Memcpy,
     AssembledKept,
     MemcpyKept,
+    AssembledAtOnce,
+    AssembledAtOnceKept,
     Pipe,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::HandoffInsert,
         Self::SlotsInsert,
         Self::TreeInsert,
@@ -49,6 +51,8 @@ impl Way {
         Self::Memcpy,
         Self::AssembledKept,
         Self::MemcpyKept,
+        Self::AssembledAtOnce,
+        Self::AssembledAtOnceKept,
         Self::Pipe,
     ];
 
@@ -65,14 +69,21 @@ impl Way {
             Self::Memcpy => "memcpy, dropped",
             Self::AssembledKept => "assembler + handoff, kept",
             Self::MemcpyKept => "memcpy, kept",
+            Self::AssembledAtOnce => "the same, 32 at once, dropped",
+            Self::AssembledAtOnceKept => "the same, 32 at once, kept",
             Self::Pipe => "pipe, frame to packet",
         }
     }
 
-    /// The hand-over alone takes bytes in order only.
+    /// The hand-over alone takes bytes in order only; what comes at once is not in order.
     pub(super) fn fits(self, order: Order) -> bool {
-        !matches!(self, Self::HandoffInsert | Self::HandoffPass | Self::HandoffBatches)
-            || order == Order::Ascending
+        match self {
+            Self::HandoffInsert | Self::HandoffPass | Self::HandoffBatches => {
+                order == Order::Ascending
+            }
+            Self::AssembledAtOnce | Self::AssembledAtOnceKept => order == Order::Batches,
+            _ => true,
+        }
     }
 
     /// How long the fragments took. After each `look` is called: nothing, where time is taken.
@@ -85,8 +96,10 @@ impl Way {
             Self::HandoffBatches => handoff_batches(fragments, look),
             Self::SlotsPass => slots_pass(fragments, look),
             Self::SlotsBatches => slots_batches(fragments, look),
-            Self::Assembled => assembled(fragments, false, look),
-            Self::AssembledKept => assembled(fragments, true, look),
+            Self::Assembled => assembled::<1>(fragments, false, look),
+            Self::AssembledKept => assembled::<1>(fragments, true, look),
+            Self::AssembledAtOnce => assembled::<AT_ONCE>(fragments, false, look),
+            Self::AssembledAtOnceKept => assembled::<AT_ONCE>(fragments, true, look),
             Self::Memcpy => memcpy(fragments, true, look),
             Self::MemcpyKept => memcpy(fragments, false, look),
             Self::Pipe => piped(fragments, look).0,
@@ -115,7 +128,8 @@ impl Way {
                 slots.get(0).cloned()
             }
             Self::Assembled => {
-                place(&mut assembler, &mut producer, 0, &fragment);
+                place(&mut assembler, 0, &fragment);
+                hand_over(&mut assembler, &mut producer);
                 next(&mut reader)
             }
             _ => {
@@ -303,23 +317,36 @@ fn slots_read(slots: &Slots, read: &mut usize) {
     }
 }
 
-/// What the driver does with a frame: into the assembler, and over to the reader what is in order.
-fn place(assembler: &mut Assembler, producer: &mut Producer<()>, offset: u64, bytes: &[u8]) {
+/// As many fragments as the order [by 32](Order::Batches) shuffles.
+const AT_ONCE: usize = 32;
+
+/// What the driver does with a frame.
+fn place(assembler: &mut Assembler, offset: u64, bytes: &[u8]) {
     let inserted = assembler.insert(offset, bytes, usize::MAX);
     assert_eq!(inserted, Inserted::Fresh(bytes.len() as u64));
+}
+
+/// And when it has placed those that it found: over to the reader what is in order.
+fn hand_over(assembler: &mut Assembler, producer: &mut Producer<()>) {
     while let Some(chunk) = assembler.read(usize::MAX) {
         producer.push(chunk.data).expect("open");
     }
 }
 
-fn assembled(fragments: impl Fragments, keep: bool, mut look: impl FnMut()) -> Duration {
+fn assembled<const COUNT: usize>(
+    mut fragments: impl Fragments,
+    keep: bool,
+    mut look: impl FnMut(),
+) -> Duration {
     let started = Watch::start();
     let (mut producer, mut reader) = channel(Options::default(), ());
     let mut assembler = Assembler::new();
     let (mut read, mut kept) = (0, Vec::new());
-    for (at, bytes) in fragments {
-        place(&mut assembler, &mut producer, (at * FRAGMENT) as u64, &bytes);
-        drop(bytes);
+    while fragments.len() > 0 {
+        for (at, bytes) in fragments.by_ref().take(COUNT) {
+            place(&mut assembler, (at * FRAGMENT) as u64, &bytes);
+        }
+        hand_over(&mut assembler, &mut producer);
         look();
         while let Poll::Ready(Some(Ok(bytes))) = reader.try_next() {
             read += black_box(&bytes).len();

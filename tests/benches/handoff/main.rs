@@ -20,6 +20,8 @@
 //!   with an allocator that counts. The loops have for each the shape in which it is faster.
 //! * *Assembler + hand-over* copies each fragment once, reads behind it what is in a row, hands it
 //!   over, and a reader takes it.
+//! * *32 at once*: the same, and 32 fragments are placed before anything is read and handed over, as
+//!   a driver does with what it finds at its socket.
 //! * *memcpy* appends the same fragments in the order in which they come to blocks of 16 KiB, as
 //!   large as the assembler's. It knows no offsets, finds no gaps, hands nothing over.
 //! * *Dropped*: the reader drops what it reads, and the next block takes the same memory, warm; so
@@ -28,8 +30,9 @@
 //! * *Kept*: all is kept to the end, and every block is fresh for both. Pages that the system has
 //!   to give are part of the time for both: what the allocator has given back, it gets anew. How
 //!   much it gives back is not in our hands, and in reverse it is less where something small lies
-//!   above the blocks, as it does with us. `GLIBC_TUNABLES=glibc.malloc.trim_threshold=4000000000`
-//!   and `:glibc.malloc.mmap_threshold=30000000` in the environment let nobody get new pages.
+//!   above the blocks, as it does with us.
+//! * *Kept, warm*: the same in a process whose allocator gives nothing back (glibc's), so that both
+//!   fill pages that are there already, and neither waits for the system.
 //!
 //! The most memory is what the allocator has given out, looked at behind each fragment in a run
 //! whose time is not taken, and in which every fragment is memory of its own: so what is kept of it
@@ -38,6 +41,7 @@
 //! what it holds for reordering are bytes that have come and have not left.
 
 mod cases;
+mod warm;
 
 use std::alloc::System;
 use std::hint::black_box;
@@ -110,6 +114,9 @@ fn main() -> ExitCode {
     let rounds = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(41);
     let body = Bytes::from((0..TOTAL).map(|at| ((at * 31) >> 3) as u8).collect::<Vec<u8>>());
     let loads = Order::ALL.map(|order| (order, order.cut(&body)));
+    if warm::is_it() {
+        return warm::compare(&body, &loads, rounds);
+    }
     let ways = Way::ALL.into_iter().filter(|way| *way != Way::Pipe);
     let mut lines = race(ways, &loads, rounds);
     // A pipe takes so much more memory that the others would find it warm, and so would all of them
@@ -117,18 +124,23 @@ fn main() -> ExitCode {
     lines.extend(race([Way::Pipe], &loads, rounds));
     lines.iter_mut().for_each(|line| line.peak = Line::peak(line.way, line.order, &body));
     println!("{TOTAL} bytes in {} fragments, {rounds} rounds\n", TOTAL.div_ceil(FRAGMENT));
-    println!("{:<30} {:<12} median (range), a fragment, most memory", "way", "order");
-    lines.iter().for_each(Line::print);
+    print(&lines);
     let mut asked = Asked::default();
     ratios(&lines, &mut asked);
     held_for_reordering(&loads, &mut asked);
     first_fragment(&mut asked);
     clones(&body);
+    asked.check(warm::run(rounds), || "in warm memory: see above".to_owned());
     asked.verdict()
 }
 
+fn print(lines: &[Line]) {
+    println!("{:<30} {:<12} median (range), a fragment, most memory", "way", "order");
+    lines.iter().for_each(Line::print);
+}
+
 /// The fragments in each order.
-type Loads = [(Order, Vec<(usize, Bytes)>); 3];
+type Loads = [(Order, Vec<(usize, Bytes)>); 4];
 
 /// Every way that fits, side by side.
 fn race(ways: impl IntoIterator<Item = Way>, loads: &Loads, rounds: usize) -> Vec<Line> {
@@ -171,6 +183,14 @@ impl Asked {
         }
     }
 
+    /// Of a ratio of rates, and the least that it is to be.
+    fn say(&mut self, what: String, ratio: f64, least: Option<f64>) {
+        let wish = least.map(|least| format!(" (asked: {least:.2})")).unwrap_or_default();
+        let line = format!("{what} = {ratio:.2} of the rate{wish}");
+        println!("{line}");
+        self.check(least.is_none_or(|least| ratio >= least), || line);
+    }
+
     fn verdict(&self) -> ExitCode {
         println!();
         self.missed.iter().for_each(|what| println!("MISSED: {what}"));
@@ -178,43 +198,46 @@ impl Asked {
     }
 }
 
-/// What is asked of the hand-over, as ratios within this run.
-fn ratios(lines: &[Line], asked: &mut Asked) {
-    let took = |way: Way, order: Order| {
+/// The median of the rounds' ratios of rates.
+fn rate(lines: &[Line], ours: Way, theirs: Way, order: Order) -> f64 {
+    let took = |way: Way| {
         let line = lines.iter().find(|line| line.way == way && line.order == order);
         &line.expect("a line of the table").took
     };
-    let rate = |ours: Way, theirs: Way, order: Order| {
-        let rounds = took(theirs, order).iter().zip(took(ours, order));
-        let mut ratios: Vec<f64> = rounds.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
-    };
-    let mut say = |what: String, ratio: f64, least: Option<f64>| {
-        let wish = least.map(|least| format!(" (asked: {least:.2})")).unwrap_or_default();
-        println!("{what} = {ratio:.2} of the rate{wish}");
-        asked.check(least.is_none_or(|least| ratio >= least), || {
-            format!("{what} = {ratio:.2} of the rate{wish}")
-        });
-    };
+    let rounds = took(theirs).iter().zip(took(ours));
+    let mut ratios: Vec<f64> = rounds.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// What is asked of the hand-over, as ratios within this run.
+fn ratios(lines: &[Line], asked: &mut Asked) {
     println!();
     for (what, ours, theirs) in [
         ("insert", Way::HandoffInsert, Way::SlotsInsert),
         ("pass", Way::HandoffPass, Way::SlotsPass),
         ("pass ten at once", Way::HandoffBatches, Way::SlotsBatches),
     ] {
-        let ratio = rate(ours, theirs, Order::Ascending);
-        say(format!("{what}, in order: handoff / plain slots"), ratio, Some(1.0));
+        let ratio = rate(lines, ours, theirs, Order::Ascending);
+        asked.say(format!("{what}, in order: handoff / plain slots"), ratio, Some(1.0));
     }
-    let pairs =
-        [("kept", Way::AssembledKept, Way::MemcpyKept), ("dropped", Way::Assembled, Way::Memcpy)];
-    for (what, ours, theirs) in pairs {
-        for order in Order::ALL {
-            let ratio = rate(ours, theirs, order);
-            let least = (order != Order::Ascending).then_some(0.7);
-            say(format!("{what}, {}: assembler + handoff / memcpy", order.name()), ratio, least);
-        }
+    beside_memcpy(lines, KEPT, "kept", asked);
+    beside_memcpy(lines, DROPPED, "dropped", asked);
+}
+
+/// The assembler one fragment after the other, 32 at once, and memcpy.
+const KEPT: [Way; 3] = [Way::AssembledKept, Way::AssembledAtOnceKept, Way::MemcpyKept];
+const DROPPED: [Way; 3] = [Way::Assembled, Way::AssembledAtOnce, Way::Memcpy];
+
+fn beside_memcpy(lines: &[Line], ways: [Way; 3], what: &str, asked: &mut Asked) {
+    let [ours, at_once, memcpy] = ways;
+    for order in Order::ALL {
+        let ratio = rate(lines, ours, memcpy, order);
+        let least = (order != Order::Ascending).then_some(0.7);
+        asked.say(format!("{what}, {}: assembler + handoff / memcpy", order.name()), ratio, least);
     }
+    let ratio = rate(lines, at_once, memcpy, Order::Batches);
+    asked.say(format!("{what}, 32 at once: assembler + handoff / memcpy"), ratio, Some(0.7));
 }
 
 /// What a pipe was given and had not passed on when its turn was over.

@@ -1,31 +1,43 @@
-//! Aqueduct over the tokio adapter, with its default settings.
+//! Aqueduct over the tokio adapter, with its default settings but for the size of its datagrams.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use aqueduct_tokio::{
-    AppCode, Connection, Endpoint, NodeId, OpenOptions, RecvStream, SendStream, StreamProtocol,
-    generate_key,
+    AppCode, Connection, Endpoint, EndpointConfig, NodeId, OpenOptions, Provider, RecvStream,
+    SendStream, StreamProtocol, TransportConfig, generate_key,
 };
 use bytes::Bytes;
 
 use crate::peer::{self, Client, Gone, Peer};
 use crate::serve::answer;
 
-pub(crate) struct Aqueduct;
+/// With datagrams of at most so many bytes.
+pub(crate) struct Limited<const PACKET: u16>;
 
-fn endpoint() -> Endpoint {
+/// As its peers.
+pub(crate) type Aqueduct = Limited<1_452>;
+/// As it is by itself on loopback.
+pub(crate) type Jumbo = Limited<65_507>;
+
+/// A node whose datagrams have at most so many bytes.
+pub(crate) fn endpoint(packet: u16) -> Endpoint {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Endpoint::bind(any, generate_key().expect("a key")).expect("a socket")
+    let transport = TransportConfig::default().with_max_packet_size(packet).expect("a size");
+    let config = EndpointConfig::new(generate_key().expect("a key")).with_transport(transport);
+    Endpoint::bind(any, config.with_provider(Provider::AwsLc)).expect("a socket")
 }
 
-impl Peer for Aqueduct {
-    const NAME: &'static str = "Aqueduct";
+impl<const PACKET: u16> Peer for Limited<PACKET> {
+    const NAME: &'static str = match PACKET {
+        1_452 => "Aqueduct",
+        _ => "Aqueduct, jumbo packets",
+    };
     type Door = (NodeId, SocketAddr);
     type Dialer = (Endpoint, Self::Door);
     type Client = Connection;
 
     async fn serve() -> Self::Door {
-        let server = endpoint();
+        let server = endpoint(PACKET);
         let door = (server.node_id(), server.local_addr());
         tokio::spawn(async move {
             while let Some(incoming) = server.accept().await {
@@ -36,7 +48,7 @@ impl Peer for Aqueduct {
     }
 
     async fn dialer(door: Self::Door) -> Self::Dialer {
-        (endpoint(), door)
+        (endpoint(PACKET), door)
     }
 
     async fn connect((client, door): &Self::Dialer) -> Connection {

@@ -5,7 +5,8 @@
 //! Cases, one after the other unless one is named: `bulk` (one stream), `streams` (eight),
 //! `requests` (64 B and 1 KiB), `handshakes`, `idle`, `memory` (no sockets), `relay` (one receiver),
 //! `fan` (four). Rounds are interleaved; figures are medians with their range, ratios are taken
-//! round by round. All send datagrams of 1,452 bytes; TCP has its own segments. Each node has
+//! round by round. All send datagrams of 1,452 bytes, but for the row that says so; TCP has its own
+//! segments. Each node has
 //! threads of its own, and a relay is a process of its own.
 
 mod aqueduct;
@@ -28,7 +29,7 @@ mod tls;
 
 use std::time::Instant;
 
-use aqueduct::Aqueduct;
+use aqueduct::{Aqueduct, Jumbo};
 use aqueduct_core::crypto::provider::Provider;
 use figures::{Contestant, Figures};
 use peer::Peer;
@@ -101,6 +102,7 @@ fn bulk(options: &Options) -> Figures {
     let raw = |segments| move || raw::round(bytes, segments);
     let contestants = vec![
         Contestant::new(Aqueduct::NAME, move || bulk::round::<Aqueduct>(bytes, 1)),
+        Contestant::new(Jumbo::NAME, move || bulk::round::<Jumbo>(bytes, 1)),
         Contestant::new(Quinn::NAME, move || bulk::round::<Quinn>(bytes, 1)),
         Contestant::new(S2n::NAME, move || bulk::round::<S2n>(bytes, 1)),
         Contestant::new(Tls::NAME, move || bulk::round::<Tls>(bytes, 1)),

@@ -26,14 +26,17 @@ struct Case {
     usual: u64,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 14] = [
     Case { name: "assembler", counts: "fragment", run: parts::assembler, usual: 200_000 },
+    Case { name: "shuffled", counts: "fragment", run: parts::shuffled, usual: 200_000 },
     Case { name: "handoff", counts: "fragment", run: parts::handoff, usual: 1_000_000 },
     Case { name: "acks", counts: "packet", run: parts::acks, usual: 500_000 },
     Case { name: "ledger", counts: "packet", run: parts::ledger, usual: 500_000 },
     Case { name: "frames", counts: "packet", run: parts::frame_codec, usual: 500_000 },
     Case { name: "seal-open", counts: "packet", run: parts::seal_open, usual: 100_000 },
+    Case { name: "shaping", counts: "datagram", run: parts::shaping, usual: 500_000 },
     Case { name: "transfer", counts: "datagram", run: whole::bulk, usual: 256 },
+    Case { name: "limited", counts: "datagram", run: whole::limited, usual: 256 },
     Case { name: "taped-out", counts: "datagram", run: whole::sender_taped, usual: 256 },
     Case { name: "taped-in", counts: "datagram", run: whole::receiver_taped, usual: 256 },
     Case { name: "requests", counts: "request", run: whole::requests, usual: 50_000 },

@@ -78,6 +78,11 @@ impl Pair {
         Self { client, server, now, buf: Vec::new(), tape: Vec::new() }
     }
 
+    /// What the client sends at most, in bytes a second.
+    pub(crate) fn limit(&mut self, rate: u64) {
+        self.client.endpoint.set_limit(Some(rate), self.now);
+    }
+
     /// The client connects.
     pub(crate) fn connect(&mut self) -> ConnectionHandle {
         let peer = PeerAddr::new(self.server.endpoint.node_id(), self.server.addr);

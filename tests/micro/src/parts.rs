@@ -12,6 +12,7 @@ use aqueduct_core::handoff::{Options, channel};
 use aqueduct_core::recovery::{
     AckTracker, DEFAULT_MAX_ACK_DELAY, Ledger, ReceivedPacket, Rtt, SentPacket, Settled,
 };
+use aqueduct_core::shaping::Tree;
 use aqueduct_core::stream::{Assembler, Inserted};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::frame::{Frame, SentFrame, StreamFrame, frames};
@@ -37,6 +38,21 @@ pub(crate) fn assembler(count: u64) -> u64 {
     count
 }
 
+/// Fragments in tens, each ten shuffled: 0, 3, 6, 9, 2, 5, 8, 1, 4, 7. What can be read is read
+/// behind each. Returns their number.
+pub(crate) fn shuffled(count: u64) -> u64 {
+    let (mut assembler, data) = (Assembler::new(), vec![7; FRAGMENT]);
+    for at in 0..count {
+        let place = at - at % 10 + at % 10 * 3 % 10;
+        let inserted = assembler.insert(place * FRAGMENT as u64, &data, 1_000);
+        assert_eq!(inserted, Inserted::Fresh(FRAGMENT as u64));
+        while let Some(chunk) = assembler.read(usize::MAX) {
+            black_box(chunk);
+        }
+    }
+    count
+}
+
 /// Fragments in order through the lock-free hand-over, each taken when ten are there.
 pub(crate) fn handoff(count: u64) -> u64 {
     let (mut producer, mut reader) = channel::<()>(Options::default(), ());
@@ -49,6 +65,25 @@ pub(crate) fn handoff(count: u64) -> u64 {
             }
             black_box(producer.take_released());
         }
+    }
+    count
+}
+
+/// Turns of a hundred peers under a limit, a datagram each.
+pub(crate) fn shaping(count: u64) -> u64 {
+    let mut now = Instant::ZERO;
+    let mut tree = Tree::new(FRAGMENT as u64, Duration::from_millis(1));
+    tree.set_node(Some(1_000_000), now);
+    (0..100_u32).for_each(|peer| tree.wait(peer, peer));
+    for _ in 0..count {
+        let turn = loop {
+            match tree.turn(now) {
+                Some(turn) => break turn,
+                None => now = tree.deadline().expect("somebody waits"),
+            }
+        };
+        tree.sent(Some(turn.peer), turn.first, FRAGMENT as u64, now);
+        tree.end_turn();
     }
     count
 }

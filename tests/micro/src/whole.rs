@@ -86,8 +86,18 @@ pub(crate) fn receiver_taped(mib: u64) -> u64 {
     body([None, Some(Payload::Full)], mib)
 }
 
+/// The same as [`bulk`], the sender under a limit that holds nothing up.
+pub(crate) fn limited(mib: u64) -> u64 {
+    let mut pair = Pair::new(Provider::AwsLc);
+    pair.limit(1 << 40);
+    pour(pair, mib)
+}
+
 fn body(tapes: [Option<Payload>; 2], mib: u64) -> u64 {
-    let mut pair = Pair::recorded(Provider::AwsLc, tapes);
+    pour(Pair::recorded(Provider::AwsLc, tapes), mib)
+}
+
+fn pour(mut pair: Pair, mib: u64) -> u64 {
     pair.connect();
     pair.run(&mut Bulk { block: Bytes::from(vec![7; 1 << 18]), left: mib << 20, done: false });
     (mib << 20) / BODY

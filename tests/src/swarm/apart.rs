@@ -35,6 +35,18 @@ impl Plan {
         self.draw_carriers(&mut dice("carriers"));
         self.draw_dials(&mut dice("both dial"));
         self.draw_obstacles(&mut dice("obstacles"));
+        self.draw_partition(&mut dice("partition"));
+    }
+
+    /// In one world of eight some hosts and the others do not hear each other for a while.
+    fn draw_partition(&mut self, dice: &mut Dice) {
+        if !dice.one_in(8) {
+            return;
+        }
+        let apart = 1 + dice.below((1 << self.nodes.len()) - 2);
+        let at = dice.between(Duration::ZERO, self.quiet_at);
+        let time = dice.between(MS * 100, MS * 6_000);
+        self.deeds.push((at, Deed::Part(apart, time)));
     }
 
     /// In one world of eight somebody sends on what nobody wants, past a host that gives up pipes

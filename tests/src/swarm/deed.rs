@@ -51,6 +51,8 @@ pub enum Deed {
     Road(HostId, HostId, Vec<Box<dyn Machine>>),
     /// Nothing passes from one host to another for so long.
     Dark(HostId, HostId, Duration),
+    /// Nothing passes between the hosts of this set (a bit each) and all others for so long.
+    Part(u64, Duration),
     /// A host's socket takes nothing for so long.
     Block(HostId, Duration),
     /// It takes bytes again.

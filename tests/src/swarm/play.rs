@@ -1,6 +1,7 @@
 //! What becomes of each deed.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use aqueduct_core::wire::id::{AppCode, Dir};
 
@@ -45,6 +46,25 @@ impl World {
         }
     }
 
+    /// Nothing passes from one host to another for so long.
+    fn darken(&mut self, from: HostId, to: HostId, time: Duration) {
+        let stage = self.roads.get(&(from, to)).cloned().unwrap_or_default();
+        let shut = self.net.place(Schedule::once(self.net.now, Duration::ZERO, time));
+        let road: Vec<_> = [shut].into_iter().chain(stage).collect();
+        self.net.set_road(from, to, &road);
+        self.roads.insert((from, to), road);
+    }
+
+    /// All roads between the hosts of this set and the others go dark together.
+    fn part(&mut self, apart: u64, time: Duration) {
+        let among = |host: HostId| apart >> host.0 & 1;
+        for (from, to) in self.roads.keys().copied().collect::<Vec<_>>() {
+            if among(from) != among(to) {
+                self.darken(from, to, time);
+            }
+        }
+    }
+
     /// Something happens to hosts and roads.
     fn befall(&mut self, deed: Deed) {
         match deed {
@@ -59,14 +79,8 @@ impl World {
                 }
             }
             Deed::Road(from, to, machines) => self.lay(from, to, &machines),
-            Deed::Dark(from, to, time) => {
-                let stage = self.roads.get(&(from, to)).cloned().unwrap_or_default();
-                let shut = Schedule::once(self.net.now, std::time::Duration::ZERO, time);
-                let shut = self.net.place(shut);
-                let road: Vec<_> = [shut].into_iter().chain(stage).collect();
-                self.net.set_road(from, to, &road);
-                self.roads.insert((from, to), road);
-            }
+            Deed::Dark(from, to, time) => self.darken(from, to, time),
+            Deed::Part(apart, time) => self.part(apart, time),
             Deed::Block(host, time) => {
                 self.net.block(host, UDP, true);
                 self.later(time, Deed::Unblock(host));

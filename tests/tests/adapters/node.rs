@@ -27,6 +27,9 @@ fn key() -> NodeKey {
 }
 
 fn config(carriers: Carriers, transport: TransportConfig) -> aqueduct_std::Config {
+    // As between machines: loopback's large datagrams would leave little to loss and to batches.
+    let size = transport.packet_sizes().network;
+    let transport = transport.with_max_loopback_packet_size(size).expect("a size");
     let endpoint = EndpointConfig::new(key()).with_transport(transport);
     aqueduct_std::Config::from(endpoint).without_environment().with_carriers(carriers)
 }

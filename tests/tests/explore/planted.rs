@@ -4,7 +4,7 @@ use aqueduct_core::config::{RetryPolicy, TransportConfig};
 use aqueduct_core::planted::Fault;
 
 use crate::rules::Rule;
-use crate::search::Scenario;
+use crate::search::{Scenario, tell};
 use crate::{close, credit, handshake, keys, moves, nodes, pipes, streams};
 
 fn faulty(fault: Fault) -> TransportConfig {
@@ -15,7 +15,7 @@ fn faulty(fault: Fault) -> TransportConfig {
 fn finds(fault: Fault, scenario: &Scenario, moves: u8, rules: &[Rule]) {
     let found = scenario.find(moves).unwrap_or_else(|| panic!("{fault:?} is not found"));
     let story = found.story(scenario.name);
-    println!("{fault:?} found: {}", story.lines().next().unwrap_or_default());
+    tell(&format!("{fault:?} found: {}", story.lines().next().unwrap_or_default()));
     assert!(rules.contains(&found.broken.rule), "{fault:?}: {story}");
 }
 
@@ -128,6 +128,18 @@ fn keys_that_run_ahead() {
     let fault = Fault::HastyKeys;
     let scenario = keys::talk("planted, phases", faulty(fault), 12);
     finds(fault, &scenario, 0, &[Rule::Phases]);
+}
+
+#[test]
+fn a_deadline_that_has_passed() {
+    let fault = Fault::StaleDeadline;
+    finds(fault, &streams::finished(&faulty(fault)), 0, &[Rule::Clock]);
+}
+
+#[test]
+fn a_panic() {
+    let fault = Fault::BrittleOrder;
+    finds(fault, &streams::finished(&faulty(fault)), 1, &[Rule::Sound]);
 }
 
 /// Only this crate's tests can name a fault: no other manifest of the workspace asks for the

@@ -1,5 +1,7 @@
 //! The search itself: stateright walks through a world, move by move deeper.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,14 +130,14 @@ impl Scenario {
         let checker = checker.spawn_dfs().join();
         over.store(true, Ordering::Relaxed);
         let whole = limit.is_none_or(|limit| begun.elapsed() < limit);
-        println!(
+        tell(&format!(
             "explore {name}: {moves} moves, {} states, {} steps, {} deep, {:.2} s{}",
             checker.unique_state_count(),
             checker.state_count(),
             checker.max_depth(),
             begun.elapsed().as_secs_f64(),
             if whole { "" } else { " (not all of it)" },
-        );
+        ));
         let mut discoveries = checker.discoveries();
         let rare = discoveries.remove(RARE).is_some();
         let Some(path) = discoveries.into_values().next() else {
@@ -173,6 +175,15 @@ impl Scenario {
             assert!(rare, "{}: what it is made for does not come about", self.name);
         }
     }
+}
+
+/// Says what was seen; also to the end of the file that the environment names (`AQUEDUCT_SEEN`),
+/// for who runs all tests and wants to know.
+pub(crate) fn tell(line: &str) {
+    println!("{line}");
+    let Some(file) = std::env::var_os("AQUEDUCT_SEEN") else { return };
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    file.and_then(|mut file| writeln!(file, "{line}")).expect("the file of what was seen");
 }
 
 impl Found {

@@ -123,6 +123,41 @@ fn close_ends_with_the_peer_if_the_peer_is_lost() {
     assert!(matches!(pair.a.diary(at_a).closed, Some(CloseReason::PeerLost { .. })));
 }
 
+/// A peer that is there and reads nothing; then one that reads a little late.
+///
+/// spec: R-CLOSE-12
+#[test]
+fn close_does_not_wait_for_ever_for_who_reads_nothing() {
+    let linger = SECOND * 40;
+    let patient = || {
+        let transport = TransportConfig::default().with_linger(linger).expect("a time");
+        config(1).with_transport(transport)
+    };
+    let mut pair = pair_of(6, LinkConfig::default(), patient(), config(2));
+    pair.b.reading = Reading::Never;
+    pair.a.begin(&mut pair.net, pair.at_a, Dir::Uni, 5, 64 << 20);
+    pair.pass(SECOND);
+    close(&mut pair.net, HostId(0), pair.at_a, 7, b"enough");
+    let (at_a, at_b, begun) = (pair.at_a, pair.at_b, pair.net.now);
+    assert!(pair.run(SECOND * 300, |_, a, _| a.diary(at_a).closed.is_some()));
+    let waited = pair.net.now.saturating_since(begun);
+    assert!((linger..linger + SECOND).contains(&waited), "{waited:?}");
+    assert_eq!(pair.a.diary(at_a).closed, Some(CloseReason::Local(AppCode(7))));
+    assert!(pair.run(SECOND * 30, |_, a, b| a.diary(at_a).drained && b.diary(at_b).drained));
+    assert_eq!(pair.b.diary(at_b).closed, closed_by_peer(7, "enough"));
+    everything_is_back(&pair.net);
+
+    let mut pair = pair_of(7, LinkConfig::default(), patient(), config(2));
+    pair.b.reading = Reading::Never;
+    pair.a.begin(&mut pair.net, pair.at_a, Dir::Uni, 5, 3 << 20);
+    close(&mut pair.net, HostId(0), pair.at_a, 7, b"enough");
+    pair.pass(linger - SECOND);
+    pair.b.reading = Reading::InOrder;
+    let at_b = pair.at_b;
+    assert!(pair.run(SECOND * 60, |_, _, b| b.diary(at_b).closed.is_some()));
+    assert_eq!(pair.b.read_of(at_b), 3 << 20, "who reads in the end gets all of it");
+}
+
 /// spec: R-CLOSE-5, R-CLOSE-2
 #[test]
 fn abort_ends_at_once() {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_core::crypto::cid::{CidCodec, CidFields};
-use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, EventKind, PeerAddr};
+use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Endpoint, EventKind, PeerAddr};
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::time::Instant;
@@ -292,7 +292,7 @@ fn beside_empty_datagrams(each: usize) -> ([u8; 32], u32, u64) {
         pair.pass(SECOND / 1_000);
     }
     assert!(whole(&pair.b), "it was not done in a second");
-    let counted = pair.net.host(pair.at_b).endpoint.stats().malformed;
+    let counted = pair.net.host(HostId(1)).endpoint.stats().malformed;
     (pair.net.wire_fingerprint(), came.get(), counted)
 }
 

@@ -197,7 +197,7 @@ fn streams_of_a_connection_that_is_lost_are_errors_and_of_one_that_is_closed_are
             assert_eq!(errors.of(StreamCode::ConnectionLost), if lost { 3 } else { 0 });
             assert_eq!(errors.application(), 0);
             let ended = pair.net.hosts[host.0].endpoint.stats().ended;
-            assert_eq!(ended.lost, lost.into());
+            assert_eq!(ended.lost, u64::from(lost));
         }
     }
 }

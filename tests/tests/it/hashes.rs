@@ -1,5 +1,5 @@
-//! The same world is the same in every build: a table of hashes, which this suite plays without
-//! optimisation, and `.ci/run` by the command, with it.
+//! The same world is the same in every build: a table of hashes, which this suite plays with debug
+//! assertions and little optimisation, and `.ci/run` by the command as it is released.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,8 +14,8 @@ const HEAD: &str = "\
 # `cargo test -p aqueduct-tests --test it write_hashes -- --ignored`
 ";
 
-/// Random worlds, and single things: a bad way, marks, a port that changes, a byte stream.
-const RUNS: [(&str, u64); 14] = [
+/// Random worlds, and single things: a bad way, marks, NATs, clocks that differ, a way that changes.
+const RUNS: [(&str, u64); 17] = [
     ("world", 1),
     ("world", 2),
     ("world", 3),
@@ -30,6 +30,9 @@ const RUNS: [(&str, u64); 14] = [
     ("handshake", 1),
     ("longrtt", 1),
     ("retry", 1),
+    ("nats", 1),
+    ("clocks", 1),
+    ("connectionmigration", 1),
 ];
 
 fn table() -> String {

@@ -27,6 +27,7 @@ mod routes;
 mod scenarios;
 mod search;
 mod search_ways;
+mod shaping;
 mod silent;
 mod slow;
 mod strangers;

@@ -101,13 +101,13 @@ impl Tally {
     }
 }
 
-/// Says which seed it was when something fails on the way.
-struct Named(u64);
+/// Says how to repeat it when something fails on the way.
+pub(crate) struct Named(pub(crate) String);
 
 impl Drop for Named {
     fn drop(&mut self) {
         if thread::panicking() {
-            println!("repeat with AQUEDUCT_SEED={} AQUEDUCT_SEEDS=1", self.0);
+            println!("repeat: {}", self.0);
         }
     }
 }
@@ -122,7 +122,7 @@ fn node(number: u8) -> EndpointConfig {
 }
 
 fn run(seed: u64, whole: bool) -> Vec<usize> {
-    let _named = Named(seed);
+    let _named = Named(format!("the same test with AQUEDUCT_SEED={seed} AQUEDUCT_SEEDS=1"));
     let mut rng = Rng::new(&Seed::from_u64(seed)).fork("matrix");
     let link = link(seed, &mut rng);
     let sizes = sizes(seed, whole, &mut rng);

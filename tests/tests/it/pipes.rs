@@ -18,6 +18,8 @@ use aqueduct_tests::relay::{Chain, Forwarding};
 use aqueduct_tests::scenario::chain::bad_way;
 use bytes::Bytes;
 
+use crate::matrix::Named;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn clean(hops: usize) -> Chain {
@@ -32,7 +34,10 @@ fn clean(hops: usize) -> Chain {
 fn a_hop_costs_its_delay_and_no_more() {
     let race = Race::run(3, 2 << 20, true, Algorithm::default(), |_, _| {});
     println!("{}", race.table());
-    assert_eq!(race.missed(1.08, 1.25), Vec::<String>::new());
+    assert_eq!(
+        race.missed(|ratios| ratios.median > 1.08 || ratios.worst > 1.25),
+        Vec::<String>::new()
+    );
 }
 
 /// What came and has not left by the leg is counted here, at both ends of the pipe, and not asked
@@ -62,6 +67,7 @@ fn nothing_waits_in_a_pipe_in_whatever_order_fragments_come() {
 #[test]
 fn bytes_and_end_cross_a_bad_way() {
     for seed in 0..4 {
+        let _named = Named(format!("aqueduct sim run chain --seed {seed}"));
         println!("seed {seed}: {:?}", bad_way(seed).figures);
     }
 }

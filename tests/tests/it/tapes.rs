@@ -24,6 +24,7 @@ use aqueduct_tests::swarm::search::{caught, hush};
 use aqueduct_tests::tapes::{Tapes, again, end, kept, mended, small, ways};
 use aqueduct_tests::world::{HOSTS, World};
 
+use crate::matrix::Named;
 use crate::transfer::config;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,6 +67,7 @@ fn what_was_recorded_runs_again() {
 #[test]
 fn random_worlds_run_again() {
     for seed in 0..12 {
+        let _named = Named(format!("this test; it was seed {seed}"));
         let mut rng = Rng::new(&Seed::from_u64(900 + seed));
         let mut net = Net::new(seed, LinkConfig::default());
         net.tapes.payload = Some(Payload::Full);

@@ -18,10 +18,11 @@ pub(super) struct Limits {
 }
 
 /// Everything that may be seen, with its name for programs and its words for people.
-const ALL: [(SendLimit, &str, &str); 5] = [
+const ALL: [(SendLimit, &str, &str); 6] = [
     (SendLimit::Credit, "credit", "the receiver's credit"),
     (SendLimit::Congestion, "congestion", "the congestion window"),
     (SendLimit::Pacing, "pacing", "pacing"),
+    (SendLimit::Rate, "rate", "--limit"),
     (SendLimit::Carrier, "socket", "this machine's socket"),
     (SendLimit::Application, "application", "what comes from this machine"),
 ];

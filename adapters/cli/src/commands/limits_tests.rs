@@ -6,6 +6,7 @@ fn each_limit_has_words_for_people_and_a_name_for_programs() {
         (SendLimit::Credit, "limited by the receiver's credit", "credit"),
         (SendLimit::Congestion, "limited by the congestion window", "congestion"),
         (SendLimit::Pacing, "limited by pacing", "pacing"),
+        (SendLimit::Rate, "limited by --limit", "rate"),
         (SendLimit::Carrier, "limited by this machine's socket", "socket"),
         (SendLimit::Application, "limited by what comes from this machine", "application"),
     ] {

@@ -57,6 +57,7 @@ pub(super) async fn run(
     let first = first.ok_or_else(|| usage("no ticket".to_owned()))?;
     let node = node::dial(key, first, &options.addr, common, output, &mut interrupt).await?;
     let (endpoint, connection) = (&node.endpoint, &node.connection);
+    endpoint.set_limit(options.limit);
     let mut sender = Sender {
         connection,
         output,

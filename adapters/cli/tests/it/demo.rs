@@ -66,9 +66,17 @@ fn people_get_a_table() {
     let plain = place.run(&["demo", "--size", "1MB"]);
     assert_eq!(plain.code, Some(0), "{}", plain.stderr);
     assert!(plain.lines.iter().any(|line| line.contains("equal at all ends")));
-    let heads = ["hop", "first byte", "added", "peak held", "out of order", "rate", "BLAKE3"];
+    let heads =
+        ["hop", "first byte", "added", "peak held", "held back", "out of order", "rate", "BLAKE3"];
     let is_head = |line: &&String| heads.iter().all(|head| line.contains(head));
     assert!(plain.lines.iter().any(|line| is_head(&line)), "{:?}", plain.lines);
+    let column = |line: &str| {
+        let head = plain.lines.iter().find(is_head).unwrap();
+        let end = head.find("held back").unwrap() + "held back".len();
+        line[..end].rsplit("  ").next().unwrap().trim().to_owned()
+    };
+    let relay = plain.lines.iter().find(|line| line.starts_with("relay 1")).unwrap();
+    assert_eq!(column(relay), "0 B", "{relay}");
     let rows = [
         ("sender", "sent"),
         ("relay 1", "passes on"),

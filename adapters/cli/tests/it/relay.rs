@@ -98,7 +98,7 @@ fn a_relay_keeps_its_limits_and_the_sender_learns_what_held_it_back() {
     // Straight there, and no faster than its sender says: for long enough to be looked at often,
     // and so slowly that a busy machine has no part in it.
     let slow = source.send(&[&file], &receiver, &["--limit", "2MB"]).expect(0);
-    assert_eq!(slow.last()["limited_by"], "application", "{slow:?}");
+    assert_eq!(slow.last()["limited_by"], "rate", "{slow:?}");
 }
 
 #[test]

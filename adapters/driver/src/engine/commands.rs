@@ -13,7 +13,7 @@ use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
 use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
 use crate::error::{ConnectError, MessageError, OpenError};
-use crate::hub::{Call, Command};
+use crate::hub::{Call, Command, Whose};
 use crate::send::SendShared;
 use crate::stats::add;
 use crate::wait::{Wakers, lock};
@@ -74,6 +74,11 @@ impl Engine {
             Command::Recv(recv) => self.credit(&recv),
             Command::Pipe(wish) => self.run_pipe(*wish),
             Command::Stats(reply) => reply.send(self.core.stats()),
+            Command::Limit(Whose::Node, rate) => self.core.set_limit(rate, now),
+            Command::Limit(Whose::Each, rate) => self.core.set_peers_limit(rate, now),
+            Command::Limit(Whose::Peer(id), rate) => self.core.set_peer_limit(id, rate, now),
+            Command::Bandwidth(None, reply) => reply.send(self.core.bandwidth()),
+            Command::Bandwidth(Some(id), reply) => reply.send(self.core.bandwidth_of(id)),
             Command::Find(id, reply) => {
                 if let Some(connection) = self.find(id) {
                     reply.send(connection);

@@ -233,7 +233,7 @@ impl Engine {
             let now = self.clock.now();
             let patience = self.shared.patience;
             let stage = Stage::Dialling(purpose, now + patience.dial);
-            let line = Line::new(remote, stage, self.shared.max_packet, now);
+            let line = Line::new(remote, stage, self.shared.packets.most_to(remote.ip()), now);
             let id = self.lines.insert(line, now);
             let made = tcp::dial(self.shared.local, remote, patience);
             if let Err(error) = made.and_then(|socket| wire.adopt(id, socket)) {
@@ -303,7 +303,7 @@ impl Engine {
         }
         add(&self.shared.counters.tcp_accepted, 1);
         tcp::set_up(&socket, self.shared.patience);
-        let line = Line::new(remote, Stage::Open, self.shared.max_packet, now);
+        let line = Line::new(remote, Stage::Open, self.shared.packets.most_to(remote.ip()), now);
         let id = self.lines.insert(line, now);
         match wire.adopt(id, socket) {
             Ok(()) => {

@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use aqueduct_core::config::{EndpointConfig, Streaming, TransportConfig};
+use aqueduct_core::config::{EndpointConfig, PacketSizes, Streaming, TransportConfig};
 use aqueduct_core::endpoint::{CarrierKind, ConnectionHandle, Datagram, Endpoint, Output, PipeId};
 use aqueduct_core::rng::Seed;
 use aqueduct_core::time::Instant;
@@ -137,7 +137,7 @@ struct Limits {
     streaming: Streaming,
     planted: Planted,
     max_message: u64,
-    max_packet: u16,
+    packets: PacketSizes,
     patience: Patience,
 }
 
@@ -147,7 +147,7 @@ impl Limits {
             streaming: transport.streaming(),
             planted: Planted::of(transport),
             max_message: transport.max_message_size(),
-            max_packet: transport.max_packet_size(),
+            packets: transport.packet_sizes(),
             patience: Patience::of(transport),
         }
     }
@@ -232,7 +232,7 @@ impl Engine {
     /// Of a core that has seen nothing yet.
     fn of(
         mut core: Endpoint,
-        Limits { streaming, planted, max_message, max_packet, patience }: Limits,
+        Limits { streaming, planted, max_message, packets, patience }: Limits,
         parts: Parts,
         recorder: Option<Recorder>,
     ) -> (Self, crate::endpoint::Endpoint) {
@@ -255,7 +255,7 @@ impl Engine {
             takes_v4: parts.takes_v4,
             carriers: parts.carriers,
             listens: parts.listens,
-            max_packet,
+            packets,
             patience,
             warnings: parts.warnings,
             tape: recorder.as_ref().map(Recorder::progress),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_core::error::StreamCode;
+use aqueduct_core::shaping::Class;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge, Histogram};
 
 use crate::figures::Figures;
@@ -285,6 +286,41 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
         help: "Times that a path was so congested that sending began anew.",
         kind: Counter,
         samples: |f| vec![(&[], Number(f.totals.ledger.persistent_congestion))],
+    },
+    Family {
+        name: "aqueduct_bandwidth_bytes",
+        help: "Bytes of datagrams handed to sockets and taken from them, by direction and class.",
+        kind: Counter,
+        samples: |f| {
+            let it = f.totals.bandwidth;
+            vec![
+                (&[("direction", "sent"), ("class", "control")], Number(it.sent(Class::Control))),
+                (&[("direction", "sent"), ("class", "normal")], Number(it.sent(Class::Normal))),
+                (&[("direction", "sent"), ("class", "bulk")], Number(it.sent(Class::Bulk))),
+                (
+                    &[("direction", "received"), ("class", "control")],
+                    Number(it.received(Class::Control)),
+                ),
+                (
+                    &[("direction", "received"), ("class", "normal")],
+                    Number(it.received(Class::Normal)),
+                ),
+                (&[("direction", "received"), ("class", "bulk")], Number(it.received(Class::Bulk))),
+            ]
+        },
+    },
+    Family {
+        name: "aqueduct_qos_drops",
+        help: "Unreliable datagrams dropped unsent because their queue was full, by class.",
+        kind: Counter,
+        samples: |f| {
+            let it = f.totals.bandwidth;
+            vec![
+                (&[("class", "control")], Number(it.dropped(Class::Control))),
+                (&[("class", "normal")], Number(it.dropped(Class::Normal))),
+                (&[("class", "bulk")], Number(it.dropped(Class::Bulk))),
+            ]
+        },
     },
     Family {
         name: "aqueduct_resent_bytes",

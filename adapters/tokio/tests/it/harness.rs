@@ -24,12 +24,14 @@ pub(crate) fn logging() {
 }
 
 pub(crate) fn endpoint() -> Endpoint {
-    logging();
-    Endpoint::bind(loopback(), generate_key().unwrap()).unwrap()
+    endpoint_with(TransportConfig::default())
 }
 
+/// Datagrams are as large as between machines: loopback's would leave little to loss and batches.
 pub(crate) fn configured(transport: TransportConfig, provider: Provider) -> Config {
     logging();
+    let size = transport.packet_sizes().network;
+    let transport = transport.with_max_loopback_packet_size(size).unwrap();
     EndpointConfig::new(generate_key().unwrap())
         .with_provider(provider)
         .with_transport(transport)

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use aqueduct_tokio::{AppCode, Bytes, Connection, IoStats, WriteError};
+use aqueduct_tokio::{AppCode, Bytes, Connection, Endpoint, IoStats, WriteError, generate_key};
 use futures_util::{SinkExt, StreamExt, stream};
 use tokio::io::AsyncReadExt;
 
@@ -124,6 +124,24 @@ async fn sixty_four_mebibytes_each_way_in_batches() {
     }
     let stats = pair.near.stats().await;
     println!("{stats:?}");
+}
+
+/// spec: R-PATH-29
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn this_machine_is_sent_the_largest_datagrams_unless_a_limit_is_set() {
+    let large = || Endpoint::bind(loopback(), generate_key().unwrap()).unwrap();
+    for (server, most) in [(large(), 65_507), (endpoint(), 1_452)] {
+        let pair = pair_of(large(), server).await;
+        for (from, to) in [(&pair.near, &pair.far), (&pair.far, &pair.near)] {
+            transfer(from.clone(), to.clone(), 16 << 20).await;
+        }
+        for end in [&pair.near, &pair.far] {
+            assert_eq!(end.stats().await.datagram_size, most, "the smaller limit holds for both");
+        }
+        let io = pair.client.io_stats();
+        show("client", &io);
+        assert!(io.send_errors == 0, "{io:?}");
+    }
 }
 
 /// A round trip of microseconds is no measure of how long a reader takes: what a fast sender may

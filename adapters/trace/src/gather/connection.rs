@@ -187,5 +187,6 @@ const fn limit_name(limit: SendLimit) -> &'static str {
         SendLimit::Congestion => "congestion",
         SendLimit::Pacing => "pacing",
         SendLimit::Carrier => "carrier",
+        SendLimit::Rate => "rate",
     }
 }

@@ -52,7 +52,7 @@ const SIZE: u16 = 1_200;
 impl Run {
     fn new(algorithm: Algorithm, net: Net, granularity: Duration) -> Self {
         let mut config = PathConfig { timer_granularity: granularity, ..windowed() };
-        config.max_datagram_size = SIZE;
+        config.packets = PacketSizes::everywhere(SIZE);
         config.congestion.algorithm = algorithm;
         Self {
             net,

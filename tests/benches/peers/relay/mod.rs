@@ -3,6 +3,8 @@
 //!
 //! The relay is a process of its own, begun anew for each round, so that its CPU time and its
 //! memory are read for it alone. Source and sinks share this process, and their threads.
+//!
+//! Every sink, of both, takes the BLAKE3 digest of what it is given, and it has to be the body's.
 
 pub(crate) mod ours;
 pub(crate) mod process;
@@ -11,6 +13,7 @@ pub(crate) mod theirs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
+use blake3::{Hash, Hasher};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -37,9 +40,46 @@ const WARM: u64 = 1 << 20;
 const SMALLS: usize = 50;
 const SMALL: u64 = 16 << 10;
 
+/// A body to send, and what everybody has to get.
+struct Body {
+    bytes: u64,
+    digest: Hash,
+}
+
+impl Body {
+    /// Its digest is taken here, before any time is.
+    fn new(bytes: u64) -> Self {
+        let mut hasher = Hasher::new();
+        blocks(bytes).for_each(|block| _ = hasher.update(&block));
+        Self { bytes, digest: hasher.finalize() }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = Bytes> {
+        blocks(self.bytes)
+    }
+}
+
+/// The bodies of a round: one to open the way, many small ones, and the one that is measured.
+fn bodies(bytes: u64) -> (Vec<Body>, Body) {
+    let first = [WARM].into_iter().chain([SMALL; SMALLS]).map(Body::new);
+    (first.collect(), Body::new(bytes))
+}
+
+/// Parts of one block, each from a place of its own, so that no two of them are exchanged unseen.
+fn blocks(bytes: u64) -> impl Iterator<Item = Bytes> {
+    const PLACES: usize = 4096;
+    let mut words = Hasher::new().finalize_xof();
+    let mut block = vec![0; BLOCK + PLACES];
+    words.fill(&mut block);
+    let block = Bytes::from(block);
+    let sizes = (0..bytes).step_by(BLOCK).map(move |at| (bytes - at).min(BLOCK as u64) as usize);
+    sizes.enumerate().map(move |(nth, size)| block.slice(nth % PLACES..nth % PLACES + size))
+}
+
 /// What a sink saw of a body.
 struct Seen {
     bytes: u64,
+    digest: Hash,
     first_byte: Instant,
     end: Instant,
 }
@@ -48,6 +88,7 @@ struct Seen {
 #[derive(Default)]
 struct Tally {
     bytes: u64,
+    hasher: Hasher,
     first_byte: Option<Instant>,
 }
 
@@ -55,11 +96,13 @@ impl Tally {
     fn add(&mut self, chunk: &[u8]) {
         self.first_byte.get_or_insert_with(Instant::now);
         self.bytes += chunk.len() as u64;
+        self.hasher.update(chunk);
     }
 
     fn end(self, tell: &mpsc::UnboundedSender<Seen>) {
         let first_byte = self.first_byte.expect("a byte");
-        let _gone = tell.send(Seen { bytes: self.bytes, first_byte, end: Instant::now() });
+        let (bytes, digest) = (self.bytes, self.hasher.finalize());
+        let _gone = tell.send(Seen { bytes, digest, first_byte, end: Instant::now() });
     }
 }
 
@@ -73,33 +116,27 @@ fn any() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-fn blocks(bytes: u64) -> impl Iterator<Item = Bytes> {
-    let block = Bytes::from(vec![7; BLOCK]);
-    let sizes = (0..bytes).step_by(BLOCK).map(move |at| (bytes - at).min(BLOCK as u64) as usize);
-    sizes.map(move |size| block.slice(..size))
-}
-
 impl Before {
     fn now() -> Self {
         Self { began: Instant::now(), used: used() }
     }
 
-    /// Waits until each of `fan` sinks has all of it.
+    /// Waits until each of `fan` sinks has all of it, and the same.
     async fn until(
         self,
-        bytes: u64,
+        body: &Body,
         fan: usize,
         seen: &mut mpsc::UnboundedReceiver<Seen>,
     ) -> Passed {
         let (mut end, mut first_byte) = (self.began, self.began);
         for _ in 0..fan {
             let one = seen.recv().await.expect("a sink");
-            assert_eq!(one.bytes, bytes);
+            assert_eq!((one.bytes, one.digest), (body.bytes, body.digest));
             (end, first_byte) = (end.max(one.end), first_byte.max(one.first_byte));
         }
         let ends_cpu = used().since(self.used).all().as_secs_f64();
         let seconds = |at: Instant| (at - self.began).as_secs_f64();
-        Passed { bytes, ends_cpu, first_byte: seconds(first_byte), took: seconds(end) }
+        Passed { bytes: body.bytes, ends_cpu, first_byte: seconds(first_byte), took: seconds(end) }
     }
 }
 

@@ -1,15 +1,16 @@
 //! Aqueduct's relay: it reads the way in the stream's introduction, and pipes.
 
-use aqueduct_tokio::generate_key;
 use aqueduct_tokio::relay::{Allow, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{AppCode, Endpoint, NodeAddr, NodeId, OpenOptions, StreamProtocol};
 
 use super::process::{Kind, Started};
 use super::*;
+use crate::aqueduct;
 use crate::ends::Ends;
 
+/// Its datagrams are as large as its peer's.
 fn endpoint() -> Endpoint {
-    Endpoint::bind(any(), generate_key().expect("a key")).expect("a socket")
+    aqueduct::endpoint(1_452)
 }
 
 fn there(node: &Endpoint) -> NodeAddr {
@@ -60,6 +61,7 @@ fn door(relay: &Relay) -> (NodeId, SocketAddr) {
 }
 
 pub(crate) fn round(bytes: u64, fan: usize) -> Vec<f64> {
+    let (small, body) = bodies(bytes);
     let ends = Ends::new();
     let (tell, mut seen) = mpsc::unbounded_channel();
     let (met, mut has_met) = mpsc::unbounded_channel();
@@ -83,23 +85,23 @@ pub(crate) fn round(bytes: u64, fan: usize) -> Vec<f64> {
         for _ in 0..fan {
             has_met.recv().await.expect("the relay at a sink");
         }
-        let pour = async |bytes| {
+        let pour = async |body: &Body| {
             let mut send = connection.open_uni(options.clone()).await.expect("a stream");
-            for block in blocks(bytes) {
+            for block in body.blocks() {
                 send.write_bytes(block).await.expect("a write");
             }
             send.finish().expect("an end");
         };
         let mut firsts = Vec::new();
-        for bytes in [WARM].into_iter().chain([SMALL; SMALLS]) {
+        for body in &small {
             let before = Before::now();
-            pour(bytes).await;
-            firsts.push(before.until(bytes, fan, &mut seen).await.first_byte);
+            pour(body).await;
+            firsts.push(before.until(body, fan, &mut seen).await.first_byte);
         }
         relay.start(firsts.len());
         let before = Before::now();
-        pour(bytes).await;
-        let mut passed = before.until(bytes, fan, &mut seen).await;
+        pour(&body).await;
+        let mut passed = before.until(&body, fan, &mut seen).await;
         passed.first_byte = median(&mut firsts);
         let figures = passed.figures(&relay.stop());
         source.close(AppCode(0), b"");

@@ -70,6 +70,7 @@ pub(super) async fn relay(sinks: Vec<SocketAddr>) -> Started {
 }
 
 pub(crate) fn round(bytes: u64, fan: usize) -> Vec<f64> {
+    let (small, body) = bodies(bytes);
     let ends = Ends::new();
     let (tell, mut seen) = mpsc::unbounded_channel();
     let sinks = ends.server(async move {
@@ -82,23 +83,23 @@ pub(crate) fn round(bytes: u64, fan: usize) -> Vec<f64> {
     let mut relay = Relay::begin(Kind::Theirs, &sinks);
     ends.client(async move {
         let connection = connect(relay.door.parse().expect("an address")).await;
-        let pour = async |bytes| {
+        let pour = async |body: &Body| {
             let mut send = connection.open_uni().await.expect("a stream");
-            for block in blocks(bytes) {
+            for block in body.blocks() {
                 send.write_chunk(block).await.expect("a write");
             }
             send.finish().expect("an end");
         };
         let mut firsts = Vec::new();
-        for bytes in [WARM].into_iter().chain([SMALL; SMALLS]) {
+        for body in &small {
             let before = Before::now();
-            pour(bytes).await;
-            firsts.push(before.until(bytes, fan, &mut seen).await.first_byte);
+            pour(body).await;
+            firsts.push(before.until(body, fan, &mut seen).await.first_byte);
         }
         relay.start(firsts.len());
         let before = Before::now();
-        pour(bytes).await;
-        let mut passed = before.until(bytes, fan, &mut seen).await;
+        pour(&body).await;
+        let mut passed = before.until(&body, fan, &mut seen).await;
         passed.first_byte = median(&mut firsts);
         let figures = passed.figures(&relay.stop());
         connection.close(0_u32.into(), b"");

@@ -61,6 +61,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "message",
             "rng",
             "range_set",
+            "shaping",
         ],
     ),
     (
@@ -78,6 +79,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "range_set",
             "connection",
             "pipe",
+            "shaping",
             "tape",
         ],
     ),

@@ -5,7 +5,7 @@ mod flow;
 mod nodes;
 mod table;
 
-use aqueduct_tokio::Carriers;
+use aqueduct_tokio::{Carriers, TransportConfig};
 use serde_json::json;
 
 use crate::args::{Common, Demo};
@@ -29,8 +29,9 @@ pub(super) async fn run(
 ) -> Result<Fields, Failure> {
     let receivers = receivers(options)?;
     // What is lost on purpose is lost by UDP, and is not to be fled from.
-    let ways = (common.carriers(Carriers::udp()), common.controller());
+    let ways = (common.carriers(Carriers::udp()), transport(common, options.loss.0 > 0));
     let mut nodes = Nodes::bind(options.hops.into(), receivers.into(), options.loss.0, ways)?;
+    nodes.limit(options.limit);
     let _page = Page::of(common.metrics, nodes.figures(), output).await?;
     let how = interrupt.or(flow::transfer(&mut nodes, options.size)).await;
     let io = nodes.io_stats();
@@ -94,4 +95,12 @@ fn show(output: &Output, rows: &[Row]) {
     for row in rows {
         output.line(&format!("{:width$}  {}", row.label, row.text));
     }
+}
+
+/// A link that loses datagrams stands for a network: theirs have the size of a network's, too.
+fn transport(common: &Common, lossy: bool) -> TransportConfig {
+    let transport = common.transport();
+    let size = transport.packet_sizes().network;
+    let limited = transport.clone().with_max_loopback_packet_size(size);
+    limited.ok().filter(|_| lossy).unwrap_or(transport)
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use aqueduct_tokio::metrics::EndpointCollector;
 use aqueduct_tokio::relay::{Allow, Refusal, RelayConfig, RelayEvent, Way};
-use aqueduct_tokio::{Algorithm, EndpointConfig, Provider, TransportConfig};
 use aqueduct_tokio::{AppCode, Carriers, Config, Endpoint, IoStats, LossyIo, NodeAddr, NodeKey};
+use aqueduct_tokio::{EndpointConfig, Provider, TransportConfig};
 use aqueduct_tokio::{OpenOptions, PipeStats, generate_key};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -63,11 +63,11 @@ impl Nodes {
         relays: usize,
         receivers: usize,
         loss: u32,
-        (carriers, controller): (Carriers, Algorithm),
+        (carriers, transport): (Carriers, TransportConfig),
     ) -> Result<Self, Failure> {
         let mut seeds = 0..;
         let mut node = |name: Option<String>| {
-            bind((carriers, controller), (loss, seeds.next().unwrap_or(0)), name.as_deref())
+            bind((carriers, transport.clone()), (loss, seeds.next().unwrap_or(0)), name.as_deref())
         };
         let sender = node(None)?;
         let relays = (1..=relays)
@@ -84,6 +84,11 @@ impl Nodes {
             tasks.spawn(show_held(relay.clone(), number));
         }
         Ok(Self { sender, relays, receivers, watch: Watch { told }, _tasks: tasks })
+    }
+
+    /// What the sender sends at most, in bytes a second.
+    pub(super) fn limit(&self, rate: Option<u64>) {
+        self.sender.set_limit(rate);
     }
 
     /// Whom the sender dials.
@@ -179,13 +184,12 @@ fn refused(relay: usize, why: &Refusal) -> Failure {
 }
 
 fn bind(
-    (carriers, controller): (Carriers, Algorithm),
+    (carriers, transport): (Carriers, TransportConfig),
     (loss, seed): (u32, u64),
     name: Option<&str>,
 ) -> Result<Endpoint, Failure> {
     let key: NodeKey = generate_key()
         .map_err(|error| Failure::new(Cause::Failure, format_args!("no randomness: {error}")))?;
-    let transport = TransportConfig::default().with_controller(controller);
     let endpoint = EndpointConfig::new(key).with_provider(Provider::AwsLc);
     let mut config = Config::from(endpoint.with_transport(transport)).with_carriers(carriers);
     if loss > 0 {

@@ -17,8 +17,14 @@ const SENT: &str = "sent";
 /// Stands for a digest where nobody reads the bytes.
 const PASSES_ON: &str = "passes on";
 
-/// What stands in the last column.
-pub(super) const LEGEND: [&str; 3] = [
+/// The columns of the hops.
+const HEADS: [&str; 8] =
+    ["hop", "first byte", "added", "peak held", "held back", "out of order", "rate", "BLAKE3"];
+
+/// What stands in columns that do not say it themselves.
+pub(super) const LEGEND: [&str; 5] = [
+    "held back     at most, by a relay, of what came out of order: a pipe passes it on past gaps",
+    "out of order  at most, above a gap: what a relay that waits for order would hold back",
     "BLAKE3  sent: the digest of what the sender made",
     "        passes on: a relay pipes the bytes and digests none of them",
     "        equal, DIFFERENT: the receiver's own digest, against the sender's",
@@ -167,17 +173,15 @@ impl Measured {
 
     /// The table of the hops, for people.
     pub(super) fn hop_lines(&self) -> Vec<String> {
-        let line = |cells: [&str; 7]| {
-            let [name, first, added, held, waiting, rate, digest] = cells;
-            let line = format!(
-                "{name:<12}{first:>12}{added:>12}{held:>12}{waiting:>14}{rate:>14}  {digest}"
-            );
+        let line = |cells: [&str; 8]| {
+            let [name, first, added, held, back, above, rate, digest] = cells;
+            let times = format!("{name:<12}{first:>12}{added:>12}");
+            let line = format!("{times}{held:>12}{back:>12}{above:>14}{rate:>14}  {digest}");
             line.trim_end().to_owned()
         };
-        let heads = ["hop", "first byte", "added", "peak held", "out of order", "rate", "BLAKE3"];
         let (begun, sent_at) = self.ends;
         let rate = format!("{}/s", units::size(self.rate(Some(begun), sent_at)));
-        let mut lines = vec![line(heads), line(["sender", "", "", "", "", &rate, SENT])];
+        let mut lines = vec![line(HEADS), line(["sender", "", "", "", "", "", &rate, SENT])];
         lines.extend(self.list().iter().map(|hop| {
             let time = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), millis);
             let size = |size: Option<u64>| size.map_or_else(String::new, units::size);
@@ -191,6 +195,7 @@ impl Measured {
                 &time(hop.first_byte),
                 &time(hop.added),
                 &size(hop.held.map(|held| held.0)),
+                &size(hop.held.map(|held| held.1)),
                 &units::size(hop.out_of_order),
                 &format!("{}/s", units::size(hop.rate)),
                 digest,
