@@ -11,7 +11,7 @@ use crate::wire::id::AppCode;
 
 use super::leg::Leg;
 use super::options::{LOST, LegEnd, further};
-use super::{Item, LEAST_PIECE, LEAST_PIECES, Pipe};
+use super::{BEYOND_PIECE, Item, LEAST_PIECE, LEAST_PIECES, Pipe};
 
 impl Pipe {
     /// Returns credit to the source by what everybody acknowledged, judges its window, and stops it
@@ -117,6 +117,12 @@ impl Pipe {
     pub(super) fn most_pieces(&self) -> usize {
         let in_window = self.granted() / LEAST_PIECE;
         usize::try_from(in_window).unwrap_or(usize::MAX).max(LEAST_PIECES)
+    }
+
+    /// How many pieces may be taken beyond twice as many, while they fill the lowest gap: who has
+    /// them acknowledges them, for nothing is missing below (spec R-PIPE-20).
+    pub(super) fn most_beyond(&self) -> usize {
+        usize::try_from(self.granted() / BEYOND_PIECE).unwrap_or(usize::MAX)
     }
 
     /// Bytes that are held back from who wants them: from a leg that is a stream all that it was

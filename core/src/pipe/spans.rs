@@ -57,6 +57,16 @@ impl Spans {
         self.ends.last_key_value().map_or(0, |(_, end)| *end)
     }
 
+    /// How many ranges.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The end of the lowest range.
+    pub(super) fn first_end(&self) -> Option<u64> {
+        self.ends.first_key_value().map(|(_, end)| *end)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         self.ends.iter().map(|(start, end)| *start..*end)
     }

@@ -108,9 +108,10 @@ impl Store {
     /// bytes that were.
     pub(super) fn free_pieces(&mut self, most: usize, through: u64) -> u64 {
         let mut freed = 0;
-        while self.pieces.len() > most {
+        while self.pieces() > most {
             let first = self.pieces.first_key_value();
-            let end = first.map_or(u64::MAX, |(start, data)| start + data.len() as u64);
+            let first = first.map(|(start, data)| start + data.len() as u64);
+            let end = first.into_iter().chain(self.skipped.first_end()).min().unwrap_or(u64::MAX);
             if end > through {
                 break;
             }
@@ -155,9 +156,9 @@ impl Store {
         self.bytes
     }
 
-    /// In how many pieces.
+    /// In how many pieces, with the ranges between them that will never come.
     pub(super) fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + self.skipped.count()
     }
 
     /// The most that was ever held.

@@ -18,6 +18,8 @@
 //! Arrival in order is the fast path: the frame begins where everything ended, and is appended to
 //! the last block.
 
+mod room;
+
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
@@ -125,7 +127,7 @@ impl Assembler {
     /// that joins what is there is always taken.
     pub fn insert(&mut self, offset: u64, data: &[u8], max_ranges: usize) -> Inserted {
         let range = offset..offset.saturating_add(data.len() as u64);
-        if self.received.count() >= max_ranges
+        if self.kept_ranges() >= max_ranges
             && offset != self.highest()
             && !self.may_open(&range, max_ranges)
         {
@@ -166,7 +168,7 @@ impl Assembler {
 
     /// Takes note that the bytes of `range` will not come. Bytes that came before stay.
     pub fn skip(&mut self, range: Range<u64>, max_ranges: usize) -> Inserted {
-        if !self.may_open(&range, max_ranges) {
+        if !self.may_skip(&range, max_ranges) {
             return Inserted::TooFragmented;
         }
         let (mut at, mut fresh) = (range.start, 0);
@@ -281,15 +283,25 @@ impl Assembler {
         self.take_told(max, false)
     }
 
-    /// Like [`take_arrival`](Self::take_arrival), but of the bytes that are here the lowest.
+    /// Like [`take_arrival`](Self::take_arrival), but of the bytes and skipped ranges that are here
+    /// the lowest.
     pub fn take_lowest(&mut self, max: usize) -> Option<Arrival> {
         self.take_told(max, true)
     }
 
     fn take_told(&mut self, max: usize, lowest: bool) -> Option<Arrival> {
         self.by_arrival(true);
-        match self.skipped.pop_first() {
-            Some(range) => Some(Arrival::Skipped(range)),
+        let below = |skip: &Range<u64>| match &self.order {
+            Order::Arrival { waiting, .. } if lowest => {
+                waiting.first().is_none_or(|bytes| skip.start < bytes.start)
+            }
+            _ => true,
+        };
+        match self.skipped.first().filter(below) {
+            Some(range) => {
+                self.skipped.pop_first();
+                Some(Arrival::Skipped(range))
+            }
             None => self.take_waiting(max, lowest).map(Arrival::Bytes),
         }
     }
@@ -361,11 +373,6 @@ impl Assembler {
         }
     }
 
-    /// Ranges kept apart.
-    pub fn ranges(&self) -> usize {
-        self.received.count()
-    }
-
     /// Memory in bytes: the spans of the blocks, with [`BLOCK_OVERHEAD`] for each, and
     /// [`RANGE_OVERHEAD`] for each range.
     pub fn held(&self) -> u64 {
@@ -402,11 +409,6 @@ impl Assembler {
         };
         arrivals.iter_mut().for_each(|a| a.end = a.end.min(size));
         arrivals.retain(|a| !a.is_empty());
-    }
-
-    fn may_open(&self, range: &Range<u64>, max_ranges: usize) -> bool {
-        let now = self.received.count();
-        now < max_ranges || self.received.count_with(range) <= now.max(max_ranges)
     }
 
     /// Remembers that `range` came now.

@@ -496,7 +496,7 @@ impl RecvHalf {
 
     fn max_ranges(&mut self, account: &mut RecvAccount<'_>) -> usize {
         let RecvAccount { credit, budget, .. } = account;
-        let now = self.assembler.ranges() as u64;
+        let now = self.assembler.kept_ranges() as u64;
         usize::try_from(self.credit.max_ranges(now, credit, budget)).unwrap_or(usize::MAX)
     }
 

@@ -317,7 +317,7 @@ impl<'a> RecvStream<'a> {
         self.look(max, 2, |half, _| half.arrival(max, false))
     }
 
-    /// The same, but of the bytes that are here the lowest: what fills a gap that others wait for.
+    /// The same, but of what is here the lowest: what fills a gap that others wait for.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
