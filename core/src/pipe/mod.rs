@@ -481,6 +481,14 @@ impl Pipe {
         self.source == Source::Flowing && self.stop.is_none()
     }
 
+    /// The size of the body, once the source has ended with all of it.
+    pub fn final_size(&self) -> Option<u64> {
+        match self.source {
+            Source::Finished(size) => Some(size),
+            _ => None,
+        }
+    }
+
     /// Where what is held begins: the lowest offset at which a leg may be added.
     pub fn held_from(&self) -> u64 {
         self.store.floor()

@@ -360,8 +360,8 @@ impl<'a> RecvStream<'a> {
         result
     }
 
-    /// Says that `bytes` of what was given out, or told as skipped, are no longer held: the peer may
-    /// send as many more.
+    /// Says that `bytes` of what was given out, or told as skipped, are no longer held: the peer
+    /// may send as many more.
     pub fn release(&mut self, bytes: u64) {
         self.pen.note(|tape| tape.released(bytes));
         let slot = self.streams.table.get_mut(self.id);
