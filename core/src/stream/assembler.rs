@@ -306,6 +306,11 @@ impl Assembler {
         }
     }
 
+    /// Whether bytes were skipped that nobody has passed.
+    pub fn lacks_bytes(&self) -> bool {
+        !self.skipped.is_empty()
+    }
+
     /// Whether the next chunk in order would begin behind skipped bytes: their range.
     pub fn next_skip(&self) -> Option<Range<u64>> {
         self.skipped.first().filter(|r| r.start <= self.read)

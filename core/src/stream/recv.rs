@@ -395,6 +395,11 @@ impl RecvHalf {
         Err(ReadError::Blocked)
     }
 
+    /// Whether bytes will never come that a reader has not passed.
+    pub(super) fn lacks_bytes(&self) -> bool {
+        self.assembler.lacks_bytes()
+    }
+
     /// Bytes at the reader that will never come.
     pub(super) fn next_skip(&self) -> Option<Range<u64>> {
         self.assembler.next_skip()

@@ -428,6 +428,11 @@ impl<'a> RecvStream<'a> {
         self.half().map_or(0, RecvHalf::contiguous_end)
     }
 
+    /// Whether bytes will never come that a reader has not passed.
+    pub(crate) fn lacks_bytes(&self) -> bool {
+        self.half().is_some_and(RecvHalf::lacks_bytes)
+    }
+
     /// Bytes of memory that data which was not given out holds.
     pub fn held(&self) -> u64 {
         self.half().map_or(0, RecvHalf::held)
