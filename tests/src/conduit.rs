@@ -1,6 +1,7 @@
 //! One pipe of the core between one source and one leg, driven by hand, with no network around it:
 //! frames go in, packets come out, and what is in neither is what the pipe holds back.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_core::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, SendCredit};
@@ -14,7 +15,8 @@ use aqueduct_core::wire::id::{CreditTarget, Dir, Side, StreamId};
 use aqueduct_core::wire::open::{OpenFrame, Protocol};
 use aqueduct_core::wire::packet::{Allowance, PacketWriter};
 
-const FROM: StreamId = StreamId::new(Side::Initiator, Dir::Uni, 0);
+/// The source's stream.
+pub const FROM: StreamId = StreamId::new(Side::Initiator, Dir::Uni, 0);
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 /// Frames of a packet of the leg, in bytes.
 const PACKET: usize = 1420;
@@ -68,6 +70,8 @@ pub struct Conduit {
     leg: End,
     index: LegIndex,
     to: StreamId,
+    /// Whether the leg's peer acknowledges.
+    stalls: bool,
     payload: Vec<u8>,
     receipts: Vec<SentFrame>,
 }
@@ -91,7 +95,18 @@ impl Conduit {
         let options = OpenOptions::new(StreamProtocol::Number(64));
         let to = streams.open(Dir::Uni, options, &mut account).expect("a stream");
         let index = pipe.add_leg(0..u64::MAX, LegPolicy::Stall).expect("a first leg");
-        Self { pipe, source, leg, index, to, payload: Vec::new(), receipts: Vec::new() }
+        let (payload, receipts) = (Vec::new(), Vec::new());
+        Self { pipe, source, leg, index, to, stalls: false, payload, receipts }
+    }
+
+    /// From now on nothing of the leg is acknowledged.
+    pub fn stall(&mut self) {
+        self.stalls = true;
+    }
+
+    /// The offset that the source must not pass now.
+    pub fn limit(&self) -> u64 {
+        self.source.streams.credits().map(|credit| credit.limit()).max().unwrap_or(0)
     }
 
     /// Bytes arrive, and the endpoint has its turn; `sees` is given what leaves by the leg.
@@ -101,6 +116,23 @@ impl Conduit {
     pub fn arrive(&mut self, offset: u64, data: &[u8], sees: impl FnMut(u64, &[u8])) {
         self.source.hear(&Frame::Stream(StreamFrame { id: FROM, offset, data, fin: false }));
         self.turn(sees);
+    }
+
+    /// Word arrives that bytes will never come, and the endpoint has its turn.
+    ///
+    /// # Panics
+    /// If the source has no room for it.
+    pub fn skip(&mut self, range: Range<u64>) {
+        self.wait_with(&Frame::Skip { id: FROM, range });
+        self.turn(|_, _| {});
+    }
+
+    /// A frame of the source arrives, and nobody looks.
+    ///
+    /// # Panics
+    /// If the source has no room for it.
+    pub fn wait_with(&mut self, frame: &Frame<'_>) {
+        self.source.hear(frame);
     }
 
     /// The source's end arrives. Returns how the leg ended.
@@ -116,13 +148,13 @@ impl Conduit {
     }
 
     /// What an endpoint does with news of the source, and with an acknowledgement of the leg.
-    fn turn(&mut self, mut sees: impl FnMut(u64, &[u8])) {
+    pub fn turn(&mut self, mut sees: impl FnMut(u64, &[u8])) {
         let (streams, account) = self.source.account();
         if let Some(mut stream) = streams.recv(FROM, account) {
             self.pipe.pull(&mut stream, NOW);
         }
         self.push();
-        while self.send(&mut sees) {}
+        while !self.stalls && self.send(&mut sees) {}
         self.push();
         let (streams, account) = self.source.account();
         self.pipe.settle(streams.recv(FROM, account).as_mut(), RTT, NOW);

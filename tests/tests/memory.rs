@@ -41,6 +41,8 @@ mod holes;
 mod left;
 #[path = "memory/pair.rs"]
 mod pair;
+#[path = "memory/skips.rs"]
+mod skips;
 #[path = "memory/storm.rs"]
 mod storm;
 

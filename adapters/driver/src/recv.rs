@@ -277,7 +277,10 @@ fn next(stream: &mut RecvStream<'_>, expected: u64) -> Result<Bytes, Option<End>
             stream.stop(AppCode(0));
             ReadError::Skipped(expected..chunk.offset)
         }
-        Ok(None) => return Err(Some(End::Finished)),
+        Ok(None) => match stream.final_size().filter(|size| *size > expected) {
+            Some(size) => ReadError::Skipped(expected..size),
+            None => return Err(Some(End::Finished)),
+        },
         Err(stream::ReadError::Blocked) => return Err(None),
         Err(error) => why(error),
     };

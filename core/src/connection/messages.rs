@@ -108,11 +108,14 @@ impl Connection {
         let account = RecvAccount { credit: &mut self.credit, budget, now };
         let Some(stream) = self.streams.recv(id, account) else { return };
         let (arrived, end) = (stream.contiguous_end(), stream.final_size());
+        let lacks_bytes = stream.lacks_bytes();
         drop(stream);
         let highest = highest.max(arrived);
-        match self.messages.on_progress(id, arrived, highest, end, now) {
-            Ok(_) => {}
-            Err(_) => self.stop_message(id, budget, now),
+        // What was skipped counts as there, whether before the introduction or behind it.
+        let refused =
+            lacks_bytes || self.messages.on_progress(id, arrived, highest, end, now).is_err();
+        if refused {
+            self.stop_message(id, budget, now);
         }
         if self.messages.is_readable() {
             self.events.push(EventKind::MessageReceived);

@@ -91,6 +91,12 @@ impl<'a> PipeRef<'a> {
         piped.map_or_else(PipeStats::default, |piped| piped.pipe.stats())
     }
 
+    /// The size of the body, once the source has ended with all of it. What was skipped at its end
+    /// shows in this alone.
+    pub fn final_size(&self) -> Option<u64> {
+        self.endpoint.pipes.get(self.id)?.pipe.final_size()
+    }
+
     /// Bytes that the stream of a leg has sent, each counted once, as far as is known here. `None`:
     /// the leg has ended, which an event tells.
     pub fn leg_sent(&self, leg: LegIndex) -> Option<u64> {

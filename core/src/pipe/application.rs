@@ -45,6 +45,14 @@ impl Pipe {
         }
     }
 
+    /// Of what will never come nothing is given to the application, so nothing of it has to be
+    /// released either.
+    pub(super) fn pass_skipped(&mut self) {
+        if let Some(leg) = self.legs.values_mut().find(|leg| leg.is_application()) {
+            leg.acked = self.store.skipped_to(leg.acked);
+        }
+    }
+
     /// A leg that is new counts as something that happened (spec R-PIPE-17); one that is a stream
     /// says so when it is pushed first.
     pub(super) fn welcome_application(&mut self, now: Instant) {

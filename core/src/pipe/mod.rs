@@ -275,10 +275,13 @@ impl Pipe {
 
     fn take(&mut self, source: &mut RecvStream<'_>, pieces: usize, now: Instant) -> bool {
         let mut came = false;
+        let beyond = pieces.saturating_mul(2).saturating_add(self.most_beyond());
         while self.is_flowing() {
             let arrival = match self.store.pieces() < pieces {
                 true => source.take_arrival(usize::MAX),
-                false if self.is_filled_by(source) => source.take_lowest(usize::MAX),
+                false if self.store.pieces() < beyond && self.is_filled_by(source) => {
+                    source.take_lowest(usize::MAX)
+                }
                 false => break,
             };
             match arrival {
@@ -478,6 +481,14 @@ impl Pipe {
         self.source == Source::Flowing && self.stop.is_none()
     }
 
+    /// The size of the body, once the source has ended with all of it.
+    pub fn final_size(&self) -> Option<u64> {
+        match self.source {
+            Source::Finished(size) => Some(size),
+            _ => None,
+        }
+    }
+
     /// Where what is held begins: the lowest offset at which a leg may be added.
     pub fn held_from(&self) -> u64 {
         self.store.floor()
@@ -503,6 +514,8 @@ impl Pipe {
 
 /// Pieces of this size at least fill a window, in bytes.
 const LEAST_PIECE: u64 = 512;
+/// So many bytes of the window allow one piece more that fills the lowest gap.
+const BEYOND_PIECE: u64 = 1024;
 /// So many pieces may be held whatever the window.
 const LEAST_PIECES: usize = 1000;
 

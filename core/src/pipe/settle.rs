@@ -11,7 +11,7 @@ use crate::wire::id::AppCode;
 
 use super::leg::Leg;
 use super::options::{LOST, LegEnd, further};
-use super::{Item, LEAST_PIECE, LEAST_PIECES, Pipe};
+use super::{BEYOND_PIECE, Item, LEAST_PIECE, LEAST_PIECES, Pipe};
 
 impl Pipe {
     /// Returns credit to the source by what everybody acknowledged, judges its window, and stops it
@@ -24,6 +24,7 @@ impl Pipe {
         now: Instant,
     ) -> u64 {
         self.welcome_application(now);
+        self.pass_skipped();
         self.end_application();
         self.most_waiting = self.most_waiting.max(self.waiting());
         self.acked = self.through();
@@ -35,7 +36,7 @@ impl Pipe {
         }
         let freed = self.let_go(now);
         let Some(source) = source else { return freed };
-        source.release(self.toll.pay(freed, self.is_flowing(), now));
+        self.give_back(freed, source, now);
         if let Some((code, hop)) = self.stop {
             source.stop_after(code, hop);
             return freed;
@@ -62,12 +63,18 @@ impl Pipe {
         loop {
             self.covered = source.covered();
             let more = self.let_go(now);
-            if more == 0 {
+            if more == 0 && !self.store.has_passed() {
                 return freed;
             }
             freed += more;
-            source.release(self.toll.pay(more, self.is_flowing(), now));
+            self.give_back(more, source, now);
         }
+    }
+
+    /// Credit of bytes goes back at the source's rate, that of skipped ones at once.
+    fn give_back(&mut self, freed: u64, source: &mut RecvStream<'_>, now: Instant) {
+        let paid = self.toll.pay(freed, self.is_flowing(), now);
+        source.release(paid + self.store.take_passed());
     }
 
     /// A source that has ended waits for nobody, so nobody is too slow for it. Nor is anybody while
@@ -110,6 +117,12 @@ impl Pipe {
     pub(super) fn most_pieces(&self) -> usize {
         let in_window = self.granted() / LEAST_PIECE;
         usize::try_from(in_window).unwrap_or(usize::MAX).max(LEAST_PIECES)
+    }
+
+    /// How many pieces may be taken beyond twice as many, while they fill the lowest gap: who has
+    /// them acknowledges them, for nothing is missing below (spec R-PIPE-20).
+    pub(super) fn most_beyond(&self) -> usize {
+        usize::try_from(self.granted() / BEYOND_PIECE).unwrap_or(usize::MAX)
     }
 
     /// Bytes that are held back from who wants them: from a leg that is a stream all that it was

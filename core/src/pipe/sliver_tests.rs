@@ -56,6 +56,37 @@ fn what_fills_a_gap_takes_no_slivers_along() {
     rig.check_legs();
 }
 
+/// What fills the lowest gap is taken beyond the others, but no more of it than was said, until it
+/// is acknowledged.
+///
+/// spec: R-PIPE-20
+#[test]
+fn slivers_that_fill_a_gap_are_bounded_too() {
+    let mut rig = slivers((4000..5000).chain(0..4000));
+    let most = 2 * 1000 + (1 << 18) / 1024;
+    assert_eq!(rig.pipe.stats().held, most);
+    rig.drain();
+    rig.check_legs();
+    assert_eq!(rig.legs[0].acked(), 5000);
+}
+
+/// What will never come counts like a piece.
+///
+/// spec: R-PIPE-20
+#[test]
+fn skips_between_slivers_stay_in_the_memory_of_the_source() {
+    let mut rig = slivers([]);
+    for at in (0..900).map(|nth| 2 * nth) {
+        come(&mut rig, at);
+        rig.skip_unseen(at + 1..at + 2);
+        rig.turn();
+    }
+    assert_eq!(rig.pipe.stats().held, 500);
+    rig.drain();
+    rig.check_legs();
+    assert_eq!(rig.legs[0].acked(), 1800);
+}
+
 /// All that came in a row counts, in however many pieces, and wherever it lay.
 ///
 /// spec: R-PIPE-14

@@ -29,14 +29,17 @@ impl Spans {
         joined
     }
 
-    /// Takes out what lies below `offset`.
-    pub(super) fn remove_below(&mut self, offset: u64) {
+    /// Takes out what lies below `offset`. Returns how many offsets that were.
+    pub(super) fn remove_below(&mut self, offset: u64) -> u64 {
+        let mut removed = 0;
         while let Some(first) = self.ends.first_entry().filter(|first| *first.key() < offset) {
-            let end = first.remove();
+            let (start, end) = first.remove_entry();
+            removed += end.min(offset) - start;
             if end > offset {
                 self.ends.insert(offset, end);
             }
         }
+        removed
     }
 
     /// The last range that begins at or below `offset`.
@@ -52,6 +55,16 @@ impl Spans {
     /// One more than the highest offset.
     pub(super) fn end(&self) -> u64 {
         self.ends.last_key_value().map_or(0, |(_, end)| *end)
+    }
+
+    /// How many ranges.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The end of the lowest range.
+    pub(super) fn first_end(&self) -> Option<u64> {
+        self.ends.first_key_value().map(|(_, end)| *end)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Range<u64>> + '_ {

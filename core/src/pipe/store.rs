@@ -1,6 +1,7 @@
 //! The bytes that a pipe holds: what came and was not acknowledged by everybody.
 
 use alloc::collections::BTreeMap;
+use core::mem;
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub(super) struct Store {
     /// By offset, disjoint.
     pieces: BTreeMap<u64, Bytes>,
     skipped: Spans,
+    /// Skipped offsets that were let go, until somebody asks.
+    passed: u64,
     /// Came or was skipped, from the body's start.
     known: Spans,
     /// All below came, or never will.
@@ -86,18 +89,29 @@ impl Store {
                 self.pieces.insert(offset, data.slice(gone..));
             }
         }
-        self.skipped.remove_below(offset);
+        self.passed += self.skipped.remove_below(offset);
         self.floor = offset;
         before - self.bytes
+    }
+
+    /// Whether skipped offsets were let go since it was asked how many.
+    pub(super) fn has_passed(&self) -> bool {
+        self.passed > 0
+    }
+
+    /// How many skipped offsets were let go since it was asked last.
+    pub(super) fn take_passed(&mut self) -> u64 {
+        mem::take(&mut self.passed)
     }
 
     /// Lets go of pieces that lie below `through` until there are at most `most`. Returns how many
     /// bytes that were.
     pub(super) fn free_pieces(&mut self, most: usize, through: u64) -> u64 {
         let mut freed = 0;
-        while self.pieces.len() > most {
+        while self.pieces() > most {
             let first = self.pieces.first_key_value();
-            let end = first.map_or(u64::MAX, |(start, data)| start + data.len() as u64);
+            let first = first.map(|(start, data)| start + data.len() as u64);
+            let end = first.into_iter().chain(self.skipped.first_end()).min().unwrap_or(u64::MAX);
             if end > through {
                 break;
             }
@@ -142,9 +156,9 @@ impl Store {
         self.bytes
     }
 
-    /// In how many pieces.
+    /// In how many pieces, with the ranges between them that will never come.
     pub(super) fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + self.skipped.count()
     }
 
     /// The most that was ever held.

@@ -18,14 +18,17 @@
 //! Arrival in order is the fast path: the frame begins where everything ended, and is appended to
 //! the last block.
 
+mod room;
+
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::range_set::RangeSet;
 
 use super::block::{Block, take_from};
+use super::given::{Arrival, Chunk, Inserted};
 
 /// Smallest span of a block in bytes.
 pub const MIN_BLOCK: usize = 1024;
@@ -100,44 +103,6 @@ impl Default for Order {
     }
 }
 
-/// Consecutive bytes of a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-pub struct Chunk {
-    /// Offset of the first byte. In order, an offset beyond the last chunk's end says that the
-    /// bytes between were skipped.
-    pub offset: u64,
-    /// The bytes.
-    pub data: Bytes,
-}
-
-impl Chunk {
-    /// The offsets of the chunk.
-    pub fn range(&self) -> Range<u64> {
-        self.offset..self.offset.saturating_add(self.data.len() as u64)
-    }
-}
-
-/// What came, to a reader in order of arrival.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a byte comes, or it never will")]
-pub enum Arrival {
-    /// Bytes.
-    Bytes(Chunk),
-    /// Word that the bytes of a range will never come.
-    Skipped(Range<u64>),
-}
-
-/// What became of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a packet with a refused frame must not be acknowledged"]
-pub enum Inserted {
-    /// Taken; so many bytes were not there before.
-    Fresh(u64),
-    /// Not taken: it would open one range too many. Nothing was changed.
-    TooFragmented,
-}
-
 impl Assembler {
     /// An assembler of a body that begins at 0.
     pub fn new() -> Self {
@@ -162,7 +127,7 @@ impl Assembler {
     /// that joins what is there is always taken.
     pub fn insert(&mut self, offset: u64, data: &[u8], max_ranges: usize) -> Inserted {
         let range = offset..offset.saturating_add(data.len() as u64);
-        if self.received.count() >= max_ranges
+        if self.kept_ranges() >= max_ranges
             && offset != self.highest()
             && !self.may_open(&range, max_ranges)
         {
@@ -203,13 +168,28 @@ impl Assembler {
 
     /// Takes note that the bytes of `range` will not come. Bytes that came before stay.
     pub fn skip(&mut self, range: Range<u64>, max_ranges: usize) -> Inserted {
-        if !self.may_open(&range, max_ranges) {
+        if !self.may_skip(&range, max_ranges) {
             return Inserted::TooFragmented;
         }
-        for gap in self.received.gaps(range.clone()) {
-            self.skipped.insert(gap);
+        let (mut at, mut fresh) = (range.start, 0);
+        loop {
+            let gap = self.received.gaps(at..range.end).next();
+            let Some(gap) = gap else { return Inserted::Fresh(fresh) };
+            at = gap.end;
+            self.skipped.insert(gap.clone());
+            fresh += self.received.insert(gap.clone());
+            self.drop_idle_blocks(&gap);
         }
-        Inserted::Fresh(self.received.insert(range))
+    }
+
+    /// Forgets what was skipped and nobody is told of. Returns how many bytes that were.
+    pub fn forget_skipped(&mut self) -> u64 {
+        if self.tells_skips || !self.is_by_arrival() || self.skipped.is_empty() {
+            return 0;
+        }
+        let bytes = self.skipped.len();
+        self.skipped.clear();
+        bytes
     }
 
     /// The next bytes in order, at most `max`. Bytes that were skipped are passed over, which shows
@@ -253,12 +233,13 @@ impl Assembler {
     /// The bytes that arrived first of those that are here, at most `max`, whatever their offset.
     ///
     /// After [`read`] was used, what is here now is given by offset, lowest first, and only what
-    /// comes later in order of arrival. So it is with arrivals beyond 256 that wait in pieces.
+    /// comes later in order of arrival. So it is with arrivals beyond 256 that wait in pieces. Of
+    /// what was skipped nothing is told: [`forget_skipped`] says how much that was.
     ///
     /// [`read`]: Self::read
+    /// [`forget_skipped`]: Self::forget_skipped
     pub fn take_any(&mut self, max: usize) -> Option<Chunk> {
         self.by_arrival(false);
-        self.skipped.clear();
         self.take_waiting(max, false)
     }
 
@@ -287,9 +268,10 @@ impl Assembler {
                 arrivals.pop_front();
             }
         }
-        let last = index + 1 == self.blocks.len();
+        // The last block waits for what is to come, unless that is known never to.
+        let over = |b: &Block| index + 1 < self.blocks.len() || self.received.covers(&b.offsets());
         let idle = |b: &Block| waiting.next_in(&b.offsets()).is_none();
-        if self.blocks.get(index).is_some_and(|b| b.span == 0 || (!last && idle(b))) {
+        if self.blocks.get(index).is_some_and(|b| b.span == 0 || (over(b) && idle(b))) {
             self.drop_block(index);
         }
         Some(Chunk { offset: taken.start, data })
@@ -301,17 +283,32 @@ impl Assembler {
         self.take_told(max, false)
     }
 
-    /// Like [`take_arrival`](Self::take_arrival), but of the bytes that are here the lowest.
+    /// Like [`take_arrival`](Self::take_arrival), but of the bytes and skipped ranges that are here
+    /// the lowest.
     pub fn take_lowest(&mut self, max: usize) -> Option<Arrival> {
         self.take_told(max, true)
     }
 
     fn take_told(&mut self, max: usize, lowest: bool) -> Option<Arrival> {
         self.by_arrival(true);
-        match self.skipped.pop_first() {
-            Some(range) => Some(Arrival::Skipped(range)),
+        let below = |skip: &Range<u64>| match &self.order {
+            Order::Arrival { waiting, .. } if lowest => {
+                waiting.first().is_none_or(|bytes| skip.start < bytes.start)
+            }
+            _ => true,
+        };
+        match self.skipped.first().filter(below) {
+            Some(range) => {
+                self.skipped.pop_first();
+                Some(Arrival::Skipped(range))
+            }
             None => self.take_waiting(max, lowest).map(Arrival::Bytes),
         }
+    }
+
+    /// Whether bytes were skipped that nobody has passed.
+    pub fn lacks_bytes(&self) -> bool {
+        !self.skipped.is_empty()
     }
 
     /// Whether the next chunk in order would begin behind skipped bytes: their range.
@@ -363,7 +360,8 @@ impl Assembler {
         self.received.last().map_or(0, |r| r.end)
     }
 
-    /// How many bytes below `offset` were neither given out nor skipped, here or not.
+    /// How many bytes below `offset` were neither given out nor passed, nor told as skipped: here
+    /// or not.
     pub fn outstanding(&self, offset: u64) -> u64 {
         let within = |set: &RangeSet, range: &Range<u64>| -> u64 {
             let parts = set.iter().map(|r| r.start.max(range.start)..r.end.min(range.end));
@@ -373,18 +371,11 @@ impl Assembler {
             Order::Arrival { waiting, .. } => {
                 let missing: u64 =
                     self.received.gaps(0..offset).map(|gap| gap.end - gap.start).sum();
-                missing + within(waiting, &(0..offset))
+                let untold = within(&self.skipped, &(0..offset));
+                missing + within(waiting, &(0..offset)) + untold
             }
-            _ => {
-                let ahead = self.read..offset.max(self.read);
-                ahead.end - ahead.start - within(&self.skipped, &ahead)
-            }
+            _ => offset.saturating_sub(self.read),
         }
-    }
-
-    /// Ranges kept apart.
-    pub fn ranges(&self) -> usize {
-        self.received.count()
     }
 
     /// Memory in bytes: the spans of the blocks, with [`BLOCK_OVERHEAD`] for each, and
@@ -423,11 +414,6 @@ impl Assembler {
         };
         arrivals.iter_mut().for_each(|a| a.end = a.end.min(size));
         arrivals.retain(|a| !a.is_empty());
-    }
-
-    fn may_open(&self, range: &Range<u64>, max_ranges: usize) -> bool {
-        let now = self.received.count();
-        now < max_ranges || self.received.count_with(range) <= now.max(max_ranges)
     }
 
     /// Remembers that `range` came now.
@@ -483,6 +469,21 @@ impl Assembler {
                 front.forget((offset - front.start) as usize);
             }
         }
+    }
+
+    /// Frees the blocks around `gap`, which was filled with nothing, in which nothing waits and
+    /// nothing is missing: a reader in order of arrival does not come by again.
+    fn drop_idle_blocks(&mut self, gap: &Range<u64>) {
+        let Order::Arrival { waiting, .. } = &self.order else { return };
+        let from = self.blocks.partition_point(|b| b.end() <= gap.start);
+        let within = self.blocks.range(from..).take_while(|b| b.start < gap.end);
+        let idle = |b: &&Block| {
+            waiting.next_in(&b.offsets()).is_none() && self.received.covers(&b.offsets())
+        };
+        // Between what is kept at the ends nothing was ever placed.
+        let kept = within.clone().take_while(|b| !idle(b)).count();
+        let count = within.skip(kept).take_while(idle).count();
+        self.blocks.drain(from + kept..from + kept + count);
     }
 
     /// Forgets a block. If all of it was given out, its memory may serve again, also where others

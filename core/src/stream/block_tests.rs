@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::{Block, take_from};
 use crate::range_set::RangeSet;
-use crate::stream::assembler::{Assembler, Inserted, MAX_BLOCK};
+use crate::stream::{Assembler, Inserted, MAX_BLOCK};
 
 const SPAN: usize = 1_000;
 

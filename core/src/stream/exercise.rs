@@ -7,7 +7,8 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::assembler::{Assembler, BLOCK_OVERHEAD, Inserted, MAX_BLOCK, RANGE_OVERHEAD};
+use super::assembler::{Assembler, BLOCK_OVERHEAD, MAX_BLOCK, RANGE_OVERHEAD};
+use super::given::Inserted;
 use super::send_buffer::{BufferError, SendBuffer};
 
 /// Bodies in this exercise are at most so long.
@@ -312,6 +313,22 @@ impl RecvModel {
         starts.count() + usize::from(self.bytes.first().is_some_and(there))
     }
 
+    /// Runs that were skipped and that nobody has passed.
+    fn skips(&self) -> usize {
+        let ahead = self.bytes.iter().skip(self.read as usize);
+        let mut within = false;
+        let starts = ahead.filter(|b| {
+            let before = core::mem::replace(&mut within, matches!(b, Got::Skipped));
+            within && !before
+        });
+        if self.by_arrival { 0 } else { starts.count() }
+    }
+
+    /// All that counts as a range.
+    fn kept(&self) -> usize {
+        self.runs() + self.skips()
+    }
+
     fn end(&self) -> u64 {
         self.bytes.iter().rposition(|b| *b != Got::Gap).map_or(0, |at| at as u64 + 1)
     }
@@ -320,7 +337,7 @@ impl RecvModel {
     fn mark(&mut self, range: &Range<u64>, max_ranges: usize, with: impl Fn(u64) -> Got) -> bool {
         let end = range.end.min(SIZE) as usize;
         self.bytes.resize(self.bytes.len().max(end), Got::Gap);
-        let before = self.runs();
+        let before = self.kept();
         let old = self.bytes.clone();
         let mut fresh = Vec::new();
         for offset in range.clone() {
@@ -329,7 +346,7 @@ impl RecvModel {
                 fresh.push(offset);
             }
         }
-        let after = self.runs();
+        let after = self.kept();
         if after > max_ranges && after > before {
             self.bytes = old;
             return false;
@@ -380,9 +397,16 @@ fn recv_step(assembler: &mut Assembler, model: &mut RecvModel, op: RecvOp, max_r
         }
         RecvOp::Skip { offset, len } => {
             let range = u64::from(offset)..(u64::from(offset) + u64::from(len % 3000)).min(SIZE);
-            let taken = model.mark(&range, max_ranges, |_| Got::Skipped);
-            let refused = assembler.skip(range, max_ranges) == Inserted::TooFragmented;
-            assert_eq!(taken, !refused);
+            let kept = model.kept();
+            match assembler.skip(range.clone(), max_ranges) {
+                Inserted::TooFragmented => assert!(kept + 2 > max_ranges, "there was room"),
+                Inserted::Fresh(_) => {
+                    assert!(model.mark(&range, usize::MAX, |_| Got::Skipped));
+                    let most = kept.max(max_ranges);
+                    // The one that the reader stands at, with a range of its own if all is above.
+                    assert!(model.kept() <= most + 2, "{} beyond {most}", model.kept());
+                }
+            }
         }
         RecvOp::Read { max } => read(assembler, model, max),
         RecvOp::TakeAny { max } => take_any(assembler, model, max),
@@ -393,6 +417,7 @@ fn recv_step(assembler: &mut Assembler, model: &mut RecvModel, op: RecvOp, max_r
         }
         RecvOp::Truncate { .. } => {}
     }
+    assert!(assembler.forget_skipped() == 0 || model.by_arrival, "word of it is still to be given");
 }
 
 fn insert(
@@ -458,6 +483,7 @@ fn give(model: &mut RecvModel, offset: u64, data: &[u8]) {
 
 fn check_recv(assembler: &Assembler, model: &RecvModel) {
     assert_eq!(assembler.ranges(), model.runs());
+    assert_eq!(assembler.kept_ranges(), model.kept());
     assert_eq!(assembler.highest(), model.end());
     let prefix = model.bytes.iter().take_while(|b| **b != Got::Gap).count() as u64;
     assert_eq!(assembler.contiguous_end(), prefix);
@@ -468,8 +494,11 @@ fn check_recv(assembler: &Assembler, model: &RecvModel) {
         assert_eq!(assembler.is_read_to(model.end()), read);
     }
     let to_come = |b: &&Got| matches!(b, Got::Gap | Got::Here(_));
-    let outstanding = model.bytes.iter().take(model.end() as usize).filter(to_come).count();
-    assert_eq!(assembler.outstanding(model.end()), outstanding as u64);
+    let outstanding = match model.by_arrival {
+        true => model.bytes.iter().take(model.end() as usize).filter(to_come).count() as u64,
+        false => model.end().saturating_sub(model.read),
+    };
+    assert_eq!(assembler.outstanding(model.end()), outstanding);
     // Blocks cover disjoint spans of offsets, so their memory is bounded by what lies between.
     let lowest = model.bytes.iter().position(|b| matches!(b, Got::Here(_) | Got::Gap));
     let open = model.end().saturating_sub(lowest.map_or(SIZE, |at| at as u64));

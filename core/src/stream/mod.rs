@@ -30,6 +30,7 @@
 
 mod assembler;
 mod block;
+mod given;
 mod options;
 mod receive;
 mod recv;
@@ -47,9 +48,8 @@ mod watch;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod exercise;
 
-pub use assembler::{
-    Arrival, Assembler, BLOCK_OVERHEAD, Chunk, Inserted, MAX_BLOCK, MIN_BLOCK, RANGE_OVERHEAD,
-};
+pub use assembler::{Assembler, BLOCK_OVERHEAD, MAX_BLOCK, MIN_BLOCK, RANGE_OVERHEAD};
+pub use given::{Arrival, Chunk, Inserted};
 pub use options::{DEFAULT_HOP_LIMIT, OpenError, OpenOptions, StreamProtocol};
 pub use receive::Accepted;
 pub use recv::ReadError;

@@ -7,7 +7,8 @@ use core::ops::Range;
 use thiserror::Error;
 
 use super::RecvAccount;
-use super::assembler::{Arrival, Assembler, Chunk, Inserted};
+use super::assembler::Assembler;
+use super::given::{Arrival, Chunk, Inserted};
 use super::options::OpenOptions;
 use super::state::{RecvEvent, RecvState};
 use super::watch::Stuck;
@@ -190,11 +191,9 @@ impl RecvHalf {
             let wanted = range.start..range.start + self.wanted(range) as u64;
             match self.assembler.skip(wanted, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
-                Inserted::Fresh(bytes) => {
-                    self.note_fresh(bytes, account.now);
-                    self.free(bytes, account);
-                }
+                Inserted::Fresh(bytes) => self.note_fresh(bytes, account.now),
             }
+            self.forget_skipped(account);
         }
         self.note_complete();
         Ok(Took::Yes)
@@ -294,8 +293,7 @@ impl RecvHalf {
         }
     }
 
-    /// Releases the credit of bytes that nobody will be given: skipped, or beyond a reset's
-    /// promise.
+    /// Releases the credit of bytes that nobody will be given: beyond a reset's promise.
     fn settle(&mut self, account: &mut RecvAccount<'_>) {
         if self.is_stopped() {
             return;
@@ -317,8 +315,20 @@ impl RecvHalf {
         }
     }
 
-    /// Gives out bytes. `Ok(None)` once all of the body was given out.
-    pub(super) fn read(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {
+    /// Who reads in order of arrival and is told of bytes only has passed what was skipped.
+    fn forget_skipped(&mut self, account: &mut RecvAccount<'_>) {
+        let passed = self.assembler.forget_skipped();
+        self.free(passed, account);
+    }
+
+    /// Gives out bytes, and releases the credit of skipped ones that the reader passes. `Ok(None)`
+    /// once all of the body was given out.
+    pub(super) fn read(
+        &mut self,
+        max: usize,
+        way: Way,
+        account: &mut RecvAccount<'_>,
+    ) -> Result<Option<Chunk>, ReadError> {
         if self.is_stopped() {
             return Err(self.stuck.map_or(ReadError::Stopped, ReadError::Stuck));
         }
@@ -326,9 +336,10 @@ impl RecvHalf {
             return Err(ReadError::OutOfOrder);
         }
         let chunk = match way {
-            Way::Offset => self.assembler.read(max),
+            Way::Offset => self.read_on(max, account),
             Way::Arrival => self.assembler.take_any(max),
         };
+        self.forget_skipped(account);
         if let Some(chunk) = chunk {
             self.out += chunk.data.len() as u64;
             return Ok(Some(chunk));
@@ -336,8 +347,16 @@ impl RecvHalf {
         self.nothing_more(max)
     }
 
-    /// Gives out bytes or word of a skipped range, as they came or the lowest. `Ok(None)` at the
-    /// end.
+    fn read_on(&mut self, max: usize, account: &mut RecvAccount<'_>) -> Option<Chunk> {
+        let from = self.assembler.position();
+        let chunk = self.assembler.read(max);
+        let given = chunk.as_ref().map_or(0, |chunk| chunk.data.len() as u64);
+        self.free(self.assembler.position() - from - given, account);
+        chunk
+    }
+
+    /// Gives out bytes or word of a skipped range, as they came or the lowest: either keeps its
+    /// credit until it is released. `Ok(None)` at the end.
     pub(super) fn arrival(
         &mut self,
         max: usize,
@@ -351,11 +370,10 @@ impl RecvHalf {
             true => self.assembler.take_lowest(max),
             false => self.assembler.take_arrival(max),
         };
-        if let Some(Arrival::Bytes(chunk)) = &arrival {
-            self.out += chunk.data.len() as u64;
-        }
-        if arrival.is_some() {
-            return Ok(arrival);
+        if let Some(arrival) = arrival {
+            let range = arrival.range();
+            self.out += range.end - range.start;
+            return Ok(Some(arrival));
         }
         self.nothing_more(max)
     }
@@ -375,6 +393,11 @@ impl RecvHalf {
             self.armed = true;
         }
         Err(ReadError::Blocked)
+    }
+
+    /// Whether bytes will never come that a reader has not passed.
+    pub(super) fn lacks_bytes(&self) -> bool {
+        self.assembler.lacks_bytes()
     }
 
     /// Bytes at the reader that will never come.
@@ -478,7 +501,7 @@ impl RecvHalf {
 
     fn max_ranges(&mut self, account: &mut RecvAccount<'_>) -> usize {
         let RecvAccount { credit, budget, .. } = account;
-        let now = self.assembler.ranges() as u64;
+        let now = self.assembler.kept_ranges() as u64;
         usize::try_from(self.credit.max_ranges(now, credit, budget)).unwrap_or(usize::MAX)
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::flow::Window;
 use crate::tape::{Outcome, Reader, Taped};
 
-use super::assembler::{Arrival, Chunk};
+use super::given::{Arrival, Chunk};
 use super::options::{OpenError, OpenOptions, StreamProtocol};
 use super::recv::ReadError;
 use super::scheduler::Priority;

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::assembler::{Arrival, Chunk};
+use super::given::{Arrival, Chunk};
 use super::options::OpenOptions;
 use super::recv::{ReadError, RecvHalf, Way};
 use super::scheduler::Priority;
@@ -287,8 +287,9 @@ impl<'a> RecvStream<'a> {
     }
 
     /// The next bytes in order, at most `max`, as they lie in memory; passes over what was skipped,
-    /// which shows in the offset. They keep their credit until [`release`](Self::release). `None`
-    /// at the end of the body.
+    /// which shows in the offset, and behind the last bytes in [`final_size`](Self::final_size)
+    /// alone. They keep their credit until [`release`](Self::release). `None` at the end of the
+    /// body.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -307,32 +308,32 @@ impl<'a> RecvStream<'a> {
     }
 
     /// What arrived first: at most `max` bytes as by [`take_any`](Self::take_any), or word that a
-    /// range will never come. `None` once the whole body was given out. Who reads so passes it on,
-    /// and says himself when it is stuck.
+    /// range will never come. Either keeps its credit until [`release`](Self::release). `None` once
+    /// the whole body was given out. Who reads so passes it on, and says himself when it is stuck.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
     pub fn take_arrival(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
-        self.look(max, 2, |half| half.arrival(max, false))
+        self.look(max, 2, |half, _| half.arrival(max, false))
     }
 
-    /// The same, but of the bytes that are here the lowest: what fills a gap that others wait for.
+    /// The same, but of what is here the lowest: what fills a gap that others wait for.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::Skipped`].
     pub fn take_lowest(&mut self, max: usize) -> Result<Option<Arrival>, ReadError> {
-        self.look(max, 3, |half| half.arrival(max, true))
+        self.look(max, 3, |half, _| half.arrival(max, true))
     }
 
     fn take(&mut self, max: usize, way: Way) -> Result<Option<Chunk>, ReadError> {
-        self.look(max, way as u8, |half| half.read(max, way))
+        self.look(max, way as u8, |half, account| half.read(max, way, account))
     }
 
     fn look<T: Taken>(
         &mut self,
         max: usize,
         way: u8,
-        verb: impl FnOnce(&mut RecvHalf) -> Result<Option<T>, ReadError>,
+        verb: impl FnOnce(&mut RecvHalf, &mut RecvAccount<'a>) -> Result<Option<T>, ReadError>,
     ) -> Result<Option<T>, ReadError> {
         let came = self.look_at(max, verb);
         self.pen.note(|tape| tape.taken(way, max, taped::read(&came)));
@@ -342,11 +343,11 @@ impl<'a> RecvStream<'a> {
     fn look_at<T>(
         &mut self,
         max: usize,
-        verb: impl FnOnce(&mut RecvHalf) -> Result<Option<T>, ReadError>,
+        verb: impl FnOnce(&mut RecvHalf, &mut RecvAccount<'a>) -> Result<Option<T>, ReadError>,
     ) -> Result<Option<T>, ReadError> {
         let slot = self.streams.table.get_mut(self.id).ok_or(ReadError::Stopped)?;
         let half = slot.recv.as_mut().ok_or(ReadError::Stopped)?;
-        let mut result = verb(half);
+        let mut result = verb(half, &mut self.account);
         if half.final_size.is_some() && self.streams.planted.has(Fault::HastyEnd) {
             result = result.or(Ok(None));
         }
@@ -359,7 +360,8 @@ impl<'a> RecvStream<'a> {
         result
     }
 
-    /// Says that `bytes` of what was given out are no longer held: the peer may send as many more.
+    /// Says that `bytes` of what was given out, or told as skipped, are no longer held: the peer
+    /// may send as many more.
     pub fn release(&mut self, bytes: u64) {
         self.pen.note(|tape| tape.released(bytes));
         let slot = self.streams.table.get_mut(self.id);
@@ -424,6 +426,11 @@ impl<'a> RecvStream<'a> {
     /// All below arrived, or was skipped.
     pub fn contiguous_end(&self) -> u64 {
         self.half().map_or(0, RecvHalf::contiguous_end)
+    }
+
+    /// Whether bytes will never come that a reader has not passed.
+    pub(crate) fn lacks_bytes(&self) -> bool {
+        self.half().is_some_and(RecvHalf::lacks_bytes)
     }
 
     /// Bytes of memory that data which was not given out holds.

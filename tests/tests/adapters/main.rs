@@ -64,6 +64,7 @@ pairings! {
         large_bodies_cross_both_ways_at_once,
         a_body_may_be_written_from_behind,
         what_is_skipped_is_an_error_that_names_it,
+        a_body_whose_tail_is_skipped_has_no_end,
         who_leaves_a_gap_has_given_the_stream_up,
         many_streams_at_once,
         a_stream_of_one_direction_has_an_end,

@@ -106,6 +106,27 @@ pub(crate) fn what_is_skipped_is_an_error_that_names_it<C: Node, S: Node>() {
     assert_eq!(pair.far.accept_uni().unwrap().all(100).unwrap(), &b"5678"[..]);
 }
 
+/// What is skipped at the end of a body is missing as well, and all of it may be.
+///
+/// spec: R-STR-15
+pub(crate) fn a_body_whose_tail_is_skipped_has_no_end<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    for head in [&b"0123456789"[..], b""] {
+        let at = head.len() as u64;
+        let mut send = pair.near.open_uni(options());
+        send.put(head).unwrap();
+        send.skip(at..20).unwrap();
+        send.finish().unwrap();
+        let mut recv = pair.far.accept_uni().unwrap();
+        let mut fork = recv.fork();
+        assert_eq!(recv.all(100), Err(ReadError::Skipped(at..20)));
+        if !head.is_empty() {
+            assert_eq!(fork.some(100).unwrap().unwrap(), head);
+        }
+        assert_eq!(fork.some(100), Err(ReadError::Skipped(at..20)));
+    }
+}
+
 /// A body with a gap has no end that a reader could find.
 pub(crate) fn who_leaves_a_gap_has_given_the_stream_up<C: Node, S: Node>() {
     let pair = pair::<C, S>();

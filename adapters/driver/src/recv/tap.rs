@@ -82,14 +82,22 @@ impl Tap {
                         pipe.release(self.taken);
                     }
                 }
-                Ok(None) => {
-                    let _said = self.producer.finish(self.taken);
-                    return;
-                }
+                Ok(None) => return self.finish(pipe),
                 Err(stream::ReadError::Blocked) => return,
                 // If it was given up as a leg, the end of the leg says so.
                 Err(error) => return self.fail(why(error)),
             }
+        }
+    }
+
+    /// The body is over, and whole if its last bytes were not skipped.
+    fn finish(&mut self, pipe: &mut PipeRef<'_>) {
+        match pipe.final_size().filter(|size| *size > self.taken) {
+            Some(size) => {
+                self.fail(ReadError::Skipped(self.taken..size));
+                pipe.release(self.taken);
+            }
+            None => _ = self.producer.finish(self.taken),
         }
     }
 

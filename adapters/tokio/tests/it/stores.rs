@@ -66,6 +66,27 @@ async fn verify(stream: RecvStream) -> Result<Vec<u8>, StreamError> {
     Ok(read)
 }
 
+/// What is skipped at the end of a body is missing where it is read along, too, and crosses.
+///
+/// spec: R-STR-15 R-PIPE-3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_along_has_no_end_of_a_body_whose_tail_is_skipped() {
+    let chain = chain(test_options(), b"0123456789").await;
+    let (_pipe, mut local, mut arriving, mut sending, _nodes) = chain.store().await;
+    sending.skip(10..20).unwrap();
+    sending.finish().unwrap();
+    for stream in [&mut local, &mut arriving] {
+        let mut read = Vec::new();
+        let end = loop {
+            match soon("bytes", stream.read_chunk(usize::MAX)).await {
+                Ok(Some(bytes)) => read.extend_from_slice(&bytes),
+                end => break end,
+            }
+        };
+        assert_eq!((read.as_slice(), end), (&b"0123456789"[..], Err(ReadError::Skipped(10..20))));
+    }
+}
+
 /// spec: R-PIPE-6 R-PIPE-25
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_stores_what_it_forwards() {

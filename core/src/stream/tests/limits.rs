@@ -220,6 +220,61 @@ fn bytes_with_gaps_between_are_refused_at_the_range_limit() {
     assert_eq!(pair.b.recv(id).read_chunk(4).unwrap().unwrap().data, &b"0xyx"[..]);
 }
 
+/// A byte and nothing for the next, over and over: no gap is left, and still it is many ranges.
+///
+/// spec: R-STR-23, R-FLOW-13
+#[test]
+fn skipped_ranges_count_until_they_are_passed() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    let skip = |n: u64| Frame::Skip { id, range: 2 * n + 1..2 * n + 2 };
+    let limit = RecvLimits::default().stream_ranges;
+    for n in 0..limit - 1 {
+        pair.b.take(&data(id, 2 * n, b"x", false));
+        assert_eq!(pair.b.frame(&skip(n)), Ok(Accepted::Yes), "{n}");
+    }
+    pair.b.take(&data(id, 2 * limit - 2, b"x", false));
+    assert_eq!(pair.b.frame(&skip(limit - 1)), Ok(Accepted::TooFragmented));
+    // What continues one is taken, and so is one more when another was passed.
+    let twice = Frame::Skip { id, range: 2 * limit..2 * limit + 1 };
+    let at = |offset| Frame::Skip { id, range: offset..offset + 1 };
+    assert_eq!(pair.b.frame(&twice), Ok(Accepted::TooFragmented));
+    let mut stream = pair.b.recv(id);
+    assert_eq!(stream.read_chunk(9).unwrap().unwrap().offset, 0);
+    assert_eq!(stream.read_chunk(9).unwrap().unwrap().offset, 2);
+    drop(stream);
+    assert_eq!(pair.b.frame(&at(2 * limit - 1)), Ok(Accepted::Yes));
+    assert_eq!(pair.b.frame(&at(2 * limit)), Ok(Accepted::Yes));
+    assert_eq!(pair.b.frame(&at(2 * limit + 2)), Ok(Accepted::TooFragmented));
+}
+
+/// However many ranges wait above a gap, word that fills it is taken: all else would wait forever.
+///
+/// spec: R-STR-23, R-FLOW-13
+#[test]
+fn what_a_reader_stands_at_may_always_be_skipped() {
+    let mut pair = Pair::new();
+    let id = peer(Dir::Uni, 0);
+    pair.b.take(&open_frame(id));
+    let skip = |pair: &mut Pair, range| pair.b.frame(&Frame::Skip { id, range });
+    let limit = RecvLimits::default().stream_ranges;
+    for n in 0..limit / 2 {
+        assert_eq!(skip(&mut pair, 100 + 2 * n..101 + 2 * n), Ok(Accepted::Yes), "{n}");
+    }
+    assert_eq!(skip(&mut pair, 50..51), Ok(Accepted::TooFragmented));
+    assert_eq!(skip(&mut pair, 0..5), Ok(Accepted::Yes));
+    assert_eq!(skip(&mut pair, 5..9), Ok(Accepted::Yes), "it continues what is skipped");
+    pair.b.take(&data(id, 9, b"x", false));
+    assert_eq!(
+        skip(&mut pair, 10..11),
+        Ok(Accepted::TooFragmented),
+        "there is something to pass first"
+    );
+    assert_eq!(pair.b.recv(id).read_chunk(9).unwrap().unwrap().offset, 9);
+    assert_eq!(skip(&mut pair, 10..11), Ok(Accepted::Yes));
+}
+
 /// Lesson 50: a fragment and silence, as often as a peer likes.
 ///
 /// spec: R-STR-2, R-STR-34

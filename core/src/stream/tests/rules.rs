@@ -409,9 +409,9 @@ fn delivered_means_acknowledged_by_the_other_end() {
     assert_eq!(pair.b.read(id), (b"all of it".to_vec(), Ok(())));
 }
 
-/// spec: R-STR-15
+/// spec: R-STR-15, R-STR-26
 #[test]
-fn skipped_bytes_are_reported_and_cost_nothing() {
+fn skipped_bytes_are_reported_and_released_when_they_are_passed() {
     let mut pair = Pair::new();
     let id = pair.a.uni();
     pair.a.write(id, b"01");
@@ -425,17 +425,19 @@ fn skipped_bytes_are_reported_and_cost_nothing() {
     pair.a.settle(&packet.receipts, false);
     pair.run();
     assert_eq!(pair.a.events(), [StreamEvent::Delivered(id)]);
-    assert_eq!(pair.b.recv.held(), 4 + STREAM_RECORD);
+    assert_eq!(pair.b.recv.held(), 9 + STREAM_RECORD);
     let mut out = [0; 10];
     let mut stream = pair.b.recv(id);
     assert_eq!(stream.read(&mut out), Ok(Some(2)));
+    assert_eq!(stream.charged(), 7);
     assert_eq!(stream.read(&mut out), Err(ReadError::Skipped(2..6)));
     assert_eq!(stream.read(&mut out), Err(ReadError::Skipped(2..6)), "until it is passed");
     let chunk = stream.read_chunk(10).unwrap().unwrap();
     assert_eq!((chunk.offset, &chunk.data[..]), (6, &b"67"[..]));
+    assert_eq!(stream.charged(), 3, "two were given out, and one is ahead");
     stream.release(2);
     assert_eq!(stream.read(&mut out), Err(ReadError::Skipped(8..9)));
-    assert_eq!(stream.read_chunk(10), Ok(None));
+    assert_eq!((stream.read_chunk(10), stream.final_size()), (Ok(None), Some(9)), "8 were read");
     drop(stream);
     assert_eq!((pair.b.streams.count(), pair.b.recv.held()), (0, 0));
 }

@@ -319,6 +319,10 @@ fn messages_that_lie() {
         ("longer", vec![announced.clone(), body(kind::STREAM_FIN, 0, 11)]),
         ("longer, without an end", vec![announced.clone(), body(kind::STREAM, 5, 6)]),
         ("skipped", vec![announced.clone(), numbers(&[kind::SKIP, id, 0, 5])]),
+        (
+            "skipped before it is announced",
+            vec![numbers(&[kind::SKIP, id, 0, 5]), body(kind::STREAM_FIN, 5, 5), announced.clone()],
+        ),
         ("with a start", vec![numbers(&[kind::OPEN, id, 4, 1, 5, 0])]),
         ("with an end", vec![numbers(&[kind::OPEN, id, 8, 1, 5, 0])]),
     ];
