@@ -138,8 +138,7 @@ fn seed_the_corpus() {
     }
 }
 
-/// The bytes of a dictionary's line as libFuzzer reads it: `name="..."`, with `\\`, `\"` and
-/// `\xab`.
+/// The bytes of a dictionary's line as libFuzzer reads it: `name="..."`, with `\\`, `\"` and `\xab`.
 fn word(line: &str) -> Option<Vec<u8>> {
     let (_, quoted) = line.split_once('"')?;
     let mut rest = quoted.strip_suffix('"')?.as_bytes();

@@ -4,8 +4,8 @@
 //!
 //! Cases: `matrix` (100 MB at 50 Mbit/s; `matrix-1000` at 1 Gbit/s, `matrix-1` 1 MB at 1 Mbit/s),
 //! `short`, `narrow` (queues of a few milliseconds, policers), `coexist`, `turns`. All controllers
-//! unless some are named, one seed a cell unless `seeds=N`; `rtt=MS` and `loss=PERCENT` leave out
-//! the other rows, `crowd=TEXT` the crowds with no such text in their names.
+//! unless some are named, one seed a cell unless `seeds=N`; `rtt=MS` and `loss=PERCENT` leave out the
+//! other rows, `crowd=TEXT` the crowds with no such text in their names.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Memory and allocations, counted by the allocator itself: a binary of its own, because everything
-//! in the process is counted.
+//! Memory and allocations, counted by the allocator itself: a binary of its own, because everything in
+//! the process is counted.
 
 use std::alloc::System;
 use std::sync::Mutex;

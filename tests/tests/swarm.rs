@@ -20,9 +20,9 @@ use aqueduct_tests::swarm::{Deed, Plan};
 /// host for one that floods that had moved while its answer was under way, and one whose peer had
 /// moved before it answered; a rogue had come and was thrown out before anybody saw who it was
 /// (three times); nothing was said over a good edge while a dead one was waited for; the end of a
-/// byte stream heard datagrams, and answered into the stream; a stream was given up before there
-/// was an answer to give up (twice); an attempt to connect outlived the faults, and all was said
-/// over what came of it; the answer to a recall came late over a bad way.
+/// byte stream heard datagrams, and answered into the stream; a stream was given up before there was an
+/// answer to give up (twice); an attempt to connect outlived the faults, and all was said over what came of
+/// it; the answer to a recall came late over a bad way.
 const KNOWN: [u64; 14] = [
     1_882_512_264_531_800,
     1_882_513_241_805_989,

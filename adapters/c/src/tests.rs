@@ -296,8 +296,8 @@ fn room_that_is_not_there_is_not_given() {
     }
 }
 
-/// Two nodes, the first of which dialed, writes 300,000 bytes and hands over batches of up to
-/// `most`. Returns the largest batch in datagrams, and how many of all datagrams were marked.
+/// Two nodes, the first of which dialed, writes 300,000 bytes and hands over batches of up to `most`.
+/// Returns the largest batch in datagrams, and how many of all datagrams were marked.
 fn carried(most: usize, keeps_marks: bool) -> (usize, usize, usize) {
     let mut nodes = [Node::new(&[1; 32], [2; 32]), Node::new(&[3; 32], [4; 32])];
     let there = ["192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap()];

@@ -1,6 +1,5 @@
 //! What an endpoint needs and the operating system does not give is an error that says what it is,
-//! and nothing is left of the attempt. A process of its own, since what it may have is the
-//! process's.
+//! and nothing is left of the attempt. A process of its own, since what it may have is the process's.
 
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]

@@ -1,5 +1,4 @@
-//! The published Noise vectors, through the code that ships, with every provider that is compiled
-//! in.
+//! The published Noise vectors, through the code that ships, with every provider that is compiled in.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -15,8 +14,7 @@ use crate::crypto::test_support::{providers, vectors};
 const FILES: [(&str, usize); 2] =
     [("noise/cacophony-25519-sha256.json", 118), ("noise/snow-25519-sha256.json", 102)];
 
-/// The fundamental and the deferred patterns of the Noise specification, sections 7.4, 7.5 and
-/// 18.1.
+/// The fundamental and the deferred patterns of the Noise specification, sections 7.4, 7.5 and 18.1.
 const PATTERNS: &[(&str, &[&str], &[&str])] = &[
     // name, pre-messages ("i", "r"), messages
     ("N", &["r"], &["e es"]),

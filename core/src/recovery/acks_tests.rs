@@ -324,8 +324,8 @@ fn a_receiver_with_many_ranges_asks_for_confirmation() {
     }
 }
 
-/// What elicits an ACK anyway is confirmed without a PING; the asking waits for an ACK that would
-/// not be.
+/// What elicits an ACK anyway is confirmed without a PING; the asking waits for an ACK that would not
+/// be.
 ///
 /// spec: R-REC-12
 #[test]

@@ -20,8 +20,7 @@
 //!   with an allocator that counts. The loops have for each the shape in which it is faster.
 //! * *Assembler + hand-over* copies each fragment once, reads behind it what is in a row, hands it
 //!   over, and a reader takes it.
-//! * *32 at once*: the same, and 32 fragments are placed before anything is read and handed over,
-//! as
+//! * *32 at once*: the same, and 32 fragments are placed before anything is read and handed over, as
 //!   a driver does with what it finds at its socket.
 //! * *memcpy* appends the same fragments in the order in which they come to blocks of 16 KiB, as
 //!   large as the assembler's. It knows no offsets, finds no gaps, hands nothing over.

@@ -3,8 +3,7 @@
 //! [--size MIB] [--count N] [--json]`.
 //!
 //! Cases, one after the other unless one is named: `bulk` (one stream), `streams` (eight),
-//! `requests` (64 B and 1 KiB), `handshakes`, `idle`, `memory` (no sockets), `relay` (one
-//! receiver),
+//! `requests` (64 B and 1 KiB), `handshakes`, `idle`, `memory` (no sockets), `relay` (one receiver),
 //! `fan` (four). Rounds are interleaved; figures are medians with their range, ratios are taken
 //! round by round. All send datagrams of 1,452 bytes, but for the row that says so; TCP has its own
 //! segments. Each node has

@@ -34,8 +34,7 @@ impl Node {
         Self { endpoint, connection: None, addr: SocketAddr::from(([10, 0, 0, number], 4433)) }
     }
 
-    /// Takes a batch of datagrams of `segment` bytes from `remote`; copies them once, as quinn
-    /// does.
+    /// Takes a batch of datagrams of `segment` bytes from `remote`; copies them once, as quinn does.
     fn take(
         &mut self,
         bytes: &[u8],

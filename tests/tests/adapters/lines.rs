@@ -211,8 +211,8 @@ pub(crate) fn nothing_is_lost_by_who_does_not_read<C: Node, S: Node>() {
 }
 
 /// A peer reads nothing of its TCP sockets for so long: the writer waits, with no more in memory
-/// than buffers hold, and afterwards everything is there. Meanwhile another TCP connection is
-/// looked for every 3 s, and what waits is said again by it at most once.
+/// than buffers hold, and afterwards everything is there. Meanwhile another TCP connection is looked
+/// for every 3 s, and what waits is said again by it at most once.
 pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
     let (client, server) = (C::with(patient()), S::with(patient()));
     let way = Way::to(server.addr().1);
@@ -259,8 +259,8 @@ pub(crate) fn who_does_not_read<C: Node, S: Node>(time: Duration) {
     assert!(streams <= 2 + time.as_secs() / 3, "{streams} TCP connections in {time:?}");
 }
 
-/// What another peer gets of a server, in each 5 s of the time in which one reads nothing of its
-/// TCP sockets, beside what it got before.
+/// What another peer gets of a server, in each 5 s of the time in which one reads nothing of its TCP
+/// sockets, beside what it got before.
 ///
 /// spec: R-TCP-19
 pub(crate) fn others_keep_their_rate<C: Node, S: Node>(time: Duration) {

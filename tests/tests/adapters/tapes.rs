@@ -1,5 +1,4 @@
-//! Tapes on disks that fail or do not follow: each adapter goes on, and says what became of the
-//! tape.
+//! Tapes on disks that fail or do not follow: each adapter goes on, and says what became of the tape.
 
 use std::fs::File;
 use std::io::ErrorKind;

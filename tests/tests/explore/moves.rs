@@ -84,8 +84,8 @@ fn a_reader_may_move() {
     moved_reader().holds(2);
 }
 
-/// With a second move a late reset of the first connection ends the next one, which has the same
-/// ids: who keeps its key of resets here has the same seed, and with it the same chance again.
+/// With a second move a late reset of the first connection ends the next one, which has the same ids:
+/// who keeps its key of resets here has the same seed, and with it the same chance again.
 ///
 /// spec: R-EP-30
 #[test]

@@ -19,8 +19,7 @@ use crate::transfer::config;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Strangers' first packets, made by real machines, from as many addresses; honest peers among
-/// them.
+/// Strangers' first packets, made by real machines, from as many addresses; honest peers among them.
 #[test]
 fn honest_peers_connect_through_a_flood_of_strangers() {
     for retry in [RetryPolicy::Auto, RetryPolicy::Always] {

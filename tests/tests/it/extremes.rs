@@ -1,5 +1,5 @@
-//! Every limit of the wire at its edge, one above it, and by each way in: an authenticated peer
-//! says it to an endpoint, in a properly sealed packet.
+//! Every limit of the wire at its edge, one above it, and by each way in: an authenticated peer says it
+//! to an endpoint, in a properly sealed packet.
 
 use aqueduct_core::error::TransportCode as Code;
 use aqueduct_core::wire::frame::{CloseCode, CloseFrame, Frame, NewCidFrame, StreamFrame};

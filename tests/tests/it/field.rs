@@ -269,8 +269,8 @@ fn many_connections_leave_a_tcp_flow_its_share_of_an_uplink() {
     assert!(lost * 10 <= all, "{lost} of {all} lost");
 }
 
-/// Lesson 30: the receiving process stands still for two seconds at full rate. The sender stops,
-/// and but for what its socket had no room for nothing is dropped.
+/// Lesson 30: the receiving process stands still for two seconds at full rate. The sender stops, and
+/// but for what its socket had no room for nothing is dropped.
 #[test]
 fn a_receiver_that_stands_still_drops_nothing() {
     let mut run = over(30, long(MS * 20, 0));

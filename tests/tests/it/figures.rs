@@ -293,8 +293,7 @@ fn told_of_peers(pair: &mut Pair) -> [(ConnectionStats, Totals); 2] {
 }
 
 /// Damaged packets, copies of what was said and made-up ones, all of them naming the connection,
-/// from where the peer is and from elsewhere: they are counted where discards are, and nowhere
-/// else.
+/// from where the peer is and from elsewhere: they are counted where discards are, and nowhere else.
 ///
 /// spec: R-EP-45
 #[test]

@@ -1,7 +1,6 @@
 //! The tables of goodput hold: no cell stalls, none is below half of what is possible, and none is
-//! far from what it was, so that a table that no longer tells what is gets written anew. The plain
-//! suite plays every cell from one seed, which has a table of its own: one seed may be lucky where
-//! the median of five is not. `AQUEDUCT_WHOLE=1` plays all five.
+//! far from what it was, so that a table that no longer tells what is gets written anew. The plain suite plays every cell from one seed, which has a table of its
+//! own: one seed may be lucky where the median of five is not. `AQUEDUCT_WHOLE=1` plays all five.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

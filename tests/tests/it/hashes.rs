@@ -14,8 +14,7 @@ const HEAD: &str = "\
 # `cargo test -p aqueduct-tests --test it write_hashes -- --ignored`
 ";
 
-/// Random worlds, and single things: a bad way, marks, NATs, clocks that differ, a way that
-/// changes.
+/// Random worlds, and single things: a bad way, marks, NATs, clocks that differ, a way that changes.
 const RUNS: [(&str, u64); 17] = [
     ("world", 1),
     ("world", 2),

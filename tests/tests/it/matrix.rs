@@ -1,10 +1,9 @@
 //! Sizes by faults: whatever the link does and however long it is, every transfer is byte-exact.
 //!
 //! A seed's fault and strength are its place in a table, so that 25 seeds in a row are all of them,
-//! and 200 have each one eight times. Each seed sends a body of no byte and one of each decade
-//! below a megabyte, drawn, one after another over one connection. The worst links add 10,000,000
-//! bytes in full, eight seeds for each fault; of the others one in eight adds something of 1 to 10
-//! MB.
+//! and 200 have each one eight times. Each seed sends a body of no byte and one of each decade below
+//! a megabyte, drawn, one after another over one connection. The worst links add 10,000,000 bytes in
+//! full, eight seeds for each fault; of the others one in eight adds something of 1 to 10 MB.
 //!
 //! `AQUEDUCT_SEED=n AQUEDUCT_SEEDS=m` runs the seeds from n on. `AQUEDUCT_SECONDS=s` has every seed
 //! send 10,000,000 bytes, and begins no other after so many seconds. `AQUEDUCT_CONTROLLER=name` is

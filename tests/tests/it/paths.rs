@@ -97,8 +97,8 @@ fn another_address_keeps_the_connection() {
     }
 }
 
-/// What the sender thinks of its way, right before its peer is elsewhere and right after it
-/// noticed: window, smoothed and least round trip.
+/// What the sender thinks of its way, right before its peer is elsewhere and right after it noticed:
+/// window, smoothed and least round trip.
 fn learnt(elsewhere: SocketAddr) -> [(u64, Duration, Duration); 2] {
     let mut pair = pair(21, plain());
     // Wherever it goes, it is further away there.

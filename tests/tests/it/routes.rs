@@ -46,8 +46,7 @@ fn readdressed(bytes: &[u8], cid: ConnectionId) -> Vec<u8> {
     bytes
 }
 
-/// Hands a packet to an endpoint that must take it for a stray. Returns whether a reset answered
-/// it.
+/// Hands a packet to an endpoint that must take it for a stray. Returns whether a reset answered it.
 fn is_stray(endpoint: &mut Endpoint, from: SocketAddr, bytes: &[u8], net: &Net) -> bool {
     let before = endpoint.stats();
     let quiet = drain(endpoint, net.now).wait;

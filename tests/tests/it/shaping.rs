@@ -135,8 +135,8 @@ fn listen(net: &mut Net, peers: &mut [Peer], urgent: &mut Urgent) -> bool {
 }
 
 /// A hundred peers that want from a fiftieth of the fair share to all that they can get, a node
-/// with one limit, and a link that is 2 % faster. An urgent stream to one more peer begins again
-/// and again.
+/// with one limit, and a link that is 2 % faster. An urgent stream to one more peer begins again and
+/// again.
 ///
 /// spec: R-SHP-6, R-SHP-9, R-SHP-12
 #[test]

@@ -258,8 +258,8 @@ fn one_address_has_sixteen_places_and_they_come_back() {
     }
 }
 
-/// An answer is sent, and the initiator never proves that it got it: the place stays taken,
-/// whatever the application said.
+/// An answer is sent, and the initiator never proves that it got it: the place stays taken, whatever
+/// the application said.
 ///
 /// spec: R-EP-13, R-EP-16
 #[test]
@@ -285,8 +285,7 @@ fn an_accepted_handshake_is_half_open_until_the_initiator_is_confirmed() {
 fn half_open_places_are_limited_in_all() {
     let limit = 8;
     let mut server = server(config(9).with_half_open(limit).expect("a limit"));
-    // Strangers fill a quarter of the places; then cookies are demanded. With a cookie everybody
-    // comes as far as the limit.
+    // Strangers fill a quarter of the places; then cookies are demanded. With a cookie everybody comes as far as the limit.
     for seed in 0..12 {
         let from = addr(100 + seed);
         let (mut dialer, _, mut packet) = dial(config(1), seed.into(), &server_addr(false), START);

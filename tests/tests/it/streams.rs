@@ -125,8 +125,8 @@ fn a_setting_out_of_its_range_is_refused_and_the_error_names_all_of_it() {
     least.with_max_stream_window(16_384).unwrap();
 }
 
-/// Opens a hundred streams each way, as fast as the peers allow, and writes `len` bytes on each.
-/// The reader of `stalled` of those to `b` takes nothing of it.
+/// Opens a hundred streams each way, as fast as the peers allow, and writes `len` bytes on each. The
+/// reader of `stalled` of those to `b` takes nothing of it.
 fn open_a_hundred(pair: &mut Pair, len: usize, stalled: u64) {
     let (at_a, at_b) = (pair.at_a, pair.at_b);
     let (mut a_to_b, mut b_to_a) = (0, 0);
@@ -245,8 +245,7 @@ fn whole_messages_of_every_size_arrive_whole_and_once() {
     }
 }
 
-/// Packets are filled up so that OPEN travels alone now and then, and overtaken so that it comes
-/// last.
+/// Packets are filled up so that OPEN travels alone now and then, and overtaken so that it comes last.
 #[test]
 fn a_message_is_whole_also_when_its_introduction_comes_last() {
     let link = LinkConfig { jitter: Duration::from_millis(30), ..LinkConfig::default() };

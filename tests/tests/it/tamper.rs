@@ -61,8 +61,8 @@ fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     flips.chain((0..bytes.len()).map(|len| bytes[..len].to_vec()))
 }
 
-/// Feeds every damaged form of a datagram to an endpoint, which stays in the state that it is in
-/// but for what spec R-EP-45 names. Returns how many there were.
+/// Feeds every damaged form of a datagram to an endpoint, which stays in the state that it is in but
+/// for what spec R-EP-45 names. Returns how many there were.
 fn harass(endpoint: &mut Endpoint, recorded: &Recorded) -> usize {
     let now = recorded.at;
     let before = endpoint.clone();

@@ -16,8 +16,8 @@ const MS: Duration = Duration::from_millis(1);
 /// 10 Mbit/s, in bytes a second.
 const RATE: u64 = 1_250_000;
 
-/// Bytes that a host has sent on all of its connections, with their headers, and how many of
-/// streams again.
+/// Bytes that a host has sent on all of its connections, with their headers, and how many of streams
+/// again.
 fn sent(net: &mut Net, host: HostId) -> (u64, u64) {
     let handles: Vec<_> = net.hosts[host.0].endpoint.connections().map(|(it, _)| it).collect();
     let endpoint = &mut net.host(host).endpoint;
@@ -87,8 +87,8 @@ fn a_broadcast_from_a_small_uplink_completes_and_what_is_sent_again_is_metered()
     assert!(most <= RATE * 9 / 8, "{most} bytes in a second");
 }
 
-/// Lesson 4: somebody who was being sent to at full rate goes deaf. What is sent there gets less
-/// and less for minutes, and a TCP flow on the same uplink has all of it.
+/// Lesson 4: somebody who was being sent to at full rate goes deaf. What is sent there gets less and
+/// less for minutes, and a TCP flow on the same uplink has all of it.
 ///
 /// spec: R-REC-25
 #[test]

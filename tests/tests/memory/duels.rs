@@ -95,8 +95,7 @@ fn fill(acks: bool) {
     watched.report(if acks { "every stream filled" } else { "filled, no acks" });
 }
 
-/// The application reads until windows have grown, and then no more: all that was granted is
-/// filled.
+/// The application reads until windows have grown, and then no more: all that was granted is filled.
 fn grown() {
     let mut watched = Watched::new();
     let id = watched.stream(Dir::Uni, 0);

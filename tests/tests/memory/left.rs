@@ -70,8 +70,8 @@ impl Crowd {
         });
     }
 
-    /// Each peer opens all that it may. A node begins with fewer streams, and allows more when it
-    /// is asked for them.
+    /// Each peer opens all that it may. A node begins with fewer streams, and allows more when it is
+    /// asked for them.
     fn open(&mut self, options: &OpenOptions) -> Vec<(HostId, ConnectionHandle, StreamId)> {
         let mut ids = Vec::new();
         for _ in 0..20 {

@@ -187,8 +187,8 @@ impl Pair {
     }
 }
 
-/// Streams of a peer that opened them, sent one fragment of each, the first or one behind a gap,
-/// and forgot them; where the application has said how long any stream may stand still.
+/// Streams of a peer that opened them, sent one fragment of each, the first or one behind a gap, and
+/// forgot them; where the application has said how long any stream may stand still.
 ///
 /// spec: R-STR-43
 #[test]

@@ -100,8 +100,7 @@ impl Held {
         });
     }
 
-    /// Reads up to `max` bytes, in order or as they come; what it gives back is the reader's
-    /// affair.
+    /// Reads up to `max` bytes, in order or as they come; what it gives back is the reader's affair.
     fn read(&mut self, at: StreamAddr, max: usize, in_order: bool, releases: bool) {
         self.call(|endpoint| {
             let Some(mut view) = endpoint.connection(at.connection) else { return };

@@ -102,8 +102,7 @@ async fn opens_cut_at_any_poll_take_no_stream_along() {
     }
 }
 
-/// The driver is a task with one timer in it; when the last handle is gone it ends, whatever
-/// waited.
+/// The driver is a task with one timer in it; when the last handle is gone it ends, whatever waited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_endpoint_leaves_no_task() {
     let before = Handle::current().metrics().num_alive_tasks();

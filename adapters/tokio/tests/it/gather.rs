@@ -31,8 +31,8 @@ async fn ask(near: &Connection, body: &Bytes) {
     assert_eq!(answer, **body);
 }
 
-/// A request on a stream of its own fits twelve times into a packet. One by one, each would leave
-/// in two, its bytes and its end.
+/// A request on a stream of its own fits twelve times into a packet. One by one, each would leave in
+/// two, its bytes and its end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn requests_of_many_tasks_share_packets() {
     let pair = pair().await;

@@ -50,8 +50,8 @@ async fn a_thousand_datagrams_through_a_queue_that_waits() {
     assert!(got > 500);
 }
 
-/// The core's queue is full long before the last: whoever waits is made to wait, and nothing that
-/// was taken is dropped at home, not even by a close.
+/// The core's queue is full long before the last: whoever waits is made to wait, and nothing that was
+/// taken is dropped at home, not even by a close.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn datagrams_that_wait_for_room_are_all_sent() {
     let pair = pair().await;

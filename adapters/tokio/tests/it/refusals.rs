@@ -56,8 +56,7 @@ async fn a_head_that_is_no_route_is_refused_by_a_relay() {
         head[at] = byte;
         Bytes::from(head)
     };
-    // Version, relays and targets; a hop's id; its one address; then the protocol's kind and
-    // length.
+    // Version, relays and targets; a hop's id; its one address; then the protocol's kind and length.
     let heads = [
         ("nothing", Bytes::new()),
         ("version 2", with(0, 2)),

@@ -74,8 +74,8 @@ fn open(page: &str) -> Option<Seen> {
     Some(Seen { dom: text(&at("dom")), log: text(&at("log")), asked })
 }
 
-/// What a log of the network says that the page asked for, to whomever: each request names who
-/// began it, and what the browser asks for of itself has no origin.
+/// What a log of the network says that the page asked for, to whomever: each request names who began
+/// it, and what the browser asks for of itself has no origin.
 fn requests(log: &str) -> Vec<String> {
     let begun = log.split(r#""initiator":""#).skip(1).filter_map(|request| {
         let (initiator, rest) = request.split_once('"')?;

@@ -305,8 +305,8 @@ fn neither_a_start_nor_a_pause_is_followed_by_a_burst() {
     }
 }
 
-/// What may leave after a pause was asked of the window as it was before, so that a whole batch of
-/// a large window left, of which the first packet shrank it.
+/// What may leave after a pause was asked of the window as it was before, so that a whole batch of a
+/// large window left, of which the first packet shrank it.
 ///
 /// spec: R-CC-8
 #[test]

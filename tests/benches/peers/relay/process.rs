@@ -3,8 +3,7 @@
 //! ```text
 //!   bench ── certificate, sinks ──►  relay        the relay answers each line with a line
 //!         ◄────────────────── door ──
-//!         ── "begin 33" ──────────►               its peak of memory is forgotten, once 33 are
-//! over
+//!         ── "begin 33" ──────────►               its peak of memory is forgotten, once 33 are over
 //!         ── "end 1" ─────────────►
 //!         ◄──── CPU, memory, held ──              what it used in between
 //! ```

@@ -36,8 +36,8 @@ fn a_packet_that_was_never_sent() {
     }
 }
 
-/// A receiver that acknowledges before it receives gets a faster sender, and is caught by a number
-/// that was left out before it got far.
+/// A receiver that acknowledges before it receives gets a faster sender, and is caught by a number that
+/// was left out before it got far.
 ///
 /// spec: R-REC-15, R-REC-16
 #[test]
@@ -112,8 +112,7 @@ fn who_acknowledges_nothing_is_given_up() {
     assert!(waited < Duration::from_secs(30), "{waited:?}");
 }
 
-/// Every second packet reaches the honest end: what it remembers is bounded, and so is what it
-/// says.
+/// Every second packet reaches the honest end: what it remembers is bounded, and so is what it says.
 ///
 /// spec: R-REC-9
 #[test]

@@ -1,5 +1,4 @@
-//! Every kind of mischief beside honest transfers: those finish, and nobody's memory grows for it.
-//! In
+//! Every kind of mischief beside honest transfers: those finish, and nobody's memory grows for it. In
 //! `aqueduct_tests::swarm` a world is judged by that.
 
 use std::collections::BTreeMap;

@@ -87,8 +87,8 @@ fn given(duel: &mut Duel, into: &mut Vec<NewCidFrame>) {
     }
 }
 
-/// A peer retires id after id, thousands of times, and keeps the first: all that are active
-/// together differ, and every one of them is heard.
+/// A peer retires id after id, thousands of times, and keeps the first: all that are active together
+/// differ, and every one of them is heard.
 ///
 /// spec: R-EP-3, R-EP-4
 #[test]
@@ -139,8 +139,7 @@ fn an_id_that_was_retired_is_nobodys() {
     assert_eq!(duel.stats().keys.opened, opened + 1);
 }
 
-/// All ids are retired in each packet, and nothing is acknowledged: what waits to be said is
-/// bounded.
+/// All ids are retired in each packet, and nothing is acknowledged: what waits to be said is bounded.
 #[test]
 fn retiring_all_of_them_for_ever() {
     let mut duel = Duel::new(Role::Dials);
@@ -171,8 +170,8 @@ fn elsewhere(number: u64) -> SocketAddr {
     SocketAddr::new([203, a, b, c].into(), 1_000)
 }
 
-/// Gives as many ids as the honest end takes now, from `next` on; says why it took no more. They
-/// come from where the peer always was.
+/// Gives as many ids as the honest end takes now, from `next` on; says why it took no more. They come
+/// from where the peer always was.
 fn give_ids(duel: &mut Duel, next: &mut u64) -> &'static str {
     duel.from = lair();
     for _ in 0..10 {
@@ -234,8 +233,8 @@ fn without_ids() -> (Duel, Vec<NewCidFrame>) {
     (duel, ids)
 }
 
-/// Who moves on purpose takes another id of ours. If it left us none for it, nothing is sent to
-/// where it is; what it says is read.
+/// Who moves on purpose takes another id of ours. If it left us none for it, nothing is sent to where
+/// it is; what it says is read.
 ///
 /// spec: R-EP-5
 #[test]

@@ -366,8 +366,8 @@ fn addresses_observed() {
     assert!(duel.events.len() <= 100, "{} pieces of news for 100 packets", duel.events.len());
 }
 
-/// Nothing but control frames, and nothing is ever acknowledged: what waits to be said stays small,
-/// and the peer is given up.
+/// Nothing but control frames, and nothing is ever acknowledged: what waits to be said stays small, and
+/// the peer is given up.
 #[test]
 fn controls_without_an_acknowledgement() {
     let mut duel = Duel::new(Role::Dials);
@@ -407,8 +407,8 @@ fn controls_without_an_acknowledgement() {
     assert!(sent < 2_000_000);
 }
 
-/// A socket that takes nothing, for ever, while streams are open in both directions: time goes on,
-/// and the connection ends when it has been silent for too long.
+/// A socket that takes nothing, for ever, while streams are open in both directions: time goes on, and
+/// the connection ends when it has been silent for too long.
 ///
 /// spec: R-EP-40, R-EP-41
 #[test]

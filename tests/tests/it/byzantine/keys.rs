@@ -33,8 +33,8 @@ fn one_update_after_another() {
     assert_eq!(duel.violation(), Some(Code::KeyUpdate));
 }
 
-/// An update with every pair of packets, each answered before the next: it costs the honest end a
-/// few hashes, and so it follows for a while, but not for ever.
+/// An update with every pair of packets, each answered before the next: it costs the honest end a few
+/// hashes, and so it follows for a while, but not for ever.
 ///
 /// spec: R-KEY-24
 #[test]
@@ -150,8 +150,7 @@ fn late_acks_do_not_make_the_end_late() {
     assert_eq!(duel.events.last(), Some(&EventKind::Drained));
 }
 
-/// After a violation CLOSE is said again to whoever goes on, ever more rarely; then nothing is
-/// left.
+/// After a violation CLOSE is said again to whoever goes on, ever more rarely; then nothing is left.
 ///
 /// spec: R-CLOSE-2, R-CLOSE-6, R-CLOSE-7
 #[test]

@@ -1,5 +1,4 @@
-//! Parameters at their extremes, one by one and against each other, by each packet that carries
-//! them.
+//! Parameters at their extremes, one by one and against each other, by each packet that carries them.
 
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use crate::extremes::kind;
 
 const MAX: u64 = (1 << 62) - 1;
 
-/// Every frame that names a stream of the sender's, and what it is called. `sending`: the frame is
-/// the sending end's.
+/// Every frame that names a stream of the sender's, and what it is called. `sending`: the frame is the
+/// sending end's.
 fn doors(id: StreamId, sending: bool) -> Vec<(&'static str, Vec<u8>)> {
     let id = id.0;
     if sending {
@@ -268,9 +268,9 @@ fn acked(duel: &mut Duel) -> u64 {
     acks.last().expect("an ACK")
 }
 
-/// Fragments of a byte with gaps of a byte, over all streams that there may be: of each stream as
-/// many are kept as ranges are allowed, their places are charged, and beyond their number a packet
-/// is not acknowledged. What fills the gaps is taken all the same.
+/// Fragments of a byte with gaps of a byte, over all streams that there may be: of each stream as many
+/// are kept as ranges are allowed, their places are charged, and beyond their number a packet is not
+/// acknowledged. What fills the gaps is taken all the same.
 ///
 /// spec: R-FLOW-3, R-FLOW-13
 #[test]

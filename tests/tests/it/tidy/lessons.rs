@@ -34,8 +34,8 @@ fn excused(cell: &str) -> bool {
 /// The test that plays the table of scenarios: who names it says which of them, too.
 const TABLE: &str = "every_scenario_goes_well_and_the_same_way_twice";
 
-/// Whether the last column proves its row: tests that stand somewhere; behind the one that plays
-/// the table, scenarios of it.
+/// Whether the last column proves its row: tests that stand somewhere; behind the one that plays the
+/// table, scenarios of it.
 fn is_proven(tests: &[Source], cell: &str) -> bool {
     let names: Vec<_> = cell.split(", ").map(|name| quoted(name)).collect();
     match &names[..] {

@@ -227,8 +227,8 @@ fn the_same_packet_gives_the_same_answer() {
     }
 }
 
-/// What was recorded opens again, and gives keys that nobody has: not the first responder's, not
-/// the replayer's.
+/// What was recorded opens again, and gives keys that nobody has: not the first responder's, not the
+/// replayer's.
 ///
 /// spec: R-HS-28
 #[test]
@@ -254,8 +254,7 @@ fn a_copy_of_a_handshake_yields_other_keys() {
     }
 }
 
-/// Every packet of one handshake, and of another, handed to every machine that does not wait for
-/// it.
+/// Every packet of one handshake, and of another, handed to every machine that does not wait for it.
 ///
 /// spec: R-HS-14
 #[test]

@@ -178,8 +178,8 @@ fn the_forger_knows_the_protocol() {
     assert_eq!(bob.peer, key.id());
 }
 
-/// In the clear, in place of `e`; sealed, in place of `s`. The mac is right, so that it is the
-/// curve that says no.
+/// In the clear, in place of `e`; sealed, in place of `s`. The mac is right, so that it is the curve that
+/// says no.
 ///
 /// spec: R-HS-7
 #[test]
