@@ -17,16 +17,17 @@ impl Pipe {
     pub fn read(&mut self, max: usize) -> Result<Option<Chunk>, ReadError> {
         let leg = self.legs.values_mut().find(|leg| leg.is_application());
         let leg = leg.filter(|leg| !leg.doomed).ok_or(ReadError::Stopped)?;
-        let chunk = self.store.from(leg.read, max);
+        let chunk = self.store.from(leg.reads_on(), max);
+        let passed = self.store.skipped_to(leg.reads_on());
         match (self.source, chunk) {
-            (Source::Broken { code, hop, reliable }, _) if leg.read >= reliable.unwrap_or(0) => {
+            (Source::Broken { code, hop, reliable }, _) if passed >= reliable.unwrap_or(0) => {
                 Err(ReadError::Reset { code, hop })
             }
             (_, Some(chunk)) => {
                 leg.read = chunk.range().end;
                 Ok(Some(chunk))
             }
-            (Source::Finished(size), None) if self.store.skipped_to(leg.read) >= size => {
+            (Source::Finished(size), None) if passed >= size => {
                 leg.read_end = true;
                 Ok(None)
             }
@@ -38,7 +39,7 @@ impl Pipe {
     pub fn release(&mut self, offset: u64, now: Instant) {
         let found = self.legs.values_mut().find(|leg| leg.is_application());
         let Some(leg) = found else { return };
-        let acked = self.store.skipped_to(offset.min(leg.read));
+        let acked = self.store.skipped_to(offset.min(leg.read).max(leg.acked));
         if leg.acked < acked {
             leg.acked = acked;
             self.patience.on_progress(now);
@@ -89,7 +90,7 @@ impl Pipe {
     pub fn is_readable(&self) -> bool {
         let leg = self.legs.values().find(|leg| leg.is_application());
         leg.is_some_and(|leg| {
-            self.source != Source::Flowing || self.store.from(leg.read, 1).is_some()
+            self.source != Source::Flowing || self.store.from(leg.reads_on(), 1).is_some()
         })
     }
 }

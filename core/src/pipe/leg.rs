@@ -61,6 +61,12 @@ impl Leg {
         self.application
     }
 
+    /// Where the application reads on: above what it was given, if what follows that was skipped and
+    /// let go.
+    pub(super) fn reads_on(&self) -> u64 {
+        self.read.max(self.acked)
+    }
+
     /// Whether items of the log are kept for it.
     pub(super) fn follows_log(&self) -> bool {
         !self.application && self.next.is_some() && self.closing.is_none()

@@ -520,6 +520,8 @@ const BEYOND_PIECE: u64 = 1024;
 const LEAST_PIECES: usize = 1000;
 
 #[cfg(test)]
+mod skip_tests;
+#[cfg(test)]
 mod sliver_tests;
 #[cfg(test)]
 mod tests;
