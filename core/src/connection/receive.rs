@@ -9,7 +9,7 @@ use crate::flow::Budget;
 use crate::path::{Arrival, Source};
 use crate::planted::Fault;
 use crate::recovery::ReceivedPacket;
-use crate::shaping::Class as Shaped;
+use crate::shaping::{Bandwidth, Class as Shaped};
 use crate::stream::{Accepted, RecvAccount};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
@@ -47,13 +47,15 @@ impl Connection {
         source: &Source,
         ecn: Option<Ecn>,
         packet: &mut [u8],
+        beside: &mut Bandwidth,
         budget: &mut Budget,
         now: Instant,
     ) -> bool {
         let (len, mut class) = (packet.len() as u64, None);
         let mattered = self.take_datagram(source, ecn, packet, &mut class, budget, now);
-        if let Some(class) = class {
-            self.bandwidth.on_received(class, len);
+        match class {
+            Some(class) => self.bandwidth.on_received(class, len),
+            None => beside.on_received(Shaped::Control, len),
         }
         mattered
     }
@@ -126,8 +128,8 @@ impl Connection {
             ack_eliciting |= frame.is_ack_eliciting();
             moving |= !is_probing(&frame);
             fed |= matches!(frame, Frame::Stream(_));
-            classed = classed.or_else(|| self.class_of_frame(&frame));
             whole &= self.on_frame(&frame, context, budget)?;
+            classed = classed.or_else(|| self.class_of_frame(&frame));
         }
         *class = Some(classed.unwrap_or_default());
         if empty {

@@ -25,10 +25,10 @@ impl Connection {
         }
     }
 
-    /// The class that a frame which came gives its packet (spec R-SHP-3); `None` if none.
+    /// The class that a frame which was just taken gives its packet (spec R-SHP-3); `None` if none.
     pub(super) fn class_of_frame(&self, frame: &Frame<'_>) -> Option<Class> {
         let priority = match frame {
-            Frame::Stream(stream) => self.streams.priority(stream.id),
+            Frame::Stream(_) => self.streams.heard(),
             Frame::Open(open) => open.priority.map_or(Priority::Normal, Priority::from_byte),
             Frame::Datagram { .. } => Priority::Normal,
             _ => return None,

@@ -87,11 +87,8 @@ impl Endpoint {
             match self.slots.get_mut(key) {
                 Some(Entry::Connection(member)) if member.connection.accepts(index) => {
                     let Member { connection, .. } = &mut **member;
-                    let before = connection.bandwidth().received_in_all();
-                    took |= connection.on_datagram(source, ecn, packet, &mut self.budget, now);
-                    if connection.bandwidth().received_in_all() == before {
-                        self.beside.on_received(Shaped::Control, packet.len() as u64);
-                    }
+                    let (beside, budget) = (&mut self.beside, &mut self.budget);
+                    took |= connection.on_datagram(source, ecn, packet, beside, budget, now);
                 }
                 // Somebody lives there: a reset would be believed (spec R-EP-32).
                 Some(_) => {

@@ -200,6 +200,8 @@ pub struct Streams {
     /// Streams that only the connection's credit holds up, and its limit when they were.
     starved: VecDeque<StreamId>,
     starved_at: u64,
+    /// The class of the stream that the last frame was of.
+    heard: Priority,
     /// How many streams the peer allows us, and whether somebody waits for more; by [`Dir`].
     counts: [SendCredit; 2],
     wants_open: [bool; 2],
@@ -234,6 +236,7 @@ impl Streams {
             control: VecDeque::new(),
             starved: VecDeque::new(),
             starved_at: 0,
+            heard: Priority::Normal,
             counts,
             wants_open: [false; 2],
             announced: VecDeque::new(),
@@ -382,12 +385,10 @@ impl Streams {
         self.table.get(id).and_then(Slot::options)
     }
 
-    /// The class of a stream at this end, or of one that nobody knows: of its answer, or else as it
-    /// was opened.
-    pub fn priority(&self, id: StreamId) -> Priority {
-        let slot = self.table.get(id);
-        let answers = slot.and_then(|slot| slot.send.as_ref()).map(|half| half.priority);
-        answers.or_else(|| Some(slot?.options()?.priority)).unwrap_or_default()
+    /// The class, at this end, of the stream that the last frame was of; of one that is over,
+    /// normal.
+    pub(crate) const fn heard(&self) -> Priority {
+        self.heard
     }
 
     /// Streams that are not over.

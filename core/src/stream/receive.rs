@@ -2,6 +2,7 @@
 
 use super::options::OpenOptions;
 use super::recv::{RecvHalf, Took};
+use super::scheduler::Priority;
 use super::send::SendHalf;
 use super::state::RecvState;
 use super::table::{Opening, STOPPED, Slot};
@@ -68,7 +69,11 @@ impl Streams {
         {
             self.on_open(open, account)?;
         }
-        let Some(slot) = self.table.get_mut(id) else { return Ok(Accepted::Yes) };
+        let Some(slot) = self.table.get_mut(id) else {
+            self.heard = Priority::Normal;
+            return Ok(Accepted::Yes);
+        };
+        self.heard = slot.priority();
         if matches!(slot.opening, Opening::Unannounced) {
             note_unannounced(frame);
         }

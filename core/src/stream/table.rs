@@ -197,6 +197,12 @@ impl Slot {
         true
     }
 
+    /// The class at this end: of its answer, or else as the stream was opened.
+    pub(super) fn priority(&self) -> Priority {
+        let answers = self.send.as_ref().map(|half| half.priority);
+        answers.or_else(|| Some(self.options()?.priority)).unwrap_or_default()
+    }
+
     /// Whether the stream has something for the scheduler.
     pub(super) fn has_work(&self) -> bool {
         self.open_is_due() || self.send.as_ref().is_some_and(SendHalf::has_work)
