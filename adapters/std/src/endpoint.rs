@@ -246,8 +246,8 @@ impl Endpoint {
     /// Ends the endpoint within `within`, whatever its handles wait for: connections are closed as
     /// by [`close`](Self::close), and those that are not done by then are cut off. Calls that wait
     /// fail, and the thread has ended when this returns, whoever called it as well (one of yours
-    /// ends soon after). What is left of the time is for a recording: its file is whole then, as far
-    /// as the disk takes it. Says whether all was delivered, and written in time.
+    /// ends soon after). What is left of the time is for a recording: its file is whole then, as
+    /// far as the disk takes it. Says whether all was delivered, and written in time.
     pub fn shutdown(&self, code: AppCode, reason: &[u8], within: Duration) -> bool {
         let began = Instant::now();
         self.close(code, reason);

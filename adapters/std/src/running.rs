@@ -44,8 +44,8 @@ impl Running {
         loops == thread::current().id()
     }
 
-    /// Waits until the thread has ended, if it is ours, whoever waits as well. Says whether it ended
-    /// well. Not for the loop itself.
+    /// Waits until the thread has ended, if it is ours, whoever waits as well. Says whether it
+    /// ended well. Not for the loop itself.
     pub(crate) fn join(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -217,8 +217,9 @@ impl RecvStream {
 
     /// Everything from here to the end in one piece, if that is at most `limit` bytes: what
     /// [`Read::read_to_end`] is with a bound, and without one a peer decides how much memory that
-    /// takes. The peer gets new credit for what was collected. After an error or the time-out what was collected
-    /// stays with this handle, and can be collected further or be read in another way.
+    /// takes. The peer gets new credit for what was collected. After an error or the time-out what
+    /// was collected stays with this handle, and can be collected further or be read in another
+    /// way.
     ///
     /// # Errors
     /// As [`read_chunk`](Self::read_chunk); [`ReadError::TooLong`] beyond the limit. The time-out

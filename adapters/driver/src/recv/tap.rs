@@ -93,8 +93,8 @@ impl Tap {
         }
     }
 
-    /// Lets go of what readers have passed, and does what they wish. More than the pipe's window they
-    /// do not get to see at once, and are told so before they wish it.
+    /// Lets go of what readers have passed, and does what they wish. More than the pipe's window
+    /// they do not get to see at once, and are told so before they wish it.
     pub(crate) fn serve(&mut self, wishes: &Wishes, pipe: &mut PipeRef<'_>) {
         let _counted = self.producer.take_released();
         if wishes.stop.is_some() {

@@ -1,8 +1,9 @@
-//! Who is being dialled, and for whom: so many at a time, and of each guest so many (spec R-ROUTE-6).
+//! Who is being dialled, and for whom: so many at a time, and for each guest so many (spec
+//! R-ROUTE-6).
 //!
-//! What is above waits. A place goes to the guest for whom the fewest are dialled, so that who names
-//! nodes that do not answer holds up himself. So does who says that a node is where it is not: to
-//! whoever names other addresses that is another node.
+//! What is above waits. A place goes to the guest for whom the fewest are dialled, so that who
+//! names nodes that do not answer holds up himself. So does who says that a node is where it is
+//! not: to whoever names other addresses that is another node.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;

@@ -25,9 +25,9 @@ pub(super) struct Opened {
 }
 
 impl Relay {
-    /// A stream to a hop for a guest, by a connection that is there or a new one. `None`: out of reach, or
-    /// it takes no part in pipes, or there was no stream to be had in time: that is not to hold up
-    /// the others.
+    /// A stream to a hop for a guest, by a connection that is there or a new one. `None`: out of
+    /// reach, or it takes no part in pipes, or there was no stream to be had in time: that is not
+    /// to hold up the others.
     pub(super) async fn open_leg(
         &self,
         guest: NodeId,
