@@ -56,13 +56,8 @@ pub(crate) struct RecvShared {
     wishes: Mutex<Wishes>,
     /// A reader found that the body is not what was announced.
     damaged: AtomicBool,
-<<<<<<< HEAD
     /// Of what a pipe passes on: bytes that can be here while none is read. The pipe's window,
     /// which no wish of a reader moves.
-=======
-    /// Of what a pipe passes on: bytes that can be here while none is read. That is the pipe's
-    /// window, which no wish of a reader moves.
->>>>>>> wd
     holds: Option<AtomicU64>,
 }
 

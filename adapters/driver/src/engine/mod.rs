@@ -13,13 +13,8 @@
 //! ```
 //!
 //! A receiving socket that fails again and again is left alone for a while (10 ms, doubling to 1
-<<<<<<< HEAD
 //! s), and so does its adapter ([`Engine::wants_input`]): no failure of the system can make the
 //! loop spin, and none ends a connection but the loss of the socket itself.
-=======
-//! s), also by its adapter ([`Engine::wants_input`]): no failure of the system can make the loop
-//! spin, and none ends a connection but the loss of the socket itself.
->>>>>>> wd
 
 mod alarms;
 mod asks;

@@ -90,7 +90,6 @@ impl Tap {
         }
     }
 
-<<<<<<< HEAD
     /// The body is over, and whole if its last bytes were not skipped.
     fn finish(&mut self, pipe: &mut PipeRef<'_>) {
         match pipe.final_size().filter(|size| *size > self.taken) {
@@ -102,8 +101,6 @@ impl Tap {
         }
     }
 
-=======
->>>>>>> wd
     /// Lets go of what readers have passed, and does what they wish. More than the pipe's window
     /// they do not get to see at once, and are told so before they wish it.
     pub(crate) fn serve(&mut self, wishes: &Wishes, pipe: &mut PipeRef<'_>) {

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 //! Who is being dialled, and for whom: so many at a time, and of each guest so many (spec
-=======
-//! Who is being dialled, and for whom: so many at a time, and for each guest so many (spec
->>>>>>> wd
 //! R-ROUTE-6).
 //!
 //! What is above waits. A place goes to the guest for whom the fewest are dialled, so that who
