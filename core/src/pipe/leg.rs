@@ -61,8 +61,8 @@ impl Leg {
         self.application
     }
 
-    /// Where the application reads on: above what it was given, if what follows that was skipped and
-    /// let go.
+    /// Where the application reads on: above what it was given, if what follows that was skipped
+    /// and let go.
     pub(super) fn reads_on(&self) -> u64 {
         self.read.max(self.acked)
     }
