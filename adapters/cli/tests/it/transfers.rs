@@ -218,7 +218,7 @@ fn patience_that_was_asked_for_outlasts_an_outage() {
     let file = place.sparse("f", 40_000_000);
     let recv = place.recv(&["--yes", "--once", "--timeout", "30"]);
     let (addr, carried, cut) = forward(&recv.addrs()[0]);
-    let more = ["--addr", &addr, "--timeout", "30", "--limit", "20MB"];
+    let more = ["--addr", &addr, "--timeout", "30", "--limit", "20MB", "--max-packet", "1452"];
     let send = place.start_send(&[&file], &recv, &more);
     until("half of it", || carried.load(Ordering::Relaxed) > 1000);
     cut.store(true, Ordering::Relaxed);
@@ -238,7 +238,8 @@ fn another_address_than_the_tickets() {
     assert_eq!(ping.expect(0).last()["remote"], addr.as_str());
     let before = carried.load(Ordering::Relaxed);
     assert!(before >= 3, "{before}");
-    let sent = place.send(&[&file], &recv, &["--addr", &addr]).expect(0);
+    let more = ["--addr", &addr, "--max-packet", "1452"];
+    let sent = place.send(&[&file], &recv, &more).expect(0);
     assert_eq!(sent.last()["remote"], addr.as_str());
     assert!(carried.load(Ordering::Relaxed) > before + 1000, "all of it went this way");
     recv.end().expect(0);
