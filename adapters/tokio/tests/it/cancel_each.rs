@@ -557,15 +557,17 @@ async fn a_connection_takes_another_controller() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_cut_at_any_poll_can_be_asked_again() {
     let pair = pair().await;
-    at_each_poll("stats, export_keying_material", async |polls| {
+    at_each_poll("stats, bandwidth, export_keying_material", async |polls| {
         let stats = cut(polls, pair.near.stats()).await;
         let whole = cut(polls, pair.client.stats()).await;
+        let bytes = cut(polls, pair.client.bandwidth(None)).await;
         let key = cut(polls, pair.near.export_keying_material(b"l", b"c", 32)).await;
         assert_eq!(pair.client.stats().await.connections, 1);
         assert!(pair.near.stats().await.congestion_window > 0);
+        assert!(pair.client.bandwidth(None).await.sent_in_all() > 0);
         let other = pair.far.export_keying_material(b"l", b"c", 32).await.unwrap();
         assert_eq!(pair.near.export_keying_material(b"l", b"c", 32).await.unwrap(), other);
-        stats.is_some() && whole.is_some() && key.is_some()
+        stats.is_some() && whole.is_some() && bytes.is_some() && key.is_some()
     })
     .await;
 }
