@@ -220,6 +220,9 @@ impl Paths {
         if path == self.active {
             self.detour.on_met();
             self.candidate.take_if(|candidate| candidate.wish == Wish::Peers);
+            if !self.active().is_validated() {
+                self.challenge(path, now);
+            }
             return None;
         }
         if self.detour.is_settling(now) {

@@ -74,6 +74,27 @@ fn newest(paths: &mut Paths, source: &Source, now: Instant) -> (PathId, Option<P
     (path, paths.on_moving_packet(path, now))
 }
 
+/// Somebody had repeated what confirms the handshake from elsewhere, before it came from the peer.
+///
+/// spec: R-PATH-30, R-PATH-1
+#[test]
+fn an_active_path_that_nobody_has_proven_is_asked() {
+    let mut paths = Paths::new(&windowed(), from(1, 1), rng(), Instant::ZERO);
+    newest(&mut paths, &from(9, 9), at(1));
+    // Both are asked; neither answers in time.
+    let mut now = at(1);
+    while let Some(next) = paths.deadline().filter(|next| *next < at(60_000)) {
+        now = next;
+        paths.on_deadline(now);
+    }
+    assert!(!paths.active().is_validated() && paths.deadline().is_none());
+    assert_eq!(newest(&mut paths, &from(1, 1), at(61_000)), (HERE, None));
+    assert!(paths.active().validation.is_pending(), "the peer is heard, and asked");
+    let token = write(&mut paths, HERE, 1_200, at(61_000)).challenge.expect("it is written");
+    assert_eq!(paths.on_response(token, at(61_040)), None);
+    assert!(paths.active().is_validated());
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Written {
     challenge: Option<[u8; 8]>,
