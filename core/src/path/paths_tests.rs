@@ -82,9 +82,7 @@ fn an_active_path_that_nobody_has_proven_is_asked() {
     let mut paths = Paths::new(&windowed(), from(1, 1), rng(), Instant::ZERO);
     newest(&mut paths, &from(9, 9), at(1));
     // Both are asked; neither answers in time.
-    let mut now = at(1);
-    while let Some(next) = paths.deadline().filter(|next| *next < at(60_000)) {
-        now = next;
+    while let Some(now) = paths.deadline().filter(|now| *now < at(60_000)) {
         paths.on_deadline(now);
     }
     assert!(!paths.active().is_validated() && paths.deadline().is_none());

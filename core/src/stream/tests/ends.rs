@@ -202,3 +202,53 @@ fn what_fits_to_the_byte_goes() {
         assert_eq!(least - len, 2 + varint::len(len as u64), "{len}: type, stream, length");
     }
 }
+
+/// Bytes that will never come are known of until a reader has passed them.
+///
+/// spec: R-MSG-7
+#[test]
+fn what_lacks_bytes_says_so_until_they_are_passed() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"01");
+    pair.run();
+    assert!(!pair.b.recv(id).lacks_bytes());
+    pair.a.send(id).skip(2..6).unwrap();
+    pair.a.write(id, b"67");
+    pair.run();
+    let mut stream = pair.b.recv(id);
+    assert!(stream.lacks_bytes());
+    for offset in [0, 6] {
+        assert_eq!(stream.read_chunk(9).unwrap().unwrap().offset, offset);
+    }
+    assert!(!stream.lacks_bytes(), "they were passed");
+}
+
+/// A packet is of the class of what it begins with, at both ends.
+///
+/// spec: R-SHP-2, R-SHP-3
+#[test]
+fn a_packet_is_of_the_class_of_its_first_stream() {
+    let mut pair = Pair::new();
+    let classes = [Priority::Bulk, Priority::Normal];
+    let ids = classes.map(|class| pair.a.open(Dir::Uni, plain().with_priority(class)).unwrap());
+    let packet = |pair: &mut Pair| {
+        let (mut payload, mut receipts) = (vec![], vec![]);
+        let all = Allowance::Everything;
+        let mut writer = PacketWriter::new(&mut payload, 0, 1_171, &mut receipts, all);
+        pair.a.streams.write_by(Order::HighestFirst, &mut writer, &mut pair.a.send)
+    };
+    assert_eq!(packet(&mut pair), Some(Priority::Normal), "introductions of both");
+    assert_eq!(packet(&mut pair), None, "nothing");
+    pair.a.write(ids[0], b"bulk");
+    assert_eq!(packet(&mut pair), Some(Priority::Bulk));
+    for id in ids {
+        pair.a.write(id, b"both");
+    }
+    assert_eq!(packet(&mut pair), Some(Priority::Normal));
+    let mut pair = Pair::new();
+    let id = pair.a.open(Dir::Uni, plain().with_priority(Priority::Bulk)).unwrap();
+    pair.a.write(id, b"bulk");
+    pair.run();
+    assert_eq!(pair.b.streams.heard(), Priority::Bulk);
+}
