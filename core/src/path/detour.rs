@@ -155,6 +155,14 @@ impl Detour {
 }
 
 impl Paths {
+    /// Asks whether the peer is at the other end; a question that is pending begins anew if the path carried something since.
+    pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
+        let (token, pto) = (self.rng.bytes(), self.patience());
+        if let Some(path) = self.get_mut(path) {
+            path.validation.renew(token, path.last_heard, pto, now);
+        }
+    }
+
     /// Says whether this side leads back to UDP: the initiator does.
     pub fn set_leads(&mut self, leads: bool) {
         self.detour.leads = leads;

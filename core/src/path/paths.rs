@@ -80,7 +80,7 @@ pub struct Paths {
     answered: Option<Instant>,
     pub(super) detour: Detour,
     next_id: u32,
-    rng: Rng,
+    pub(super) rng: Rng,
     observed: Observed,
     max_ack_delay: Duration,
     max_datagram: u16,
@@ -523,14 +523,6 @@ impl Paths {
         let pto = self.patience();
         if let Some(path) = self.get_mut(path) {
             path.validation.start(token, pto, now);
-        }
-    }
-
-    /// The same, and one that is pending begins anew if the path carried something since.
-    pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
-        let (token, pto) = (self.rng.bytes(), self.patience());
-        if let Some(path) = self.get_mut(path) {
-            path.validation.renew(token, path.last_heard, pto, now);
         }
     }
 

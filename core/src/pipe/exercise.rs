@@ -81,6 +81,8 @@ pub struct Rig {
     pub application_ended: Option<LegEnd>,
     /// STOP went to the source.
     pub stop: Option<StopFrame>,
+    /// Where the source's frames reached, also those that found no room.
+    seen: u64,
 }
 
 /// The stream that is the source.
@@ -115,6 +117,7 @@ impl Rig {
             application: None,
             application_ended: None,
             stop: None,
+            seen: 0,
         }
     }
 
@@ -250,7 +253,7 @@ impl Rig {
         assert!(stats.waiting == behind_gap || whole < stats.held_from, "{stats:?}");
         if let Some(source) = &self.source {
             let held: u64 = source.streams.credits().map(|credit| credit.held()).sum();
-            let missing = count(0..end, Fate::Unknown);
+            let missing = count(0..end.max(self.seen), Fate::Unknown);
             let skipped = count(stats.held_from..end, Fate::Never);
             let kept = stats.held + missing + skipped;
             assert_eq!(held, kept, "credit goes back for what is let go");
@@ -281,8 +284,10 @@ impl Rig {
         }
         let data: Vec<u8> = range.clone().map(|at| byte(at, 0)).collect();
         let frame = StreamFrame { id: FROM, offset: range.start, data: &data, fin: false };
-        self.tell_source(&Frame::Stream(frame));
-        self.fate(&range, Fate::Here);
+        self.seen = self.seen.max(range.end);
+        if self.tell_source(&Frame::Stream(frame)) {
+            self.fate(&range, Fate::Here);
+        }
     }
 
     /// Word arrives that bytes will never come.
@@ -296,8 +301,11 @@ impl Rig {
     pub fn skip_unseen(&mut self, range: Range<u64>) -> bool {
         let range = self.allowed(&range);
         if !range.is_empty() {
-            self.tell_source(&Frame::Skip { id: FROM, range: range.clone() });
-            self.fate(&range, Fate::Never);
+            let frame = Frame::Skip { id: FROM, range: range.clone() };
+            self.seen = self.seen.max(range.end);
+            if self.tell_source(&frame) {
+                self.fate(&range, Fate::Never);
+            }
         }
         !range.is_empty()
     }
@@ -324,10 +332,10 @@ impl Rig {
         }
     }
 
-    fn tell_source(&mut self, frame: &Frame<'_>) {
-        if let Some(source) = &mut self.source {
-            source.frame(frame, self.now);
-        }
+    /// Whether the source took it.
+    fn tell_source(&mut self, frame: &Frame<'_>) -> bool {
+        let now = self.now;
+        self.source.as_mut().is_none_or(|source| source.frame(frame, now))
     }
 
     /// Whether the source may still say something of its body.

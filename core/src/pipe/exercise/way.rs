@@ -6,7 +6,7 @@ use core::ops::Range;
 use crate::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, SendCredit};
 use crate::pipe::{LegEnd, LegIndex};
 use crate::stream::exercise::byte;
-use crate::stream::{PeerLimits, RecvAccount, StreamConfig, Streams};
+use crate::stream::{Accepted, PeerLimits, RecvAccount, StreamConfig, Streams};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, ResetFrame, SentFrame, StreamFrame, frames};
 use crate::wire::id::{CreditTarget, Side, StreamId};
@@ -46,9 +46,10 @@ impl End {
         (streams, RecvAccount { credit: recv, budget, now })
     }
 
-    pub(super) fn frame(&mut self, frame: &Frame<'_>, now: Instant) {
+    /// Whether it was taken, and not as good as lost.
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, now: Instant) -> bool {
         let (streams, mut account) = self.account(now);
-        streams.on_frame(frame, &mut account).map(|_| ()).expect("a lawful frame");
+        streams.on_frame(frame, &mut account).expect("a lawful frame") == Accepted::Yes
     }
 
     pub(super) fn packet(&mut self) -> Option<(Vec<u8>, Vec<SentFrame>)> {
