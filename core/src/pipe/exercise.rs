@@ -253,7 +253,7 @@ impl Rig {
         assert!(stats.waiting == behind_gap || whole < stats.held_from, "{stats:?}");
         if let Some(source) = &self.source {
             let held: u64 = source.streams.credits().map(|credit| credit.held()).sum();
-            let missing = count(0..end.max(self.seen), Fate::Unknown);
+            let missing = count(0..end, Fate::Unknown);
             let skipped = count(stats.held_from..end, Fate::Never);
             let kept = stats.held + missing + skipped;
             assert_eq!(held, kept, "credit goes back for what is let go");
@@ -354,10 +354,10 @@ impl Rig {
         part.into_iter().flatten().filter(|f| **f == Fate::Unknown).for_each(|f| *f = fate);
     }
 
-    /// One more than the highest offset that came.
+    /// One more than the highest offset that came, or would have if there had been room.
     pub fn end(&self) -> u64 {
         let last = self.body.iter().rposition(|fate| *fate != Fate::Unknown);
-        last.map_or(0, |at| at as u64 + 1)
+        last.map_or(0, |at| at as u64 + 1).max(self.seen)
     }
 
     /// A packet of a leg arrives and is acknowledged, or is lost. False if there was none.
