@@ -155,7 +155,8 @@ impl Detour {
 }
 
 impl Paths {
-    /// Asks whether the peer is at the other end; a question that is pending begins anew if the path carried something since.
+    /// Asks whether the peer is at the other end; a question that is pending begins anew if the
+    /// path carried something since.
     pub(super) fn challenge_anew(&mut self, path: PathId, now: Instant) {
         let (token, pto) = (self.rng.bytes(), self.patience());
         if let Some(path) = self.get_mut(path) {
