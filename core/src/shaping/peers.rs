@@ -23,6 +23,8 @@ pub(super) struct Peer<M> {
     pub(super) waiting: VecDeque<M>,
     pub(super) weights: Weights,
     stand: Stand,
+    /// Nothing of it is kept once it has nothing to send.
+    leaving: bool,
 }
 
 /// Where a peer stands.
@@ -46,6 +48,7 @@ impl<M> Default for Peer<M> {
             waiting: VecDeque::new(),
             weights: Weights::default(),
             stand: Stand::Idle,
+            leaving: false,
         }
     }
 }
@@ -97,6 +100,7 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
     pub(super) fn wait(&mut self, peer: P, member: M, worth: u64) {
         let it = self.all.entry(peer).or_default();
         it.waiting.push_back(member);
+        it.leaving = false;
         if it.stand == Stand::Idle {
             it.stand = Stand::Active;
             it.left = i64::try_from(worth).unwrap_or(i64::MAX);
@@ -164,7 +168,7 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
         if it.waiting.is_empty() {
             it.stand = Stand::Idle;
             it.left = 0;
-            let useless = it.bucket.is_none();
+            let useless = it.bucket.is_none() || it.leaving;
             self.active.pop_front();
             if useless {
                 self.all.remove(&peer);
@@ -172,9 +176,11 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
         }
     }
 
-    /// The peer is gone, unless a member of it waits.
+    /// The peer is gone: at once, or when no member of it waits any more.
     pub(super) fn forget(&mut self, peer: P) {
-        if self.all.get(&peer).is_some_and(|it| it.stand == Stand::Idle) {
+        let Some(it) = self.all.get_mut(&peer) else { return };
+        it.leaving = true;
+        if it.stand == Stand::Idle {
             self.all.remove(&peer);
         }
     }

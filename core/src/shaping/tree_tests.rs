@@ -314,3 +314,25 @@ proptest! {
         }
     }
 }
+
+/// Who leaves while its own limit holds it is forgotten when that is over.
+///
+/// spec: R-SHP-15
+#[test]
+fn nothing_is_kept_of_peers_that_leave_while_they_are_held() {
+    let mut tree = Tree::new(1_000, Duration::from_nanos(1));
+    let mut now = Instant::ZERO;
+    tree.set_each(Some(1_000), now);
+    for peer in 0..100_u32 {
+        tree.wait(peer, peer);
+        while let Some(turn) = tree.turn(now) {
+            tree.sent(Some(turn.peer), Class::Normal, turn.bytes, now);
+        }
+        tree.forget(peer);
+        assert_eq!(tree.peers(), 1, "it is held");
+        now = tree.deadline().expect("its limit lets it go on");
+        assert_eq!(tree.turn(now).map(|turn| turn.peer), Some(peer));
+        tree.has_nothing();
+        assert_eq!(tree.peers(), 0);
+    }
+}

@@ -204,8 +204,6 @@ fn what_fits_to_the_byte_goes() {
 }
 
 /// Bytes that will never come are known of until a reader has passed them.
-///
-/// spec: R-MSG-7
 #[test]
 fn what_lacks_bytes_says_so_until_they_are_passed() {
     let mut pair = Pair::new();
