@@ -14,11 +14,13 @@ use crate::crypto::secrets::Secrets;
 use crate::crypto::test_support::providers;
 use crate::endpoint::{CarrierKind, Endpoint, PeerAddr};
 use crate::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, SendCredit};
-use crate::message::{DatagramLimits, Datagrams, MessageLimits, Messages, Outgoing};
+use crate::message::{
+    DatagramLimits, Datagrams, Delivery, MessageLimits, Messages, Outgoing, Queued,
+};
 use crate::path::Deframer;
 use crate::recovery::{AckTracker, Ledger, ReceivedPacket, SentPacket};
 use crate::rng::Seed;
-use crate::stream::{Assembler, SendBuffer};
+use crate::stream::{Assembler, Priority, SendBuffer};
 use crate::time::Instant;
 use crate::wire::id::{CarrierId, CreditTarget, Dir, PacketNumber, PathId, Side, StreamId};
 
@@ -138,6 +140,11 @@ fn credit() {
     );
 }
 
+fn queue(datagrams: &mut Datagrams, data: &'static [u8], delivery: Delivery) {
+    let queued = datagrams.send(Bytes::from_static(data), delivery, 1200, Instant::ZERO);
+    assert_eq!(queued, Ok(Queued::Kept));
+}
+
 #[test]
 fn messages_and_framing() {
     let mut datagrams = Datagrams::new(DatagramLimits::default());
@@ -145,8 +152,11 @@ fn messages_and_framing() {
     distinct(
         datagrams,
         &[
-            |d| _ = d.send(Bytes::from_static(b"one"), 1200).expect("room"),
-            |d| _ = d.send(Bytes::from_static(b"two"), 1200).expect("room"),
+            |d| queue(d, b"one", Delivery::new()),
+            |d| queue(d, b"two", Delivery::new()),
+            |d| queue(d, b"two", Delivery::new().priority(Priority::Bulk)),
+            |d| queue(d, b"two", Delivery::new().max_age(Duration::from_secs(1))),
+            |d| _ = d.begin(Priority::Normal, true),
             |d| d.set_peer_max_size(2),
         ],
     );

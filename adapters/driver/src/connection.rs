@@ -2,6 +2,7 @@
 
 mod answers;
 mod connecting;
+mod datagrams;
 pub(crate) mod range;
 
 use std::collections::VecDeque;
@@ -14,13 +15,15 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::handoff::Urgency;
+use aqueduct_core::message::Delivery;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use bytes::Bytes;
 
-use crate::error::{ConnectError, ConnectionError, DatagramError, MessageError, OpenError};
+use crate::error::{ConnectError, ConnectionError, MessageError, OpenError};
+use crate::given::{Datagrams, Given};
 use crate::hub::{Command, Shared};
 use crate::message::{Arrivals, is_message};
 use crate::recv::RecvHalf;
@@ -75,8 +78,8 @@ pub(crate) struct ConnState {
 pub(crate) struct Wishes {
     /// By direction.
     pub(crate) opens: [Line<Opening, Opened>; 2],
-    pub(crate) datagrams: VecDeque<Bytes>,
-    pub(crate) messages: Line<Bytes, Result<(), MessageError>>,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) messages: Line<Given, Result<(), MessageError>>,
     pub(crate) questions: Vec<Question>,
     /// The last one wished for.
     pub(crate) controller: Option<Algorithm>,
@@ -416,70 +419,31 @@ impl Connection {
         until(self.state(), |state| &mut state.waiting.streams, look).await
     }
 
-    /// Queues an unreliable datagram; never waits.
-    ///
-    /// # Errors
-    /// It does not fit, the queue is full, the peer takes none, or the connection is over.
-    pub fn send_datagram(&self, datagram: Bytes) -> Result<(), DatagramError> {
-        self.put_datagram(&mut Some(datagram))
-    }
-
-    /// The same, but waits for room in the queue. Cancel-safe: queued or not, never both.
-    ///
-    /// # Errors
-    /// It does not fit, the peer takes none, or the connection is over.
-    pub async fn send_datagram_wait(&self, datagram: Bytes) -> Result<(), DatagramError> {
-        let mut datagram = Some(datagram);
-        let put = until(
-            self.state(),
-            |state| &mut state.waiting.datagrams_out,
-            |state| match queue_datagram(state, &mut datagram) {
-                Err(DatagramError::Full { .. }) => None,
-                done => Some(done),
-            },
-        );
-        put.await?;
-        self.shared().mark();
-        Ok(())
-    }
-
-    fn put_datagram(&self, datagram: &mut Option<Bytes>) -> Result<(), DatagramError> {
-        queue_datagram(&mut lock(self.state()), datagram)?;
-        self.shared().mark();
-        Ok(())
-    }
-
-    /// The next unreliable datagram. Cancel-safe.
-    ///
-    /// # Errors
-    /// The connection is over and every datagram was taken.
-    pub async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
-        let look = |state: &mut ConnState| {
-            let full = state.inbox.datagrams.len() >= DATAGRAM_INBOX;
-            let found = state.inbox.datagrams.pop_front().map(|datagram| (datagram, full));
-            state.or_end(found)
-        };
-        let (datagram, full) =
-            until(self.state(), |state| &mut state.waiting.datagrams_in, look).await?;
-        if full {
-            self.shared().mark();
-        }
-        Ok(datagram)
-    }
-
     /// Sends a whole message, reliably. Resolves when the core has taken it. Dropped before, the
     /// message is sent whole or not at all.
     ///
     /// # Errors
     /// It is larger than the peer takes, or the connection is over.
     pub async fn send_message(&self, message: Bytes) -> Result<(), MessageError> {
+        self.send_message_with(message, Delivery::new()).await
+    }
+
+    /// The same, as soon as `delivery` says, and reliably only as long.
+    ///
+    /// # Errors
+    /// Those of [`Connection::send_message`].
+    pub async fn send_message_with(
+        &self,
+        message: Bytes,
+        delivery: Delivery,
+    ) -> Result<(), MessageError> {
         let (reply, answer) = question();
         {
             let mut state = lock(self.state());
             if let Some(error) = state.error() {
                 return Err(error.into());
             }
-            state.wishes.messages.push(message, reply);
+            state.wishes.messages.push(Given::new(message, delivery), reply);
         }
         self.shared().mark();
         answer.await.ok_or_else(|| self.over())?
@@ -576,23 +540,4 @@ impl std::fmt::Debug for Connection {
             .field("end", &state.end)
             .finish_non_exhaustive()
     }
-}
-
-fn queue_datagram(
-    state: &mut ConnState,
-    datagram: &mut Option<Bytes>,
-) -> Result<(), DatagramError> {
-    if let Some(error) = state.error() {
-        return Err(error.into());
-    }
-    let max = state.max_datagram.ok_or(DatagramError::Unsupported)?;
-    let len = datagram.as_ref().map_or(0, Bytes::len);
-    if len > max {
-        return Err(DatagramError::TooLarge { len, max });
-    }
-    if state.wishes.datagrams.len() >= DATAGRAM_OUTBOX {
-        return Err(DatagramError::Full { limit: DATAGRAM_OUTBOX });
-    }
-    state.wishes.datagrams.extend(datagram.take());
-    Ok(())
 }

@@ -29,6 +29,7 @@ pub mod environment;
 pub mod error;
 pub mod fault;
 mod figures;
+mod given;
 mod hub;
 mod latency;
 pub mod loss;

@@ -6,6 +6,7 @@ use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::ConnectionStats;
 use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::message::Delivery;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
@@ -171,6 +172,32 @@ impl Connection {
         self.inner.send_datagram(datagram)
     }
 
+    /// The same, with a class and a greatest age: what is urgent passes all else of the
+    /// connection, streams and messages too, and what is too old is dropped here and counted
+    /// ([`ConnectionStats::datagrams`](crate::ConnectionStats)).
+    ///
+    /// ```
+    /// # use aqueduct_tokio::Connection;
+    /// use std::time::Duration;
+    /// use aqueduct_tokio::{DatagramError, Delivery, Priority};
+    ///
+    /// # fn example(connection: &Connection, frame: &'static [u8]) -> Result<(), DatagramError> {
+    /// // Of no use to anybody once the next one is there.
+    /// let voice = Delivery::new().priority(Priority::Urgent).max_age(Duration::from_millis(20));
+    /// connection.send_datagram_with(frame.into(), voice)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Connection::send_datagram`].
+    pub fn send_datagram_with(
+        &self,
+        datagram: Bytes,
+        delivery: Delivery,
+    ) -> Result<(), DatagramError> {
+        self.inner.send_datagram_with(datagram, delivery)
+    }
+
     /// The same, but waits for room in the queue.
     ///
     /// Cancel-safe: dropped before it is ready, nothing was queued.
@@ -218,6 +245,20 @@ impl Connection {
     /// It is larger than the peer takes, or the connection is over.
     pub async fn send_message(&self, message: Bytes) -> Result<(), MessageError> {
         self.inner.send_message(message).await
+    }
+
+    /// The same, with a class and a greatest age. What of it is not out by then is never sent, nor
+    /// is anything of it sent again: it is given up, and counted
+    /// ([`ConnectionStats::messages_expired`](crate::ConnectionStats)).
+    ///
+    /// # Errors
+    /// Those of [`Connection::send_message`].
+    pub async fn send_message_with(
+        &self,
+        message: Bytes,
+        delivery: Delivery,
+    ) -> Result<(), MessageError> {
+        self.inner.send_message_with(message, delivery).await
     }
 
     /// Sends a message by the way that its size and the peer ask for: whole if it has at most

@@ -106,7 +106,7 @@ pub use aqueduct_core::crypto::limits::KeyLimits;
 pub use aqueduct_core::crypto::provider::{Cipher, Provider};
 pub use aqueduct_core::endpoint::{Endings, EndpointStats, Standing, Totals};
 pub use aqueduct_core::error::{CloseReason, StreamCode};
-pub use aqueduct_core::message::DropRule;
+pub use aqueduct_core::message::{Delivery, DropRule};
 pub use aqueduct_core::path::CarrierKind;
 pub use aqueduct_core::pipe::{LegEnd, LegIndex, LegPolicy, PipeOptions, PipeStats};
 pub use aqueduct_core::shaping::{Bandwidth, Class};

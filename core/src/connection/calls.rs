@@ -11,7 +11,7 @@ use crate::crypto::provider::Cipher;
 use crate::crypto::reset::ResetToken;
 use crate::error::CloseReason;
 use crate::flow::{Budget, Candidate, Share};
-use crate::message::{Queued, SendDatagramError, TooLarge};
+use crate::message::{Delivery, Queued, SendDatagramError, TooLarge};
 use crate::stream::{
     OpenError, OpenOptions, Priority, RecvAccount, RecvStream, SendStream, StreamEvent,
 };
@@ -99,6 +99,7 @@ impl Connection {
             acks: self.acks.stats(),
             keys: keys.unwrap_or(self.key_counts),
             datagrams: self.datagrams.stats(),
+            messages_expired: self.expiring.expired(),
             streams: self.streams.count(),
             stream_stats: *self.streams.stats(),
             credit_granted: self.credit.lease(),
@@ -173,16 +174,23 @@ impl Connection {
     }
 
     /// Queues an unreliable datagram.
-    pub(crate) fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
+    pub(crate) fn send_datagram(
+        &mut self,
+        data: Bytes,
+        delivery: Delivery,
+        now: Instant,
+    ) -> Result<Queued, SendDatagramError> {
         let capacity = self.capacity();
-        let came = self.datagrams.send(data, capacity);
-        let dropped = match &came {
-            Ok(Queued::InPlaceOf(older)) => *older as u64,
-            Ok(Queued::Dropped) => 1,
-            Ok(Queued::Kept) | Err(_) => 0,
-        };
-        self.bandwidth.on_dropped(self.class_of(Priority::Normal), dropped);
+        let came = self.datagrams.send(data, delivery, capacity, now);
+        self.count_dropped();
         came
+    }
+
+    /// Datagrams that were dropped before they were sent are drops of their class.
+    pub(super) fn count_dropped(&mut self) {
+        for (priority, dropped) in Priority::ALL.into_iter().zip(self.datagrams.take_dropped()) {
+            self.bandwidth.on_dropped(self.class_of(priority), dropped);
+        }
     }
 
     /// Whether a datagram of `len` bytes is queued without any that must give way.
@@ -199,13 +207,14 @@ impl Connection {
     pub(crate) fn send_message(
         &mut self,
         data: Bytes,
+        delivery: Delivery,
         budget: &mut Budget,
         now: Instant,
     ) -> Result<StreamId, MessageError> {
         if self.reason.is_some() || self.farewell.is_some() {
             return Err(OpenError::Closed.into());
         }
-        self.post(data, budget, now)
+        self.post(data, delivery, budget, now)
     }
 
     /// The next whole message.

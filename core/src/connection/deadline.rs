@@ -11,6 +11,7 @@ use crate::stream::RecvAccount;
 use crate::time::{Instant, earliest};
 
 use super::Connection;
+use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
 
 impl Connection {
@@ -21,7 +22,7 @@ impl Connection {
     }
 
     /// Who wishes to be woken when: names for people who look for a loop or a stall.
-    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 9] {
+    pub(crate) fn wishes(&self) -> [(&'static str, Option<Instant>); 10] {
         let path = self.paths.active();
         let own = match &self.lifecycle {
             Lifecycle::Connecting(connecting) => connecting.deadline(),
@@ -43,6 +44,7 @@ impl Connection {
             ("paths", when(self.paths.deadline())),
             ("credit", when(self.credit.deadline(self.patience(path.pto())))),
             ("messages", when(self.messages.deadline())),
+            ("ages", when(earliest([self.datagrams.deadline(), self.expiring.deadline()]))),
             ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),
             ("close", when(self.farewell.as_ref().and_then(|farewell| farewell.until))),
@@ -118,6 +120,7 @@ impl Connection {
             return;
         }
         self.give_up_messages(budget, now);
+        self.drop_what_is_old(now);
         self.end_stuck_streams(budget, now);
         if self.idle.expiry(pto) <= now {
             self.end_now(CloseReason::IdleTimeout(self.idle.timeout()));
@@ -126,6 +129,15 @@ impl Connection {
         let keep_alive = self.idle.keep_alive(self.streams.expects_data());
         self.ping |= keep_alive.is_some_and(|at| at <= now);
         self.wish_for_refuge(now);
+    }
+
+    /// Datagrams and messages that nobody wants any more.
+    fn drop_what_is_old(&mut self, now: Instant) {
+        if self.datagrams.on_deadline(now) {
+            self.events.push(EventKind::DatagramsWritable);
+        }
+        self.count_dropped();
+        self.give_up_old_messages(now);
     }
 
     /// Streams that have not moved for too long. Their application hears of it.

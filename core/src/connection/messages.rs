@@ -1,10 +1,12 @@
 //! Whole messages over streams of their own: which streams they are, and moving their bytes.
 
+use alloc::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::flow::Budget;
-use crate::message::{Message, Outgoing};
-use crate::stream::{OpenOptions, RecvAccount, StreamProtocol};
+use crate::message::{Delivery, Left, Message, Outgoing};
+use crate::stream::{OpenOptions, RecvAccount, StreamProtocol, Streams};
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use crate::wire::id::{AppCode, Dir, StreamId};
@@ -29,17 +31,45 @@ impl Connection {
     pub(super) fn post(
         &mut self,
         data: Bytes,
+        delivery: Delivery,
         budget: &mut Budget,
         now: Instant,
     ) -> Result<StreamId, MessageError> {
         let Outgoing { data } = Outgoing::new(data, self.peer_max_message)?;
         let mut options = OpenOptions::new(StreamProtocol::Number(protocol::MESSAGE));
         options.size = Some(data.len() as u64);
+        options.priority = delivery.priority;
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         let id = self.streams.open(Dir::Uni, options, &mut account)?;
         self.outbox.push_back((id, data));
         self.continue_message(id);
+        if let Some(until) = delivery.until(now) {
+            self.age(id, until);
+        }
         Ok(id)
+    }
+
+    /// From `until` on nothing of the message on stream `id` is to be sent.
+    fn age(&mut self, id: StreamId, until: Instant) {
+        if self.expiring.len() > 64 + 2 * self.streams.count() {
+            self.expiring.forget(|id| left(&self.streams, &self.outbox, id));
+        }
+        self.expiring.add(id, until);
+    }
+
+    /// Gives up messages that are too old, if something of them had to be sent (spec R-MSG-14).
+    pub(super) fn give_up_old_messages(&mut self, now: Instant) {
+        self.expiring.on_deadline(now);
+        if !self.expiring.is_any_old() {
+            return;
+        }
+        let expired = self.expiring.take_expired(|id| left(&self.streams, &self.outbox, id));
+        for id in expired {
+            self.outbox.retain(|(waiting, _)| *waiting != id);
+            if let Some(mut stream) = self.streams.send(id) {
+                stream.reset(GIVEN_UP);
+            }
+        }
     }
 
     /// Writes what a message's stream takes now; the rest follows when there is room.
@@ -155,5 +185,15 @@ impl Connection {
             chunks.push(chunk.data);
         }
         Some(Message::join(id, chunks).data)
+    }
+}
+
+/// What has to be done yet for a message of ours.
+fn left(streams: &Streams, outbox: &VecDeque<(StreamId, Bytes)>, id: StreamId) -> Left {
+    let waits = || outbox.iter().any(|(waiting, _)| *waiting == id);
+    match streams.is_unsent(id) {
+        None => Left::Nothing,
+        Some(unsent) if unsent || waits() => Left::Bytes,
+        Some(_) => Left::Acknowledgement,
     }
 }

@@ -56,7 +56,7 @@ use crate::crypto::keys::KeyCounters;
 use crate::crypto::provider::Provider;
 use crate::error::CloseReason;
 use crate::flow::{RecvCredit, SendCredit};
-use crate::message::{DatagramLimits, Datagrams, MessageLimits, Messages};
+use crate::message::{DatagramLimits, Datagrams, Expiring, MessageLimits, Messages};
 use crate::path::{Paths, Source};
 use crate::recovery::{AckTracker, Carriage, Ledger, Settled};
 use crate::rng::Rng;
@@ -113,6 +113,8 @@ pub struct Connection {
     streams: Streams,
     datagrams: Datagrams,
     messages: Messages,
+    /// Messages of ours that have a greatest age.
+    expiring: Expiring,
     /// Largest message that the peer takes, in bytes.
     peer_max_message: u64,
     /// Messages whose streams do not take more for now.
@@ -183,6 +185,7 @@ impl Connection {
             streams: Streams::new(side, stream_config(&config)).planted(config.planted),
             datagrams: Datagrams::new(datagram_limits(&config)),
             messages: Messages::new(message_limits(&config)),
+            expiring: Expiring::default(),
             peer_max_message: 0,
             outbox: VecDeque::new(),
             inbound: VecDeque::new(),

@@ -32,6 +32,7 @@ impl Connection {
         }
         settled.clear();
         self.settled = settled;
+        self.give_up_old_messages(now);
     }
 
     /// RTT samples come first: what is lost by time hangs on them.

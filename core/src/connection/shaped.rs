@@ -16,7 +16,7 @@ impl Connection {
         self.bandwidth
     }
 
-    /// The class of a stream's bytes; unreliable datagrams are as normal streams (spec R-SHP-2).
+    /// The class of what has this priority (spec R-SHP-2).
     pub(super) fn class_of(&self, priority: Priority) -> Class {
         match priority {
             Priority::Urgent => Class::Control,

@@ -59,6 +59,8 @@ pub struct ConnectionStats {
     pub keys: KeyCounters,
     /// Unreliable datagrams.
     pub datagrams: DatagramStats,
+    /// Messages of ours that were given up because they were too old.
+    pub messages_expired: u64,
     /// Streams that are not over.
     pub streams: usize,
     /// Streams so far: how many, and how they ended.

@@ -7,7 +7,7 @@ use crate::path::{self, LimitedBy, Need, Source};
 use crate::recovery::SentPacket;
 use crate::rng::Rng;
 use crate::shaping::{Class, Grant};
-use crate::stream::Priority;
+use crate::stream::{Order, Priority};
 use crate::time::Instant;
 use crate::wire::frame::{CloseFrame, Frame, MAX_REASON, SentFrame};
 use crate::wire::header::{SHORT_DCID_OFFSET, SHORT_HEADER_LEN, SHORT_OVERHEAD, TAG_LEN};
@@ -368,21 +368,54 @@ impl Connection {
         if let Some(session) = self.lifecycle.session_mut() {
             session.cids.write(packet);
         }
-        let order = Self::order(slip.grant);
-        let mut first = None;
-        if !matches!(slip.grant, Grant::Control { .. }) && self.datagrams.is_pending() {
-            let before = self.datagrams.stats().sent;
-            if self.datagrams.write(packet) {
-                self.events.push(EventKind::DatagramsWritable);
-            }
-            first = (self.datagrams.stats().sent > before).then_some(Priority::Normal);
-        }
-        let first = first.or(self.streams.write_by(order, packet, &mut self.allowed));
+        let first = self.write_data(Self::order(slip.grant), packet);
         if !packet.ack_eliciting() && (self.ping || self.probes > 0) && packet.write(&Frame::Ping) {
             self.ping = false;
         }
         self.acks.write(packet, now);
         first.map_or(Class::Control, |first| self.class_of(first))
+    }
+
+    /// Datagrams and streams, class by class. Returns the class of the first that wrote.
+    fn write_data(&mut self, order: Order, packet: &mut PacketWriter<'_>) -> Option<Priority> {
+        if packet.allowance() < Allowance::Everything {
+            return None;
+        }
+        let mut first = None;
+        for class in self.streams.begin_packet(order, packet, &self.allowed) {
+            let before = packet.len();
+            let full = self.write_class(*class, packet);
+            if first.is_none() && packet.len() > before {
+                first = Some(*class);
+            }
+            if full {
+                break;
+            }
+        }
+        self.streams.end_packet(packet);
+        first
+    }
+
+    /// Returns whether the packet is full.
+    fn write_class(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> bool {
+        if !self.datagrams.is_pending_of(class) {
+            return self.streams.write_class(class, packet, &mut self.allowed);
+        }
+        let begins = self.datagrams.begin(class, self.streams.has_turn(class));
+        if begins {
+            self.write_datagrams(class, packet);
+        }
+        let full = self.streams.write_class(class, packet, &mut self.allowed);
+        if !begins {
+            self.write_datagrams(class, packet);
+        }
+        full || self.datagrams.is_pending_of(class)
+    }
+
+    fn write_datagrams(&mut self, class: Priority, packet: &mut PacketWriter<'_>) {
+        if self.datagrams.write(class, packet) {
+            self.events.push(EventKind::DatagramsWritable);
+        }
     }
 
     /// Gives the packet behind `start` its address and protection.

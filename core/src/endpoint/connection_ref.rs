@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::congestion::Algorithm;
 use crate::connection::{Carriers, Connection, MessageError};
 use crate::flow::Budget;
-use crate::message::{Queued, SendDatagramError};
+use crate::message::{Delivery, Queued, SendDatagramError};
 use crate::path::Source;
 use crate::stream::{OpenError, OpenOptions, RecvStream, SendStream};
 use crate::tape::{Deck, Op, Outcome, Taped};
@@ -96,10 +96,22 @@ impl<'a> ConnectionRef<'a> {
     /// # Errors
     /// Too large for the path or the peer, or the peer takes none; nothing was changed.
     pub fn send_datagram(&mut self, data: Bytes) -> Result<Queued, SendDatagramError> {
+        self.send_datagram_with(data, Delivery::new())
+    }
+
+    /// The same, as soon and as long as `delivery` says (spec R-MSG-12, R-MSG-13).
+    ///
+    /// # Errors
+    /// Those of [`ConnectionRef::send_datagram`].
+    pub fn send_datagram_with(
+        &mut self,
+        data: Bytes,
+        delivery: Delivery,
+    ) -> Result<Queued, SendDatagramError> {
         let kept = self.tape.is_on().then(|| data.clone());
-        let came = self.member.connection.send_datagram(data);
+        let came = self.member.connection.send_datagram(data, delivery, self.now);
         if let Some(data) = kept {
-            self.tape.note(|tape| tape.give(Op::SendDatagram, &data, queued(&came)));
+            self.note_given(Op::SendDatagram, &data, delivery, queued(&came));
         }
         came
     }
@@ -124,12 +136,36 @@ impl<'a> ConnectionRef<'a> {
     /// # Errors
     /// Larger than the peer takes, or no stream can be opened now; nothing was changed.
     pub fn send_message(&mut self, data: Bytes) -> Result<StreamId, MessageError> {
+        self.send_message_with(data, Delivery::new())
+    }
+
+    /// The same, as soon as `delivery` says, and given up when it is too old: reliably only until
+    /// then (spec R-MSG-14).
+    ///
+    /// # Errors
+    /// Those of [`ConnectionRef::send_message`].
+    pub fn send_message_with(
+        &mut self,
+        data: Bytes,
+        delivery: Delivery,
+    ) -> Result<StreamId, MessageError> {
         let kept = self.tape.is_on().then(|| data.clone());
-        let came = self.member.connection.send_message(data, self.budget, self.now);
+        let came = self.member.connection.send_message(data, delivery, self.budget, self.now);
         if let Some(data) = kept {
-            self.tape.note(|tape| tape.give(Op::SendMessage, &data, posted(&came)));
+            self.note_given(Op::SendMessage, &data, delivery, posted(&came));
         }
         came
+    }
+
+    /// What is given with words about its delivery stands behind a record of those.
+    fn note_given(&mut self, op: Op, data: &[u8], delivery: Delivery, came: Outcome) {
+        let Delivery { priority, max_age, .. } = delivery;
+        let said = (delivery != Delivery::new()).then(|| {
+            let mut said = Vec::new();
+            (priority, max_age).put(&mut said);
+            said
+        });
+        self.tape.note(|tape| tape.give(op, said.as_deref(), data, came));
     }
 
     /// The next whole message.

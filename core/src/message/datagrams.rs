@@ -1,12 +1,16 @@
-//! Unreliable datagrams: two bounded queues.
+//! Unreliable datagrams: bounded queues either way.
 
 use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::delivery::Delivery;
+use super::outbox::{Bounds, Outbox};
 use crate::error::{TransportCode, Violation};
 use crate::flow::{Budget, RecvCredit};
+use crate::stream::Priority;
+use crate::time::Instant;
 use crate::wire::frame::{Frame, SentFrame};
 use crate::wire::packet::PacketWriter;
 
@@ -41,7 +45,7 @@ pub struct DatagramLimits {
     pub recv_count: usize,
     /// Largest payload that is taken, as announced in PARAMS; 0 takes no datagrams at all.
     pub max_size: u64,
-    /// What gives way in either queue.
+    /// What gives way in either queue; on the way out, among those of the lowest class that waits.
     pub rule: DropRule,
 }
 
@@ -56,6 +60,12 @@ impl Default for DatagramLimits {
             max_size: 65_527,
             rule: DropRule::Oldest,
         }
+    }
+}
+
+impl DatagramLimits {
+    const fn outgoing(&self) -> Bounds {
+        Bounds { bytes: self.send_bytes, count: self.send_count }
     }
 }
 
@@ -91,7 +101,7 @@ pub enum Queued {
     Kept,
     /// It waits, and this many older ones were dropped for it.
     InPlaceOf(usize),
-    /// The queue was full and it was dropped.
+    /// It was dropped: the queue was full, or it may not grow any older.
     Dropped,
 }
 
@@ -107,6 +117,8 @@ pub struct DatagramStats {
     pub lost: u64,
     /// Dropped before they were sent: the queue was full.
     pub send_dropped: u64,
+    /// Dropped before they were sent: they were too old.
+    pub send_expired: u64,
     /// Dropped before they were sent: packets became too small for them.
     pub send_unsendable: u64,
     /// Came, whether or not they were kept.
@@ -124,6 +136,7 @@ impl DatagramStats {
         self.acked += other.acked;
         self.lost += other.lost;
         self.send_dropped += other.send_dropped;
+        self.send_expired += other.send_expired;
         self.send_unsendable += other.send_unsendable;
         self.received += other.received;
         self.recv_dropped += other.recv_dropped;
@@ -137,8 +150,10 @@ impl DatagramStats {
 pub struct Datagrams {
     limits: DatagramLimits,
     peer_max_size: u64,
-    outgoing: Queue,
+    outgoing: Outbox,
     incoming: Queue,
+    /// Of each class, whether streams begin the next packet that both could begin.
+    streams_begin: [bool; 3],
     /// Somebody found the outgoing queue full, and was not told of room since.
     turned_away: bool,
     stats: DatagramStats,
@@ -157,8 +172,9 @@ impl Datagrams {
         Self {
             limits,
             peer_max_size: 0,
-            outgoing: Queue::default(),
+            outgoing: Outbox::default(),
             incoming: Queue::default(),
+            streams_begin: [false; 3],
             turned_away: false,
             stats: DatagramStats::default(),
         }
@@ -183,62 +199,103 @@ impl Datagrams {
     /// # Errors
     ///
     /// [`SendDatagramError`]; nothing was changed.
-    pub fn send(&mut self, data: Bytes, capacity: usize) -> Result<Queued, SendDatagramError> {
+    pub fn send(
+        &mut self,
+        data: Bytes,
+        delivery: Delivery,
+        capacity: usize,
+        now: Instant,
+    ) -> Result<Queued, SendDatagramError> {
         let limit = self.max_size(capacity).ok_or(SendDatagramError::Disabled)?;
         let size = data.len();
         if size > limit {
             return Err(SendDatagramError::TooLarge { size, limit });
         }
-        let (bytes, count) = (self.limits.send_bytes, self.limits.send_count);
-        if cost(&data) > bytes || count == 0 {
-            return Err(SendDatagramError::QueueTooSmall { size, limit: bytes });
+        let bounds = self.limits.outgoing();
+        if cost(size) > bounds.bytes || bounds.count == 0 {
+            return Err(SendDatagramError::QueueTooSmall { size, limit: bounds.bytes });
         }
-        let mut dropped = 0;
-        while !self.outgoing.fits(data.len(), bytes, count) {
-            self.turned_away = true;
-            self.stats.send_dropped += 1;
-            if self.limits.rule == DropRule::Newest {
-                return Ok(Queued::Dropped);
-            }
-            self.outgoing.pop();
-            dropped += 1;
+        let (class, until) = (delivery.priority, delivery.until(now));
+        if until.is_some_and(|until| until <= now) {
+            self.stats.send_expired += 1;
+            self.outgoing.on_dropped(class);
+            return Ok(Queued::Dropped);
         }
-        self.outgoing.push(data);
-        Ok(if dropped == 0 { Queued::Kept } else { Queued::InPlaceOf(dropped) })
+        if !self.outgoing.fits(size, bounds) {
+            self.stats.send_expired += self.outgoing.expire(now);
+        }
+        if self.outgoing.fits(size, bounds) {
+            self.outgoing.push(class, data, until);
+            return Ok(Queued::Kept);
+        }
+        self.turned_away = true;
+        let dropped = match self.limits.rule {
+            DropRule::Oldest => self.outgoing.make_room(class, size, bounds),
+            DropRule::Newest => None,
+        };
+        self.stats.send_dropped += dropped.unwrap_or(1);
+        let Some(dropped) = dropped else {
+            self.outgoing.on_dropped(class);
+            return Ok(Queued::Dropped);
+        };
+        self.outgoing.push(class, data, until);
+        Ok(Queued::InPlaceOf(usize::try_from(dropped).unwrap_or(usize::MAX)))
     }
 
     /// Whether a datagram of `len` bytes can be queued without any that must give way. If not,
-    /// [`Datagrams::write`] says when there is room. One that can never be queued needs none.
+    /// [`Datagrams::write`] or [`Datagrams::on_deadline`] says when there is room. One that can
+    /// never be queued needs none.
     pub fn has_room(&mut self, len: usize) -> bool {
-        let (bytes, count) = (self.limits.send_bytes, self.limits.send_count);
-        let fits = self.outgoing.fits(len, bytes, count) || self.outgoing.items.is_empty();
+        let fits = self.outgoing.fits(len, self.limits.outgoing()) || self.outgoing.is_empty();
         self.turned_away |= !fits;
         fits
     }
 
-    /// Writes what fits, oldest first. What would not fit an empty packet any more is dropped. Says
-    /// whether that made room for whom there was none before; only once to each.
-    pub fn write(&mut self, packet: &mut PacketWriter<'_>) -> bool {
-        let before = self.outgoing.items.len();
-        self.empty_into(packet);
-        let room = self.outgoing.items.len() < before;
-        room && core::mem::take(&mut self.turned_away)
+    /// Whether datagrams of `class` begin the packet that is to be written, where streams of that
+    /// class have something to send too, or not: they begin it in turn (spec R-MSG-12).
+    pub fn begin(&mut self, class: Priority, streams_wait: bool) -> bool {
+        let Some(streams) = self.streams_begin.get_mut(class as usize) else { return true };
+        let begin = !*streams || !streams_wait;
+        *streams = begin && streams_wait;
+        begin
     }
 
-    fn empty_into(&mut self, packet: &mut PacketWriter<'_>) {
-        while let Some(data) = self.outgoing.items.front() {
+    /// Writes what fits of a class, oldest first. What would not fit an empty packet any more is
+    /// dropped. Says whether that made room for whom there was none before; only once to each.
+    pub fn write(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> bool {
+        let mut room = false;
+        while let Some(data) = self.outgoing.front(class) {
             let alone = packet.is_empty();
             let too_large = packet.room() as u64 <= data.len() as u64;
             if packet.write(&Frame::Datagram { data }) {
-                self.outgoing.pop();
                 self.stats.sent += 1;
             } else if alone && too_large {
-                self.outgoing.pop();
                 self.stats.send_unsendable += 1;
             } else {
-                return;
+                break;
             }
+            self.outgoing.pop(class);
+            room = true;
         }
+        room && core::mem::take(&mut self.turned_away)
+    }
+
+    /// When one that waits may be too old to be sent (spec R-MSG-13).
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.outgoing.deadline()
+    }
+
+    /// Drops what is too old. Says what [`Datagrams::write`] says.
+    pub fn on_deadline(&mut self, now: Instant) -> bool {
+        let expired = self.outgoing.expire(now);
+        self.stats.send_expired += expired;
+        expired > 0 && core::mem::take(&mut self.turned_away)
+    }
+
+    /// How many of each class were dropped for want of room, or as too old, since this was last
+    /// asked.
+    pub fn take_dropped(&mut self) -> [u64; 3] {
+        self.outgoing.take_dropped()
     }
 
     /// A packet with datagrams of ours arrived.
@@ -273,7 +330,7 @@ impl Datagrams {
             return Err(Violation::new(TransportCode::TooLarge, what));
         }
         self.stats.received += 1;
-        let cost = cost(data);
+        let cost = cost(data.len());
         if cost > limits.recv_bytes || limits.recv_count == 0 {
             self.stats.recv_dropped += 1;
             return Ok(false);
@@ -296,7 +353,7 @@ impl Datagrams {
     /// The oldest datagram that came; its charge ends.
     pub fn recv(&mut self, credit: &mut RecvCredit) -> Option<Bytes> {
         let data = self.incoming.pop()?;
-        credit.unhold(cost(&data));
+        credit.unhold(cost(data.len()));
         Some(data)
     }
 
@@ -307,7 +364,12 @@ impl Datagrams {
 
     /// Whether something waits to be sent.
     pub fn is_pending(&self) -> bool {
-        !self.outgoing.items.is_empty()
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether something of `class` waits to be sent.
+    pub fn is_pending_of(&self, class: Priority) -> bool {
+        self.outgoing.is_pending(class)
     }
 
     /// Numbers so far.
@@ -318,7 +380,7 @@ impl Datagrams {
     /// Asserts the queues' bounds and sums.
     #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     pub fn check(&self) {
-        self.outgoing.check(self.limits.send_bytes, self.limits.send_count);
+        self.outgoing.check(self.limits.outgoing());
         self.incoming.check(self.limits.recv_bytes, self.limits.recv_count);
     }
 }
@@ -326,30 +388,30 @@ impl Datagrams {
 impl Queue {
     /// Whether `len` more bytes of payload fit a queue of `bytes` and `count`.
     fn fits(&self, len: usize, bytes: u64, count: usize) -> bool {
-        let cost = (len as u64).saturating_add(ITEM_OVERHEAD);
-        self.bytes.saturating_add(cost) <= bytes && self.items.len() < count
+        self.bytes.saturating_add(cost(len)) <= bytes && self.items.len() < count
     }
 
     fn push(&mut self, data: Bytes) {
-        self.bytes += cost(&data);
+        self.bytes += cost(data.len());
         self.items.push_back(data);
     }
 
     fn pop(&mut self) -> Option<Bytes> {
         let data = self.items.pop_front()?;
-        self.bytes -= cost(&data);
+        self.bytes -= cost(data.len());
         Some(data)
     }
 
     #[cfg(any(test, feature = "arbitrary", debug_assertions))]
     fn check(&self, bytes: u64, count: usize) {
-        assert_eq!(self.bytes, self.items.iter().map(|data| cost(data)).sum::<u64>());
+        assert_eq!(self.bytes, self.items.iter().map(|data| cost(data.len())).sum::<u64>());
         assert!(self.bytes <= bytes && self.items.len() <= count, "a queue passed its bounds");
     }
 }
 
-const fn cost(data: &[u8]) -> u64 {
-    data.len() as u64 + ITEM_OVERHEAD
+/// What a datagram of `len` bytes counts in a queue.
+pub(super) const fn cost(len: usize) -> u64 {
+    (len as u64).saturating_add(ITEM_OVERHEAD)
 }
 
 #[cfg(test)]

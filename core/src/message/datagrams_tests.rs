@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use proptest::prelude::*;
 
@@ -38,11 +39,18 @@ fn datagrams(limits: DatagramLimits) -> Datagrams {
     datagrams
 }
 
+/// All classes, the highest first.
+fn write(datagrams: &mut Datagrams, packet: &mut PacketWriter<'_>) {
+    for class in Priority::ALL {
+        datagrams.write(class, packet);
+    }
+}
+
 /// Payloads in one packet with `capacity` bytes of frames.
 fn packet(datagrams: &mut Datagrams, capacity: usize) -> Vec<Vec<u8>> {
     let (mut buf, mut receipts) = (Vec::new(), Vec::new());
     let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, Allowance::Everything);
-    datagrams.write(&mut packet);
+    write(datagrams, &mut packet);
     let _ = packet.finish();
     datagrams.check();
     let mut payloads = Vec::new();
@@ -64,7 +72,10 @@ fn packet(datagrams: &mut Datagrams, capacity: usize) -> Vec<Vec<u8>> {
 fn a_datagram_is_written_once_in_order_and_never_again() {
     let mut d = datagrams(DatagramLimits::default());
     for n in 0..3_u8 {
-        assert_eq!(d.send(Bytes::from(vec![n; 500]), CAPACITY), Ok(Queued::Kept));
+        assert_eq!(
+            d.send(Bytes::from(vec![n; 500]), Delivery::new(), CAPACITY, Instant::ZERO),
+            Ok(Queued::Kept)
+        );
     }
     assert_eq!(packet(&mut d, CAPACITY), [vec![0; 500], vec![1; 500]]);
     d.on_lost(&SentFrame::Datagram(500));
@@ -80,18 +91,23 @@ fn a_datagram_is_written_once_in_order_and_never_again() {
 fn too_large_names_both_sizes() {
     let mut d = Datagrams::new(DatagramLimits::default());
     assert_eq!(d.max_size(CAPACITY), None);
-    assert_eq!(d.send(Bytes::new(), CAPACITY), Err(SendDatagramError::Disabled));
+    assert_eq!(
+        d.send(Bytes::new(), Delivery::new(), CAPACITY, Instant::ZERO),
+        Err(SendDatagramError::Disabled)
+    );
     d.set_peer_max_size(65_527);
     assert_eq!(d.max_size(CAPACITY), Some(1170));
     let sized = |size| Bytes::from(vec![7; size]);
-    let wrong = d.send(sized(1171), CAPACITY).expect_err("one too many");
+    let wrong =
+        d.send(sized(1171), Delivery::new(), CAPACITY, Instant::ZERO).expect_err("one too many");
     assert_eq!(wrong, SendDatagramError::TooLarge { size: 1171, limit: 1170 });
-    d.send(sized(1170), CAPACITY).expect("at the limit");
+    d.send(sized(1170), Delivery::new(), CAPACITY, Instant::ZERO).expect("at the limit");
     assert_eq!(packet(&mut d, CAPACITY), [vec![7; 1170]], "and it does fit");
     d.set_peer_max_size(100);
-    let wrong = d.send(sized(101), CAPACITY).expect_err("for the peer");
+    let wrong =
+        d.send(sized(101), Delivery::new(), CAPACITY, Instant::ZERO).expect_err("for the peer");
     assert_eq!(wrong, SendDatagramError::TooLarge { size: 101, limit: 100 });
-    d.send(sized(100), CAPACITY).expect("at the limit");
+    d.send(sized(100), Delivery::new(), CAPACITY, Instant::ZERO).expect("at the limit");
     assert_eq!(d.max_size(0), None, "below a frame's own byte nothing fits");
 }
 
@@ -120,9 +136,12 @@ fn a_full_queue_drops_by_rule_and_counts() {
         (DropRule::Newest, [1, 2], Queued::Dropped),
     ] {
         let mut d = datagrams(by(rule));
-        d.send(Bytes::from_static(&[1]), CAPACITY).expect("room");
-        d.send(Bytes::from_static(&[2]), CAPACITY).expect("room");
-        assert_eq!(d.send(Bytes::from_static(&[3]), CAPACITY), Ok(third));
+        d.send(Bytes::from_static(&[1]), Delivery::new(), CAPACITY, Instant::ZERO).expect("room");
+        d.send(Bytes::from_static(&[2]), Delivery::new(), CAPACITY, Instant::ZERO).expect("room");
+        assert_eq!(
+            d.send(Bytes::from_static(&[3]), Delivery::new(), CAPACITY, Instant::ZERO),
+            Ok(third)
+        );
         assert_eq!(packet(&mut d, CAPACITY), kept.map(|n| vec![n]));
         for n in 1..=3 {
             let waits = d.on_frame(&[n], &mut credit, &mut budget).expect("legal");
@@ -147,7 +166,7 @@ fn empty_datagrams_are_datagrams_and_not_free() {
         ..DatagramLimits::default()
     });
     for _ in 0..1000 {
-        d.send(Bytes::new(), CAPACITY).expect("legal");
+        d.send(Bytes::new(), Delivery::new(), CAPACITY, Instant::ZERO).expect("legal");
         d.on_frame(&[], &mut credit, &mut budget).expect("legal");
         d.check();
     }
@@ -155,7 +174,9 @@ fn empty_datagrams_are_datagrams_and_not_free() {
     assert_eq!(packet(&mut d, CAPACITY).len(), 10);
     assert_eq!(credit.held(), 10 * ITEM_OVERHEAD);
     assert_eq!(core::iter::from_fn(|| d.recv(&mut credit)).count(), 10);
-    let wrong = d.send(Bytes::from(vec![0; 600]), CAPACITY).expect_err("never fits");
+    let wrong = d
+        .send(Bytes::from(vec![0; 600]), Delivery::new(), CAPACITY, Instant::ZERO)
+        .expect_err("never fits");
     assert_eq!(wrong, SendDatagramError::QueueTooSmall { size: 600, limit: 640 });
 }
 
@@ -179,22 +200,22 @@ fn received_datagrams_are_charged_and_dropped_without_room() {
 #[test]
 fn what_no_packet_holds_any_more_does_not_hold_up_the_next() {
     let mut d = datagrams(DatagramLimits::default());
-    d.send(Bytes::from(vec![1; 1400]), 1471).expect("fitted then");
-    d.send(Bytes::from(vec![2; 1170]), 1471).expect("fits");
+    d.send(Bytes::from(vec![1; 1400]), Delivery::new(), 1471, Instant::ZERO).expect("fitted then");
+    d.send(Bytes::from(vec![2; 1170]), Delivery::new(), 1471, Instant::ZERO).expect("fits");
     assert_eq!(packet(&mut d, CAPACITY), [vec![2; 1170]]);
     assert_eq!(d.stats().send_unsendable, 1);
     // Behind another frame it waits for the next packet.
-    d.send(Bytes::from(vec![3; 1170]), CAPACITY).expect("fits");
+    d.send(Bytes::from(vec![3; 1170]), Delivery::new(), CAPACITY, Instant::ZERO).expect("fits");
     let (mut buf, mut receipts) = (Vec::new(), Vec::new());
     let mut shared = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, Allowance::Everything);
     assert!(shared.write(&Frame::Ping));
-    d.write(&mut shared);
+    write(&mut d, &mut shared);
     drop(shared);
     assert_eq!(packet(&mut d, CAPACITY), [vec![3; 1170]]);
     // Where only ACKs are allowed nothing is dropped either.
-    d.send(Bytes::from(vec![4; 1170]), CAPACITY).expect("fits");
+    d.send(Bytes::from(vec![4; 1170]), Delivery::new(), CAPACITY, Instant::ZERO).expect("fits");
     let mut acks = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, Allowance::AcksOnly);
-    d.write(&mut acks);
+    write(&mut d, &mut acks);
     drop(acks);
     assert_eq!(packet(&mut d, CAPACITY), [vec![4; 1170]]);
 }
@@ -210,26 +231,96 @@ fn counters_of_many_are_summed() {
         received: 6 * n,
         recv_dropped: 7 * n,
         recv_no_room: 8 * n,
+        send_expired: 9 * n,
     };
     let mut sum = of(10);
     sum.add(&of(1));
     assert_eq!(sum, of(11));
 }
 
+/// spec: R-MSG-3
+#[test]
+fn what_is_urgent_does_not_give_way_to_bulk() {
+    let mut d = datagrams(DatagramLimits { send_count: 2, ..DatagramLimits::default() });
+    let mut send = |n, class| {
+        let delivery = Delivery::new().priority(class);
+        d.send(Bytes::from(vec![n]), delivery, CAPACITY, Instant::ZERO)
+    };
+    assert_eq!(send(1, Priority::Urgent), Ok(Queued::Kept));
+    assert_eq!(send(2, Priority::Bulk), Ok(Queued::Kept));
+    assert_eq!(send(3, Priority::Normal), Ok(Queued::InPlaceOf(1)), "of the lowest");
+    assert_eq!(send(4, Priority::Bulk), Ok(Queued::Dropped), "all others are higher");
+    assert_eq!(send(5, Priority::Urgent), Ok(Queued::InPlaceOf(1)));
+    assert_eq!(send(6, Priority::Urgent), Ok(Queued::InPlaceOf(1)), "the oldest of the same");
+    assert_eq!(packet(&mut d, CAPACITY), [[5], [6]]);
+    assert_eq!(d.take_dropped(), [1, 1, 2], "by class");
+    assert_eq!(d.take_dropped(), [0; 3], "once");
+}
+
+/// spec: R-MSG-13 R-MSG-11
+#[test]
+fn what_is_too_old_is_dropped_and_counted_apart() {
+    let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+    let mut d = datagrams(DatagramLimits { send_count: 3, ..DatagramLimits::default() });
+    for (n, age) in [(1, Some(20)), (2, None), (3, Some(10))] {
+        let delivery = Delivery { max_age: age.map(Duration::from_millis), ..Delivery::new() };
+        let queued = d.send(Bytes::from(vec![n]), delivery, CAPACITY, at(5));
+        assert_eq!(queued, Ok(Queued::Kept));
+    }
+    assert!(!d.has_room(1));
+    assert_eq!(d.deadline(), Some(at(15)));
+    assert!(!d.on_deadline(at(14)), "nobody is too old");
+    assert!(d.on_deadline(at(15)), "there is room for who found none");
+    assert_eq!(d.deadline(), Some(at(25)));
+    assert!(!d.on_deadline(at(25)), "and it is told once");
+    assert_eq!((d.deadline(), d.stats().send_expired), (None, 2));
+    assert_eq!(packet(&mut d, CAPACITY), [[2]]);
+    // The first that may not wait at all, and one that makes room by its age.
+    let now = Delivery::new().max_age(Duration::ZERO);
+    assert_eq!(d.send(Bytes::new(), now, CAPACITY, at(30)), Ok(Queued::Dropped));
+    for n in 4..7 {
+        let soon = Delivery::new().max_age(Duration::from_millis(5));
+        assert_eq!(d.send(Bytes::from(vec![n]), soon, CAPACITY, at(30)), Ok(Queued::Kept));
+    }
+    let late = d.send(Bytes::from(vec![7]), Delivery::new(), CAPACITY, at(35));
+    assert_eq!((late, d.stats().send_dropped), (Ok(Queued::Kept), 0));
+    assert_eq!((d.stats().send_expired, d.take_dropped()), (6, [0, 6, 0]));
+    assert_eq!(packet(&mut d, CAPACITY), [[7]]);
+}
+
+/// spec: R-MSG-12
+#[test]
+fn datagrams_and_streams_of_a_class_begin_in_turn() {
+    let mut d = datagrams(DatagramLimits::default());
+    let both = [true, false, true].map(|datagrams| (d.begin(Priority::Normal, true), datagrams));
+    assert!(both.iter().all(|(begin, datagrams)| begin == datagrams), "{both:?}");
+    assert!(d.begin(Priority::Bulk, true), "each class by itself");
+    assert!(d.begin(Priority::Normal, false), "no streams that wait");
+    assert!(d.begin(Priority::Normal, true), "nor a turn that they are owed for it");
+}
+
 proptest! {
     /// Against two plain queues: what comes out is what went in, in order, less what was counted.
     ///
-    /// spec: R-MSG-1 R-MSG-3 R-MSG-4
+    /// spec: R-MSG-1 R-MSG-3 R-MSG-4 R-MSG-5 R-MSG-13
     #[test]
     fn queues_lose_nothing_that_is_not_counted(
         newest in any::<bool>(),
         rich in any::<bool>(),
-        steps in proptest::collection::vec((0..4_u8, 0..1600_u16, 1..1600_u16), 1..200),
+        steps in proptest::collection::vec(
+            (0..6_u8, 0..1600_u16, 1..1600_u16, 0..3_usize, proptest::option::of(0..300_u32)),
+            1..200,
+        ),
     ) {
-        let op = |(verb, size, capacity)| match verb {
-            0 => Op::Send(size, capacity),
-            1 => Op::Write(capacity),
-            2 => Op::Arrive(size),
+        let op = |(verb, size, capacity, class, age): (_, _, _, usize, Option<u32>)| match verb {
+            0 | 1 => {
+                let priority = Priority::ALL[class];
+                let max_age = age.map(|age| Duration::new(0, age));
+                Op::Send(size, capacity, Delivery { priority, max_age })
+            }
+            2 => Op::Write(capacity),
+            3 => Op::Arrive(size),
+            4 => Op::Pass(capacity as u8),
             _ => Op::Recv,
         };
         run(&Script { newest, rich, ops: steps.into_iter().map(op).collect() });

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   application                          connection                              wire
-//!   send ──▶ Datagrams ── write ──────────────────────────────────────▶ DATAGRAM, once, or never
+//!   send ──▶ Datagrams: a queue for each class, with ages ── write ───▶ DATAGRAM, once, or never
 //!   recv ◀── (bounded, oldest or newest dropped) ◀── on_frame ─────────  DATAGRAM
 //!
 //!   send ──▶ Outgoing ──▶ a stream of its own: OPEN { protocol 1, size }, bytes, FIN ─▶ streams
 //!   recv ◀── Messages: which streams are messages, how far they are, which is whole ◀── streams
+//!            Expiring: which of ours are too old to be sent ──▶ RESET
 //! ```
 //!
 //! [`Datagrams`] may be lost, come twice never and in any order; they are queued in bounded queues
@@ -18,13 +19,18 @@
 //! Both are fed and asked by their owner; neither knows it. Rules: spec `15-messages.md` (R-MSG).
 
 mod datagrams;
+mod delivery;
+mod expiring;
 mod messages;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod ops;
+mod outbox;
 
 pub use datagrams::{
     DatagramLimits, DatagramStats, Datagrams, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,
 };
+pub use delivery::Delivery;
+pub use expiring::{Expiring, Left};
 pub use messages::{
     Evicted, Message, MessageLimits, Messages, Outgoing, Progress, RefuseMessage, TooLarge,
 };

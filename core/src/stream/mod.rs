@@ -409,6 +409,17 @@ impl Streams {
         })
     }
 
+    /// Whether something of our half of stream `id` has to be sent, for the first time or again;
+    /// `None` if nothing ever will: all of it arrived, or it was reset.
+    pub fn is_unsent(&self, id: StreamId) -> Option<bool> {
+        let slot = self.table.get(id)?;
+        let half = slot
+            .send
+            .as_ref()
+            .filter(|half| half.state.is_open() || half.state == SendState::DataSent)?;
+        Some(slot.open_is_due() || half.is_unsent())
+    }
+
     /// Whether bytes wait for credit, their stream's or the connection's. Linear.
     pub fn wait_for_credit(&self, connection: &SendCredit) -> bool {
         let none_left = connection.available() == 0;

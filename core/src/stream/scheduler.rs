@@ -77,8 +77,6 @@ pub(crate) struct Scheduler {
     /// Bytes that the first stream of each class has written in its turn.
     spent: [u32; 3],
     packets: u32,
-    /// Of this packet; never the usual.
-    order: Order,
 }
 
 impl Scheduler {
@@ -87,14 +85,18 @@ impl Scheduler {
         self.classes.iter().all(VecDeque::is_empty)
     }
 
-    /// A packet begins.
-    pub(crate) fn begin_packet(&mut self, order: Order) {
+    /// A packet begins: the classes that may write in it, in this order.
+    pub(crate) fn begin_packet(&mut self, order: Order) -> &'static [Priority] {
+        const LOWEST_FIRST_OF_ALL: [Priority; 3] =
+            [Priority::Bulk, Priority::Normal, Priority::Urgent];
         self.packets = self.packets.wrapping_add(1);
-        self.order = match order {
-            Order::Usual if self.packets.is_multiple_of(LOWEST_FIRST) => Order::LowestFirst,
-            Order::Usual => Order::HighestFirst,
-            other => other,
-        };
+        match order {
+            Order::Usual if self.packets.is_multiple_of(LOWEST_FIRST) => &LOWEST_FIRST_OF_ALL,
+            Order::Usual | Order::HighestFirst => &Priority::ALL,
+            Order::LowestFirst => &LOWEST_FIRST_OF_ALL,
+            Order::UrgentAlone => &[Priority::Urgent],
+            Order::Nobody => &[],
+        }
     }
 
     /// Adds a stream at the end of its class. The caller knows that it is in no class.
@@ -105,19 +107,11 @@ impl Scheduler {
         }
     }
 
-    /// The stream whose turn it is, its class, and how many bytes are left of the turn.
-    pub(crate) fn front(&self) -> Option<(StreamId, Priority, u32)> {
-        let turn = |class: Priority| {
-            let id = self.classes.get(class as usize)?.front()?;
-            let spent = self.spent.get(class as usize)?;
-            Some((*id, class, QUANTUM.saturating_sub(*spent).max(1)))
-        };
-        match self.order {
-            Order::LowestFirst => Priority::ALL.into_iter().rev().find_map(turn),
-            Order::Usual | Order::HighestFirst => Priority::ALL.into_iter().find_map(turn),
-            Order::UrgentAlone => turn(Priority::Urgent),
-            Order::Nobody => None,
-        }
+    /// The stream of `class` whose turn it is, and how many bytes are left of the turn.
+    pub(crate) fn front(&self, class: Priority) -> Option<(StreamId, u32)> {
+        let id = self.classes.get(class as usize)?.front()?;
+        let spent = self.spent.get(class as usize)?;
+        Some((*id, QUANTUM.saturating_sub(*spent).max(1)))
     }
 
     /// The first stream of `class` wrote `bytes`; at the end of its turn the next one is first.

@@ -12,10 +12,12 @@ fn id(sequence: u64) -> StreamId {
 fn fill(scheduler: &mut Scheduler, packets: usize, streams: usize) -> Vec<usize> {
     let mut bytes = vec![0; streams];
     for _ in 0..packets {
-        scheduler.begin_packet(Order::Usual);
+        let classes = scheduler.begin_packet(Order::Usual);
         let mut room = 1200;
         while room > 0 {
-            let Some((id, class, left)) = scheduler.front() else { return bytes };
+            let front = |class| scheduler.front(class).map(|(id, left)| (id, class, left));
+            let found = classes.iter().copied().find_map(front);
+            let Some((id, class, left)) = found else { return bytes };
             let wrote = room.min(left as usize);
             bytes[id.sequence() as usize] += wrote;
             room -= wrote;
@@ -43,7 +45,7 @@ fn a_stream_that_stops_early_does_not_cost_the_next_one_its_turn() {
     scheduler.push(id(1), Priority::Normal);
     scheduler.wrote(Priority::Normal, 4000);
     scheduler.pop(Priority::Normal);
-    assert_eq!(scheduler.front(), Some((id(1), Priority::Normal, QUANTUM)));
+    assert_eq!(scheduler.front(Priority::Normal), Some((id(1), QUANTUM)));
 }
 
 /// spec: R-STR-30, R-STR-31
@@ -60,7 +62,22 @@ fn a_higher_class_goes_first_but_does_not_starve_the_lowest() {
     assert_eq!(fill(&mut scheduler, 32, 3), [0, 32 * 1200, 0]);
     scheduler.remove(id(1), Priority::Normal);
     assert!(scheduler.is_empty());
-    assert_eq!(scheduler.front(), None);
+    assert_eq!(Priority::ALL.map(|class| scheduler.front(class)), [None; 3]);
+}
+
+/// spec: R-SHP-9, R-SHP-14
+#[test]
+fn a_grant_says_which_classes_write() {
+    use Priority::{Bulk, Normal, Urgent};
+    let mut scheduler = Scheduler::default();
+    for (order, classes) in [
+        (Order::HighestFirst, &[Urgent, Normal, Bulk][..]),
+        (Order::LowestFirst, &[Bulk, Normal, Urgent]),
+        (Order::UrgentAlone, &[Urgent]),
+        (Order::Nobody, &[]),
+    ] {
+        assert_eq!(scheduler.begin_packet(order), classes, "{order:?}");
+    }
 }
 
 /// spec: R-STR-30

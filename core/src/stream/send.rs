@@ -256,6 +256,11 @@ impl SendHalf {
         self.buffer.peek_skip(limit).is_some() || self.buffer.peek(1, limit).is_some()
     }
 
+    /// Whether body, SKIP or FIN has to be sent, whatever credit allows.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.buffer.peek_skip(u64::MAX).is_some() || self.buffer.peek(1, u64::MAX).is_some()
+    }
+
     /// Writes SKIP and STREAM frames until `turn` bytes went out.
     pub(super) fn write_body(
         &mut self,

@@ -14,34 +14,50 @@ impl Streams {
     /// then OPEN, SKIP and STREAM by class and turn. `credit` is what the peer allows on the
     /// connection.
     pub fn write(&mut self, packet: &mut PacketWriter<'_>, credit: &mut SendCredit) {
-        self.write_by(Order::Usual, packet, credit);
+        if packet.allowance() == Allowance::Everything {
+            for class in self.begin_packet(Order::Usual, packet, credit) {
+                if self.write_class(*class, packet, credit) {
+                    break;
+                }
+            }
+            self.end_packet(packet);
+        }
     }
 
-    /// Does the same in another order of classes. Returns the class of the first stream whose
-    /// introduction or bytes went in.
-    pub fn write_by(
+    /// Begins a packet that may hold everything, with the control frames. Gives the classes that
+    /// are to follow by [`Streams::write_class`], in this order.
+    pub fn begin_packet(
         &mut self,
         order: Order,
         packet: &mut PacketWriter<'_>,
-        credit: &mut SendCredit,
-    ) -> Option<Priority> {
-        if packet.allowance() < Allowance::Everything {
-            return None;
-        }
+        credit: &SendCredit,
+    ) -> &'static [Priority] {
         self.counts.iter_mut().for_each(|count| count.write(packet));
         self.packet += 1;
         self.write_control(packet);
         self.wake_starved(credit);
-        self.scheduler.begin_packet(order);
-        let mut first = None;
-        while let Some((id, class, turn)) = self.scheduler.front() {
+        self.scheduler.begin_packet(order)
+    }
+
+    /// Whether a stream of `class` may have something to write. Errs only towards true.
+    pub fn has_turn(&self, class: Priority) -> bool {
+        self.scheduler.front(class).is_some()
+    }
+
+    /// Writes OPEN, SKIP and STREAM of one class, by turn. Returns whether the packet is full.
+    pub fn write_class(
+        &mut self,
+        class: Priority,
+        packet: &mut PacketWriter<'_>,
+        credit: &mut SendCredit,
+    ) -> bool {
+        while let Some((id, turn)) = self.scheduler.front(class) {
             let Some(slot) = self.table.get_mut(id) else {
                 self.scheduler.pop(class);
                 continue;
             };
-            let before = packet.len();
             if !slot.write_open(packet, self.packet) {
-                break;
+                return true;
             }
             let Some(half) = &mut slot.send else {
                 self.scheduler.pop(class);
@@ -49,9 +65,6 @@ impl Streams {
             };
             let (bytes, then) = half.write_body(packet, credit, turn);
             self.stats.resent += core::mem::take(&mut half.resent);
-            if first.is_none() && packet.len() > before {
-                first = Some(class);
-            }
             match then {
                 Then::Again | Then::Full => self.scheduler.wrote(class, bytes),
                 Then::Idle => {
@@ -70,12 +83,16 @@ impl Streams {
                 self.control.push_back(id);
             }
             if then == Then::Full || packet.room() < LEAST_FRAME {
-                break;
+                return true;
             }
         }
-        // What only became due by what was just written (a reset behind its promise, a BLOCKED).
+        false
+    }
+
+    /// Ends the packet: with what only became due by what was just written (a reset behind its
+    /// promise, a BLOCKED).
+    pub fn end_packet(&mut self, packet: &mut PacketWriter<'_>) {
         self.write_control(packet);
-        first
     }
 
     /// Whether [`Streams::write`] may have something to write. Errs only towards true.

@@ -91,10 +91,13 @@ impl Tape {
         }
     }
 
-    /// A datagram or a whole message is given to be sent.
-    pub(crate) fn give(&mut self, op: Op, data: &[u8], came: Outcome) {
+    /// A datagram or a whole message is given to be sent, with what was said of its delivery.
+    pub(crate) fn give(&mut self, op: Op, said: Option<&[u8]>, data: &[u8], came: Outcome) {
         if self.fits(data.len()) && self.ready() {
             self.name_connection();
+            if let Some(said) = said {
+                self.begin(Op::Delivery).extend_from_slice(said);
+            }
             self.begin(op);
             let taken = match came {
                 Outcome::Done(_) => Ok(data.len()),

@@ -97,6 +97,8 @@ ops! {
     AddPath = 0x2b,
     /// `set_controller`.
     Controller = 0x2c,
+    /// How what is given next is to be delivered: `send_datagram_with`, `send_message_with`.
+    Delivery = 0x2d,
     /// The calls on sending halves that follow are this stream's.
     Send = 0x30,
     /// `write`.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::endpoint::{
     ConnectionHandle, ConnectionRef, Datagram, Endpoint, Incoming, Output, PipeId, PipeRef,
 };
+use crate::message::Delivery;
 use crate::stream::{Chunk, OpenOptions, RecvStream, SendStream};
 use crate::tape::{MOST_REFUSED, Op, Outcome, Slot};
 use crate::time::Instant;
@@ -127,12 +128,24 @@ impl<'a> Player<'a> {
         Ok(record)
     }
 
+    /// Reads on to the next record that is a call by itself, with what those before say of it.
+    fn read_call<'t>(&mut self, from: &mut Decoder<'t>) -> Result<(Record<'t>, Delivery), Stop> {
+        let mut delivery = Delivery::new();
+        loop {
+            let record = self.read(from)?;
+            match (record.op, &record.what) {
+                (Op::Send, _) => {}
+                (_, What::Delivery(priority, max_age)) => {
+                    delivery = Delivery { priority: *priority, max_age: *max_age };
+                }
+                _ => return Ok((record, delivery)),
+            }
+        }
+    }
+
     /// Plays the next record, with those that cannot be told apart from it.
     pub(super) fn step(&mut self, from: &mut Decoder<'_>) -> Played {
-        let mut record = self.read(from)?;
-        while record.op == Op::Send {
-            record = self.read(from)?;
-        }
+        let (record, delivery) = self.read_call(from)?;
         let (now, op) = (record.time, record.op);
         if op.is_output() {
             return self.poll(&record);
@@ -191,7 +204,7 @@ impl<'a> Player<'a> {
                 let given = given.iter().map(chunk).collect();
                 let _made = self.endpoint.pipe_given(*at, given, legs, *options);
             }
-            _ => return self.call(&record),
+            _ => return self.call(&record, delivery),
         }
         Ok(())
     }
@@ -214,7 +227,7 @@ impl<'a> Player<'a> {
     }
 
     /// A call on a connection, or on a half that sends.
-    fn call(&mut self, record: &Record<'_>) -> Played {
+    fn call(&mut self, record: &Record<'_>, delivery: Delivery) -> Played {
         let data = match &record.what {
             What::Give(kept, came) => Some(self.bytes(record, None, kept, *came, true)?),
             What::Write(at, kept, came) => Some(self.bytes(record, *at, kept, *came, false)?),
@@ -230,9 +243,9 @@ impl<'a> Player<'a> {
             }
             (What::AcceptStream(_), _) => _ = connection.accept(),
             (What::Give(..), Some(data)) if record.op == Op::SendDatagram => {
-                let _came = connection.send_datagram(data);
+                let _came = connection.send_datagram_with(data, delivery);
             }
-            (What::Give(..), Some(data)) => _ = connection.send_message(data),
+            (What::Give(..), Some(data)) => _ = connection.send_message_with(data, delivery),
             (What::DatagramRoom(len, _), _) => _ = connection.has_datagram_room(*len),
             (What::Received(_), _) if record.op == Op::RecvDatagram => {
                 drop(connection.recv_datagram());

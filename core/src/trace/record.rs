@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::ops::Range;
+use core::time::Duration;
 
 use alloc::vec::Vec;
 
@@ -65,6 +66,8 @@ pub enum What<'a> {
     /// By which carrier, to where, and whether it was of use.
     AddPath(CarrierId, SocketAddr, bool),
     Controller(Algorithm),
+    /// Of what is given next: its class and greatest age.
+    Delivery(Priority, Option<Duration>),
     /// `write`, `write_at` or `forward`.
     Write(Option<u64>, Kept<'a>, Outcome),
     Skip(Range<u64>, Outcome),
@@ -346,6 +349,7 @@ impl<'a> Decoder<'a> {
                 What::AddPath(carrier, remote, useful)
             }
             Op::Controller => What::Controller(self.get()?),
+            Op::Delivery => What::Delivery(self.get()?, self.get()?),
             _ => What::Plain,
         })
     }

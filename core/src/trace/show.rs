@@ -183,6 +183,8 @@ fn call(what: &What<'_>) -> String {
             format!("code {}, at {now:?}, {}", code.0, kept(reason))
         }
         What::Controller(controller) => controller.name().into(),
+        What::Delivery(priority, None) => format!("{priority:?}"),
+        What::Delivery(priority, Some(age)) => format!("{priority:?}, at most {age:?} old"),
         What::AddPath(carrier, remote, useful) => {
             format!("carrier {}, {remote}: of use {useful}", carrier.0)
         }

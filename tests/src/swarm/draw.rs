@@ -47,7 +47,9 @@ impl Plan {
         let quiet_at = dice.between(SECOND * 4, SECOND * 50);
         let rogues = rogues(&nodes, &mut Dice::new(seed, "rogues"));
         let (deeds, peace, lasts) = (Vec::new(), Vec::new(), LASTS);
-        let mut plan = Self { seed, nodes, edges, roads, rogues, deeds, quiet_at, peace, lasts };
+        let hasty = Dice::new(seed, "haste").one_in(4);
+        let mut plan =
+            Self { seed, nodes, edges, roads, rogues, deeds, quiet_at, hasty, peace, lasts };
         plan.draw_traffic(&mut dice.fork("traffic"));
         plan.draw_faults(&mut dice.fork("faults"));
         plan.draw_apart();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::message::Delivery;
+use aqueduct_core::stream::Priority;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::StreamId;
 use bytes::Bytes;
@@ -28,7 +30,7 @@ pub(super) struct Note {
     pub(super) came: Option<ConnectionHandle>,
     /// Its receiver has all of it, says the sender's endpoint: it comes whatever ends now.
     delivered: bool,
-    /// It need not come.
+    /// It need not come: it may be too old, or nobody can take it.
     excused: bool,
 }
 
@@ -47,21 +49,40 @@ impl Note {
 }
 
 impl World {
+    /// How what is said next is to be sent, in a world where anybody minds: every class has its
+    /// share, and a quarter of all are worth little time.
+    pub(super) fn haste(&self) -> Delivery {
+        let next = self.salt + 1;
+        let delivery = Delivery::new().priority(Priority::ALL[(next % 3) as usize]);
+        match next % 4 {
+            _ if !self.plan.hasty => Delivery::new(),
+            3 => delivery.max_age(Duration::from_millis(next % 5 * 50)),
+            _ => delivery,
+        }
+    }
+
     /// A message or a datagram: its number, and a text that goes with it.
-    pub(super) fn say(&mut self, from: HostId, edge: usize, len: usize, whole: bool) {
+    pub(super) fn say(
+        &mut self,
+        from: HostId,
+        edge: usize,
+        len: usize,
+        whole: bool,
+        delivery: Delivery,
+    ) {
         let Some(connection) = self.handle(edge, from) else { return };
         self.salt += 1;
         let salt = self.salt;
         let note = Bytes::from([&salt.to_be_bytes()[..], &prose(salt, len)].concat());
         let Some(mut view) = self.net.host(from).endpoint.connection(connection) else { return };
         let stream = match whole {
-            true => view.send_message(note).ok().map(Some),
-            false => view.send_datagram(note).ok().map(|_| None),
+            true => view.send_message_with(note, delivery).ok().map(Some),
+            false => view.send_datagram_with(note, delivery).ok().map(|_| None),
         };
         drop(view);
         let Some(stream) = stream else { return };
         let (to, said) = (self.plan.edges[edge].other(from), self.net.now);
-        let (came, delivered, excused) = (None, false, false);
+        let (came, delivered, excused) = (None, false, delivery.max_age.is_some());
         let note = Note { from, connection, to, stream, said, came, delivered, excused };
         self.notes.insert(salt, note);
     }

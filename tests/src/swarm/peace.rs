@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::message::Delivery;
 use aqueduct_core::wire::id::Dir;
 
 use super::deed::Deed;
@@ -99,7 +100,7 @@ impl World {
         for (number, edge) in self.plan.edges.clone().into_iter().enumerate() {
             [edge.dialer, edge.acceptor]
                 .into_iter()
-                .for_each(|host| self.say(host, number, 0, true));
+                .for_each(|host| self.say(host, number, 0, true, Delivery::new()));
         }
         self.settle();
         let open = |host: &HostId| !self.nats.contains_key(host);

@@ -142,6 +142,8 @@ pub struct Plan {
     pub deeds: Vec<(Duration, Deed)>,
     /// When the quiet begins.
     pub quiet_at: Duration,
+    /// Whether messages and datagrams of its deeds have classes and greatest ages.
+    pub hasty: bool,
     /// What is said in the peace, counted from the world's beginning.
     pub peace: Vec<(Duration, Deed)>,
     /// The peace ends then.

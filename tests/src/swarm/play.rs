@@ -27,8 +27,8 @@ impl World {
         self.forget_old_datagrams();
         match deed {
             Deed::Open { host, edge, dir, onward, len } => self.open(host, edge, dir, onward, len),
-            Deed::Message(host, edge, len) => self.say(host, edge, len, true),
-            Deed::Datagram(host, edge, len) => self.say(host, edge, len, false),
+            Deed::Message(host, edge, len) => self.say(host, edge, len, true, self.haste()),
+            Deed::Datagram(host, edge, len) => self.say(host, edge, len, false, self.haste()),
             Deed::Reset(host, pick) => self.reset(host, pick),
             Deed::Stop(host, pick) => self.stop(host, pick),
             Deed::Cancel(host, pick) => self.cancel(host, pick),

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod ages;
 mod beside;
 mod both;
 mod broken;

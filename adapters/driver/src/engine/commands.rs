@@ -247,12 +247,13 @@ impl Engine {
         slot.shared.update(|state| {
             state.max_datagram = max;
             let full = state.wishes.datagrams.len() >= DATAGRAM_OUTBOX;
-            while let Some(next) = state.wishes.datagrams.front()
-                && connection.has_datagram_room(next.len())
-                && let Some(datagram) = state.wishes.datagrams.pop_front()
+            while let Some(len) = state.wishes.datagrams.next_len()
+                && connection.has_datagram_room(len)
+                && let Some(given) = state.wishes.datagrams.pop()
             {
+                let delivery = given.delivery();
                 // The path may have become narrower since it was queued.
-                let unsendable = connection.send_datagram(datagram).is_err();
+                let unsendable = connection.send_datagram_with(given.data, delivery).is_err();
                 add(&counters.datagrams_unsendable, unsendable.into());
             }
             let room = state.wishes.datagrams.len() < DATAGRAM_OUTBOX;
@@ -268,11 +269,12 @@ impl Engine {
             let next = lock(&slot.shared.state).wishes.messages.next();
             let Some((message, reply)) = next else { return };
             let Some(mut connection) = self.core.connection(handle) else { return };
-            match connection.send_message(message.clone()) {
+            let delivery = message.delivery();
+            match connection.send_message_with(message.data.clone(), delivery) {
                 Ok(_) => {
                     let counts = &self.shared.messages.counts;
                     counts.whole_sent.fetch_add(1, Relaxed);
-                    counts.whole_bytes_sent.fetch_add(message.len() as u64, Relaxed);
+                    counts.whole_bytes_sent.fetch_add(message.data.len() as u64, Relaxed);
                     reply.send(Ok(()));
                 }
                 Err(MessageRefusal::Open(

@@ -1,19 +1,22 @@
-//! The two queues of datagrams beside two plain ones.
+//! The queues of datagrams beside plain ones.
 
 #![expect(clippy::panic, reason = "a harness says no by panicking")]
 
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 
 use crate::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits};
 use crate::message::{
-    DatagramLimits, Datagrams, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,
+    DatagramLimits, Datagrams, Delivery, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,
 };
 use crate::script;
+use crate::stream::Priority;
+use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
 use crate::wire::id::Side;
 use crate::wire::packet::{Allowance, PacketWriter};
@@ -28,13 +31,15 @@ const MAX_SIZE: u64 = 1_500;
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// The application sends one of so many bytes, while packets hold so many.
-    Send(u16, u16),
+    Send(u16, u16, Delivery),
     /// A packet of so many bytes is written.
     Write(u16),
     /// One of so many bytes comes.
     Arrive(u16),
     /// The application takes one.
     Recv,
+    /// So many milliseconds pass.
+    Pass(u8),
 }
 
 /// What gives way in a full queue, whether the budget has plenty, and what happens.
@@ -54,10 +59,14 @@ struct World {
     credit: RecvCredit,
     budget: Budget,
     newest: bool,
-    out: VecDeque<Vec<u8>>,
+    out: [VecDeque<Aging>; 3],
     inn: VecDeque<Vec<u8>>,
     salt: u8,
+    now: Instant,
 }
+
+/// One that waits to be sent, and when it is too old.
+type Aging = (Vec<u8>, Option<Instant>);
 
 /// Plays a script.
 ///
@@ -85,9 +94,10 @@ pub fn run(script: &Script) {
         credit: RecvCredit::new(share, Side::Responder, RecvLimits::default()),
         budget,
         newest: script.newest,
-        out: VecDeque::new(),
+        out: Default::default(),
         inn: VecDeque::new(),
         salt: 0,
+        now: Instant::ZERO,
     };
     script.ops.iter().for_each(|op| world.step(*op));
 }
@@ -96,25 +106,55 @@ impl World {
     fn step(&mut self, op: Op) {
         self.salt = self.salt.wrapping_add(1);
         match op {
-            Op::Send(size, capacity) => self.send(usize::from(size % 2_000), capacity.into()),
+            Op::Send(size, capacity, delivery) => {
+                self.send(usize::from(size % 2_000), capacity.into(), delivery);
+            }
             Op::Write(capacity) => self.write(usize::from(capacity % 3_000)),
             Op::Arrive(size) => self.arrive(usize::from(size % 2_000)),
             Op::Recv => {
                 let got = self.datagrams.recv(&mut self.credit).map(Vec::from);
                 assert_eq!(got, self.inn.pop_front());
             }
+            Op::Pass(millis) => self.pass(Duration::from_millis(millis.into())),
         }
         self.datagrams.check();
         self.credit.check([]);
         let waits = (self.datagrams.is_pending(), self.datagrams.is_readable());
-        assert_eq!(waits, (!self.out.is_empty(), !self.inn.is_empty()));
+        assert_eq!(waits, (self.waiting() > 0, !self.inn.is_empty()));
         assert_eq!(self.credit.held(), bytes_of(&self.inn), "other bytes than wait");
     }
 
-    fn send(&mut self, size: usize, capacity: usize) {
+    fn waiting(&self) -> usize {
+        self.out.iter().map(VecDeque::len).sum()
+    }
+
+    /// Time passes; those that are too old are gone, and were expected to be.
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        let due = self.datagrams.deadline().is_some_and(|at| at <= self.now);
+        let expired = self.expire();
+        assert!(due || expired == 0, "nobody wished to be woken");
+        let before = self.datagrams.stats().send_expired;
+        self.datagrams.on_deadline(self.now);
+        assert_eq!(self.datagrams.stats().send_expired, before + expired);
+        assert!(self.datagrams.deadline().is_none_or(|at| at > self.now));
+    }
+
+    fn expire(&mut self) -> u64 {
+        let (before, now) = (self.waiting(), self.now);
+        let young = |(_, until): &Aging| until.is_none_or(|until| until > now);
+        self.out.iter_mut().for_each(|queue| queue.retain(young));
+        (before - self.waiting()) as u64
+    }
+
+    fn send(&mut self, size: usize, capacity: usize, delivery: Delivery) {
+        let max_age =
+            delivery.max_age.map(|age| Duration::from_millis(u64::from(age.subsec_nanos() % 300)));
+        let delivery = Delivery { max_age, ..delivery };
         let data = vec![self.salt; size];
-        let before = self.datagrams.stats().send_dropped;
-        let sent = self.datagrams.send(Bytes::from(data.clone()), capacity);
+        let before = self.datagrams.stats();
+        let sent = self.datagrams.send(Bytes::from(data.clone()), delivery, capacity, self.now);
+        let after = self.datagrams.stats();
         let limit = capacity.saturating_sub(1).min(MAX_SIZE as usize);
         match sent {
             Err(SendDatagramError::Disabled) => assert_eq!(capacity, 0),
@@ -122,37 +162,82 @@ impl World {
                 assert_eq!(error, SendDatagramError::TooLarge { size, limit });
                 assert!(size > limit);
             }
+            Ok(queued) if max_age == Some(Duration::ZERO) => {
+                assert_eq!(
+                    (queued, after.send_expired),
+                    (Queued::Dropped, before.send_expired + 1)
+                );
+            }
             Ok(queued) => {
                 assert!(size <= limit);
-                let dropped = queue(&mut self.out, data, self.newest);
-                assert_eq!(queued, dropped);
+                let until = max_age.map(|age| self.now + age);
+                assert_eq!(queued, self.queue_out(delivery.priority, (data, until)));
                 let lost = match queued {
                     Queued::Kept => 0,
-                    Queued::InPlaceOf(older) => older as u64,
+                    Queued::InPlaceOf(others) => others as u64,
                     Queued::Dropped => 1,
                 };
-                assert_eq!(self.datagrams.stats().send_dropped, before + lost);
+                assert_eq!(after.send_dropped, before.send_dropped + lost);
             }
         }
+    }
+
+    /// Puts one into the plain queues; says what became of it.
+    fn queue_out(&mut self, class: Priority, one: Aging) -> Queued {
+        let class = class as usize;
+        let cost = one.0.len() as u64 + ITEM_OVERHEAD;
+        let fits = |queues: &[VecDeque<Aging>]| {
+            let all = queues.iter().flatten();
+            let bytes: u64 = all.map(|(data, _)| data.len() as u64 + ITEM_OVERHEAD).sum();
+            bytes + cost <= BYTES && queues.iter().map(VecDeque::len).sum::<usize>() < COUNT
+        };
+        if !fits(&self.out) {
+            self.expire();
+        }
+        let room = self.out.get(..class).is_some_and(fits) && !self.newest;
+        if !fits(&self.out) && !room {
+            return Queued::Dropped;
+        }
+        let mut dropped = 0;
+        while !fits(&self.out) {
+            let lowest = self.out.iter_mut().rev().find(|queue| !queue.is_empty());
+            lowest.and_then(VecDeque::pop_front);
+            dropped += 1;
+        }
+        self.out.get_mut(class).into_iter().for_each(|queue| queue.push_back(one.clone()));
+        if dropped == 0 { Queued::Kept } else { Queued::InPlaceOf(dropped) }
     }
 
     fn write(&mut self, capacity: usize) {
         let (mut buf, mut receipts) = (Vec::new(), Vec::new());
         let allowance = Allowance::Everything;
         let mut packet = PacketWriter::new(&mut buf, 0, capacity, &mut receipts, allowance);
-        self.datagrams.write(&mut packet);
+        let before = self.datagrams.stats();
+        for class in Priority::ALL {
+            self.datagrams.write(class, &mut packet);
+        }
         let _ = packet.finish();
-        for frame in frames(&buf) {
-            let Ok(Frame::Datagram { data }) = frame else { continue };
-            // What no packet of this size holds was dropped on the way, while it was empty.
-            while self.out.front().is_some_and(|front| front.len() >= capacity) {
-                self.out.pop_front();
+        let after = self.datagrams.stats();
+        let mut unsendable = after.send_unsendable - before.send_unsendable;
+        let mut written = frames(&buf).filter_map(|frame| match frame {
+            Ok(Frame::Datagram { data }) => Some(data),
+            _ => None,
+        });
+        let mut next = written.next();
+        for queue in &mut self.out {
+            while let Some((data, _)) = queue.front() {
+                if next.is_some_and(|next| next == data) {
+                    next = written.next();
+                } else if unsendable > 0 && data.len() >= capacity {
+                    // What no packet of this size holds was dropped on the way.
+                    unsendable -= 1;
+                } else {
+                    break;
+                }
+                queue.pop_front();
             }
-            assert_eq!(self.out.pop_front().as_deref(), Some(data));
         }
-        while buf.is_empty() && self.out.front().is_some_and(|front| front.len() >= capacity) {
-            self.out.pop_front();
-        }
+        assert_eq!((next, unsendable), (None, 0), "written, and not the next of its class");
     }
 
     fn arrive(&mut self, size: usize) {

@@ -222,28 +222,9 @@ fn what_lacks_bytes_says_so_until_they_are_passed() {
     assert!(!stream.lacks_bytes(), "they were passed");
 }
 
-/// A packet is of the class of what it begins with, at both ends.
-///
-/// spec: R-SHP-2, R-SHP-3
+/// spec: R-SHP-3
 #[test]
-fn a_packet_is_of_the_class_of_its_first_stream() {
-    let mut pair = Pair::new();
-    let classes = [Priority::Bulk, Priority::Normal];
-    let ids = classes.map(|class| pair.a.open(Dir::Uni, plain().with_priority(class)).unwrap());
-    let packet = |pair: &mut Pair| {
-        let (mut payload, mut receipts) = (vec![], vec![]);
-        let all = Allowance::Everything;
-        let mut writer = PacketWriter::new(&mut payload, 0, 1_171, &mut receipts, all);
-        pair.a.streams.write_by(Order::HighestFirst, &mut writer, &mut pair.a.send)
-    };
-    assert_eq!(packet(&mut pair), Some(Priority::Normal), "introductions of both");
-    assert_eq!(packet(&mut pair), None, "nothing");
-    pair.a.write(ids[0], b"bulk");
-    assert_eq!(packet(&mut pair), Some(Priority::Bulk));
-    for id in ids {
-        pair.a.write(id, b"both");
-    }
-    assert_eq!(packet(&mut pair), Some(Priority::Normal));
+fn the_class_of_a_frame_is_that_of_its_stream() {
     let mut pair = Pair::new();
     let id = pair.a.open(Dir::Uni, plain().with_priority(Priority::Bulk)).unwrap();
     pair.a.write(id, b"bulk");

@@ -83,7 +83,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "tape",
         ],
     ),
-    ("trace", &["wire", "flow", "stream", "rng", "connection", "pipe", "endpoint", "tape"]),
+    (
+        "trace",
+        &["wire", "flow", "stream", "message", "rng", "connection", "pipe", "endpoint", "tape"],
+    ),
 ];
 
 /// spec: R-LIM-1

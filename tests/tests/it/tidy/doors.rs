@@ -14,7 +14,7 @@ const DOORS: [&str; 8] = [
 ];
 
 /// What writes, or is another door that does.
-const WRITES: [&str; 12] = [
+const WRITES: [&str; 14] = [
     "tape",
     "self.pen",
     "self.note",
@@ -23,6 +23,8 @@ const WRITES: [&str; 12] = [
     "self.take(",
     "self.look(",
     "self.reset_after(",
+    "self.send_datagram_with(",
+    "self.send_message_with(",
     "self.stop_after(",
     "self.pipe_given(",
     "ConnectionRef::new(",
