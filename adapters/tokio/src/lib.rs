@@ -99,7 +99,7 @@ pub use aqueduct_core::config::{
     ConfigError, EndpointConfig, PacketSizes, RetryPolicy, Streaming, TransportConfig,
 };
 pub use aqueduct_core::congestion::Algorithm;
-pub use aqueduct_core::connection::{ConnectionStats, SendLimit};
+pub use aqueduct_core::connection::{ConnectionStats, LimitTimes, SendLimit};
 pub use aqueduct_core::crypto::handshake::{Ciphers, Network, PairSecrets, Strangers};
 pub use aqueduct_core::crypto::identity::{NodeId, NodeKey};
 pub use aqueduct_core::crypto::limits::KeyLimits;

@@ -24,7 +24,7 @@ use crate::wire::id::{AppCode, Dir, StreamId};
 use super::ending::Farewell;
 use super::event::EventKind;
 use super::lifecycle::Lifecycle;
-use super::{Connection, ConnectionStats, SendLimit};
+use super::{Connection, ConnectionStats, LimitTimes};
 
 /// Why a message was not sent. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -81,7 +81,7 @@ impl Connection {
         self.reason.as_ref()
     }
 
-    /// Counters, and what is now.
+    /// Counters, and what is now; but for the time that runs.
     pub fn stats(&self) -> ConnectionStats {
         let path = self.paths.active();
         let keys = self.lifecycle.session().map(|session| session.keys.counters());
@@ -92,7 +92,8 @@ impl Connection {
             controller: self.controller(),
             congestion_window: path.congestion().window(),
             bytes_in_flight: self.ledger.in_flight(path.id()),
-            limited_by: self.limited_by(),
+            limited_by: self.limit.now(),
+            limits: self.limits(Instant::ZERO),
             carriage: self.carriage(),
             datagram_size: path.packet_size().datagram_size(),
             ledger: self.ledger.stats(),
@@ -108,13 +109,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn limited_by(&self) -> SendLimit {
-        match self.limit {
-            SendLimit::Application if self.streams.wait_for_credit(&self.allowed) => {
-                SendLimit::Credit
-            }
-            limit => limit,
-        }
+    /// How long each cause kept it from sending more, until `now`.
+    pub(crate) fn limits(&self, now: Instant) -> LimitTimes {
+        self.limit.times(now)
     }
 
     /// Opens a stream. OPEN goes out together with the first bytes.

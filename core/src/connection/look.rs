@@ -77,7 +77,7 @@ impl Connection {
                 variance: rtt.variance(),
                 min: rtt.min(),
             }),
-            limited_by: self.limited_by(),
+            limited_by: self.limit.now(),
             datagram: path.packet_size().datagram_size(),
             timeouts: self.ledger.stats().probe_timeouts,
             granted: self.credit.lease(),

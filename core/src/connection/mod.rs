@@ -30,6 +30,7 @@ mod ending;
 mod event;
 mod idle;
 mod lifecycle;
+mod limit;
 mod look;
 mod messages;
 mod receive;
@@ -72,9 +73,10 @@ pub use audit::Audit;
 pub use calls::MessageError;
 pub use carriers::{Carrier, CarrierKind, Carriers, Transmit};
 pub use event::EventKind;
+pub use limit::{LimitTimes, SendLimit};
 pub(crate) use look::Sealing;
 pub use look::{Times, Vitals};
-pub use stats::{ConnectionStats, SendLimit};
+pub use stats::ConnectionStats;
 #[cfg(any(test, feature = "fingerprint"))]
 pub use witness::{Granted, Spent, Witness};
 
@@ -87,6 +89,7 @@ use ending::Farewell;
 use event::Events;
 use idle::Idle;
 use lifecycle::{Confirmation, Lifecycle};
+use limit::LimitClock;
 use receive::Meter;
 use transmit::Traps;
 
@@ -109,7 +112,7 @@ pub struct Connection {
     /// What the peer allows us to send, on all streams together.
     allowed: SendCredit,
     /// Why the last packet was the last, credit aside.
-    limit: SendLimit,
+    limit: LimitClock,
     streams: Streams,
     datagrams: Datagrams,
     messages: Messages,
@@ -181,7 +184,7 @@ impl Connection {
             ledger,
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
-            limit: SendLimit::Application,
+            limit: LimitClock::new(now),
             streams: Streams::new(side, stream_config(&config)).planted(config.planted),
             datagrams: Datagrams::new(datagram_limits(&config)),
             messages: Messages::new(message_limits(&config)),

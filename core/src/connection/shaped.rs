@@ -51,7 +51,7 @@ impl Connection {
     pub(super) fn on_all_sent(&mut self, grant: Grant, path: PathId, now: Instant) {
         let control = matches!(grant, Grant::Control { .. });
         if control && (self.datagrams.is_pending() || self.streams.may_write(&self.allowed)) {
-            self.limit = SendLimit::Rate;
+            self.limit.set(SendLimit::Rate, now);
             // What is measured now says little of the path (spec R-SHP-11).
             self.ledger.on_app_limited(path);
         } else {
@@ -61,6 +61,6 @@ impl Connection {
 
     /// Whether it has something to send, and only the limit keeps it from that.
     pub(crate) fn is_held(&self) -> bool {
-        self.limit == SendLimit::Rate
+        self.limit.now() == SendLimit::Rate
     }
 }

@@ -3,31 +3,13 @@
 use crate::congestion::Algorithm;
 use core::time::Duration;
 
+use super::{LimitTimes, SendLimit};
 use crate::crypto::keys::KeyCounters;
 use crate::message::DatagramStats;
 use crate::path::{CarrierKind, PathStats};
 use crate::recovery::{AckStats, LedgerStats};
 use crate::shaping::Bandwidth;
 use crate::stream::StreamStats;
-
-/// What keeps a connection from sending more than it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "there is nothing else to wait for")]
-pub enum SendLimit {
-    /// The application: everything that it gave was sent.
-    #[default]
-    Application,
-    /// The peer's credit for a stream, or for all of them.
-    Credit,
-    /// The congestion window; or the address is not validated, and may get no more yet.
-    Congestion,
-    /// The pacer: what the window allows is spread over time.
-    Pacing,
-    /// The carrier takes no more now.
-    Carrier,
-    /// The limit of what the node sends, in all or to this peer (spec `26-shaping.md`).
-    Rate,
-}
 
 /// What a connection did, and how it stands. Sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +29,8 @@ pub struct ConnectionStats {
     pub bytes_in_flight: u64,
     /// What keeps it from sending more, when it was last asked for a packet.
     pub limited_by: SendLimit,
+    /// How long each cause did that, since the connection began.
+    pub limits: LimitTimes,
     /// What data takes now: UDP, or a reliable carrier (TCP).
     pub carriage: CarrierKind,
     /// The size of datagrams that the path is known to carry.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::crypto::keys::SealError;
-use crate::path::{self, LimitedBy, Need, Source};
+use crate::path::{self, Need, Source};
 use crate::recovery::SentPacket;
 use crate::rng::Rng;
 use crate::shaping::{Class, Grant};
@@ -18,7 +18,7 @@ use super::Connection;
 use super::carriers::{CarrierKind, Carriers, Transmit};
 use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
-use super::stats::SendLimit;
+use super::limit::SendLimit;
 
 /// What a packet may be and where it goes.
 #[derive(Clone, Copy)]
@@ -188,7 +188,7 @@ impl Connection {
         let path = self.paths.active();
         let (id, to) = (path.id(), *path.source());
         let Some(carrier) = carriers.get(to.carrier).filter(|carrier| !carrier.blocked) else {
-            self.limit = SendLimit::Carrier;
+            self.limit.set(SendLimit::Carrier, now);
             return None;
         };
         if let Some(transmit) = self.transmit_size_probe(buf, &carrier.kind, now) {
@@ -197,7 +197,10 @@ impl Connection {
         let need = if self.probes > 0 || self.asks { Need::Probe } else { Need::Data };
         let in_flight = self.ledger.in_flight(id);
         let allowed = self.paths.budget(need, in_flight, now);
-        self.note_limit(allowed.allowance, allowed.limited_by);
+        if allowed.allowance != Allowance::Everything {
+            let silent = self.ledger.unanswered_probes() > 0;
+            self.limit.set(SendLimit::of_path(allowed.limited_by, silent), now);
+        }
         if allowed.allowance != Allowance::Everything
             && let Some(answer) = self.paths.answer_budget(now)
         {
@@ -248,22 +251,25 @@ impl Connection {
         sent
     }
 
-    /// Why no more data may go, if none may.
-    fn note_limit(&mut self, allowance: Allowance, by: LimitedBy) {
-        if allowance != Allowance::Everything {
-            self.limit = match by {
-                LimitedBy::Pacer => SendLimit::Pacing,
-                _ => SendLimit::Congestion,
-            };
-        }
-    }
-
     /// The application has nothing more to send although it might: what is measured now says little
     /// of the path. And what was asked of `close` may be fulfilled.
     pub(super) fn on_nothing_left(&mut self, path: PathId, now: Instant) {
-        self.limit = SendLimit::Application;
+        self.limit.set(self.silence_of_streams(), now);
         self.ledger.on_app_limited(path);
         self.close_if_delivered(now);
+    }
+
+    /// Why the streams have nothing to send now.
+    fn silence_of_streams(&self) -> SendLimit {
+        if self.streams.wait_for_connection_credit(&self.allowed) {
+            SendLimit::ConnectionCredit
+        } else if self.streams.wait_for_stream_credit() {
+            SendLimit::StreamCredit
+        } else if self.ledger.unanswered_probes() > 0 {
+            SendLimit::Path
+        } else {
+            SendLimit::Application
+        }
     }
 
     /// Packets of a path have its mark, all that are acknowledged: the peer's counts are held

@@ -7,7 +7,7 @@ use core::ops::Deref;
 use bytes::Bytes;
 
 use crate::congestion::Algorithm;
-use crate::connection::{Carriers, Connection, MessageError};
+use crate::connection::{Carriers, Connection, ConnectionStats, MessageError};
 use crate::flow::Budget;
 use crate::message::{Delivery, Queued, SendDatagramError};
 use crate::path::Source;
@@ -83,6 +83,12 @@ impl<'a> ConnectionRef<'a> {
     /// The sending half of a stream; `None` if there is none, or all of it is over.
     pub fn send(&mut self, id: StreamId) -> Option<SendStream<'_>> {
         Some(self.member.connection.send(id)?.recorded(self.tape.pen()))
+    }
+
+    /// Counters, and what is now.
+    pub fn stats(&self) -> ConnectionStats {
+        let connection = &self.member.connection;
+        ConnectionStats { limits: connection.limits(self.now), ..connection.stats() }
     }
 
     /// The receiving half of a stream; `None` if there is none, or all of it is over.

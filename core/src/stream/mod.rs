@@ -217,6 +217,8 @@ pub struct Streams {
     packet: u64,
     /// Streams that expect bytes from the peer.
     expecting: usize,
+    /// Streams whose own credit holds up bytes that wait.
+    blocked: usize,
     /// When to look at streams that may be stuck.
     watch: Watch,
     stats: StreamStats,
@@ -247,6 +249,7 @@ impl Streams {
             last_words: VecDeque::new(),
             packet: 0,
             expecting: 0,
+            blocked: 0,
             watch: Watch::default(),
             stats: StreamStats::default(),
             planted: Planted::default(),
@@ -420,11 +423,14 @@ impl Streams {
         Some(slot.open_is_due() || half.is_unsent())
     }
 
-    /// Whether bytes wait for credit, their stream's or the connection's. Linear.
-    pub fn wait_for_credit(&self, connection: &SendCredit) -> bool {
-        let none_left = connection.available() == 0;
-        let mut halves = self.table.iter().filter_map(|slot| slot.send.as_ref());
-        halves.any(|half| half.is_blocked_by_credit() || (none_left && half.has_work()))
+    /// Whether bytes wait for the connection's credit.
+    pub fn wait_for_connection_credit(&self, connection: &SendCredit) -> bool {
+        !self.starved.is_empty() && connection.limit() <= self.starved_at
+    }
+
+    /// Whether bytes wait for their stream's credit.
+    pub const fn wait_for_stream_credit(&self) -> bool {
+        self.blocked > 0
     }
 
     /// Whether bytes are expected from the peer.
@@ -477,6 +483,17 @@ impl Streams {
         }
         let expecting = self.table.iter().filter(|slot| slot.expects_data()).count();
         assert_eq!(self.expecting, expecting, "streams that expect bytes are miscounted");
+        let blocked = self.table.iter().filter(|slot| slot.blocked).count();
+        assert_eq!(self.blocked, blocked, "streams that their credit holds up are miscounted");
+        // One in turn finds out when it is asked next.
+        for slot in self.table.iter().filter(|slot| slot.place == Place::Out) {
+            let blocked = slot.send.as_ref().is_some_and(SendHalf::is_blocked_by_credit);
+            assert_eq!(
+                slot.blocked, blocked,
+                "stream {:?} is held up by its credit, or not",
+                slot.id
+            );
+        }
     }
 
     fn file_credits(&mut self) {
@@ -493,6 +510,7 @@ impl Streams {
         if core::mem::replace(&mut slot.expects, expects) != expects {
             self.expecting = if expects { self.expecting + 1 } else { self.expecting - 1 };
         }
+        slot.note_blocked(&mut self.blocked);
         if !slot.in_control && slot.control_is_due() {
             slot.in_control = true;
             self.control.push_back(id);
@@ -523,6 +541,7 @@ impl Streams {
         }
         let Some(mut slot) = self.table.remove(id) else { return };
         self.expecting -= usize::from(slot.expects);
+        self.blocked -= usize::from(slot.blocked);
         self.watch.leave(&mut slot);
         slot.news &= STOPPED | DELIVERED | ACKED | ENDED;
         while let Some(event) = slot.take_news() {

@@ -38,6 +38,8 @@ pub(super) struct Slot {
     pub(super) in_news: bool,
     /// Whether it is counted among those that expect bytes.
     pub(super) expects: bool,
+    /// Its own credit holds up bytes that wait; as it was noted.
+    pub(super) blocked: bool,
     /// When somebody looks whether it is stuck.
     pub(super) watched: Option<Instant>,
     /// It is among the errors of the stats.
@@ -89,7 +91,7 @@ impl Slot {
         recv: Option<RecvHalf>,
     ) -> Box<Self> {
         let (place, in_control, news, in_news) = (Place::Out, false, 0, false);
-        let (expects, watched, failed) = (false, None, false);
+        let (expects, blocked, watched, failed) = (false, false, None, false);
         Box::new(Self {
             id,
             opening,
@@ -100,6 +102,7 @@ impl Slot {
             news,
             in_news,
             expects,
+            blocked,
             watched,
             failed,
         })
@@ -206,6 +209,14 @@ impl Slot {
     /// Whether the stream has something for the scheduler.
     pub(super) fn has_work(&self) -> bool {
         self.open_is_due() || self.send.as_ref().is_some_and(SendHalf::has_work)
+    }
+
+    /// Notes whether the stream's own credit holds it up, in the sum over all of them.
+    pub(super) fn note_blocked(&mut self, sum: &mut usize) {
+        let blocked = self.send.as_ref().is_some_and(SendHalf::is_blocked_by_credit);
+        if core::mem::replace(&mut self.blocked, blocked) != blocked {
+            *sum = if blocked { *sum + 1 } else { *sum - 1 };
+        }
     }
 
     /// Whether the stream has control frames to write.

@@ -70,6 +70,7 @@ impl Streams {
                 Then::Idle => {
                     slot.place = Place::Out;
                     self.scheduler.pop(class);
+                    slot.note_blocked(&mut self.blocked);
                 }
                 Then::Starved => {
                     slot.place = Place::Starved;

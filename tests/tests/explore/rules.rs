@@ -81,7 +81,9 @@ impl World {
                 let Some(hash) = view.handshake_hash() else { continue };
                 link.hash = Some(hash);
                 link.answers = view.side() == Side::Responder;
-                self.starved |= view.stats().limited_by == SendLimit::Credit;
+                let limit = view.stats().limited_by;
+                self.starved |=
+                    matches!(limit, SendLimit::StreamCredit | SendLimit::ConnectionCredit);
                 self.followed |= view.remote().port() != PORT;
                 accounts.push((hash, node, view.witness()));
             }

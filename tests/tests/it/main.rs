@@ -19,6 +19,7 @@ mod goodput;
 mod hashes;
 mod keys;
 mod lessons;
+mod limits;
 mod matrix;
 mod modes;
 mod paths;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use aqueduct_tokio::{Connection, SendLimit};
+use aqueduct_tokio::{Connection, LimitTimes, SendLimit};
 
 use crate::progress::Progress;
 
@@ -17,15 +17,28 @@ pub(super) struct Limits {
     seen: [AtomicU32; ALL.len()],
 }
 
-/// Everything that may be seen, with its name for programs and its words for people.
-const ALL: [(SendLimit, &str, &str); 6] = [
-    (SendLimit::Credit, "credit", "the receiver's credit"),
-    (SendLimit::Congestion, "congestion", "the congestion window"),
-    (SendLimit::Pacing, "pacing", "pacing"),
-    (SendLimit::Rate, "rate", "--limit"),
-    (SendLimit::Carrier, "socket", "this machine's socket"),
-    (SendLimit::Application, "application", "what comes from this machine"),
-];
+const ALL: [SendLimit; 9] = SendLimit::ALL;
+
+/// Words for people.
+const fn words(limit: SendLimit) -> &'static str {
+    match limit {
+        SendLimit::Path => "the path: nothing comes back",
+        SendLimit::Application => "what comes from this machine",
+        SendLimit::StreamCredit => "the receiver's credit, or the next hop's",
+        SendLimit::ConnectionCredit => "the receiver's credit for all streams",
+        SendLimit::Congestion => "the congestion window",
+        SendLimit::Pacing => "pacing",
+        SendLimit::Rate => "--limit",
+        SendLimit::Amplification => "an address that is not validated yet",
+        SendLimit::Carrier => "this machine's socket",
+    }
+}
+
+/// How long each held it back, of those that did, in milliseconds.
+pub(super) fn in_millis(times: &LimitTimes) -> serde_json::Value {
+    let held = times.iter().filter(|(_, time)| !time.is_zero());
+    held.map(|(limit, time)| (limit.name(), (time.as_micros() as f64 / 1e3).into())).collect()
+}
 
 impl Limits {
     /// Looks at the connection for as long as it is polled, and says what it finds on the bar.
@@ -42,16 +55,15 @@ impl Limits {
     }
 
     fn note(&self, limit: SendLimit) -> String {
-        let found = ALL.iter().zip(&self.seen).find(|((named, ..), _)| *named == limit);
-        let Some(((_, _, words), seen)) = found else { return "limited by nothing known".into() };
-        seen.fetch_add(1, Relaxed);
-        format!("limited by {words}")
+        let found = ALL.iter().zip(&self.seen).find(|(named, _)| **named == limit);
+        found.into_iter().for_each(|(_, seen)| _ = seen.fetch_add(1, Relaxed));
+        format!("limited by {}", words(limit))
     }
 
     /// What was seen most, for programs.
     pub(super) fn most(&self) -> Option<&'static str> {
         let most = ALL.iter().zip(&self.seen).max_by_key(|(_, seen)| seen.load(Relaxed));
-        most.filter(|(_, seen)| seen.load(Relaxed) > 0).map(|((_, name, _), _)| *name)
+        most.filter(|(_, seen)| seen.load(Relaxed) > 0).map(|(limit, _)| limit.name())
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) async fn run(
     };
     let how = sender.send(plan, &offer, introduction, &mut interrupt).await;
     let time = sender.begun.elapsed();
+    let limits = connection.stats().await.limits;
     let goodbye = match &how {
         Ok(_) => Farewell::Done,
         Err(failure) => Farewell::Failed(failure),
@@ -95,6 +96,7 @@ pub(super) async fn run(
     node::say_goodbye(endpoint, connection, goodbye).await;
     let mut last = conclude(output, &reports, each)?;
     last.insert("limited_by".into(), serde_json::json!(sender.limits.most()));
+    last.insert("limits_ms".into(), limits::in_millis(&limits));
     Ok(last)
 }
 

@@ -417,6 +417,7 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
                     &[("fate", "not_sent")],
                     Number(f.totals.datagrams.send_dropped + f.totals.datagrams.send_unsendable),
                 ),
+                (&[("fate", "too_old")], Number(f.totals.datagrams.send_expired)),
                 (&[("fate", "received")], Number(f.totals.datagrams.received)),
                 (
                     &[("fate", "not_taken")],

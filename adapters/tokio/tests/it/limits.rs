@@ -25,7 +25,7 @@ async fn a_receiver_that_does_not_read_is_what_limits_and_one_that_does_is_not()
         sending.delivered().await.unwrap();
     });
     let mut arriving = soon("the stream", pair.far.accept_uni()).await.unwrap();
-    limit_is(SendLimit::Credit).await;
+    limit_is(SendLimit::StreamCredit).await;
     soon("all of it", arriving.collect_all(4 << 20)).await.unwrap();
     soon("the end", writing).await.unwrap();
     limit_is(SendLimit::Application).await;

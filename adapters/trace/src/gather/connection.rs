@@ -174,19 +174,8 @@ impl Connection {
     /// What keeps it from sending has changed, perhaps.
     pub(crate) fn on_limit(&mut self, limit: Option<SendLimit>, now: u64) {
         if let Some((before, since)) = self.limited {
-            *self.limits.entry(limit_name(before)).or_default() += now.saturating_sub(since);
+            *self.limits.entry(before.name()).or_default() += now.saturating_sub(since);
         }
         self.limited = limit.map(|limit| (limit, now));
-    }
-}
-
-const fn limit_name(limit: SendLimit) -> &'static str {
-    match limit {
-        SendLimit::Application => "application",
-        SendLimit::Credit => "credit",
-        SendLimit::Congestion => "congestion",
-        SendLimit::Pacing => "pacing",
-        SendLimit::Carrier => "carrier",
-        SendLimit::Rate => "rate",
     }
 }

@@ -55,16 +55,22 @@ fn who_waits_for_credit_says_so() {
     let mut pair = Pair::new();
     let id = pair.a.uni();
     pair.a.write(id, b"a few bytes");
-    assert!(!pair.a.streams.wait_for_credit(&pair.a.send), "there is credit");
-    let none = SendCredit::new(CreditTarget::Connection, 0);
-    assert!(pair.a.streams.wait_for_credit(&none), "the connection's");
+    assert!(!pair.a.streams.wait_for_stream_credit(), "there is credit");
+    let mut none = SendCredit::new(CreditTarget::Connection, 0);
+    let (mut payload, mut receipts) = (vec![], vec![]);
+    let all = Allowance::Everything;
+    let mut writer = PacketWriter::new(&mut payload, 0, 1_171, &mut receipts, all);
+    pair.a.streams.write(&mut writer, &mut none);
+    assert!(pair.a.streams.wait_for_connection_credit(&none), "the connection's");
+    assert!(!pair.a.streams.wait_for_connection_credit(&pair.a.send), "which is raised");
     pair.run();
-    assert!(!pair.a.streams.wait_for_credit(&none), "for nothing");
+    assert!(!pair.a.streams.wait_for_connection_credit(&none), "for nothing");
     pair.a.send(id).write(Bytes::from(vec![1; 200_000])).unwrap();
     let packets: Vec<Packet> = std::iter::from_fn(|| pair.a.packet()).collect();
-    assert!(pair.a.streams.wait_for_credit(&pair.a.send), "the stream's");
+    assert!(pair.a.streams.wait_for_stream_credit(), "the stream's");
+    assert!(!pair.a.streams.wait_for_connection_credit(&pair.a.send));
     pair.a.take(&Frame::MaxStreamData { id, limit: 300_000 });
-    assert!(!pair.a.streams.wait_for_credit(&pair.a.send));
+    assert!(!pair.a.streams.wait_for_stream_credit());
     drop(packets);
 }
 
