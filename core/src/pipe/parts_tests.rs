@@ -348,6 +348,21 @@ fn an_application_gets_what_is_there_before_the_error() {
     assert_eq!(rig.pipe.read(100), Err(error));
 }
 
+/// Where a body ends is known before all of it came, and is not the end for who reads below.
+#[test]
+fn an_application_waits_for_what_lacks_before_the_end() {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.add_application(LegPolicy::Stall).unwrap();
+    rig.arrive(0..10, false);
+    rig.arrive(20..30, true);
+    rig.read(10);
+    assert_eq!((rig.pipe.final_size(), rig.pipe.read(10)), (Some(30), Err(ReadError::Blocked)));
+    rig.arrive(10..20, false);
+    rig.read(10);
+    rig.read(10);
+    assert_eq!(rig.pipe.read(10), Ok(None));
+}
+
 /// Bytes that follow, the end, and nothing else: not those above a gap.
 #[test]
 fn an_application_has_something_to_read_when_there_is_news() {
