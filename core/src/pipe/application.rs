@@ -27,7 +27,8 @@ impl Pipe {
                 leg.read = chunk.range().end;
                 Ok(Some(chunk))
             }
-            (Source::Finished(size), None) if passed >= size => {
+            (Source::Finished(size), None) => {
+                debug_assert!(passed >= size, "a source ends when all of it is here");
                 leg.read_end = true;
                 Ok(None)
             }
