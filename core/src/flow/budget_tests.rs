@@ -136,6 +136,25 @@ fn demand_is_remembered_only_when_the_pool_is_short_and_planned_ten_times_a_seco
     assert!(!budget.plan(candidates, now + Duration::from_millis(100)).is_empty());
 }
 
+/// A quarter of the pool is enough for others.
+///
+/// spec: R-FLOW-6
+#[test]
+fn the_pool_is_short_below_a_quarter() {
+    let mut budget = Budget::new(BudgetLimits::new(2 * MIB, 64).expect("fits"));
+    let pool = budget.limits().pool();
+    let mut share = budget.open().expect("a place");
+    budget.repay(&mut share, u64::MAX);
+    let lent = budget.free() - pool / 2;
+    let _loan = budget.lend(lent).expect("it is free");
+    assert_eq!(budget.borrow(&mut share, u64::MAX), pool / 4);
+    assert_eq!((budget.free(), budget.deadline()), (pool / 4, None));
+    assert_eq!((budget.borrow(&mut share, 0), budget.deadline()), (0, None), "nothing is missing");
+    let _more = budget.lend(1).expect("it is free");
+    budget.borrow(&mut share, u64::MAX);
+    assert_eq!(budget.deadline(), Some(Instant::ZERO));
+}
+
 /// spec: R-FLOW-23
 #[test]
 fn no_more_is_asked_back_than_is_missing() {

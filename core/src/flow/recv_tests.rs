@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::receiver::{Receiver, at, own, peer};
-use crate::flow::{BudgetLimits, FLOOR, STREAM_OVERHEAD};
+use crate::flow::{BudgetLimits, CONNECTION_OVERHEAD, FLOOR, STREAM_OVERHEAD};
 
 const MIB: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -300,6 +300,43 @@ fn a_recall_takes_the_free_first_then_counts_then_windows() {
     r.connection.on_streams_blocked(Dir::Bi, 37, &mut r.budget);
     assert_eq!(r.connection.initial().max_streams_bidi, 38);
     r.open(peer(Dir::Bi, 1));
+}
+
+/// All but the initial credit of each open stream, and of one more of each kind.
+///
+/// spec: R-FLOW-23
+#[test]
+fn what_could_be_asked_back_is_what_nobody_needs() {
+    let mut r = Receiver::usual();
+    let credit = r.connection.initial().max_stream_data;
+    let at_first = r.connection.recallable();
+    assert_eq!(at_first / credit, 98);
+    for id in [peer(Dir::Uni, 0), peer(Dir::Uni, 1), peer(Dir::Bi, 0)] {
+        r.open(id);
+    }
+    assert!(r.open_own(own(0)));
+    assert_eq!(r.connection.recallable(), at_first - 4 * credit);
+    assert!(r.connection.try_hold(MIB, &mut r.budget), "borrowed");
+    let holding = r.connection.recallable();
+    r.connection.unhold(MIB);
+    let borrowed = MIB - CONNECTION_OVERHEAD;
+    assert_eq!(r.connection.recallable(), holding + borrowed);
+}
+
+/// Streams that nobody opened yet come before what open ones have, and one kind may be enough.
+///
+/// spec: R-FLOW-21
+#[test]
+fn no_more_is_asked_for_than_is_wanted() {
+    let mut r = Receiver::usual();
+    let credit = r.connection.initial().max_stream_data;
+    r.ask_back(31 * credit);
+    let asked = r.wrote();
+    let asked: Vec<_> =
+        asked.iter().filter(|frame| matches!(frame, SentFrame::CreditRecall(..))).collect();
+    let connection = SentFrame::CreditRecall(CreditTarget::Connection, 26 * credit);
+    let streams = SentFrame::CreditRecall(CreditTarget::Streams(Dir::Uni), 5);
+    assert_eq!(asked, [&streams, &connection]);
 }
 
 /// spec: R-FLOW-21

@@ -320,6 +320,14 @@ impl Rig {
         self.pump();
     }
 
+    /// The source's node asks for so much of the credit back that is not used.
+    pub fn ask_back(&mut self, amount: u64) {
+        let Some(end) = &mut self.source else { return };
+        let (streams, mut account) = end.account(self.now);
+        streams.ask_back(amount, &mut account);
+        self.pump();
+    }
+
     /// The source's connection is lost.
     pub fn lose_source(&mut self, keep: bool) {
         if let Some(mut end) = self.source.take() {

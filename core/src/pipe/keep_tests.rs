@@ -1,12 +1,13 @@
 //! What stays for legs that come later.
 
+use core::ops::Range;
 use core::time::Duration;
 
 use crate::pipe::exercise::{PTO, Rig, SIZE};
 use crate::pipe::{LegEnd, LegError, LegPolicy, PipeOptions};
 use crate::wire::id::AppCode;
 
-const ALL: core::ops::Range<u64> = 0..u64::MAX;
+const ALL: Range<u64> = 0..u64::MAX;
 
 fn keeping(keep: u64) -> Rig {
     let mut rig = Rig::new(PipeOptions { keep, ..PipeOptions::default() });
@@ -143,6 +144,26 @@ fn what_the_pool_does_not_lend_is_not_kept() {
         rig.check_legs();
         assert_eq!(rig.legs[0].size, Some(SIZE));
         assert!(rig.pipe.is_over());
+    }
+}
+
+/// What the source's node takes back is found at once among what is kept: bytes, and what will
+/// never come, which is charged alike.
+///
+/// spec: R-PIPE-23
+#[test]
+fn what_is_asked_back_is_no_longer_kept() {
+    let comes: [fn(&mut Rig, Range<u64>); 2] =
+        [|rig, range| rig.arrive(range, false), |rig, range| rig.skip(range)];
+    for come in comes {
+        let mut rig = keeping(12_000);
+        for at in (0..16_000).step_by(500) {
+            come(&mut rig, at..at + 500);
+            deliver_all(&mut rig, 0);
+        }
+        assert_eq!(rig.pipe.stats().held_from, 4_000);
+        rig.ask_back(u64::MAX);
+        assert_eq!(rig.pipe.stats().held_from, 16_000);
     }
 }
 

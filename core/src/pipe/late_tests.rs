@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use super::{Look, Start};
 use crate::pipe::exercise::{PTO, Rig};
 use crate::pipe::{LegEnd, LegPolicy, PipeOptions};
+use crate::time::Instant;
 
 const ALLOWANCE: u64 = 3000;
 
@@ -114,4 +116,18 @@ fn a_late_leg_has_sixty_four_spans_at_the_most() {
     }
     let took = rig.now.saturating_since(began).as_secs();
     assert!((60..72).contains(&took), "{took} s");
+}
+
+/// As much in a span as it must be at least is enough.
+///
+/// spec: R-PIPE-26
+#[test]
+fn a_late_leg_has_to_come_an_eighth_of_its_allowance_further() {
+    let (wait, far) = (Duration::from_secs(1), 2 * ALLOWANCE);
+    let look = |acked| Look { acked, behind: far, below: far, allowance: ALLOWANCE, wait };
+    for (acked, given_up) in [(ALLOWANCE / 8, false), (ALLOWANCE / 8 - 1, true)] {
+        let mut start = Start::Fresh;
+        assert!(!start.judge(&look(0), Instant::ZERO));
+        assert_eq!(start.judge(&look(acked), Instant::ZERO + wait), given_up, "{acked}");
+    }
 }

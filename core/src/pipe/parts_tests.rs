@@ -109,6 +109,18 @@ fn pieces_give_way_from_below_as_far_as_everybody_has_them() {
     assert_eq!((s.most(), s.highest(), s.bytes_end()), (40, 40, 40));
 }
 
+/// spec: R-PIPE-20, R-PIPE-23
+#[test]
+fn skipped_ranges_give_way_like_pieces() {
+    let mut s = store(&[10..20, 30..40]);
+    s.skip(0..10);
+    s.skip(20..30);
+    assert_eq!((s.free_pieces(3, 15), s.pieces(), s.floor()), (0, 3, 10), "the lowest alone");
+    assert_eq!((s.free_pieces(2, 20), s.pieces(), s.floor()), (10, 2, 20));
+    assert_eq!((s.free_pieces(1, 29), s.pieces(), s.floor()), (0, 2, 20), "not all have it");
+    assert_eq!((s.free_pieces(1, 30), s.pieces(), s.floor()), (0, 1, 30));
+}
+
 #[test]
 fn bytes_above_a_gap_are_those_above_the_first_behind_a_reader() {
     let mut s = store(&[0..10, 20..30, 40..50]);
@@ -346,6 +358,21 @@ fn an_application_gets_what_is_there_before_the_error() {
     }
     let error = ReadError::Reset { code: AppCode(7), hop: 2 };
     assert_eq!(rig.pipe.read(100), Err(error));
+}
+
+/// A body does not end before all of it is here.
+#[test]
+fn an_application_waits_for_what_lacks_before_the_end() {
+    let mut rig = Rig::new(PipeOptions::default());
+    rig.add_application(LegPolicy::Stall).unwrap();
+    rig.arrive(0..10, false);
+    rig.arrive(20..30, true);
+    rig.read(10);
+    assert_eq!((rig.pipe.final_size(), rig.pipe.read(10)), (None, Err(ReadError::Blocked)));
+    rig.arrive(10..20, false);
+    rig.read(10);
+    rig.read(10);
+    assert_eq!((rig.pipe.final_size(), rig.pipe.read(10)), (Some(30), Ok(None)));
 }
 
 /// Bytes that follow, the end, and nothing else: not those above a gap.

@@ -231,3 +231,7 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "ring_tests.rs"]
+mod tests;

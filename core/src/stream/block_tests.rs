@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::{Block, take_from};
 use crate::range_set::RangeSet;
-use crate::stream::{Assembler, Inserted, MAX_BLOCK};
+use crate::stream::{Assembler, BLOCK_OVERHEAD, Inserted, MAX_BLOCK, MIN_BLOCK, RANGE_OVERHEAD};
 
 const SPAN: usize = 1_000;
 
@@ -82,4 +82,58 @@ fn serves_again(kept: bool) -> bool {
 fn what_nobody_holds_serves_again() {
     assert!(serves_again(false));
     assert!(!serves_again(true));
+}
+
+/// What an assembler may hold with blocks of so many bytes, and so many ranges.
+fn charge(blocks: &[u64], ranges: u64) -> u64 {
+    blocks.iter().map(|span| span + BLOCK_OVERHEAD).sum::<u64>() + ranges * RANGE_OVERHEAD
+}
+
+/// Places bytes where nothing is yet.
+fn place(assembler: &mut Assembler, range: Range<usize>) {
+    let data = &[7; MAX_BLOCK][..range.len()];
+    assert_eq!(
+        assembler.insert(range.start as u64, data, 100),
+        Inserted::Fresh(range.len() as u64)
+    );
+}
+
+/// In order of arrival a block goes once nothing waits in it: where others stand behind it, and at
+/// the end where nothing of it is to come.
+///
+/// spec: R-STR-24
+#[test]
+fn a_block_goes_when_nothing_waits_in_it() {
+    let span = MIN_BLOCK as u64;
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    place(&mut assembler, 5000..5010);
+    assert_eq!(assembler.held(), charge(&[span, span], 2 + 2));
+    assert_eq!(assembler.take_any(100).unwrap().range(), 0..10);
+    assert_eq!(assembler.held(), charge(&[span], 2 + 2), "others stand behind it");
+    assert_eq!(assembler.take_any(100).unwrap().range(), 5000..5010);
+    assert_eq!(assembler.held(), charge(&[4096 + span - 5010], 2), "more of it may come");
+
+    let mut assembler = Assembler::new();
+    assert_eq!(assembler.take_any(100), None);
+    place(&mut assembler, 0..10);
+    assert_eq!(assembler.skip(10..span, 100), Inserted::Fresh(span - 10));
+    assembler.forget_skipped();
+    assert_eq!(assembler.take_any(100).unwrap().range(), 0..10);
+    assert_eq!(assembler.held(), charge(&[], 1), "no more of it will come");
+}
+
+/// Nothing is kept of what is cut off, down to the block that began where the body ends now.
+///
+/// spec: R-STR-24
+#[test]
+fn what_is_cut_off_holds_nothing() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..MIN_BLOCK);
+    place(&mut assembler, MIN_BLOCK..MIN_BLOCK + 10);
+    place(&mut assembler, 3 * MIN_BLOCK..3 * MIN_BLOCK + 10);
+    assembler.truncate(MIN_BLOCK as u64);
+    assert_eq!(assembler.held(), charge(&[MIN_BLOCK as u64], 1 + 1));
+    assert_eq!(assembler.take_any(MAX_BLOCK).unwrap().range(), 0..MIN_BLOCK as u64);
+    assert_eq!(assembler.held(), charge(&[], 1));
 }

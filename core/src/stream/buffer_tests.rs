@@ -5,6 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::exercise::{self, RecvOp, SendOp};
+use super::{BufferError, SendBuffer};
 
 fn send_op() -> impl Strategy<Value = SendOp> {
     prop_oneof![
@@ -68,4 +69,14 @@ proptest! {
     fn an_assembler_may_change_to_arrival(ops in with_reads(true, true), max in 1..40usize) {
         exercise::assembler(&ops, max);
     }
+}
+
+#[test]
+fn a_body_ends_once_and_where_offsets_do() {
+    let mut buffer = SendBuffer::new(0);
+    let most = SendBuffer::MAX_OFFSET;
+    assert_eq!(buffer.finish_at(most + 1), Err(BufferError::OutOfBounds));
+    assert_eq!((buffer.finish_at(most), buffer.final_size()), (Ok(()), Some(most)));
+    assert_eq!(buffer.finish_at(most), Ok(()), "said again");
+    assert_eq!(buffer.finish_at(most - 1), Err(BufferError::Finished));
 }

@@ -18,11 +18,10 @@ impl Assembler {
         self.received.count() + self.skipped.count()
     }
 
-    /// Whether there is room for bytes.
+    /// Whether there is room for bytes: they open one range at the most, or join some.
     pub(super) fn may_open(&self, range: &Range<u64>, max_ranges: usize) -> bool {
-        let now = self.kept_ranges();
         let with = self.received.count_with(range) + self.skipped.count();
-        now < max_ranges || with <= now.max(max_ranges)
+        with <= self.kept_ranges().max(max_ranges)
     }
 
     /// Whether there is room for what a SKIP opens: a range of its own at an end that stays in a
@@ -46,3 +45,7 @@ impl Assembler {
         usize::from(low) + usize::from(high && !is(&self.skipped, before))
     }
 }
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;

@@ -147,6 +147,86 @@ fn the_lowest_may_be_taken_first() {
     assert_eq!(told(stream.take_arrival(9)), Err(ReadError::Stopped));
 }
 
+/// spec: R-STR-15
+#[test]
+fn what_never_comes_may_be_the_lowest() {
+    let mut pair = with_gaps();
+    pair.b.take(&Frame::Skip { id: ID, range: 3..6 });
+    let mut stream = pair.b.recv(ID);
+    for lowest in [(0..3, true), (3..6, false), (6..9, true), (12..15, true)] {
+        assert_eq!(told(stream.take_lowest(9)), Ok(Some(lowest)));
+    }
+}
+
+/// Of what a reset promised is charged what was given out, what waits, and what is still to be
+/// told.
+///
+/// spec: R-STR-12, R-STR-26
+#[test]
+fn what_is_to_be_told_is_charged_until_it_is() {
+    let mut pair = with_gaps();
+    pair.b.take(&Frame::Skip { id: ID, range: 3..6 });
+    assert_eq!(told(pair.b.recv(ID).take_lowest(9)), Ok(Some((0..3, true))));
+    pair.b.take(&reset(ID, 20, 9));
+    assert_eq!(pair.b.recv.held(), 9 + STREAM_RECORD);
+    assert_eq!(told(pair.b.recv(ID).take_lowest(9)), Ok(Some((3..6, false))));
+    assert_eq!(pair.b.recv.held(), 9 + STREAM_RECORD, "until it is let go");
+    pair.b.recv(ID).release(6);
+    assert_eq!(pair.b.recv.held(), 3 + STREAM_RECORD);
+}
+
+/// Who takes bytes as they come has passed what lacks when it is known, and is not told.
+///
+/// spec: R-STR-26
+#[test]
+fn what_nobody_is_told_of_is_not_charged() {
+    let mut pair = with_gaps();
+    pair.b.take(&Frame::Skip { id: ID, range: 9..12 });
+    assert_eq!(pair.b.recv.held(), 15 + STREAM_RECORD);
+    assert_eq!(pair.b.recv(ID).take_any(9).unwrap().unwrap().range(), 6..9);
+    assert_eq!(pair.b.recv.held(), 12 + STREAM_RECORD);
+}
+
+/// spec: R-STR-26
+#[test]
+fn no_more_is_let_go_of_than_was_given_out() {
+    let mut pair = with_gaps();
+    let mut stream = pair.b.recv(ID);
+    assert_eq!(told(stream.take_arrival(9)), Ok(Some((6..9, true))));
+    stream.release(100);
+    drop(stream);
+    assert_eq!(pair.b.recv.held(), 12 + STREAM_RECORD);
+}
+
+/// The answer to it would be a reset of what the peer has already.
+#[test]
+fn a_stop_of_what_was_delivered_is_no_news() {
+    let mut pair = Pair::new();
+    let id = pair.a.open(Dir::Bi, plain()).unwrap();
+    pair.a.write(id, b"all of it");
+    pair.a.send(id).finish().unwrap();
+    pair.run();
+    assert_eq!(pair.a.events(), [StreamEvent::Delivered(id)]);
+    pair.a.take(&stop(id, AppCode(3)));
+    assert_eq!((pair.a.events(), pair.a.send(id).stopped()), (vec![], None));
+}
+
+/// The last acknowledgement too, though the stream is over with it.
+#[test]
+fn who_wants_to_hears_of_acknowledgements() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.send(id).report_acked();
+    pair.a.write(id, b"some");
+    pair.run();
+    assert_eq!((pair.a.events(), pair.a.send(id).sent()), (vec![StreamEvent::Acked(id)], 4));
+    pair.a.write(id, b"and the rest");
+    pair.a.send(id).finish().unwrap();
+    pair.run();
+    assert_eq!(pair.a.events(), [StreamEvent::Delivered(id), StreamEvent::Acked(id)]);
+    assert_eq!(pair.a.streams.count(), 0);
+}
+
 /// A sliver at the end of a packet costs more than it carries: of what is longer, 32 bytes at
 /// least.
 #[test]

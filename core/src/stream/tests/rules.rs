@@ -356,8 +356,10 @@ fn stop_is_answered_by_a_reset_of_the_same_code() {
     pair.b.recv(id).stop_after(AppCode(5), 3);
     assert_eq!(pair.b.recv(id).read_chunk(1), Err(ReadError::Stopped));
     assert_eq!(pair.b.recv.held(), STREAM_RECORD);
+    let memory = pair.b.streams.held();
     pair.step_a();
     assert_eq!(pair.b.recv.held(), STREAM_RECORD, "what still comes is dropped");
+    assert_eq!(pair.b.streams.held(), memory);
     pair.run();
     let stopped = StreamEvent::Stopped { id, code: AppCode(5), hop: 3 };
     assert_eq!(pair.a.events(), [stopped]);
