@@ -37,7 +37,8 @@ const fn words(limit: SendLimit) -> &'static str {
 /// How long each held it back, of those that did, in milliseconds.
 pub(super) fn in_millis(times: &LimitTimes) -> serde_json::Value {
     let held = times.iter().filter(|(_, time)| !time.is_zero());
-    held.map(|(limit, time)| (limit.name(), (time.as_micros() as f64 / 1e3).into())).collect()
+    let millis = |time: Duration| serde_json::Value::from(time.as_micros() as f64 / 1e3);
+    held.map(|(limit, time)| (limit.name(), millis(time))).collect()
 }
 
 impl Limits {

@@ -96,7 +96,7 @@ pub(super) async fn run(
     node::say_goodbye(endpoint, connection, goodbye).await;
     let mut last = conclude(output, &reports, each)?;
     last.insert("limited_by".into(), serde_json::json!(sender.limits.most()));
-    last.insert("limits_ms".into(), limits::in_millis(&limits));
+    last.insert("limits_ms".into(), super::limits::in_millis(&limits));
     Ok(last)
 }
 
