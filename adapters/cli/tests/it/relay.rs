@@ -93,7 +93,9 @@ fn a_relay_keeps_its_limits_and_the_sender_learns_what_held_it_back() {
     let receiver = sink.recv(&["--yes", "--overwrite"]);
     let file = source.file("film", 4_000_000);
     let sent = source.send(&[&file], &receiver, &["--via", &passing.ticket()]).expect(0);
-    assert_eq!(sent.last()["limited_by"], "credit", "{sent:?}");
+    assert_eq!(sent.last()["limited_by"], "stream-credit", "{sent:?}");
+    let held = |name: &str| sent.last()["limits_ms"][name].as_f64().unwrap_or_default();
+    assert!(held("stream-credit") > 500.0, "{sent:?}");
     assert!(sent.last()["seconds"].as_f64().unwrap() > 1.0, "{sent:?}");
     // Straight there, and no faster than its sender says: for long enough to be looked at often,
     // and so slowly that a busy machine has no part in it.
