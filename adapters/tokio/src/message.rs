@@ -73,7 +73,7 @@ impl MessageStream {
     ///
     /// # Errors
     /// As [`read_chunk`](Self::read_chunk).
-    pub async fn collect(mut self) -> Result<Bytes, StreamError> {
+    pub async fn collect_all(mut self) -> Result<Bytes, StreamError> {
         let mut all = BytesMut::new();
         while let Some(chunk) = self.read_chunk(usize::MAX).await? {
             all.extend_from_slice(&chunk);

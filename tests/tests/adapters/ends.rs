@@ -9,7 +9,7 @@ use aqueduct_std::{
 };
 
 use crate::node::{
-    Inlet, LOOPBACK, Link, Node, Outlet, Recv, connect, options, pair, pair_with, pattern,
+    Flow, Inlet, LOOPBACK, Link, Node, Outlet, Recv, connect, options, pair, pair_with, pattern,
 };
 
 pub(crate) fn a_reset_has_its_code<C: Node, S: Node>() {
@@ -58,7 +58,7 @@ pub(crate) fn a_stop_says_how_far_away_it_was<C: Node, S: Node>() {
     assert_eq!(told, WriteError::Stopped { code: stop.code, hop: stop.hop });
     let error = StreamError::Reset { code: stop.code, hop: Some(2) };
     assert_eq!((StreamError::from(told), StreamError::from(stop)), (error.clone(), error));
-    let _both = (S::piped(first), S::piped(second));
+    let _both = (first.ended(), second.ended());
 }
 
 /// Who drops a stream before its end has given it up.

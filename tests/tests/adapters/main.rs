@@ -2,9 +2,16 @@
 //! kind, over real sockets.
 
 mod ends;
+mod forks;
 mod latency;
+mod letters;
+mod limits;
 mod lines;
 mod node;
+mod pipes;
+mod ranges;
+mod relays;
+mod says;
 mod shadow;
 mod streams;
 mod stuck;
@@ -12,6 +19,8 @@ mod stuck;
 mod tapes;
 mod tcp;
 mod units;
+mod verified;
+mod waits;
 mod way;
 
 use std::sync::mpsc;
@@ -76,6 +85,65 @@ pairings! {
         messages_arrive_whole_and_once,
         a_large_message_is_streamed,
         both_ends_derive_the_same_key;
+    forks:
+        a_fork_that_does_not_read_holds_the_sender_until_it_is_dropped,
+        the_last_handle_stops_the_peer_and_a_fork_does_not,
+        errors_come_behind_the_bytes_to_every_handle,
+        what_is_too_long_to_be_collected_is_still_there,
+        a_long_head_gets_the_credit_that_it_needs,
+        the_traits_of_its_world_hold_for_a_stream;
+    letters:
+        the_size_chooses_the_way_and_one_call_receives_both,
+        a_peer_without_streaming_gets_all_of_it_whole,
+        a_message_is_readable_before_it_is_all_made,
+        who_does_not_want_a_message_says_so,
+        what_is_not_what_was_announced_is_an_error_at_both_ends,
+        what_is_too_large_to_be_put_together_is_refused,
+        a_message_goes_through_a_node_while_it_comes;
+    limits:
+        a_limit_holds_what_is_sent_and_is_named,
+        a_receiver_that_does_not_read_is_what_limits,
+        who_goes_first_is_set_while_a_stream_is_open,
+        a_connection_takes_another_controller;
+    pipes:
+        a_stream_goes_on_to_two_others_while_it_comes,
+        a_pipe_that_is_cancelled_ends_both_ways,
+        a_pipe_flows_on_without_its_handle,
+        a_leg_that_was_refused_early_says_so,
+        a_leg_that_joins_late_gets_what_is_kept,
+        a_rate_holds_until_another_is_set,
+        what_is_passed_on_can_be_read_along,
+        nobody_waits_for_more_than_a_pipe_holds,
+        a_leg_that_is_too_slow_is_detached_and_the_other_goes_on,
+        what_cannot_be_piped_is_given_up;
+    ranges:
+        a_receiver_that_was_too_slow_finishes_by_range,
+        a_part_is_what_was_asked_for_while_the_stream_flows,
+        a_receiver_that_comes_back_asks_for_the_rest,
+        what_is_not_held_or_not_the_askers_is_refused,
+        who_does_not_relay_holds_nothing_and_takes_nothing_unasked;
+    relays:
+        a_stream_goes_to_its_end_and_its_answer_comes_back_on_it,
+        several_ends_answer_each_by_itself_and_one_is_out_of_reach,
+        a_relay_refuses_as_it_was_told_last,
+        the_last_handle_ends_an_endpoint_that_relays;
+    says:
+        who_knocks_and_who_answers_are_named,
+        where_a_node_can_be_dialled_is_true,
+        streams_of_both_kinds_are_accepted_in_their_order,
+        a_datagram_is_as_long_as_is_said,
+        figures_are_those_of_what_was_done,
+        a_recording_says_how_far_it_is;
+    verified:
+        the_end_of_a_body_is_given_if_its_digest_is_right,
+        a_verified_body_that_is_given_up_has_no_end,
+        a_body_that_cannot_be_verified_is_given_back;
+    waits:
+        whatever_waits_hears_that_its_own_end_is_aborted,
+        whatever_waits_hears_that_the_other_end_is_aborted,
+        whatever_waits_hears_that_the_other_node_is_closed,
+        who_waits_for_a_stream_hears_that_the_other_half_is_dropped,
+        who_waits_at_a_node_hears_that_it_is_closed;
     shadow:
         what_differs_is_told_and_what_came_is_given,
         what_has_no_whole_is_not_compared,

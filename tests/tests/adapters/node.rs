@@ -1,20 +1,27 @@
 //! The two adapters behind one face. Every call waits on the thread that makes it; those of the
 //! async adapter on a runtime that all tests share.
 
-use std::future::Future;
+mod tasks;
+mod threads;
+
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::time::Duration;
 
 use aqueduct_driver::Endpoint;
+use aqueduct_driver::clock::Clock;
+use aqueduct_std::relay::{RelayConfig, RelayEvent};
 use aqueduct_std::{
-    AppCode, Bytes, CarrierKind, Carriers, Chunks, CloseReason, ConnectError, ConnectionError,
-    ConnectionStats, DatagramError, EndpointConfig, NodeAddr, NodeId, NodeKey, OpenOptions,
-    PipeOptions, PipeStats, ReadError, Recording, Sent, Stop, StreamId, StreamProtocol, TapeEnd,
-    TransportConfig, WriteError,
+    Algorithm, AppCode, Bandwidth, BufferWarning, Bytes, CarrierKind, Carriers, Chunks,
+    CloseReason, ConnectError, ConnectionError, ConnectionStats, DatagramError, EndpointConfig,
+    EndpointStats, Figures, IoStats, LegEnd, LegIndex, LegPolicy, MessageError, MessageStats, Mode,
+    NodeAddr, NodeId, NodeKey, OpenError, OpenOptions, PipeError, PipeOptions, PipeStats, Priority,
+    ReadError, Recording, SendError, Sent, Stop, StreamError, StreamId, StreamProtocol,
+    StreamingSerialize, TapeEnd, TransportConfig, WriteError,
 };
-use tokio::runtime::Runtime;
+
+pub(crate) use tasks::runtime;
 
 pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
@@ -37,29 +44,59 @@ fn config(carriers: Carriers, transport: TransportConfig) -> aqueduct_std::Confi
 /// An endpoint of some adapter.
 pub(crate) trait Node: AsRef<Endpoint> + Clone + Send + Sync + 'static {
     type Link: Link;
-    /// A pipe that flows.
-    type Pipe;
+    type Knock: Knock<Link = Self::Link>;
+    type Pipe: Flow<Send_<Self>>;
 
-    /// Bound to this address.
-    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self;
+    /// Bound with this configuration.
+    fn bound(addr: SocketAddr, config: aqueduct_std::Config) -> Self;
     fn addr(&self) -> (NodeId, SocketAddr);
+    fn listens_for_tcp(&self) -> bool;
+    fn dialable_addrs(&self) -> Vec<SocketAddr>;
+    fn buffer_warnings(&self) -> &[BufferWarning];
     fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError>;
-    /// The next who knocks, let in.
-    fn take(&self) -> Option<Result<Self::Link, ConnectError>>;
-    /// The next who knocks, turned away.
-    fn turn_away(&self);
-    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe;
-    fn piped(pipe: Self::Pipe) -> PipeStats;
+    /// The next who knocks.
+    fn knock(&self) -> Option<Self::Knock>;
+    fn pipe_to(
+        &self,
+        from: Recv<Self>,
+        to: Vec<Send_<Self>>,
+        options: PipeOptions,
+    ) -> Result<Self::Pipe, PipeError>;
+    fn pipe_and_read(
+        &self,
+        from: Recv<Self>,
+        to: Vec<Send_<Self>>,
+        options: PipeOptions,
+    ) -> Result<(Self::Pipe, Recv<Self>), PipeError>;
+    /// Relays. What is returned says whether that is over.
+    fn relay(
+        &self,
+        config: RelayConfig,
+        told: impl Fn(RelayEvent) + Send + Sync + 'static,
+    ) -> Box<dyn Fn() -> bool>;
+    fn stats(&self) -> EndpointStats;
+    fn set_limit(&self, rate: Option<u64>);
+    fn set_peers_limit(&self, rate: Option<u64>);
+    fn set_peer_limit(&self, peer: NodeId, rate: Option<u64>);
+    fn bandwidth(&self, peer: Option<NodeId>) -> Bandwidth;
+    fn clock(&self) -> Clock;
+    fn io_stats(&self) -> IoStats;
+    fn message_stats(&self) -> MessageStats;
+    fn figures(&self) -> Figures;
     fn close(&self, code: AppCode);
     fn wait_idle(&self);
-    fn connections(&self) -> u32;
-    /// Bound, and recorded.
-    fn recorded(by: Recording) -> Self;
+    /// Bytes on the disk.
+    fn tape_written(&self) -> u64;
     fn tape_ended(&self) -> Option<TapeEnd>;
     /// Waits for the end of the tape.
     fn tape_closed(&self) -> TapeEnd;
     /// Ends the tape and waits for the disk.
     fn end_tape(&self) -> io::Result<u64>;
+
+    /// Bound to this address.
+    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self {
+        Self::bound(addr.parse().unwrap(), config(carriers, transport))
+    }
 
     fn by(carriers: Carriers, transport: TransportConfig) -> Self {
         Self::at(LOOPBACK, carriers, transport)
@@ -72,474 +109,211 @@ pub(crate) trait Node: AsRef<Endpoint> + Clone + Send + Sync + 'static {
     fn new() -> Self {
         Self::with(TransportConfig::default())
     }
+
+    /// Bound, and recorded.
+    fn recorded(by: Recording) -> Self {
+        let config = config(Carriers::default(), TransportConfig::default());
+        Self::bound(LOOPBACK.parse().unwrap(), config.with_recording(by))
+    }
+
+    /// The same with so much memory for what its peers send.
+    fn with_memory(bytes: u64) -> Self {
+        let config = EndpointConfig::new(key()).with_memory(bytes, 16).expect("a size");
+        let config = aqueduct_std::Config::from(config).without_environment();
+        Self::bound(LOOPBACK.parse().unwrap(), config)
+    }
+
+    /// The next who knocks, let in.
+    fn take(&self) -> Option<Result<Self::Link, ConnectError>> {
+        Some(self.knock()?.accept())
+    }
+
+    /// The next who knocks, turned away.
+    fn turn_away(&self) {
+        self.knock().unwrap().refuse();
+    }
+
+    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe {
+        self.pipe_to(from, vec![to], PipeOptions::default()).unwrap()
+    }
+
+    fn connections(&self) -> u32 {
+        self.stats().connections
+    }
+
+    fn there(&self) -> NodeAddr {
+        self.addr().into()
+    }
 }
 
 pub(crate) type Send_<N> = <<N as Node>::Link as Link>::Send;
 pub(crate) type Recv<N> = <<N as Node>::Link as Link>::Recv;
+pub(crate) type Letter_<N> = <<N as Node>::Link as Link>::Letter;
+
+/// Who wants to connect.
+pub(crate) trait Knock: Send + 'static {
+    type Link;
+
+    fn peer(&self) -> NodeId;
+    fn remote(&self) -> SocketAddr;
+    fn accept(self) -> Result<Self::Link, ConnectError>;
+    fn refuse(self);
+}
 
 /// A connection of some adapter.
 pub(crate) trait Link: Clone + Send + Sync + 'static {
     type Send: Outlet;
     type Recv: Inlet;
+    type Letter: Letter<Send = Self::Send, Recv = Self::Recv>;
 
+    fn peer(&self) -> NodeId;
+    fn remote(&self) -> SocketAddr;
     fn carriage(&self) -> CarrierKind;
+    fn mode(&self) -> Mode;
     fn stats(&self) -> ConnectionStats;
-    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv);
-    fn open_uni(&self, options: OpenOptions) -> Self::Send;
+    fn set_controller(&self, controller: Algorithm);
+    fn try_open_bi(&self, options: OpenOptions) -> Result<(Self::Send, Self::Recv), OpenError>;
+    fn try_open_uni(&self, options: OpenOptions) -> Result<Self::Send, OpenError>;
     fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError>;
     fn accept_uni(&self) -> Result<Self::Recv, ConnectionError>;
+    fn accept_any(&self) -> Result<(Option<Self::Send>, Self::Recv), ConnectionError>;
+    fn range(&self, of: StreamId, from: u64, to: Option<u64>) -> Result<Self::Recv, StreamError>;
     fn say(&self, datagram: Bytes) -> Result<(), DatagramError>;
+    /// The same without waiting for room.
+    fn say_now(&self, datagram: Bytes) -> Result<(), DatagramError>;
     fn hear(&self) -> Result<Bytes, ConnectionError>;
-    fn send_message(&self, message: Bytes);
+    fn max_datagram_len(&self) -> Option<usize>;
+    fn try_send_message(&self, message: Bytes) -> Result<(), MessageError>;
     fn recv_message(&self) -> Result<Bytes, ConnectionError>;
-    /// The stream that it took, if it did.
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId>;
-    /// Why it fails.
-    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String;
+    fn send_auto<T: StreamingSerialize>(&self, object: T) -> Result<Sent, SendError>;
+    fn recv_auto(&self) -> Result<Came<Self::Letter>, ConnectionError>;
     fn key_material(&self, label: &[u8]) -> Vec<u8>;
     fn close(&self, code: AppCode, reason: &[u8]);
     fn abort(&self, code: AppCode, reason: &[u8]);
     fn closed(&self) -> CloseReason;
+    fn close_reason(&self) -> Option<CloseReason>;
+
+    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
+        self.try_open_bi(options).unwrap()
+    }
+
+    fn open_uni(&self, options: OpenOptions) -> Self::Send {
+        self.try_open_uni(options).unwrap()
+    }
+
+    fn send_message(&self, message: Bytes) {
+        self.try_send_message(message).unwrap();
+    }
+
+    /// The stream that it took, if it did.
+    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId> {
+        match self.send_auto(Chunks::new(total, chunks)).unwrap() {
+            Sent::Streamed(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Why it fails.
+    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String {
+        self.send_auto(Chunks::new(total, chunks)).unwrap_err().to_string()
+    }
+
+    /// The next message, which comes as a stream.
+    fn letter(&self) -> Self::Letter {
+        match self.recv_auto().unwrap() {
+            Came::Stream(letter) => letter,
+            Came::Whole(message) => panic!("{} bytes came whole", message.len()),
+        }
+    }
+}
+
+/// A message, by the way that it came.
+pub(crate) enum Came<L> {
+    Whole(Bytes),
+    Stream(L),
+}
+
+/// A message that comes as a stream.
+pub(crate) trait Letter: Send + 'static {
+    type Send;
+    type Recv;
+
+    fn id(&self) -> StreamId;
+    fn size(&self) -> u64;
+    fn some(&mut self, max: usize) -> Result<Option<Bytes>, StreamError>;
+    /// As the adapter iterates.
+    fn next_block(&mut self) -> Option<Result<Bytes, StreamError>>;
+    fn all(self) -> Result<Bytes, StreamError>;
+    fn into_streams(self) -> Option<(Self::Recv, Self::Send)>;
+    fn refuse(self);
 }
 
 /// What is written to.
 pub(crate) trait Outlet: Send + 'static {
+    fn id(&self) -> StreamId;
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError>;
     fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError>;
     fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError>;
+    /// By the trait of its world for all that is written to, flushed.
+    fn pour(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn finish(&mut self) -> Result<(), WriteError>;
     fn delivered(&mut self) -> Result<(), WriteError>;
     fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError>;
     fn reset(&mut self, code: AppCode);
+    fn set_priority(&mut self, priority: Priority);
 }
 
 /// What is read from.
-pub(crate) trait Inlet: Send + 'static {
+pub(crate) trait Inlet: Sized + Send + 'static {
+    type Verified: Verified;
+
     fn all(&mut self, limit: usize) -> Result<Bytes, ReadError>;
     fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError>;
     fn peek(&mut self, len: usize) -> Result<Bytes, ReadError>;
+    /// By the trait of its world for all that is read from.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+    /// As the adapter iterates.
+    fn next_block(&mut self) -> Option<Result<Bytes, ReadError>>;
     fn fork(&self) -> Self;
     fn stop(&mut self, code: AppCode);
     fn info(&self) -> Option<&OpenOptions>;
     fn id(&self) -> StreamId;
+    fn verified(self) -> Result<Self::Verified, Box<Self>>;
+
+    /// The first so many bytes.
+    fn first(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        let mut at = 0;
+        while at < len {
+            let count = self.read(&mut bytes[at..]).unwrap();
+            assert!(count > 0, "ended after {at} bytes");
+            at += count;
+        }
+        bytes
+    }
+}
+
+/// A stream whose digest is looked at.
+pub(crate) trait Verified: Send + 'static {
+    fn id(&self) -> StreamId;
+    fn info(&self) -> Option<&OpenOptions>;
+    fn some(&mut self, max: usize) -> Result<Option<Bytes>, StreamError>;
+}
+
+/// A pipe that flows.
+pub(crate) trait Flow<Leg>: Clone + Send + Sync + 'static {
+    fn add_leg(&self, leg: Leg, policy: LegPolicy) -> Result<LegIndex, PipeError>;
+    fn stats(&self) -> Option<PipeStats>;
+    fn leg_ended(&self, leg: LegIndex) -> Option<LegEnd>;
+    fn ended(&self) -> Option<PipeStats>;
+    fn set_rate(&self, rate: Option<u64>);
+    fn cancel(&self, code: AppCode);
 }
 
 /// The adapter for threads.
 pub(crate) type Std = aqueduct_std::Endpoint;
 /// The adapter for tokio.
 pub(crate) type Tokio = aqueduct_tokio::Endpoint;
-
-/// The stream that a message took.
-fn taken(sent: Sent) -> Option<StreamId> {
-    match sent {
-        Sent::Streamed(id) => Some(id),
-        _ => None,
-    }
-}
-
-/// Nothing has a time-out here.
-fn sure<T, E>(result: Result<T, aqueduct_std::Error<E>>) -> Result<T, E> {
-    result.map_err(|error| match error {
-        aqueduct_std::Error::Failed(error) => error,
-        aqueduct_std::Error::TimedOut(after) => panic!("{after}"),
-    })
-}
-
-impl Node for Std {
-    type Link = aqueduct_std::Connection;
-    type Pipe = aqueduct_std::Pipe;
-
-    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self {
-        Self::bind(addr.parse().unwrap(), config(carriers, transport)).unwrap()
-    }
-
-    fn addr(&self) -> (NodeId, SocketAddr) {
-        (self.node_id(), self.local_addr())
-    }
-
-    fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError> {
-        sure(self.connect(to))
-    }
-
-    fn take(&self) -> Option<Result<Self::Link, ConnectError>> {
-        self.accept().unwrap().map(|incoming| sure(incoming.accept()))
-    }
-
-    fn turn_away(&self) {
-        self.accept().unwrap().unwrap().refuse();
-    }
-
-    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe {
-        Self::pipe(self, from, vec![to], PipeOptions::default()).unwrap()
-    }
-
-    fn piped(pipe: Self::Pipe) -> PipeStats {
-        pipe.ended().unwrap().unwrap()
-    }
-
-    fn close(&self, code: AppCode) {
-        Self::close(self, code, b"");
-    }
-
-    fn wait_idle(&self) {
-        Self::wait_idle(self).unwrap();
-    }
-
-    fn connections(&self) -> u32 {
-        self.stats().unwrap().connections
-    }
-
-    fn recorded(by: Recording) -> Self {
-        let config = config(Carriers::default(), TransportConfig::default());
-        Self::bind(LOOPBACK.parse().unwrap(), config.with_recording(by)).unwrap()
-    }
-
-    fn tape_ended(&self) -> Option<TapeEnd> {
-        self.recording().unwrap().ended()
-    }
-
-    fn tape_closed(&self) -> TapeEnd {
-        self.recording().unwrap().closed().unwrap()
-    }
-
-    fn end_tape(&self) -> io::Result<u64> {
-        self.recording().unwrap().end()
-    }
-}
-
-impl Link for aqueduct_std::Connection {
-    type Send = aqueduct_std::SendStream;
-    type Recv = aqueduct_std::RecvStream;
-
-    fn carriage(&self) -> CarrierKind {
-        Self::carriage(self)
-    }
-
-    fn stats(&self) -> ConnectionStats {
-        Self::stats(self).unwrap()
-    }
-
-    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
-        Self::open_bi(self, options).unwrap()
-    }
-
-    fn open_uni(&self, options: OpenOptions) -> Self::Send {
-        Self::open_uni(self, options).unwrap()
-    }
-
-    fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError> {
-        sure(Self::accept_bi(self))
-    }
-
-    fn accept_uni(&self) -> Result<Self::Recv, ConnectionError> {
-        sure(Self::accept_uni(self))
-    }
-
-    fn say(&self, datagram: Bytes) -> Result<(), DatagramError> {
-        sure(self.send_datagram_wait(datagram))
-    }
-
-    fn hear(&self) -> Result<Bytes, ConnectionError> {
-        sure(self.read_datagram())
-    }
-
-    fn send_message(&self, message: Bytes) {
-        Self::send_message(self, message).unwrap();
-    }
-
-    fn recv_message(&self) -> Result<Bytes, ConnectionError> {
-        sure(Self::recv_message(self))
-    }
-
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId> {
-        taken(self.send_auto(Chunks::new(total, chunks)).unwrap())
-    }
-
-    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String {
-        self.send_auto(Chunks::new(total, chunks)).unwrap_err().to_string()
-    }
-
-    fn key_material(&self, label: &[u8]) -> Vec<u8> {
-        self.export_keying_material(label, b"", 40).unwrap()
-    }
-
-    fn close(&self, code: AppCode, reason: &[u8]) {
-        Self::close(self, code, reason);
-    }
-
-    fn abort(&self, code: AppCode, reason: &[u8]) {
-        Self::abort(self, code, reason);
-    }
-
-    fn closed(&self) -> CloseReason {
-        Self::closed(self).unwrap()
-    }
-}
-
-impl Outlet for aqueduct_std::SendStream {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        sure(self.write_bytes(Bytes::copy_from_slice(bytes)))
-    }
-
-    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        sure(self.write_at(offset, Bytes::copy_from_slice(bytes)))
-    }
-
-    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
-        Self::skip(self, range)
-    }
-
-    fn finish(&mut self) -> Result<(), WriteError> {
-        Self::finish(self)
-    }
-
-    fn delivered(&mut self) -> Result<(), WriteError> {
-        sure(Self::delivered(self))
-    }
-
-    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
-        sure(Self::stopped(self))
-    }
-
-    fn reset(&mut self, code: AppCode) {
-        Self::reset(self, code);
-    }
-}
-
-impl Inlet for aqueduct_std::RecvStream {
-    fn all(&mut self, limit: usize) -> Result<Bytes, ReadError> {
-        sure(self.collect_all(limit))
-    }
-
-    fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
-        sure(self.read_chunk(max))
-    }
-
-    fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
-        sure(Self::peek(self, len))
-    }
-
-    fn fork(&self) -> Self {
-        Self::fork(self)
-    }
-
-    fn stop(&mut self, code: AppCode) {
-        Self::stop(self, code);
-    }
-
-    fn info(&self) -> Option<&OpenOptions> {
-        Self::info(self)
-    }
-
-    fn id(&self) -> StreamId {
-        Self::id(self)
-    }
-}
-
-/// Waits on this thread for what the runtime does.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    runtime().block_on(future)
-}
-
-pub(crate) fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-    })
-}
-
-impl Node for Tokio {
-    type Link = aqueduct_tokio::Connection;
-    type Pipe = aqueduct_tokio::Pipe;
-
-    fn at(addr: &str, carriers: Carriers, transport: TransportConfig) -> Self {
-        let _runtime = runtime().enter();
-        Self::bind(addr.parse().unwrap(), config(carriers, transport)).unwrap()
-    }
-
-    fn addr(&self) -> (NodeId, SocketAddr) {
-        (self.node_id(), self.local_addr())
-    }
-
-    fn dial(&self, to: NodeAddr) -> Result<Self::Link, ConnectError> {
-        now(self.connect(to))
-    }
-
-    fn take(&self) -> Option<Result<Self::Link, ConnectError>> {
-        now(async { Some(self.accept().await?.accept().await) })
-    }
-
-    fn turn_away(&self) {
-        now(self.accept()).unwrap().refuse();
-    }
-
-    fn pipe(&self, from: Recv<Self>, to: Send_<Self>) -> Self::Pipe {
-        now(Self::pipe(self, from, vec![to], PipeOptions::default())).unwrap()
-    }
-
-    fn piped(pipe: Self::Pipe) -> PipeStats {
-        now(pipe.ended()).unwrap()
-    }
-
-    fn close(&self, code: AppCode) {
-        Self::close(self, code, b"");
-    }
-
-    fn wait_idle(&self) {
-        now(Self::wait_idle(self));
-    }
-
-    fn connections(&self) -> u32 {
-        now(self.stats()).connections
-    }
-
-    fn recorded(by: Recording) -> Self {
-        let _runtime = runtime().enter();
-        let config = config(Carriers::default(), TransportConfig::default());
-        Self::bind(LOOPBACK.parse().unwrap(), config.with_recording(by)).unwrap()
-    }
-
-    fn tape_ended(&self) -> Option<TapeEnd> {
-        self.recording().unwrap().ended()
-    }
-
-    fn tape_closed(&self) -> TapeEnd {
-        now(self.recording().unwrap().closed())
-    }
-
-    fn end_tape(&self) -> io::Result<u64> {
-        now(self.recording().unwrap().end())
-    }
-}
-
-impl Link for aqueduct_tokio::Connection {
-    type Send = aqueduct_tokio::SendStream;
-    type Recv = aqueduct_tokio::RecvStream;
-
-    fn carriage(&self) -> CarrierKind {
-        Self::carriage(self)
-    }
-
-    fn stats(&self) -> ConnectionStats {
-        now(Self::stats(self))
-    }
-
-    fn open_bi(&self, options: OpenOptions) -> (Self::Send, Self::Recv) {
-        now(Self::open_bi(self, options)).unwrap()
-    }
-
-    fn open_uni(&self, options: OpenOptions) -> Self::Send {
-        now(Self::open_uni(self, options)).unwrap()
-    }
-
-    fn accept_bi(&self) -> Result<(Self::Send, Self::Recv), ConnectionError> {
-        now(Self::accept_bi(self))
-    }
-
-    fn accept_uni(&self) -> Result<Self::Recv, ConnectionError> {
-        now(Self::accept_uni(self))
-    }
-
-    fn say(&self, datagram: Bytes) -> Result<(), DatagramError> {
-        now(self.send_datagram_wait(datagram))
-    }
-
-    fn hear(&self) -> Result<Bytes, ConnectionError> {
-        now(self.read_datagram())
-    }
-
-    fn send_message(&self, message: Bytes) {
-        now(Self::send_message(self, message)).unwrap();
-    }
-
-    fn recv_message(&self) -> Result<Bytes, ConnectionError> {
-        now(Self::recv_message(self))
-    }
-
-    fn send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> Option<StreamId> {
-        taken(now(self.send_auto(Chunks::new(total, chunks))).unwrap())
-    }
-
-    fn try_send_chunks(&self, total: u64, chunks: Vec<Vec<u8>>) -> String {
-        now(self.send_auto(Chunks::new(total, chunks))).unwrap_err().to_string()
-    }
-
-    fn key_material(&self, label: &[u8]) -> Vec<u8> {
-        now(self.export_keying_material(label, b"", 40)).unwrap()
-    }
-
-    fn close(&self, code: AppCode, reason: &[u8]) {
-        Self::close(self, code, reason);
-    }
-
-    fn abort(&self, code: AppCode, reason: &[u8]) {
-        Self::abort(self, code, reason);
-    }
-
-    fn closed(&self) -> CloseReason {
-        now(Self::closed(self))
-    }
-}
-
-impl Outlet for aqueduct_tokio::SendStream {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        now(self.write_bytes(Bytes::copy_from_slice(bytes)))
-    }
-
-    fn put_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
-        now(self.write_at(offset, Bytes::copy_from_slice(bytes)))
-    }
-
-    fn skip(&mut self, range: Range<u64>) -> Result<(), WriteError> {
-        Self::skip(self, range)
-    }
-
-    fn finish(&mut self) -> Result<(), WriteError> {
-        Self::finish(self)
-    }
-
-    fn delivered(&mut self) -> Result<(), WriteError> {
-        now(Self::delivered(self))
-    }
-
-    fn stopped(&mut self) -> Result<Option<Stop>, ConnectionError> {
-        now(Self::stopped(self))
-    }
-
-    fn reset(&mut self, code: AppCode) {
-        Self::reset(self, code);
-    }
-}
-
-impl Inlet for aqueduct_tokio::RecvStream {
-    fn all(&mut self, limit: usize) -> Result<Bytes, ReadError> {
-        now(self.collect_all(limit))
-    }
-
-    fn some(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
-        now(self.read_chunk(max))
-    }
-
-    fn peek(&mut self, len: usize) -> Result<Bytes, ReadError> {
-        now(Self::peek(self, len))
-    }
-
-    fn fork(&self) -> Self {
-        Self::fork(self)
-    }
-
-    fn stop(&mut self, code: AppCode) {
-        Self::stop(self, code);
-    }
-
-    fn info(&self) -> Option<&OpenOptions> {
-        Self::info(self)
-    }
-
-    fn id(&self) -> StreamId {
-        Self::id(self)
-    }
-}
 
 /// A connection between two nodes, both ends.
 pub(crate) fn connect<C: Node, S: Node>(client: &C, server: &S) -> (C::Link, S::Link) {
@@ -589,4 +363,13 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
     }
     out.truncate(len);
     out
+}
+
+/// Waits until `done` says so; for things that no call waits for.
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: not yet");
+        std::thread::sleep(Duration::from_millis(3));
+    }
 }

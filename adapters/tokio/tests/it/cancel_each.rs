@@ -376,7 +376,12 @@ async fn messages_cut_at_any_poll_arrive_whole_or_not_at_all() {
     let cuts = at_each_poll("send_message", async |polls| {
         let (first, mut sent) = (polls * (EACH + 1), BTreeSet::new());
         for number in first..first + EACH {
-            if cut(polls, pair.near.send_message(message(number))).await.is_some() {
+            let urgent = Delivery::new().priority(Priority::Urgent);
+            let done = match number % 2 {
+                0 => cut(polls, pair.near.send_message(message(number))).await,
+                _ => cut(polls, pair.near.send_message_with(message(number), urgent)).await,
+            };
+            if done.is_some() {
                 sent.insert(number);
             }
         }
@@ -419,7 +424,7 @@ async fn waits_for_a_message_cut_at_any_poll_leave_it_there() {
 async fn auto(connection: &Connection) -> Option<Vec<u8>> {
     match connection.recv_auto().await.unwrap() {
         Received::Whole(message) => Some(message.into()),
-        Received::Stream(stream) => stream.collect().await.ok().map(Into::into),
+        Received::Stream(stream) => stream.collect_all().await.ok().map(Into::into),
         _ => None,
     }
 }
@@ -481,13 +486,13 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
         was && read
     });
     assert!(cuts.await > 0);
-    // `collect` says that dropping it gives the message up: the sender hears of it, and goes on.
-    let cuts = at_each_poll("collect", async |polls| {
+    // `collect_all` of a message says that dropping it gives the message up: the sender hears of it, and goes on.
+    let cuts = at_each_poll("collect_all of a message", async |polls| {
         let near = pair.near.clone();
         let parts = chunks();
         let sending = tokio::spawn(async move { near.send_auto(parts).await.map(drop) });
         let Received::Stream(stream) = pair.far.recv_auto().await.unwrap() else { panic!() };
-        let done = cut(polls, stream.collect()).await;
+        let done = cut(polls, stream.collect_all()).await;
         let sent = sending.await.unwrap();
         match &done {
             Some(all) => assert!(sent.is_ok() && all.as_ref().unwrap() == &body[..]),

@@ -21,7 +21,7 @@ fn errors(figures: &Figures) -> Vec<(StreamCode, u64)> {
 async fn message(pair: &Pair) -> Result<Bytes, StreamError> {
     match soon("a message", pair.far.recv_auto()).await.unwrap() {
         Received::Whole(message) => Ok(message),
-        Received::Stream(stream) => soon("its end", stream.collect()).await,
+        Received::Stream(stream) => soon("its end", stream.collect_all()).await,
         other => panic!("{other:?}"),
     }
 }

@@ -37,7 +37,7 @@ fn chunks(body: &[u8], each: usize) -> Chunks<std::vec::IntoIter<Bytes>> {
 async fn whatever(connection: &Connection) -> (Bytes, bool) {
     match soon("a message", connection.recv_auto()).await.unwrap() {
         Received::Whole(message) => (message, false),
-        Received::Stream(stream) => (soon("its bytes", stream.collect()).await.unwrap(), true),
+        Received::Stream(stream) => (soon("its bytes", stream.collect_all()).await.unwrap(), true),
         other => panic!("{other:?}"),
     }
 }
@@ -222,7 +222,7 @@ async fn a_source_that_lies_about_its_size_is_an_error_at_both_ends() {
         let source = Chunks::new(announced as u64, parts);
         let reading = async {
             match soon("a message", pair.far.recv_auto()).await.unwrap() {
-                Received::Stream(stream) => stream.collect().await.unwrap_err(),
+                Received::Stream(stream) => stream.collect_all().await.unwrap_err(),
                 other => panic!("{other:?}"),
             }
         };
@@ -253,7 +253,7 @@ async fn by_hand(pair: &Pair, size: u64, body: &[u8]) -> (StreamError, Bytes) {
     send.write_bytes(Bytes::copy_from_slice(body)).await.unwrap();
     let _over = send.finish();
     let error = match soon("a message", pair.far.recv_auto()).await.unwrap() {
-        Received::Stream(stream) => soon("its end", stream.collect()).await.unwrap_err(),
+        Received::Stream(stream) => soon("its end", stream.collect_all()).await.unwrap_err(),
         other => panic!("{other:?}"),
     };
     let verdict = soon("a verdict", recv.read_to_end(100)).await.unwrap_or_default();
@@ -302,7 +302,7 @@ async fn the_sender_learns_what_the_receiver_found() {
     let far = pair.far.clone();
     let reader = tokio::spawn(async move {
         match far.recv_auto().await.unwrap() {
-            Received::Stream(stream) => stream.collect().await.unwrap_err(),
+            Received::Stream(stream) => stream.collect_all().await.unwrap_err(),
             other => panic!("{other:?}"),
         }
     });
@@ -378,7 +378,7 @@ async fn readers_are_sources_and_their_failures_are_told() {
     let broken = tokio_broken(&body);
     let reading = async {
         match soon("it", pair.far.recv_auto()).await.unwrap() {
-            Received::Stream(stream) => stream.collect().await.unwrap_err(),
+            Received::Stream(stream) => stream.collect_all().await.unwrap_err(),
             other => panic!("{other:?}"),
         }
     };
@@ -423,7 +423,7 @@ async fn who_drops_a_message_says_so() {
         panic!("not as a stream");
     };
     sending.abort();
-    let error = soon("the end", stream.collect()).await.unwrap_err();
+    let error = soon("the end", stream.collect_all()).await.unwrap_err();
     assert_eq!(error, StreamError::Cancelled { hop: Some(0) });
     // The connection.
     let near = pair.near.clone();

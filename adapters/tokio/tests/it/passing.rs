@@ -63,7 +63,7 @@ async fn a_message_goes_through_a_node_while_it_comes() {
     let first = soon("bytes", message.read_chunk(usize::MAX)).await.unwrap().unwrap();
     assert!(first.len() <= body.len() / 2 && !sending.is_finished());
     first_came.send(()).unwrap();
-    let rest = soon("the rest", message.collect()).await.unwrap();
+    let rest = soon("the rest", message.collect_all()).await.unwrap();
     assert!([first, rest].concat() == body, "another message");
     assert!(matches!(soon("the verdict", sending).await.unwrap().unwrap(), Sent::Streamed(_)));
     let counts = [&middle, &sink].map(|node| node.message_stats());
@@ -115,7 +115,7 @@ async fn what_becomes_of_a_message_behind_a_node_is_told_to_its_sender() {
             panic!("not as a stream");
         };
         if wrong {
-            let found = soon("its end", message.collect()).await.unwrap_err();
+            let found = soon("its end", message.collect_all()).await.unwrap_err();
             let actual = Some(*blake3::hash(&pattern(LARGE)).as_bytes());
             let expected = Some([9; 32]);
             let error = |hop| StreamError::VerificationFailed { expected, actual, hop };
