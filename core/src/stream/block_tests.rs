@@ -123,6 +123,48 @@ fn a_block_goes_when_nothing_waits_in_it() {
     assert_eq!(assembler.held(), charge(&[], 1), "no more of it will come");
 }
 
+/// So it does if that is known of it only after all that came was given out, and no other with it.
+///
+/// spec: R-STR-24
+#[test]
+fn a_block_goes_when_the_rest_of_it_never_comes() {
+    let span = MIN_BLOCK as u64;
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    assert_eq!(assembler.take_any(100).unwrap().range(), 0..10);
+    assert_eq!(assembler.held(), charge(&[span - 10], 1));
+    assert_eq!(assembler.skip(10..2000, 100), Inserted::Fresh(1990));
+    assembler.forget_skipped();
+    assert_eq!(assembler.held(), charge(&[], 1));
+
+    place(&mut assembler, 4096..4106);
+    assert_eq!(assembler.take_any(100).unwrap().range(), 4096..4106);
+    place(&mut assembler, 3000..3010);
+    assert_eq!(assembler.held(), charge(&[span, span - 10], 3 + 2));
+    assert_eq!(assembler.skip(2000..6000, 100), Inserted::Fresh(4000 - 20));
+    assembler.forget_skipped();
+    assert_eq!(assembler.held(), charge(&[span], 1 + 2), "what waits stays");
+    assert_eq!(assembler.take_any(100).unwrap().range(), 3000..3010);
+    assert_eq!(assembler.held(), charge(&[], 1));
+}
+
+/// Who reads in order leaves nothing behind, placed or not.
+///
+/// spec: R-STR-24
+#[test]
+fn what_lies_behind_a_reader_holds_nothing() {
+    let span = MIN_BLOCK as u64;
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    assert_eq!(assembler.skip(10..500, 100), Inserted::Fresh(490));
+    assert_eq!(assembler.read(100).unwrap().range(), 0..10);
+    assert_eq!((assembler.read(100), assembler.position()), (None, 500));
+    assert_eq!(assembler.held(), charge(&[span - 500], 1));
+    place(&mut assembler, 500..600);
+    assert_eq!(assembler.read(100).unwrap().range(), 500..600);
+    assert_eq!(assembler.held(), charge(&[span - 600], 1));
+}
+
 /// Nothing is kept of what is cut off, down to the block that began where the body ends now.
 ///
 /// spec: R-STR-24

@@ -140,7 +140,12 @@ impl End {
     }
 
     fn events(&mut self) -> Vec<StreamEvent> {
-        std::iter::from_fn(|| self.streams.poll_event()).collect()
+        let mut events = vec![];
+        while self.streams.has_news() {
+            events.extend(self.streams.poll_event());
+        }
+        assert_eq!(self.streams.poll_event(), None, "it said that there is nothing");
+        events
     }
 
     /// Reads all that is there in order.
