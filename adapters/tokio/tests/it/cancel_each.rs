@@ -10,8 +10,9 @@ use std::time::Duration;
 use aqueduct_tokio::Algorithm;
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
-    AppCode, Bytes, Chunks, CloseReason, Connection, LegEnd, LegIndex, LegPolicy, NodeAddr,
-    OpenOptions, PipeOptions, Received, RecvStream, SendStream, Stop, StreamProtocol,
+    AppCode, Bytes, Chunks, CloseReason, Connection, Delivery, LegEnd, LegIndex, LegPolicy,
+    NodeAddr, OpenOptions, PipeOptions, Priority, Received, RecvStream, SendStream, Stop,
+    StreamProtocol,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
