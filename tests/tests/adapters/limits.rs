@@ -78,7 +78,7 @@ pub(crate) fn a_receiver_that_does_not_read_is_what_limits<C: Node, S: Node>() {
             send.delivered().unwrap();
         });
         let mut recv = pair.far.accept_uni().unwrap();
-        is(SendLimit::Credit);
+        is(SendLimit::StreamCredit);
         assert_eq!(recv.all(4 * MIB).unwrap().len(), 4 * MIB);
     });
     is(SendLimit::Application);

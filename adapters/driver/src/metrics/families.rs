@@ -311,7 +311,7 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
     },
     Family {
         name: "aqueduct_qos_drops",
-        help: "Unreliable datagrams dropped unsent because their queue was full or they were too old, by class.",
+        help: "Unreliable datagrams dropped unsent, for want of room or as too old, by class.",
         kind: Counter,
         samples: |f| {
             let it = f.totals.bandwidth;
