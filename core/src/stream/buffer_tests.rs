@@ -5,7 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::exercise::{self, RecvOp, SendOp};
-use super::{BufferError, SendBuffer};
+use super::{BufferError, Piece, SendBuffer};
 
 fn send_op() -> impl Strategy<Value = SendOp> {
     prop_oneof![
@@ -79,4 +79,12 @@ fn a_body_ends_once_and_where_offsets_do() {
     assert_eq!((buffer.finish_at(most), buffer.final_size()), (Ok(()), Some(most)));
     assert_eq!(buffer.finish_at(most), Ok(()), "said again");
     assert_eq!(buffer.finish_at(most - 1), Err(BufferError::Finished));
+}
+
+#[test]
+fn a_piece_that_is_cut_does_not_end_a_body() {
+    for (max, len, fin) in [(0, 0, false), (3, 3, false), (4, 4, true), (5, 4, true)] {
+        let piece = Piece { offset: 7, data: b"0123", fin: true }.cut_to(max);
+        assert_eq!((piece.offset, piece.data, piece.fin), (7, &b"0123"[..len], fin), "{max}");
+    }
 }

@@ -38,6 +38,24 @@ fn what_is_whole_stays_whole_whatever_is_said_afterwards() {
     assert_eq!((pair.b.streams.count(), pair.b.recv.held()), (0, 0));
 }
 
+/// Whether or not there is room for the bytes that it comes with.
+///
+/// spec: R-STR-8
+#[test]
+fn an_end_below_what_came_breaks_a_rule() {
+    let mut pair = Pair::new();
+    pair.b.take(&open_frame(ID));
+    let mut pieces = (0..).map(|nth| data(ID, 4 * nth, b"0", false));
+    while pair.b.frame(&pieces.next().unwrap()) == Ok(Accepted::Yes) {}
+    assert_eq!(
+        pair.b.frame(&data(ID, 2, b"2", false)),
+        Ok(Accepted::TooFragmented),
+        "one range too many"
+    );
+    let broken = pair.b.frame(&data(ID, 2, b"2", true)).map_err(|violation| violation.code);
+    assert_eq!(broken, Err(TransportCode::FinalSize));
+}
+
 /// By the first of what happens to it.
 ///
 /// spec: R-FIG-5
