@@ -217,21 +217,6 @@ fn shutdown_of_the_idle_is_quick() {
     assert!(began.elapsed() < LONG);
 }
 
-/// Relaying is no handle of the endpoint.
-#[test]
-fn the_last_handle_ends_an_endpoint_that_relays() {
-    let node = endpoint();
-    let port = node.local_addr();
-    let relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ()).unwrap();
-    drop(node);
-    let began = Instant::now();
-    while !relaying.is_finished() || UdpSocket::bind(port).is_err() {
-        assert!(began.elapsed() < LONG, "its port or its thread is still there");
-        thread::sleep(Duration::from_millis(5));
-    }
-    relaying.join().unwrap();
-}
-
 #[test]
 fn the_loop_runs_on_any_thread() {
     let (mine, driver) =
