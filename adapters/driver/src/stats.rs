@@ -132,7 +132,7 @@ counters! {
     tcp_dialled,
     /// TCP connections that were accepted.
     tcp_accepted,
-    /// TCP connections that were closed when they came: too many that nobody used.
+    /// TCP connections that were closed when they came, or gave way: too many that nobody used.
     tcp_turned_away,
     /// TCP connections that were closed because nothing used them.
     tcp_unused,

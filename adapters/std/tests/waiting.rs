@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::UdpSocket;
-use std::sync::mpsc;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aqueduct_std::relay::{Allow, RelayConfig};
 use aqueduct_std::{
-    AppCode, BindError, Chunks, Connection, ConnectionError, Endpoint, Error, OpenOptions,
-    PipeOptions, ReadError, Received, StreamProtocol, TimedOut, generate_key,
+    AppCode, BindError, Bytes, Carriers, Chunks, Config, Connection, ConnectionError, Endpoint,
+    Error, LegIndex, OpenOptions, PipeOptions, ReadError, Received, Recording, StreamId,
+    StreamProtocol, TimedOut, generate_key,
 };
 
 const SHORT: Duration = Duration::from_millis(60);
@@ -35,13 +38,13 @@ fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
 }
 
 /// An address at which nobody answers, and the socket that keeps it.
-fn nowhere() -> (std::net::SocketAddr, UdpSocket) {
+fn nowhere() -> (SocketAddr, UdpSocket) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     (socket.local_addr().unwrap(), socket)
 }
 
 /// Has to time out after [`SHORT`], and not before.
-fn late<T, E>(what: &str, call: impl FnOnce() -> Result<T, E>)
+fn late<T, E>(what: &'static str, call: impl FnOnce() -> Result<T, E>)
 where
     E: From<TimedOut> + PartialEq + std::fmt::Debug,
 {
@@ -50,30 +53,93 @@ where
     assert_eq!(ended, Some(TimedOut(SHORT).into()), "{what}");
     let took = began.elapsed();
     assert!((SHORT..LONG).contains(&took), "{what} took {took:?}");
+    LATE.lock().unwrap().insert(what);
+}
+
+/// Has to time out as soon as what it fills is full.
+fn is_late<T, E>(what: &'static str, mut call: impl FnMut() -> Result<T, Error<E>>)
+where
+    E: PartialEq + std::fmt::Debug,
+{
+    let full = (0..10_000).find_map(|_| call().err());
+    assert_eq!(full, Some(Error::TimedOut(TimedOut(SHORT))), "{what}");
+    LATE.lock().unwrap().insert(what);
+}
+
+/// Calls that timed out.
+static LATE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+/// Calls that the endpoint's own thread answers, without waiting for anybody.
+const ANSWERED_AT_ONCE: [&str; 6] = [
+    "Connection::export_keying_material",
+    "Connection::stats",
+    "Endpoint::pipe",
+    "Endpoint::pipe_and_read",
+    "Pipe::add_leg",
+    "Pipe::stats",
+];
+
+/// Names of all calls of a file that may time out, by the type that they are of.
+fn calls_of(source: &str) -> BTreeSet<String> {
+    let (mut of, mut name, mut calls) = ("", None, BTreeSet::new());
+    for line in source.lines() {
+        if let Some(rest) = line.strip_prefix("impl ") {
+            of = rest.trim_end_matches(" {");
+        }
+        if let Some(rest) = line.strip_prefix("    pub fn ") {
+            name = rest.split(['(', '<']).next();
+        }
+        if line.ends_with('{') && (line.contains("TimedOut>") || line.contains(", Error<")) {
+            calls.extend(name.take().map(|name| format!("{of}::{name}")));
+        }
+    }
+    calls
 }
 
 #[test]
 fn every_call_that_waits_has_an_end() {
+    while_the_peer_says_nothing();
+    while_nothing_gets_through();
+    while_pipes_and_messages_stand_still();
+    while_the_loop_does_not_run();
+    let sources = [
+        include_str!("../src/connection.rs"),
+        include_str!("../src/endpoint.rs"),
+        include_str!("../src/message.rs"),
+        include_str!("../src/pipe.rs"),
+        include_str!("../src/stream.rs"),
+    ];
+    let calls: BTreeSet<_> = sources.iter().flat_map(|source| calls_of(source)).collect();
+    assert!(calls.len() > 35, "{calls:?}");
+    let late = LATE.lock().unwrap();
+    let known =
+        |call: &String| late.contains(call.as_str()) || ANSWERED_AT_ONCE.contains(&call.as_str());
+    let never: Vec<_> = calls.iter().filter(|call| !known(call)).collect();
+    assert!(never.is_empty(), "{never:?} were not seen to time out");
+    assert!(late.iter().all(|call| calls.contains(*call)), "{late:?} are not all of {calls:?}");
+}
+
+fn while_the_peer_says_nothing() {
     let (client, server) = (endpoint().with_timeout(SHORT), endpoint());
-    late("accept", || client.accept());
+    late("Endpoint::accept", || client.accept());
     let (address, _socket) = nowhere();
-    late("connect", || client.connect((server.node_id(), address)));
+    late("Endpoint::connect", || client.connect((server.node_id(), address)));
     let (near, far) = connect(&endpoint(), &server);
     let near = near.with_timeout(SHORT);
-    late("accept_bi", || near.accept_bi());
-    late("accept_uni", || near.accept_uni());
-    late("accept_stream", || near.accept_stream());
-    late("read_datagram", || near.read_datagram());
-    late("recv_message", || near.recv_message());
-    late("recv_auto", || near.recv_auto());
-    late("closed", || near.closed());
-    late("wait_idle", || server.clone().with_timeout(SHORT).wait_idle());
+    late("Connection::accept_bi", || near.accept_bi());
+    late("Connection::accept_uni", || near.accept_uni());
+    late("Connection::accept_stream", || near.accept_stream());
+    late("Connection::read_datagram", || near.read_datagram());
+    late("Connection::recv_message", || near.recv_message());
+    late("Connection::recv_auto", || near.recv_auto());
+    late("Connection::closed", || near.closed());
+    late("Endpoint::wait_idle", || server.clone().with_timeout(SHORT).wait_idle());
 
     let (mut send, mut recv) = near.open_bi(options()).unwrap();
     send.write_all(b"#").unwrap();
-    late("read_chunk", || recv.read_chunk(10));
-    late("peek", || recv.peek(10));
-    late("collect_all", || recv.collect_all(10));
+    late("RecvStream::read_chunk", || recv.read_chunk(10));
+    late("RecvStream::peek", || recv.peek(10));
+    late("RecvStream::collect_all", || recv.collect_all(10));
     let mut digested = options();
     digested.digest = Some([0; 32]);
     let (mut verifying, _back) = far.open_bi(digested).unwrap();
@@ -81,8 +147,8 @@ fn every_call_that_waits_has_an_end() {
     let mut verified = near.accept_bi().unwrap().1.verified().unwrap();
     assert_eq!(verified.read_chunk(10).unwrap().unwrap(), &b"#"[..]);
     let mut verified = verified.with_timeout(2 * SHORT).with_timeout(SHORT);
-    late("verified read_chunk", || verified.read_chunk(10));
-    late("stopped", || send.stopped());
+    late("VerifiedStream::read_chunk", || verified.read_chunk(10));
+    late("SendStream::stopped", || send.stopped());
     let read = recv.read(&mut [0; 10]).unwrap_err();
     assert_eq!(read.kind(), std::io::ErrorKind::TimedOut);
     assert!(matches!(recv.next(), Some(Err(Error::TimedOut(_)))));
@@ -90,19 +156,128 @@ fn every_call_that_waits_has_an_end() {
     let block = vec![0; 1 << 20];
     let full = (0..1_000).find_map(|_| send.write_all(&block).err()).expect("it fills");
     assert_eq!(full.kind(), std::io::ErrorKind::TimedOut);
-    let full = (0..1_000).find_map(|_| send.write_bytes(block.clone().into()).err());
-    assert_eq!(full, Some(Error::TimedOut(TimedOut(SHORT))));
-    late("delivered", || send.delivered());
+    is_late("SendStream::write_bytes", || send.write_bytes(block.clone().into()));
+    late("SendStream::delivered", || send.delivered());
+    let mut send = near.open_uni(options()).unwrap();
+    let mut at = 1;
+    is_late("SendStream::write_at", || {
+        at += block.len() as u64;
+        send.write_at(at, block.clone().into())
+    });
     // More streams than the peer allows.
     let mut open = Vec::new();
-    let blocked = loop {
-        match near.open_uni(options()) {
-            Ok(stream) => open.push(stream),
-            Err(error) => break error,
+    is_late("Connection::open_uni", || near.open_uni(options()).map(|send| open.push(send)));
+    assert_eq!(open.len(), 99);
+    let mut open = Vec::new();
+    is_late("Connection::open_bi", || near.open_bi(options()).map(|both| open.push(both)));
+    assert_eq!(open.len(), 99);
+    drop(far);
+}
+
+/// Passes datagrams on between a client and a server, until it is told not to.
+fn between(server: SocketAddr) -> (SocketAddr, Arc<AtomicBool>) {
+    let (front, back) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    back.connect(server).unwrap();
+    let (there, cut) = (front.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+    let (over, client) = (cut.clone(), Arc::new(Mutex::new(None)));
+    let (up, down, known) = (front.try_clone().unwrap(), back.try_clone().unwrap(), client.clone());
+    thread::spawn(move || {
+        let mut bytes = [0; 1 << 16];
+        while let Ok((len, from)) = up.recv_from(&mut bytes) {
+            *known.lock().unwrap() = Some(from);
+            if !over.load(Ordering::SeqCst) {
+                let _lost = back.send(&bytes[..len]);
+            }
+        }
+    });
+    let over = cut.clone();
+    thread::spawn(move || {
+        let mut bytes = [0; 1 << 16];
+        while let Ok(len) = down.recv(&mut bytes) {
+            let client = *client.lock().unwrap();
+            if let Some(client) = client.filter(|_| !over.load(Ordering::SeqCst)) {
+                let _lost = front.send_to(&bytes[..len], client);
+            }
+        }
+    });
+    (there, cut)
+}
+
+fn by_udp() -> Endpoint {
+    let config = Config::new(generate_key().unwrap()).with_carriers(Carriers::udp());
+    Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap()
+}
+
+fn while_nothing_gets_through() {
+    let (client, server) = (by_udp(), by_udp());
+    let (there, cut) = between(server.local_addr());
+    let (near, _far) = thread::scope(|scope| {
+        let taking = scope.spawn(|| server.accept().unwrap().unwrap().accept().unwrap());
+        (client.connect((server.node_id(), there)).unwrap(), taking.join().unwrap())
+    });
+    cut.store(true, Ordering::SeqCst);
+    let near = near.with_timeout(SHORT);
+    late("Connection::request_range", || near.request_range(StreamId(1), 0, None));
+    let block = Bytes::from(vec![0; 1 << 20]);
+    is_late("Connection::send_message", || near.send_message(block.clone()));
+    is_late("Connection::send_datagram_wait", || near.send_datagram_wait(vec![0; 1_000].into()));
+    let late_one = near.send_auto(vec![0; 8 << 20]).unwrap_err();
+    assert!(matches!(late_one, Error::TimedOut(TimedOut(SHORT))), "{late_one}");
+    LATE.lock().unwrap().insert("Connection::send_auto");
+    // Who knocks, and is not heard of again.
+    let (there, cut) = between(server.local_addr());
+    let id = server.node_id();
+    thread::spawn(move || client.with_timeout(LONG).connect((id, there)));
+    let knocking = server.clone().with_timeout(SHORT);
+    let incoming = loop {
+        if let Ok(Some(incoming)) = knocking.accept() {
+            break incoming;
         }
     };
-    assert_eq!((blocked, open.len()), (Error::TimedOut(TimedOut(SHORT)), 100));
-    drop(far);
+    cut.store(true, Ordering::SeqCst);
+    late("Incoming::accept", || incoming.accept());
+}
+
+fn while_pipes_and_messages_stand_still() {
+    let (client, server) = (endpoint(), endpoint());
+    let (near, far) = connect(&client, &server);
+    let far = far.with_timeout(SHORT);
+    let mut send = near.open_uni(options()).unwrap();
+    send.write_all(b"#").unwrap();
+    let coming = far.clone().with_timeout(LONG).accept_uni().unwrap();
+    let leg = far.open_uni(coming.info().unwrap().forwarded().unwrap()).unwrap();
+    let at = server.clone().with_timeout(SHORT);
+    let pipe = at.pipe(coming, vec![leg], PipeOptions::default()).unwrap();
+    late("Pipe::ended", || pipe.ended());
+    late("Pipe::leg_ended", || pipe.leg_ended(LegIndex(0)));
+    let (tell, told) = mpsc::channel::<Vec<u8>>();
+    tell.send(vec![7; 1_000]).unwrap();
+    let sender = near.clone();
+    thread::spawn(move || sender.send_auto(Chunks::new(1 << 20, told)));
+    let received = far.with_timeout(LONG).recv_auto().unwrap();
+    let Received::Stream(message) = received else { panic!("no stream") };
+    let mut message = message.with_timeout(SHORT);
+    assert_eq!(message.read_chunk(1_000).unwrap().unwrap().len(), 1_000);
+    late("MessageStream::read_chunk", || message.read_chunk(1));
+    assert!(matches!(message.next(), Some(Err(Error::TimedOut(_)))));
+    late("MessageStream::collect_all", || message.collect_all());
+    near.abort(AppCode(0), b"");
+    drop(tell);
+    let tape = Path::new(env!("CARGO_TARGET_TMPDIR")).join("waiting.tape");
+    let recording = Recording::to(tape);
+    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let node = Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
+    let recorded = node.recording().unwrap().with_timeout(SHORT);
+    late("Recorded::closed", || recorded.closed());
+}
+
+fn while_the_loop_does_not_run() {
+    let (endpoint, _driver) =
+        Endpoint::prepare("127.0.0.1:0".parse().unwrap(), generate_key().unwrap()).unwrap();
+    let endpoint = endpoint.with_timeout(SHORT);
+    late("Endpoint::stats", || endpoint.stats());
+    late("Endpoint::bandwidth", || endpoint.bandwidth(None));
 }
 
 /// Who timed out has lost nothing, and the next call gets it.
@@ -113,11 +288,11 @@ fn what_came_late_is_still_there() {
     let (mut send, mut recv) = near.with_timeout(SHORT).open_bi(options()).unwrap();
     send.write_all(b"question").unwrap();
     let (mut back, mut said) = far.accept_bi().unwrap();
-    late("collect_all", || recv.collect_all(100));
+    late("RecvStream::collect_all", || recv.collect_all(100));
     back.write_all(b"ans").unwrap();
     // What was collected so far is not gone with the call.
     while recv.peek(3).is_err() {}
-    late("collect_all", || recv.collect_all(100));
+    late("RecvStream::collect_all", || recv.collect_all(100));
     back.write_all(b"wer").unwrap();
     back.finish().unwrap();
     let recv = &mut recv.with_timeout(LONG);
@@ -142,7 +317,7 @@ fn a_message_is_collected_in_one_time_out() {
     let sending = thread::spawn(move || near.send_auto(Chunks::new(400_000, parts)));
     let Some(Received::Stream(message)) = far.recv_auto().ok() else { panic!("no stream") };
     let message = message.with_timeout(SHORT);
-    late("collect_all", || message.collect_all());
+    late("MessageStream::collect_all", || message.collect_all());
     sending.join().unwrap().unwrap_err();
 }
 
@@ -215,21 +390,6 @@ fn shutdown_of_the_idle_is_quick() {
     let began = Instant::now();
     assert!(endpoint().shutdown(AppCode(0), b"", LONG));
     assert!(began.elapsed() < LONG);
-}
-
-/// Relaying is no handle of the endpoint.
-#[test]
-fn the_last_handle_ends_an_endpoint_that_relays() {
-    let node = endpoint();
-    let port = node.local_addr();
-    let relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ()).unwrap();
-    drop(node);
-    let began = Instant::now();
-    while !relaying.is_finished() || UdpSocket::bind(port).is_err() {
-        assert!(began.elapsed() < LONG, "its port or its thread is still there");
-        thread::sleep(Duration::from_millis(5));
-    }
-    relaying.join().unwrap();
 }
 
 #[test]

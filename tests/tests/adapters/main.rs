@@ -165,7 +165,8 @@ pairings! {
         each_kind_of_carrier_may_be_left_out,
         a_refusal_holds_for_both,
         who_does_not_read_holds_up_nobody,
-        strangers_that_misbehave_lose_their_socket;
+        strangers_that_misbehave_lose_their_socket,
+        a_crowd_behind_one_address_is_let_in;
     lines:
         a_silent_tcp_connection_is_not_waited_for,
         tcp_is_found_at_another_address,

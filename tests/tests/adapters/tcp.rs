@@ -242,19 +242,8 @@ pub(crate) fn strangers_that_misbehave_lose_their_socket<C: Node, S: Node>() {
     drop(half);
     thread::sleep(SECOND / 2);
     let begun = Instant::now();
-    // With the one above, two more than there is room for.
-    let mut slow: Vec<_> = (0..17).map(|_| knock()).collect();
-    thread::sleep(SECOND / 2);
-    let mut turned_away = 0;
-    slow.retain_mut(|socket| {
-        socket.set_nonblocking(true).unwrap();
-        let stays =
-            socket.read(&mut [0; 10]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        socket.set_nonblocking(false).unwrap();
-        turned_away += usize::from(!stays);
-        stays
-    });
-    assert_eq!(turned_away, 2);
+    // More than one address has for itself; nobody else wants a place.
+    let mut slow: Vec<_> = (0..40).map(|_| knock()).collect();
     // One byte after another is no datagram.
     let mut first = slow.swap_remove(0);
     while first.write_all(&[1]).is_ok() && begun.elapsed() < SECOND * 14 {
@@ -270,6 +259,29 @@ pub(crate) fn strangers_that_misbehave_lose_their_socket<C: Node, S: Node>() {
     send.put(b"hello").unwrap();
     let (_, mut said) = far.accept_bi().unwrap();
     assert_eq!(said.some(10).unwrap().unwrap(), &b"hello"[..]);
+}
+
+/// As many as an office has, behind one address, in one moment.
+///
+/// spec: R-TCP-18
+pub(crate) fn a_crowd_behind_one_address_is_let_in<C: Node, S: Node>() {
+    const CROWD: usize = 48;
+    let (client, server) = (
+        C::by(Carriers::tcp(), TransportConfig::default()),
+        S::by(Carriers::tcp(), TransportConfig::default()),
+    );
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| {
+            let links = (0..CROWD).map(|_| server.take().unwrap().unwrap());
+            links.collect::<Vec<_>>()
+        });
+        let dials: Vec<_> =
+            (0..CROWD).map(|_| scope.spawn(|| client.dial(server.there()))).collect();
+        let links = dials.into_iter().map(|dial| dial.join().unwrap().expect("let in"));
+        let links: Vec<_> = links.collect();
+        assert_eq!(taking.join().unwrap().len(), links.len());
+    });
+    assert_eq!(server.io_stats().tcp_turned_away, 0);
 }
 
 /// What a cut costs: 256 MiB, with UDP cut off after the first quarter and restored after the

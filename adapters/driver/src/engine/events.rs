@@ -93,6 +93,9 @@ impl Engine {
         let mode = connection.mode().unwrap_or(Mode::Traditional);
         let carriage = connection.carriage();
         drop(connection);
+        if carriage == CarrierKind::Reliable {
+            self.lines.on_connected(remote);
+        }
         let Some(slot) = self.slot(handle) else { return };
         tracing::info!(?peer, %remote, %mode, "connected");
         slot.shared.update(|state| {

@@ -6,7 +6,7 @@
 //!   dial ──► Dialling ── connected ──┐
 //!                                    ├──► Open ── unused for 5 s, broken, a bad length ──► closed
 //!   accept ── no more than 256, ─────┘
-//!             16 of one address
+//!             whoever has most gives way
 //! ```
 //!
 //! The adapter keeps the sockets and says which of them may be read or written again; what is read
@@ -35,9 +35,9 @@ use super::{Engine, Wire};
 
 /// Time after which a socket that nobody uses is closed (spec R-TCP-17), and between two looks.
 const UNUSED: Duration = Duration::from_secs(5);
-/// Sockets of strangers, and of those of one neighbourhood (spec R-TCP-18).
+/// Sockets of strangers, and one neighbourhood's share of them (spec R-TCP-18).
 const STRANGERS: usize = 256;
-const STRANGERS_OF_ONE: usize = 16;
+const SHARE: usize = 16;
 /// Sockets that are accepted, and read, in one turn.
 const A_TURN: usize = 32;
 /// Bytes that are read at once.
@@ -163,14 +163,38 @@ impl Lines {
         id
     }
 
-    /// Whether one more stranger may come from there.
-    fn has_room_for(&self, ip: IpAddr) -> bool {
-        let from = neighbourhood(ip);
-        let strangers = self.lines.values().filter(|line| line.theirs && !line.in_use);
-        let of_it = |line: &&Line| neighbourhood(line.remote.ip()) == from;
-        let of_it = strangers.clone().filter(of_it).count();
-        strangers.count() < STRANGERS && of_it < STRANGERS_OF_ONE
+    /// Whether one more stranger may come from there: at once, or when another gives way.
+    fn room_for(&self, ip: IpAddr) -> Room {
+        let strangers = self.lines.iter().filter(|(_, line)| line.theirs && !line.in_use);
+        if strangers.clone().count() < STRANGERS {
+            return Room::Free;
+        }
+        let mut crowds = BTreeMap::<IpAddr, Vec<(Instant, CarrierId)>>::new();
+        for (id, line) in strangers {
+            crowds.entry(neighbourhood(line.remote.ip())).or_default().push((line.used, *id));
+        }
+        if crowds.get(&neighbourhood(ip)).is_some_and(|own| own.len() >= SHARE) {
+            return Room::None;
+        }
+        let largest = crowds.into_values().max_by_key(Vec::len);
+        let lent = largest.filter(|crowd| crowd.len() > SHARE);
+        lent.into_iter().flatten().min().map_or(Room::None, |(_, id)| Room::InPlaceOf(id))
     }
+
+    /// A connection has come from there: its socket is no stranger's any more.
+    pub(super) fn on_connected(&mut self, remote: SocketAddr) {
+        let of_it = |line: &&mut Line| line.theirs && line.remote == remote;
+        self.lines.values_mut().filter(of_it).for_each(|line| line.in_use = true);
+    }
+}
+
+/// Room for one stranger more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Free,
+    /// If this one gives way.
+    InPlaceOf(CarrierId),
+    None,
 }
 
 impl Line {
@@ -291,15 +315,23 @@ impl Engine {
         now: Instant,
     ) {
         let remote = tcp::canonical(remote);
-        if !self.lines.has_room_for(remote.ip())
-            && self.lines.looked_at.is_none_or(|at| now.saturating_since(at) >= PAUSE)
-        {
+        let mut room = self.lines.room_for(remote.ip());
+        let looked = self.lines.looked_at;
+        if room != Room::Free && looked.is_none_or(|at| now.saturating_since(at) >= PAUSE) {
             // Some of them may be connections by now.
             self.close_unused(wire, now);
+            room = self.lines.room_for(remote.ip());
         }
-        if !self.lines.has_room_for(remote.ip()) {
-            add(&self.shared.counters.tcp_turned_away, 1);
-            return;
+        match room {
+            Room::Free => {}
+            Room::InPlaceOf(other) => {
+                add(&self.shared.counters.tcp_turned_away, 1);
+                self.close_line(other, wire, &io::ErrorKind::QuotaExceeded.into());
+            }
+            Room::None => {
+                add(&self.shared.counters.tcp_turned_away, 1);
+                return;
+            }
         }
         add(&self.shared.counters.tcp_accepted, 1);
         tcp::set_up(&socket, self.shared.patience);

@@ -7,29 +7,38 @@ fn stranger(lines: &mut Lines, ip: &str) -> CarrierId {
     lines.insert(Line::new(remote, Stage::Open, 1_452, Instant::ZERO), Instant::ZERO)
 }
 
-/// One network of IPv6 has as many addresses as anybody likes.
+fn room(lines: &Lines, ip: &str) -> Room {
+    lines.room_for(ip.parse().unwrap())
+}
+
+/// What one neighbourhood has beyond its share is lent. One network of IPv6 has as many addresses
+/// as anybody likes.
 ///
 /// spec: R-TCP-18
 #[test]
-fn strangers_of_one_network_are_counted_together() {
-    let mut lines = Lines::default();
-    for host in 0..16 {
-        let ip = format!("2001:db8:1:2:{host}::{host}");
-        assert!(lines.has_room_for(ip.parse().unwrap()));
-        stranger(&mut lines, &ip);
+fn a_crowd_has_all_places_until_others_come() {
+    for crowd in ["192.0.2.1", "2001:db8:1:2::"] {
+        let mut lines = Lines::default();
+        let mut ids = VecDeque::new();
+        for host in 0..256 {
+            assert_eq!(room(&lines, crowd), Room::Free);
+            let ip = if crowd.contains(':') { format!("{crowd}{host:x}") } else { crowd.into() };
+            ids.push_back(stranger(&mut lines, &ip));
+        }
+        assert_eq!(room(&lines, crowd), Room::None, "256 in all");
+        // Each of another fifteen networks gets its share, in place of who waits longest.
+        for network in 0..15 {
+            for _ in 0..16 {
+                let ip = format!("2001:db8:ff:{network:x}::1");
+                assert_eq!(room(&lines, &ip), Room::InPlaceOf(ids[0]));
+                lines.lines.remove(&ids.pop_front().unwrap());
+                stranger(&mut lines, &ip);
+            }
+            assert_eq!(room(&lines, &format!("2001:db8:ff:{network:x}::2")), Room::None);
+        }
+        assert_eq!(ids.len(), 16, "its own share is left");
+        assert_eq!(room(&lines, "198.51.100.1"), Room::None);
     }
-    assert!(!lines.has_room_for("2001:db8:1:2:ffff::1".parse().unwrap()));
-    assert!(lines.has_room_for("2001:db8:1:3::1".parse().unwrap()), "another network");
-    for _ in 0..16 {
-        assert!(lines.has_room_for("192.0.2.1".parse().unwrap()));
-        stranger(&mut lines, "192.0.2.1");
-    }
-    assert!(!lines.has_room_for("192.0.2.1".parse().unwrap()));
-    assert!(lines.has_room_for("192.0.2.2".parse().unwrap()));
-    for network in 0..224 {
-        stranger(&mut lines, &format!("2001:db8:{network:x}::1"));
-    }
-    assert!(!lines.has_room_for("198.51.100.1".parse().unwrap()), "256 in all");
 }
 
 /// Who had a connection and has none any more is a stranger again.
@@ -38,12 +47,15 @@ fn strangers_of_one_network_are_counted_together() {
 #[test]
 fn a_place_is_free_only_while_a_connection_uses_it() {
     let mut lines = Lines::default();
-    let ids: Vec<_> = (0..16).map(|_| stranger(&mut lines, "192.0.2.1")).collect();
-    let room = |lines: &Lines| lines.has_room_for("192.0.2.1".parse().unwrap());
+    let ids: Vec<_> = (0..256).map(|_| stranger(&mut lines, "192.0.2.1")).collect();
+    assert_eq!(room(&lines, "192.0.2.1"), Room::None);
+    lines.on_connected("192.0.2.1:9".parse().unwrap());
+    assert_eq!(room(&lines, "192.0.2.1"), Room::Free);
+    lines.lines.values_mut().for_each(|line| line.in_use = false);
     lines.lines.get_mut(&ids[3]).unwrap().in_use = true;
-    assert!(room(&lines));
+    assert_eq!(room(&lines, "192.0.2.1"), Room::Free);
     lines.lines.get_mut(&ids[3]).unwrap().in_use = false;
-    assert!(!room(&lines));
+    assert_eq!(room(&lines, "192.0.2.1"), Room::None);
 }
 
 /// Two strangers, of whom the first is gone when its socket is taken over.

@@ -2,67 +2,19 @@
 //! ready before: nothing is lost and nothing comes twice.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use aqueduct_tokio::Algorithm;
 use aqueduct_tokio::relay::{Allow, RelayConfig, Way};
 use aqueduct_tokio::{
-    AppCode, Bytes, Chunks, CloseReason, Connection, Delivery, LegEnd, LegIndex, LegPolicy,
-    NodeAddr, OpenOptions, PipeOptions, Priority, Received, RecvStream, SendStream, Stop,
-    StreamProtocol,
+    AppCode, Bytes, Chunks, CloseReason, Config, Connection, Delivery, Ending, Endpoint, LegEnd,
+    LegIndex, LegPolicy, NodeAddr, OpenOptions, PipeOptions, Priority, Received, Recording,
+    RecvStream, SendStream, Stop, StreamProtocol, TapeEnd, generate_key,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::cancel_rig::*;
 use crate::harness::*;
-
-/// More polls than any of these calls takes.
-const MOST: usize = 1_000;
-
-/// Times that a call may be over before it is cut.
-const TRIES: usize = 10;
-
-/// Polls `future` at most `polls` times, each time that it is woken, then drops it.
-pub(crate) async fn cut<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|cx| {
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Does `round` with one poll before the cut, with two, and so on, until one says that its call was
-/// ready before the cut. Each round sees to it that nothing is missing after the cut. Returns the
-/// number of cuts.
-async fn at_each_poll(what: &str, mut round: impl AsyncFnMut(usize) -> bool) -> usize {
-    // Where this thread loses its processor in the middle of the first poll, others may have done
-    // all when that ends, and nothing was cut.
-    for _ in 0..TRIES {
-        let cuts = cuts(what, &mut round).await;
-        if cuts > 0 {
-            return cuts;
-        }
-    }
-    0
-}
-
-async fn cuts(what: &str, round: &mut impl AsyncFnMut(usize) -> bool) -> usize {
-    for polls in 1..MOST {
-        if within(Duration::from_secs(30), what, round(polls)).await {
-            return polls - 1;
-        }
-    }
-    panic!("{what}: not ready after {MOST} polls")
-}
 
 /// Writes `body` in pieces, with a pause before each, and ends the stream.
 fn dribble(mut send: SendStream, body: Vec<u8>, pieces: usize) -> tokio::task::JoinHandle<()> {
@@ -97,7 +49,7 @@ async fn reads_cut_at_any_poll_leave_the_rest_where_it_was() {
     };
     let cuts = at_each_poll("collect_all", async |polls| {
         let mut recv = coming(&pair, &body, PIECES).await;
-        let done = cut(polls, recv.collect_all(body.len())).await;
+        let done = cut(polls, call!(RecvStream, recv => collect_all(body.len()))).await;
         match &done {
             Some(all) => assert!(all.as_ref().unwrap() == &body[..]),
             None => whole(&mut recv).await,
@@ -107,7 +59,7 @@ async fn reads_cut_at_any_poll_leave_the_rest_where_it_was() {
     assert!(cuts.await > 2);
     let cuts = at_each_poll("read_to_end", async |polls| {
         let mut recv = coming(&pair, &body, PIECES).await;
-        let done = cut(polls, recv.read_to_end(body.len())).await;
+        let done = cut(polls, call!(RecvStream, recv => read_to_end(body.len()))).await;
         match &done {
             Some(all) => assert!(all.as_ref().unwrap() == &body),
             None => whole(&mut recv).await,
@@ -117,7 +69,7 @@ async fn reads_cut_at_any_poll_leave_the_rest_where_it_was() {
     assert!(cuts.await > 2);
     let cuts = at_each_poll("peek", async |polls| {
         let mut recv = coming(&pair, &body, PIECES).await;
-        let done = cut(polls, recv.peek(15_000)).await;
+        let done = cut(polls, call!(RecvStream, recv => peek(15_000))).await;
         if let Some(head) = &done {
             assert!(head.as_ref().unwrap() == &body[..15_000]);
         }
@@ -125,6 +77,7 @@ async fn reads_cut_at_any_poll_leave_the_rest_where_it_was() {
         done.is_some()
     });
     assert!(cuts.await > 2);
+    READS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,7 +86,7 @@ async fn loops_of_reads_cut_at_any_poll_go_on_where_they_were() {
     let cuts = at_each_poll("read_chunk", async |polls| {
         let (mut recv, mut got) = (coming(&pair, &body, PIECES).await, Vec::new());
         let mut reading = async || {
-            while let Some(chunk) = recv.read_chunk(3_000).await.unwrap() {
+            while let Some(chunk) = call!(RecvStream, recv => read_chunk(3_000)).await.unwrap() {
                 got.extend_from_slice(&chunk);
             }
         };
@@ -148,7 +101,7 @@ async fn loops_of_reads_cut_at_any_poll_go_on_where_they_were() {
         let mut reading = async || {
             let mut buf = [0; 1_000];
             loop {
-                match recv.read(&mut buf).await.unwrap() {
+                match call!(RecvStream, recv => read(&mut buf)).await.unwrap() {
                     0 => break,
                     count => got.extend_from_slice(&buf[..count]),
                 }
@@ -163,7 +116,7 @@ async fn loops_of_reads_cut_at_any_poll_go_on_where_they_were() {
     let cuts = at_each_poll("next", async |polls| {
         let (mut recv, mut got) = (coming(&pair, &body, PIECES).await, Vec::new());
         let mut reading = async || {
-            while let Some(chunk) = recv.next().await {
+            while let Some(chunk) = call!(RecvStream, recv => next()).await {
                 got.extend_from_slice(&chunk.unwrap());
             }
         };
@@ -177,7 +130,8 @@ async fn loops_of_reads_cut_at_any_poll_go_on_where_they_were() {
         let recv = coming(&pair, &body, PIECES).await;
         let (mut recv, mut got) = (recv.verified().unwrap(), Vec::new());
         let mut reading = async || {
-            while let Some(chunk) = recv.read_chunk(3_000).await.unwrap() {
+            while let Some(chunk) = call!(VerifiedStream, recv => read_chunk(3_000)).await.unwrap()
+            {
                 got.extend_from_slice(&chunk);
             }
         };
@@ -187,6 +141,7 @@ async fn loops_of_reads_cut_at_any_poll_go_on_where_they_were() {
         done
     });
     assert!(cuts.await > 2);
+    LOOPS_OF_READS.were_cut();
 }
 
 /// A stream whose reader reads slowly, so that writes have to wait.
@@ -212,7 +167,7 @@ async fn writes_cut_at_any_poll_took_what_they_said() {
         let mut writing = async || {
             while !rest.is_empty() {
                 let part = rest.slice(..rest.len().min(700_000));
-                send.write_bytes(part.clone()).await.unwrap();
+                call!(SendStream, send => write_bytes(part.clone())).await.unwrap();
                 let _written = rest.split_to(part.len());
             }
         };
@@ -230,7 +185,7 @@ async fn writes_cut_at_any_poll_took_what_they_said() {
         let mut writing = async || {
             while let Some(&at) = parts.last() {
                 let part = body.slice(at..body.len().min(at + 500_000));
-                send.write_at(at as u64, part).await.unwrap();
+                call!(SendStream, send => write_at(at as u64, part)).await.unwrap();
                 parts.pop();
             }
         };
@@ -245,7 +200,7 @@ async fn writes_cut_at_any_poll_took_what_they_said() {
         let ((mut send, reading), mut rest) = (going(&pair).await, body.clone());
         let mut writing = async || {
             while !rest.is_empty() {
-                let taken = send.write(&rest).await.unwrap();
+                let taken = call!(SendStream, send => write(&rest)).await.unwrap();
                 let _written = rest.split_to(taken);
             }
             send.shutdown().await.unwrap();
@@ -256,6 +211,7 @@ async fn writes_cut_at_any_poll_took_what_they_said() {
         done
     });
     assert!(cuts.await > 0);
+    WRITES.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -264,7 +220,7 @@ async fn waits_for_ends_cut_at_any_poll_still_hear_of_them() {
     let cuts = at_each_poll("delivered", async |polls| {
         let (mut send, reading) = going(&pair).await;
         send.write_all(&pattern(100_000)).await.unwrap();
-        let done = cut(polls, send.delivered()).await;
+        let done = cut(polls, call!(SendStream, send => delivered())).await;
         send.delivered().await.unwrap();
         assert!(reading.await.unwrap() == pattern(100_000));
         done.is_some()
@@ -278,7 +234,7 @@ async fn waits_for_ends_cut_at_any_poll_still_hear_of_them() {
             tokio::time::sleep(Duration::from_millis(3)).await;
             recv.stop(AppCode(9));
         });
-        let done = cut(polls, send.stopped()).await;
+        let done = cut(polls, call!(SendStream, send => stopped())).await;
         assert_eq!(send.stopped().await.unwrap(), Some(Stop { code: AppCode(9), hop: 0 }));
         done.is_some()
     });
@@ -290,13 +246,14 @@ async fn waits_for_ends_cut_at_any_poll_still_hear_of_them() {
             tokio::time::sleep(Duration::from_millis(3)).await;
             far.close(AppCode(5), b"over");
         });
-        let closed = cut(polls, near.closed()).await;
-        let idle = cut(polls, client.wait_idle()).await;
+        let closed = cut(polls, call!(Connection, near => closed())).await;
+        let idle = cut(polls, call!(Endpoint, client => wait_idle())).await;
         assert!(matches!(near.closed().await, CloseReason::Peer { code: AppCode(5), .. }));
         client.wait_idle().await;
         closed.is_some() && idle.is_some()
     });
     assert!(cuts.await > 0);
+    ENDS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,7 +280,7 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
     };
     let cuts = at_each_poll("accept_bi", async |polls| {
         let opened = later(polls, true);
-        let done = cut(polls, pair.far.accept_bi()).await;
+        let done = cut(polls, call!(Connection, pair.far => accept_bi())).await;
         let was = done.is_some();
         let stream = match done {
             Some(stream) => stream,
@@ -338,7 +295,7 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
     assert!(cuts.await > 0);
     let cuts = at_each_poll("accept_uni", async |polls| {
         let opened = later(polls, false);
-        let done = cut(polls, pair.far.accept_uni()).await;
+        let done = cut(polls, call!(Connection, pair.far => accept_uni())).await;
         let was = done.is_some();
         let stream = match done {
             Some(stream) => stream,
@@ -352,7 +309,7 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
     assert!(cuts.await > 0);
     let cuts = at_each_poll("accept_stream", async |polls| {
         let opened = later(polls, !polls.is_multiple_of(2));
-        let done = cut(polls, pair.far.accept_stream()).await;
+        let done = cut(polls, call!(Connection, pair.far => accept_stream())).await;
         let was = done.is_some();
         let stream = match done {
             Some(stream) => stream,
@@ -364,7 +321,8 @@ async fn accepts_cut_at_any_poll_lose_no_stream() {
     });
     assert!(cuts.await > 0);
     // Nothing is left over that came twice.
-    assert!(cut(1, pair.far.accept_stream()).await.is_none());
+    assert!(cut(1, call!(Connection, pair.far => accept_stream())).await.is_none());
+    ACCEPTS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -377,10 +335,11 @@ async fn messages_cut_at_any_poll_arrive_whole_or_not_at_all() {
     let cuts = at_each_poll("send_message", async |polls| {
         let (first, mut sent) = (polls * (EACH + 1), BTreeSet::new());
         for number in first..first + EACH {
+            let (near, text) = (&pair.near, message(number));
             let urgent = Delivery::new().priority(Priority::Urgent);
             let done = match number % 2 {
-                0 => cut(polls, pair.near.send_message(message(number))).await,
-                _ => cut(polls, pair.near.send_message_with(message(number), urgent)).await,
+                0 => cut(polls, call!(Connection, near => send_message(text))).await,
+                _ => cut(polls, call!(Connection, near => send_message_with(text, urgent))).await,
             };
             if done.is_some() {
                 sent.insert(number);
@@ -398,6 +357,7 @@ async fn messages_cut_at_any_poll_arrive_whole_or_not_at_all() {
         all
     });
     cuts.await;
+    SENDS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -409,7 +369,7 @@ async fn waits_for_a_message_cut_at_any_poll_leave_it_there() {
             tokio::time::sleep(Duration::from_millis(3)).await;
             near.send_message(Bytes::from(pattern(polls))).await.unwrap();
         });
-        let done = cut(polls, pair.far.recv_message()).await;
+        let done = cut(polls, call!(Connection, pair.far => recv_message())).await;
         let was = done.is_some();
         let got = match done {
             Some(got) => got,
@@ -419,6 +379,7 @@ async fn waits_for_a_message_cut_at_any_poll_leave_it_there() {
         was
     });
     assert!(cuts.await > 0);
+    MESSAGES.were_cut();
 }
 
 /// What comes next, read to its end.
@@ -448,7 +409,7 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
                 }
             }
         });
-        let done = cut(polls, pair.near.send_auto(chunks())).await;
+        let done = cut(polls, call!(Connection, pair.near => send_auto(chunks()))).await;
         pair.near.send_message(Bytes::from_static(b"marker")).await.unwrap();
         let got = reading.await.unwrap();
         match &done {
@@ -465,8 +426,11 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
     let cuts = at_each_poll("recv_auto", async |polls| {
         let near = pair.near.clone();
         let parts = chunks();
-        let sending = tokio::spawn(async move { near.send_auto(parts).await.map(drop) });
-        let done = cut(polls, pair.far.recv_auto()).await;
+        let sending = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            near.send_auto(parts).await.map(drop)
+        });
+        let done = cut(polls, call!(Connection, pair.far => recv_auto())).await;
         let was = done.is_some();
         let came = match done {
             Some(came) => came,
@@ -476,7 +440,9 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
         let mut got = Vec::new();
         // Reading it is cut as well, at the same polls.
         let mut reading = async || {
-            while let Some(chunk) = stream.read_chunk(10_000).await.unwrap() {
+            while let Some(chunk) =
+                call!(MessageStream, stream => read_chunk(10_000)).await.unwrap()
+            {
                 got.extend_from_slice(&chunk);
             }
         };
@@ -493,7 +459,7 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
         let parts = chunks();
         let sending = tokio::spawn(async move { near.send_auto(parts).await.map(drop) });
         let Received::Stream(stream) = pair.far.recv_auto().await.unwrap() else { panic!() };
-        let done = cut(polls, stream.collect_all()).await;
+        let done = cut(polls, call!(MessageStream, stream => collect_all())).await;
         let sent = sending.await.unwrap();
         match &done {
             Some(all) => assert!(sent.is_ok() && all.as_ref().unwrap() == &body[..]),
@@ -504,6 +470,7 @@ async fn streamed_messages_cut_at_any_poll_are_whole_or_given_up() {
     cuts.await;
     pair.near.send_message(Bytes::from_static(b"still here")).await.unwrap();
     assert_eq!(auto(&pair.far).await.unwrap(), b"still here");
+    STREAMED.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -516,7 +483,10 @@ async fn datagrams_cut_at_any_poll_were_not_queued_or_not_taken() {
         let mut all = true;
         for _ in 0..1_000 {
             number += 1;
-            if cut(polls, pair.near.send_datagram_wait(datagram(number))).await.is_none() {
+            if cut(polls, call!(Connection, pair.near => send_datagram_wait(datagram(number))))
+                .await
+                .is_none()
+            {
                 not_queued.insert(number);
                 all = false;
             }
@@ -536,7 +506,7 @@ async fn datagrams_cut_at_any_poll_were_not_queued_or_not_taken() {
             tokio::time::sleep(Duration::from_millis(3)).await;
             near.send_datagram(Bytes::from(polls.to_string())).unwrap();
         });
-        let done = cut(polls, pair.far.read_datagram()).await;
+        let done = cut(polls, call!(Connection, pair.far => read_datagram())).await;
         let was = done.is_some();
         let got = match done {
             Some(got) => got,
@@ -546,28 +516,19 @@ async fn datagrams_cut_at_any_poll_were_not_queued_or_not_taken() {
         was
     });
     assert!(cuts.await > 0);
-}
-
-/// spec: R-CC-48
-#[tokio::test]
-async fn a_connection_takes_another_controller() {
-    let pair = pair().await;
-    assert_eq!(pair.near.stats().await.controller, Algorithm::default());
-    for controller in Algorithm::ALL {
-        pair.near.set_controller(controller);
-        assert_eq!(pair.near.stats().await.controller, controller);
-        assert_eq!(pair.far.stats().await.controller, Algorithm::default(), "each side its own");
-    }
+    DATAGRAMS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_cut_at_any_poll_can_be_asked_again() {
     let pair = pair().await;
     at_each_poll("stats, bandwidth, export_keying_material", async |polls| {
-        let stats = cut(polls, pair.near.stats()).await;
-        let whole = cut(polls, pair.client.stats()).await;
-        let bytes = cut(polls, pair.client.bandwidth(None)).await;
-        let key = cut(polls, pair.near.export_keying_material(b"l", b"c", 32)).await;
+        let stats = cut(polls, call!(Connection, pair.near => stats())).await;
+        let whole = cut(polls, call!(Endpoint, pair.client => stats())).await;
+        let bytes = cut(polls, call!(Endpoint, pair.client => bandwidth(None))).await;
+        let key =
+            cut(polls, call!(Connection, pair.near => export_keying_material(b"l", b"c", 32)))
+                .await;
         assert_eq!(pair.client.stats().await.connections, 1);
         assert!(pair.near.stats().await.congestion_window > 0);
         assert!(pair.client.bandwidth(None).await.sent_in_all() > 0);
@@ -576,6 +537,7 @@ async fn questions_cut_at_any_poll_can_be_asked_again() {
         stats.is_some() && whole.is_some() && bytes.is_some() && key.is_some()
     })
     .await;
+    QUESTIONS.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -590,7 +552,7 @@ async fn handshakes_cut_at_any_poll_are_given_up() {
                 drop(incoming.accept().await);
             }
         });
-        let done = cut(polls, client.connect(to())).await;
+        let done = cut(polls, call!(Endpoint, client => connect(to()))).await;
         let was = done.is_some();
         drop(done);
         client.wait_idle().await;
@@ -604,13 +566,14 @@ async fn handshakes_cut_at_any_poll_are_given_up() {
             tokio::time::sleep(Duration::from_millis(3)).await;
             dialer.connect(to).await
         });
-        let first = cut(polls, server.accept()).await;
+        let first = cut(polls, call!(Endpoint, server => accept())).await;
         let was = first.is_some();
         let incoming = match first {
             Some(incoming) => incoming,
             None => server.accept().await,
         };
-        let done = cut(polls, incoming.unwrap().accept()).await.is_some();
+        let incoming = incoming.unwrap();
+        let done = cut(polls, call!(Incoming, incoming => accept())).await.is_some();
         // Who was let in and let go hears of it, one way or the other.
         if let Ok(connection) = dialing.await.unwrap() {
             connection.closed().await;
@@ -622,6 +585,7 @@ async fn handshakes_cut_at_any_poll_are_given_up() {
     let (near, far) = connect(&client, &server).await;
     near.send_message(Bytes::from_static(b"as ever")).await.unwrap();
     assert_eq!(far.recv_message().await.unwrap(), "as ever");
+    HANDSHAKES.were_cut();
 }
 
 /// The stream whose introduction has this head; those of earlier rounds are passed over.
@@ -656,10 +620,14 @@ async fn pipes_cut_at_any_poll_flow_or_end_on_both_sides() {
             let leg = on.open_uni(coming.info().unwrap().forwarded().unwrap()).await.unwrap();
             let options = PipeOptions::default();
             let done = if reading {
-                let made = cut(polls, relay.pipe_and_read(coming, vec![leg], options)).await;
+                let made =
+                    cut(polls, call!(Endpoint, relay => pipe_and_read(coming, vec![leg], options)))
+                        .await;
                 made.map(|made| made.unwrap().0)
             } else {
-                cut(polls, relay.pipe(coming, vec![leg], options)).await.map(Result::unwrap)
+                cut(polls, call!(Endpoint, relay => pipe(coming, vec![leg], options)))
+                    .await
+                    .map(Result::unwrap)
             };
             // With a pipe all arrives. Without, the source is stopped and the leg is reset; if the
             // pipe was there already when its future was dropped, it may be either.
@@ -677,6 +645,7 @@ async fn pipes_cut_at_any_poll_flow_or_end_on_both_sides() {
         .await;
     }
     until_idle(&out, &on).await;
+    PIPES.were_cut();
 }
 
 async fn until_idle(out: &Connection, on: &Connection) {
@@ -702,12 +671,12 @@ async fn what_is_asked_of_a_pipe_cut_at_any_poll_can_be_asked_again() {
         let leg = on.open_uni(onward.clone()).await.unwrap();
         let options = PipeOptions { keep: 1_000, ..PipeOptions::default() };
         let pipe = relay.pipe(coming, vec![leg], options).await.unwrap();
-        let stats = cut(polls, pipe.stats()).await;
+        let stats = cut(polls, call!(Pipe, pipe => stats())).await;
         while pipe.stats().await.unwrap().received < 9 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let late = on.open_uni(onward.with_head(second.clone())).await.unwrap();
-        let added = cut(polls, pipe.add_leg(late, LegPolicy::Stall)).await;
+        let added = cut(polls, call!(Pipe, pipe => add_leg(late, LegPolicy::Stall))).await;
         let (far, heads) = (at.clone(), [first, second]);
         let reading = tokio::spawn(async move {
             let all = body_of(&far, &heads[0]).await;
@@ -715,8 +684,8 @@ async fn what_is_asked_of_a_pipe_cut_at_any_poll_can_be_asked_again() {
         });
         tokio::time::sleep(Duration::from_millis(3)).await;
         sending.finish().unwrap();
-        let leg = cut(polls, pipe.leg_ended(LegIndex(0))).await;
-        let ended = cut(polls, pipe.ended()).await;
+        let leg = cut(polls, call!(Pipe, pipe => leg_ended(LegIndex(0)))).await;
+        let ended = cut(polls, call!(Pipe, pipe => ended())).await;
         assert_eq!(pipe.leg_ended(LegIndex(0)).await, Some(LegEnd::Delivered));
         assert_eq!(pipe.ended().await.unwrap().received, 9);
         // A leg whose adding was cut is there or given up, never in between.
@@ -730,6 +699,7 @@ async fn what_is_asked_of_a_pipe_cut_at_any_poll_can_be_asked_again() {
     })
     .await;
     until_idle(&out, &on).await;
+    OF_PIPES.were_cut();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -745,7 +715,7 @@ async fn ranges_cut_at_any_poll_can_be_asked_for_again() {
             kept.extend(incoming.accept().await);
         }
     });
-    let there = |of: &aqueduct_tokio::Endpoint| NodeAddr::from((of.node_id(), of.local_addr()));
+    let there = |of: &Endpoint| NodeAddr::from((of.node_id(), of.local_addr()));
     let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
     let out = source.connect(there(&relay)).await.unwrap();
     let hello = OpenOptions::new(StreamProtocol::name("hello"));
@@ -758,7 +728,7 @@ async fn ranges_cut_at_any_poll_can_be_asked_for_again() {
     leg.read_exact(&mut all).await.unwrap();
     assert!(all == body);
     let cuts = at_each_poll("request_range", async |polls| {
-        let ask = || inn.request_range(leg.id(), 1_000, Some(150_000));
+        let ask = || call!(Connection, inn => request_range(leg.id(), 1_000, Some(150_000)));
         let done = cut(polls, ask()).await;
         let was = done.is_some();
         let part = match done {
@@ -771,27 +741,33 @@ async fn ranges_cut_at_any_poll_can_be_asked_for_again() {
     });
     assert!(cuts.await > 0);
     sending.finish().unwrap();
+    RANGES.were_cut();
 }
 
-/// Every `pub async fn` of the adapter, and of the pipe's handle that it gives out, is called in
-/// this file; opens are cut in `cancel.rs` and `cancel_opens.rs`.
-#[test]
-fn no_async_call_is_forgotten() {
-    let here = include_str!("cancel_each.rs");
-    let sources = [
-        include_str!("../../src/connection.rs"),
-        include_str!("../../src/endpoint.rs"),
-        include_str!("../../src/message.rs"),
-        include_str!("../../src/stream.rs"),
-        include_str!("../../../driver/src/pipe.rs"),
-    ];
-    let mut calls = BTreeSet::new();
-    for source in sources {
-        let names = source.split("pub async fn ").skip(1);
-        calls.extend(names.map(|rest| rest.split(['(', '<']).next().unwrap()));
-    }
-    assert!(calls.len() > 25, "{calls:?}");
-    for name in calls {
-        assert!(here.contains(&format!(".{name}(")), "{name} is cut nowhere in this file");
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_for_a_tape_cut_at_any_poll_still_hear_of_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let cuts = at_each_poll("closed and end of a tape", async |polls| {
+        let file = folder.path().join(polls.to_string());
+        let config = Config::new(generate_key().unwrap()).with_recording(Recording::to(&file));
+        let node = Endpoint::bind(loopback(), config).unwrap();
+        let (near, far) = connect(&node, &endpoint()).await;
+        near.send_message(pattern(50_000).into()).await.unwrap();
+        assert!(far.recv_message().await.unwrap() == pattern(50_000));
+        let tape = node.recording().unwrap();
+        let ender = tape.clone();
+        let ending = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            cut(polls, call!(Recorded, ender => end())).await.map(Result::unwrap)
+        });
+        let closed = cut(polls, call!(Recorded, tape => closed())).await;
+        let ended = ending.await.unwrap();
+        let written = tape.end().await.unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), written);
+        assert!(ended.is_none_or(|all| all == written));
+        assert_eq!(tape.closed().await, TapeEnd::Tape(Ending::Finished));
+        closed.is_some() && ended.is_some()
+    });
+    assert!(cuts.await > 0);
+    TAPES.were_cut();
 }

@@ -8,7 +8,7 @@ use aqueduct_tokio::{Connection, SendStream, TransportConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
-use crate::cancel_each::cut;
+use crate::cancel_rig::{OPENS, call, cut};
 use crate::harness::*;
 
 /// Streams of each kind that the peer allows at once.
@@ -48,11 +48,11 @@ async fn say(mut send: SendStream, body: &[u8]) {
     send.finish().unwrap();
 }
 
-async fn open(near: &Connection, both: bool) -> SendStream {
+async fn open(near: Connection, both: bool) -> SendStream {
     if both {
-        near.open_bi(test_options()).await.unwrap().0
+        call!(Connection, near => open_bi(test_options())).await.unwrap().0
     } else {
-        near.open_uni(test_options()).await.unwrap()
+        call!(Connection, near => open_uni(test_options())).await.unwrap()
     }
 }
 
@@ -68,7 +68,7 @@ async fn opens_cut_at_any_poll_take_no_stream_along() {
         for round in 1..100_usize {
             let mut held = Vec::new();
             for _ in 0..STREAMS {
-                held.push(soon("a stream", open(&pair.near, both)).await);
+                held.push(soon("a stream", open(pair.near.clone(), both)).await);
             }
             let ending = tokio::spawn(async move {
                 for (at, send) in held.into_iter().enumerate() {
@@ -76,13 +76,13 @@ async fn opens_cut_at_any_poll_take_no_stream_along() {
                     say(send, format!("held {both} {round} {at}").as_bytes()).await;
                 }
             });
-            let got = soon("a cut", cut(round, open(&pair.near, both))).await;
+            let got = soon("a cut", cut(round, open(pair.near.clone(), both))).await;
             let was = got.is_some();
             if let Some(send) = got {
                 say(send, format!("cut {both} {round}").as_bytes()).await;
             }
             ending.await.unwrap();
-            let last = soon("a stream after the cut", open(&pair.near, both)).await;
+            let last = soon("a stream after the cut", open(pair.near.clone(), both)).await;
             say(last, format!("last {both} {round}").as_bytes()).await;
             let mut expected: Vec<_> =
                 (0..STREAMS).map(|at| format!("held {both} {round} {at}")).collect();
@@ -100,6 +100,7 @@ async fn opens_cut_at_any_poll_take_no_stream_along() {
         }
         assert!(cuts > 0, "the peer's limit was not met");
     }
+    OPENS.were_cut();
 }
 
 /// The driver is a task with one timer in it; when the last handle is gone it ends, whatever waited.

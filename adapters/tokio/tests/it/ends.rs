@@ -172,17 +172,6 @@ async fn dropping_an_endpoint_with_its_connections_frees_its_port() {
     println!("free after {:?}", begun.elapsed());
 }
 
-/// Relaying is no handle of the endpoint.
-#[tokio::test]
-async fn dropping_an_endpoint_that_relays_frees_its_port() {
-    let node = endpoint();
-    let port = node.local_addr();
-    let relaying = node.relay(RelayConfig::new(Allow::Everybody), |_| ());
-    drop(node);
-    soon("the relay", relaying).await.unwrap();
-    until("the port", || std::net::UdpSocket::bind(port).is_ok()).await;
-}
-
 #[test]
 fn a_runtime_that_is_shut_down_wakes_everybody_and_tells_the_peer() {
     let here = tokio::runtime::Runtime::new().unwrap();

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use aqueduct_tokio::{
-    AppCode, Bytes, Config, ConnectionError, Endpoint, EndpointConfig, ReadError, RecvStream,
-    SendStream, Stop, generate_key,
-};
-use futures_util::StreamExt;
+use aqueduct_tokio::{Bytes, ConnectionError, ReadError, RecvStream, SendStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::*;
@@ -76,128 +72,6 @@ async fn forks_read_in_threads_of_their_own() {
     soon("4 MiB", write(&mut send, &body)).await;
     let joined = tokio::task::spawn_blocking(|| readers.map(|reader| reader.join().unwrap()));
     soon("the readers", joined).await.unwrap();
-}
-
-/// spec: R-HAND-3
-#[tokio::test]
-async fn a_fork_that_does_not_read_stalls_the_sender_until_it_is_dropped() {
-    let config = EndpointConfig::new(generate_key().unwrap());
-    let config = Config::from(config.with_memory(8 * MIB as u64, 16).unwrap());
-    let pair = pair_of(endpoint(), Endpoint::bind(loopback(), config).unwrap()).await;
-    let body = Bytes::from(pattern(16 * MIB));
-    let (mut send, mut recv) = stream(&pair).await;
-    let idle = recv.fork();
-    let writer = tokio::spawn(async move { write(&mut send, &body).await });
-    let mut read = 0;
-    while let Ok(chunk) =
-        tokio::time::timeout(Duration::from_millis(500), recv.read_chunk(usize::MAX)).await
-    {
-        read += chunk.unwrap().unwrap().len();
-    }
-    assert!(read <= 8 * MIB, "{read} bytes came, and a fork has read none");
-    drop(idle);
-    soon("the rest", async {
-        while let Some(chunk) = recv.read_chunk(usize::MAX).await.unwrap() {
-            read += chunk.len();
-        }
-    })
-    .await;
-    assert_eq!(read, 16 * MIB);
-    soon("the writer", writer).await.unwrap();
-}
-
-#[tokio::test]
-async fn the_last_handle_stops_the_peer_and_a_fork_does_not() {
-    let pair = pair().await;
-    let (mut send, mut recv) = stream(&pair).await;
-    drop(recv.fork());
-    let fork = recv.fork();
-    send.write_all(b"more").await.unwrap();
-    let mut four = [0; 4];
-    soon("the bytes", recv.read_exact(&mut four)).await.unwrap();
-    drop(recv);
-    let stopped = tokio::time::timeout(Duration::from_millis(200), send.stopped()).await;
-    assert!(stopped.is_err(), "stopped while somebody reads");
-    drop(fork);
-    assert_eq!(
-        soon("the stop", send.stopped()).await.unwrap(),
-        Some(Stop { code: AppCode(0), hop: 0 })
-    );
-
-    // To stop is said for all handles; the others read what had come.
-    let (mut send, mut recv) = stream(&pair).await;
-    let mut fork = recv.fork();
-    send.write_all(b"more").await.unwrap();
-    assert_eq!(&soon("the bytes", recv.peek(4)).await.unwrap()[..], b"more");
-    recv.stop(AppCode(7));
-    assert_eq!(
-        soon("the stop", send.stopped()).await.unwrap(),
-        Some(Stop { code: AppCode(7), hop: 0 })
-    );
-    assert_eq!(recv.read_chunk(9).await, Err(ReadError::Stopped));
-    assert_eq!(fork.read_chunk(9).await.unwrap().unwrap(), "more");
-    assert_eq!(soon("the end", fork.read_chunk(9)).await, Err(ReadError::Stopped));
-}
-
-#[tokio::test]
-async fn what_was_peeked_is_read_afterwards() {
-    let pair = pair().await;
-    let (mut send, mut recv) = stream(&pair).await;
-    send.write_all(b"head").await.unwrap();
-    assert_eq!(soon("the head", recv.peek(4)).await.unwrap(), "head");
-    // Not yet there: dropped and asked again, nothing is lost.
-    let early = tokio::time::timeout(Duration::from_millis(20), recv.peek(9)).await;
-    assert!(early.is_err());
-    send.write_all(b" and body").await.unwrap();
-    assert_eq!(soon("more", recv.peek(9)).await.unwrap(), "head and ");
-    let mut fork = recv.fork();
-    let mut head = [0; 4];
-    soon("the head", recv.read_exact(&mut head)).await.unwrap();
-    assert_eq!(&head, b"head");
-    send.finish().unwrap();
-    assert_eq!(soon("the rest", recv.peek(1000)).await.unwrap(), " and body");
-    assert_eq!(soon("the rest", recv.next()).await.unwrap().unwrap(), " and body");
-    assert_eq!(soon("the end", recv.peek(1)).await.unwrap(), "");
-    assert!(recv.next().await.is_none());
-    assert_eq!(soon("all", fork.collect_all(100)).await.unwrap(), "head and body");
-}
-
-/// More than any first window, in one piece; nothing was read, so nothing was released.
-#[tokio::test]
-async fn a_long_head_gets_the_credit_that_it_needs() {
-    let pair = pair().await;
-    let body = Bytes::from(pattern(4 * MIB));
-    let (mut send, mut recv) = stream(&pair).await;
-    let sent = body.clone();
-    let writer = tokio::spawn(async move { write(&mut send, &sent).await });
-    let head = soon("the head", recv.peek(3 * MIB)).await.unwrap();
-    assert!(head == body[..3 * MIB]);
-    assert!(soon("all", recv.collect_all(4 * MIB)).await.unwrap() == body);
-    soon("the writer", writer).await.unwrap();
-}
-
-#[tokio::test]
-async fn errors_come_behind_the_bytes_to_every_handle() {
-    let pair = pair().await;
-    let (mut send, mut recv) = stream(&pair).await;
-    send.write_all(b"half").await.unwrap();
-    assert_eq!(soon("the bytes", recv.peek(4)).await.unwrap(), "half");
-    let mut fork = recv.fork();
-    send.reset(AppCode(3));
-    let reset = ReadError::Reset { code: AppCode(3), hop: 0 };
-    assert_eq!(soon("the end", recv.peek(9)).await.unwrap(), "half");
-    assert_eq!(soon("the end", recv.collect_all(100)).await, Err(reset.clone()));
-    // What was collected is not lost with the error.
-    assert_eq!(recv.peek(2).await.unwrap(), "ha");
-    assert_eq!(recv.read_chunk(1).await.unwrap().unwrap(), "h");
-    let mut buf = [0; 8];
-    assert_eq!(recv.read(&mut buf).await.unwrap(), 3);
-    assert_eq!(recv.peek(2).await, Err(reset.clone()));
-    assert_eq!(recv.read_chunk(1).await, Err(reset.clone()));
-    assert_eq!(fork.next().await.unwrap().unwrap(), "half");
-    assert_eq!(fork.next().await.unwrap(), Err(reset.clone()));
-    assert!(fork.next().await.is_none());
-    assert_eq!(fork.fork().read_chunk(1).await, Err(reset));
 }
 
 #[tokio::test]

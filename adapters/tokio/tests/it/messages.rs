@@ -42,26 +42,6 @@ async fn whatever(connection: &Connection) -> (Bytes, bool) {
     }
 }
 
-/// spec: R-MODE-5 R-MODE-6
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_size_chooses_the_way_and_one_call_receives_both() {
-    let pair = default_pair().await;
-    assert_eq!(pair.near.mode(), Mode::StreamingPiped);
-    let threshold = 64 * 1024;
-    for size in [0, 1, threshold, threshold + 1, LARGE] {
-        let body = pattern(size);
-        let sending = pair.near.send_auto(chunks(&body, 10_000));
-        let (sent, (got, streamed)) = tokio::join!(sending, whatever(&pair.far));
-        assert!(got == body, "another body of {size} bytes");
-        assert_eq!(streamed, size > threshold);
-        assert_eq!(matches!(sent.unwrap(), Sent::Streamed(_)), streamed);
-    }
-    let (sent, got) = (pair.client.message_stats(), pair.server.message_stats());
-    assert_eq!((sent.whole_sent, sent.streamed_sent), (3, 2));
-    assert_eq!((got.whole_received, got.streamed_received, got.failed), (3, 2, 0));
-    assert_eq!(got.streamed_bytes_received, (threshold + 1 + LARGE) as u64);
-}
-
 /// spec: R-MODE-5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_without_streaming_gets_all_of_it_whole() {
@@ -96,37 +76,6 @@ async fn a_stream_that_was_not_agreed_on_is_refused() {
     let _written = send.write_bytes(Bytes::from_static(b"hello")).await;
     let stop = soon("a stop", send.stopped()).await.unwrap();
     assert_eq!(stop, Some(Stop { code: AppCode((1 << 61) + 6), hop: 0 }));
-}
-
-/// spec: R-MODE-6
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_streamed_message_is_readable_before_it_is_all_sent() {
-    let pair = default_pair().await;
-    let (tell, mut told) = tokio::io::duplex(1 << 20);
-    let source = AsyncReading::new(LARGE as u64, &mut told);
-    let body = pattern(LARGE);
-    let reading = async {
-        use tokio::io::AsyncWriteExt;
-        let mut tell = tell;
-        tell.write_all(&body[..100_000]).await.unwrap();
-        let Received::Stream(mut stream) = soon("it", pair.far.recv_auto()).await.unwrap() else {
-            panic!("not as a stream");
-        };
-        assert_eq!(stream.size(), LARGE as u64);
-        let mut got = Vec::new();
-        while got.len() < 100_000 {
-            got.extend_from_slice(&soon("bytes", stream.read_chunk(7000)).await.unwrap().unwrap());
-        }
-        // The rest is made only now.
-        tell.write_all(&body[100_000..]).await.unwrap();
-        drop(tell);
-        while let Some(chunk) = soon("bytes", stream.read_chunk(usize::MAX)).await.unwrap() {
-            got.extend_from_slice(&chunk);
-        }
-        assert!(got == body);
-    };
-    let (sent, ()) = tokio::join!(pair.near.send_auto(source), reading);
-    assert!(matches!(sent.unwrap(), Sent::Streamed(_)));
 }
 
 /// spec: R-MODE-7
@@ -188,28 +137,6 @@ async fn a_message_that_stands_still_holds_no_other_up() {
     let other = soon("the other", other).await.unwrap();
     assert!((one == small && other == large) || (one == large && other == small));
     stuck.abort();
-}
-
-/// spec: R-MODE-7
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_large_to_be_put_together_is_refused() {
-    let far = TransportConfig::default().with_max_message_size(LARGE as u64 - 1).unwrap();
-    let far =
-        Endpoint::bind(loopback(), configured(far, Provider::AwsLc).without_environment()).unwrap();
-    let pair = pair_of(node(Streaming::default()), far).await;
-    let (near, far) = (pair.near.clone(), pair.far.clone());
-    let whole = tokio::spawn(async move { far.recv_message().await });
-    let refused = soon("a refusal", near.send_auto(pattern(LARGE))).await.unwrap_err();
-    let hop = Some(0);
-    assert!(
-        matches!(&refused, SendError::Stream(StreamError::Refused { hop: h }) if *h == hop),
-        "{refused:?}"
-    );
-    near.send_auto(pattern(LARGE - 1)).await.unwrap();
-    assert_eq!(soon("the other", whole).await.unwrap().unwrap().len(), LARGE - 1);
-    // Who reads while it comes has no such limit.
-    let (sent, (got, _)) = tokio::join!(near.send_auto(pattern(LARGE)), whatever(&pair.far));
-    assert!(sent.is_ok() && got.len() == LARGE);
 }
 
 /// spec: R-MODE-8
@@ -279,41 +206,6 @@ async fn a_wrong_digest_or_size_by_the_peer_is_found_and_told() {
     assert!(matches!(by_hand(&pair, 1000, &long).await.0, StreamError::WrongSize { .. }));
     let stats = pair.server.message_stats();
     assert_eq!((stats.failed, stats.verification_failures, stats.streamed_received), (4, 1, 0));
-}
-
-/// A receiver that finds another digest: its word comes back as the sender's error.
-///
-/// spec: R-MODE-9
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sender_learns_what_the_receiver_found() {
-    struct Wrong(Bytes);
-    impl aqueduct_tokio::StreamingSerialize for Wrong {
-        type Source = <Bytes as aqueduct_tokio::StreamingSerialize>::Source;
-        fn digest(&self) -> Option<[u8; 32]> {
-            Some([9; 32])
-        }
-        fn start_serialize(self) -> (u64, Self::Source) {
-            self.0.start_serialize()
-        }
-    }
-    let pair = default_pair().await;
-    let body = Bytes::from(pattern(LARGE));
-    let actual: [u8; 32] = blake3::hash(&body).into();
-    let far = pair.far.clone();
-    let reader = tokio::spawn(async move {
-        match far.recv_auto().await.unwrap() {
-            Received::Stream(stream) => stream.collect_all().await.unwrap_err(),
-            other => panic!("{other:?}"),
-        }
-    });
-    let sent = soon("a verdict", pair.near.send_auto(Wrong(body))).await.unwrap_err();
-    let found = |hop| StreamError::VerificationFailed {
-        expected: Some([9; 32]),
-        actual: Some(actual),
-        hop,
-    };
-    assert!(matches!(&sent, SendError::Stream(error) if *error == found(Some(0))), "{sent:?}");
-    assert_eq!(soon("the reader", reader).await.unwrap(), found(None));
 }
 
 /// spec: R-MODE-10

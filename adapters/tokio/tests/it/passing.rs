@@ -6,29 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use aqueduct_tokio::{
-    Bytes, ChunkSource, Connection, Endpoint, PipeOptions, Received, SendError, Sent, StreamError,
-    StreamingSerialize,
+    Bytes, ChunkSource, Connection, Endpoint, PipeOptions, Received, Sent, StreamingSerialize,
 };
 use tokio::sync::oneshot;
 
 use crate::harness::*;
-
-const LARGE: usize = 300_000;
-
-/// Announces another digest than its own.
-struct Liar(Vec<u8>);
-
-impl StreamingSerialize for Liar {
-    type Source = <Bytes as StreamingSerialize>::Source;
-
-    fn digest(&self) -> Option<[u8; 32]> {
-        Some([9; 32])
-    }
-
-    fn start_serialize(self) -> (u64, Self::Source) {
-        Bytes::from(self.0).start_serialize()
-    }
-}
 
 /// Passes the next message on to `next` while it comes.
 async fn pass_on(node: &Endpoint, from: &Connection, next: &Connection) {
@@ -96,37 +78,5 @@ impl ChunkSource for Waits {
         let piece = self.rest.split_to(self.rest.len().min(1 << 16));
         self.made += piece.len();
         Poll::Ready(Ok((!piece.is_empty()).then_some(piece)))
-    }
-}
-
-/// The digest in OPEN goes with the message, and so do bad verdicts and refusals come back.
-///
-/// spec: R-MODE-15 R-MODE-9
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_becomes_of_a_message_behind_a_node_is_told_to_its_sender() {
-    let (source, middle, sink) = (endpoint(), endpoint(), endpoint());
-    let (out, inn) = connect(&source, &middle).await;
-    let (on, end) = connect(&middle, &sink).await;
-    for wrong in [true, false] {
-        let out = out.clone();
-        let sending = tokio::spawn(async move { out.send_auto(Liar(pattern(LARGE))).await });
-        pass_on(&middle, &inn, &on).await;
-        let Received::Stream(message) = soon("a message", end.recv_auto()).await.unwrap() else {
-            panic!("not as a stream");
-        };
-        if wrong {
-            let found = soon("its end", message.collect_all()).await.unwrap_err();
-            let actual = Some(*blake3::hash(&pattern(LARGE)).as_bytes());
-            let expected = Some([9; 32]);
-            let error = |hop| StreamError::VerificationFailed { expected, actual, hop };
-            assert_eq!(found, error(None));
-            let told = soon("the verdict", sending).await.unwrap().unwrap_err();
-            assert!(matches!(&told, SendError::Stream(said) if *said == error(Some(0))), "{told}");
-        } else {
-            message.refuse();
-            let told = soon("the refusal", sending).await.unwrap().unwrap_err();
-            let refused = StreamError::Refused { hop: Some(1) };
-            assert!(matches!(&told, SendError::Stream(said) if *said == refused), "{told:?}");
-        }
     }
 }

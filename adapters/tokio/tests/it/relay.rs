@@ -1,19 +1,16 @@
 //! Streams that name their way, through nodes that relay.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aqueduct_tokio::relay::{Allow, Answer, Refusal, RelayConfig, RelayEvent, Way};
+use aqueduct_tokio::relay::{Allow, RelayConfig, RelayEvent, Way};
 use aqueduct_tokio::{
-    Carriers, Connection, Endpoint, NodeAddr, OpenOptions, Provider, Stop, StreamCode,
-    StreamProtocol, TransportConfig,
+    Carriers, Connection, Endpoint, NodeAddr, OpenOptions, Provider, StreamProtocol,
+    TransportConfig,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{
-    configured, connect, endpoint, endpoint_with, loopback, pattern, soon, until,
-};
+use crate::harness::{configured, endpoint, endpoint_with, loopback, soon, until};
 
 pub(crate) type Told = Arc<Mutex<Vec<RelayEvent>>>;
 
@@ -69,144 +66,6 @@ pub(crate) fn echo(endpoint: &Endpoint, word: &'static [u8]) -> tokio::task::Joi
         connection.closed().await;
         read
     })
-}
-
-/// spec: R-ROUTE-3 R-ROUTE-6 R-ROUTE-7
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_goes_to_its_end_and_its_answer_comes_back_on_it() {
-    for relays in [1, 2, 3] {
-        let source = endpoint();
-        let nodes: Vec<_> =
-            (0..relays).map(|_| relay(RelayConfig::new(Allow::Everybody))).collect();
-        let sink = endpoint();
-        let echoing = echo(&sink, b"yes: ");
-        let way = Way {
-            relays: nodes[1..].iter().map(|(node, _)| there(node)).collect(),
-            targets: vec![there(&sink)],
-        };
-        let connection = to(&source, &nodes[0].0).await;
-        let options = way.introduce(&hello()).unwrap();
-        let (mut send, mut recv) = connection.open_bi(options).await.unwrap();
-        let text = pattern(3 << 20);
-        let writing = text.clone();
-        tokio::spawn(async move {
-            send.write_all(&writing).await.unwrap();
-            send.delivered().await.unwrap();
-        });
-        let mut answer = Vec::new();
-        soon("the answer", AsyncReadExt::read_to_end(&mut recv, &mut answer)).await.unwrap();
-        assert!(answer[..5] == *b"yes: " && answer[5..] == text, "{} bytes", answer.len());
-        drop((connection, nodes));
-        drop(recv);
-        echoing.abort();
-    }
-}
-
-/// spec: R-ROUTE-3 R-ROUTE-7
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_ends_answer_each_on_a_stream_of_its_own() {
-    let source = endpoint();
-    let nodes: Vec<_> = (0..2).map(|_| relay(RelayConfig::new(Allow::Everybody))).collect();
-    let sinks = [endpoint(), endpoint(), endpoint()];
-    let words: [&[u8]; 3] = [b"one: ", b"two: ", b"three: "];
-    let echoing: Vec<_> = sinks.iter().zip(words).map(|(sink, word)| echo(sink, word)).collect();
-    let way = Way { relays: vec![there(&nodes[1].0)], targets: sinks.iter().map(there).collect() };
-    let connection = to(&source, &nodes[0].0).await;
-    let (mut send, recv) = connection.open_bi(way.introduce(&hello()).unwrap()).await.unwrap();
-    let id = send.id();
-    let text = pattern(1 << 20);
-    let writing = text.clone();
-    tokio::spawn(async move {
-        send.write_all(&writing).await.unwrap();
-        send.delivered().await.unwrap();
-    });
-    let mut seen = BTreeSet::new();
-    for _ in 0..3 {
-        let mut answer = soon("an answer", connection.accept_uni()).await.unwrap();
-        let head = Answer::decode(&answer.info().unwrap().head).unwrap();
-        assert_eq!(head.stream, id);
-        let mut read = Vec::new();
-        soon("all of it", AsyncReadExt::read_to_end(&mut answer, &mut read)).await.unwrap();
-        let word = words[usize::from(head.target)];
-        assert!(read[..word.len()] == *word && read[word.len()..] == text);
-        seen.insert(head.target);
-    }
-    assert_eq!(seen.len(), 3);
-    drop(recv);
-    echoing.iter().for_each(|task| task.abort());
-}
-
-/// spec: R-ROUTE-4 R-ROUTE-5
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_refuses_whom_it_does_not_know_and_what_is_too_much() {
-    let (source, sink) = (endpoint(), endpoint());
-    let way = Way { relays: Vec::new(), targets: vec![there(&sink)] };
-    let options = way.introduce(&hello()).unwrap();
-    let stranger = RelayConfig::new(Allow::Nodes(BTreeSet::new()));
-    let mut none = RelayConfig::new(Allow::Everybody);
-    none.max_streams = 0;
-    let mut empty = RelayConfig::new(Allow::Everybody);
-    empty.max_bytes = Some(0);
-    let whys = [Refusal::NotAllowed, Refusal::Streams { limit: 0 }, Refusal::Bytes { limit: 0 }];
-    for (config, expected) in [stranger, none, empty].into_iter().zip(whys) {
-        let (node, told) = relay(config);
-        let connection = to(&source, &node).await;
-        let (mut send, mut recv) = connection.open_bi(options.clone()).await.unwrap();
-        // The refusal may be faster.
-        let _taken = send.write_all(b"please").await;
-        let stop = soon("a refusal", send.stopped()).await.unwrap();
-        assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
-        recv.read_u8().await.unwrap_err();
-        let why = || {
-            told.lock().unwrap().iter().find_map(|event| match event {
-                RelayEvent::Refused { why, peer, .. } if *peer == source.node_id() => Some(*why),
-                _ => None,
-            })
-        };
-        // It is told a moment after the sender is.
-        until("the event", || why().is_some()).await;
-        assert_eq!(why(), Some(expected));
-    }
-    // Who does not relay at all refuses, too.
-    let (connection, _far) = connect(&source, &endpoint()).await;
-    let (mut send, _recv) = connection.open_bi(options).await.unwrap();
-    let _taken = send.write_all(b"please").await;
-    let stop = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(stop, Some(Stop { code: StreamCode::Refused.app(), hop: 0 }));
-}
-
-/// spec: R-ROUTE-6 R-ROUTE-8
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hop_out_of_reach_is_told_and_the_others_go_on() {
-    let source = endpoint();
-    let (node, _told) = relay(RelayConfig::new(Allow::Everybody));
-    let (sink, gone) = (endpoint(), endpoint());
-    // Somebody else answers there, so that it is known at once.
-    let nobody = NodeAddr::from((gone.node_id(), sink.local_addr()));
-    let echoing = echo(&sink, b"here: ");
-    let way = Way { relays: Vec::new(), targets: vec![nobody.clone(), there(&sink)] };
-    let connection = to(&source, &node).await;
-    let (mut send, recv) = connection.open_bi(way.introduce(&hello()).unwrap()).await.unwrap();
-    send.write_all(b"who is there").await.unwrap();
-    send.finish().unwrap();
-    let mut answers = [None, None];
-    for _ in 0..2 {
-        let mut answer = soon("an answer", connection.accept_uni()).await.unwrap();
-        let head = Answer::decode(&answer.info().unwrap().head).unwrap();
-        let mut read = Vec::new();
-        let end = soon("all of it", AsyncReadExt::read_to_end(&mut answer, &mut read)).await;
-        answers[usize::from(head.target)] = Some((read, end.is_ok()));
-    }
-    assert_eq!(answers[0], Some((Vec::new(), false)));
-    assert_eq!(answers[1], Some((b"here: who is there".to_vec(), true)));
-    drop(recv);
-    // With no other the stream is refused.
-    let alone = Way { relays: Vec::new(), targets: vec![nobody] };
-    let (mut send, _recv) = connection.open_bi(alone.introduce(&hello()).unwrap()).await.unwrap();
-    let _taken = send.write_all(b"who is there").await;
-    let stop = soon("a refusal", send.stopped()).await.unwrap();
-    assert_eq!(stop, Some(Stop { code: StreamCode::Unreachable.app(), hop: 0 }));
-    echoing.abort();
 }
 
 /// spec: R-ROUTE-6
