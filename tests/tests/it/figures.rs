@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, TransportConfig};
-use aqueduct_core::connection::ConnectionStats;
+use aqueduct_core::connection::{ConnectionStats, LimitTimes, SendLimit};
 use aqueduct_core::crypto::keys::KeyCounters;
 use aqueduct_core::endpoint::{Endpoint, EndpointStats, Totals};
 use aqueduct_core::error::StreamCode;
@@ -286,6 +286,9 @@ fn told_of_peers(pair: &mut Pair) -> [(ConnectionStats, Totals); 2] {
         let mut totals = endpoint.totals();
         stats.keys = without_discards(stats.keys);
         totals.keys = without_discards(totals.keys);
+        // Time passes in any case: with nothing to send, the application's.
+        assert_eq!(stats.limited_by, SendLimit::Application);
+        stats.limits = LimitTimes::default();
         // All that came is in there, whoever sent it.
         totals.bandwidth = stats.bandwidth;
         (stats, totals)
