@@ -1,6 +1,12 @@
 //! Calls that wait: how long, and how they end when the endpoint does.
 
-#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

@@ -2,6 +2,7 @@
 //! kind, over real sockets.
 
 mod ends;
+mod face;
 mod forks;
 mod latency;
 mod letters;
