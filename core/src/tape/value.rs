@@ -76,7 +76,8 @@ pub fn put_blob(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Seven bits a byte, the lowest first; the upper bit says that more follow.
+/// Seven bits a byte, the lowest first; the upper bit says that more follow. One in more bytes than
+/// it needs is none (spec R-TAPE-9): who replaces a length must know where it begins.
 impl Taped for u64 {
     fn put(&self, out: &mut Vec<u8>) {
         let mut rest = *self;
@@ -97,7 +98,7 @@ impl Taped for u64 {
             }
             value |= bits << shift;
             if byte < 0x80 {
-                return Some(value);
+                return (byte > 0 || shift == 0).then_some(value);
             }
         }
         None
