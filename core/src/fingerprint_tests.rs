@@ -156,7 +156,7 @@ fn messages_and_framing() {
             |d| queue(d, b"two", Delivery::new()),
             |d| queue(d, b"two", Delivery::new().priority(Priority::Bulk)),
             |d| queue(d, b"two", Delivery::new().max_age(Duration::from_secs(1))),
-            |d| _ = d.begin(Priority::Normal, true),
+            |d| d.pass_turn(Priority::Normal),
             |d| d.set_peer_max_size(2),
         ],
     );

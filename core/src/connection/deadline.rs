@@ -132,7 +132,11 @@ impl Connection {
     }
 
     /// Datagrams and messages that nobody wants any more.
-    fn drop_what_is_old(&mut self, now: Instant) {
+    pub(super) fn drop_what_is_old(&mut self, now: Instant) {
+        let ages = [self.datagrams.deadline(), self.expiring.deadline()];
+        if earliest(ages).is_none_or(|at| at > now) {
+            return;
+        }
         if self.datagrams.on_deadline(now) {
             self.events.push(EventKind::DatagramsWritable);
         }

@@ -45,6 +45,8 @@ impl Connection {
         self.continue_message(id);
         if let Some(until) = delivery.until(now) {
             self.age(id, until);
+            // Its time may be over already.
+            self.give_up_old_messages(now);
         }
         Ok(id)
     }

@@ -54,7 +54,8 @@ impl Connection {
             self.limit.set(SendLimit::Rate, now);
             // What is measured now says little of the path (spec R-SHP-11).
             self.ledger.on_app_limited(path);
-        } else {
+        } else if !self.datagrams.is_pending() {
+            // A datagram that found no room in the last packet goes with the next.
             self.on_nothing_left(path, now);
         }
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::crypto::keys::SealError;
+use crate::message::Written;
 use crate::path::{self, Need, Source};
 use crate::recovery::SentPacket;
 use crate::rng::Rng;
@@ -54,6 +55,7 @@ impl Connection {
         now: Instant,
     ) -> Option<Transmit> {
         self.note_farewell(now);
+        self.drop_what_is_old(now);
         let before = self.bandwidth.sent_in_all();
         let transmit = self.transmit_any(buf, carriers, grant, now);
         if transmit.is_some() {
@@ -265,8 +267,6 @@ impl Connection {
             SendLimit::ConnectionCredit
         } else if self.streams.wait_for_stream_credit() {
             SendLimit::StreamCredit
-        } else if self.ledger.unanswered_probes() > 0 {
-            SendLimit::Path
         } else {
             SendLimit::Application
         }
@@ -407,21 +407,29 @@ impl Connection {
         if !self.datagrams.is_pending_of(class) {
             return self.streams.write_class(class, packet, &mut self.allowed);
         }
-        let begins = self.datagrams.begin(class, self.streams.has_turn(class));
-        if begins {
+        if !self.streams.has_turn(class) {
             self.write_datagrams(class, packet);
+            return false;
+        }
+        // One that found no room keeps its turn for the next packet.
+        let first = self.datagrams.go_first(class);
+        if !first || self.write_datagrams(class, packet) {
+            self.datagrams.pass_turn(class);
         }
         let full = self.streams.write_class(class, packet, &mut self.allowed);
-        if !begins {
+        if !first {
             self.write_datagrams(class, packet);
         }
-        full || self.datagrams.is_pending_of(class)
+        full
     }
 
-    fn write_datagrams(&mut self, class: Priority, packet: &mut PacketWriter<'_>) {
-        if self.datagrams.write(class, packet) {
+    /// Returns whether one of them left the queue.
+    fn write_datagrams(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> bool {
+        let Written { any, room } = self.datagrams.write(class, packet);
+        if room {
             self.events.push(EventKind::DatagramsWritable);
         }
+        any
     }
 
     /// Gives the packet behind `start` its address and protection.

@@ -329,6 +329,18 @@ impl Endpoint {
         Some(ConnectionRef::new(handle, member, (budget, carriers), queues, tape, self.now))
     }
 
+    /// The same, at `now`: ages are counted from there, and times told until then. With
+    /// [`Endpoint::connection`] it is the time of the last input.
+    pub fn connection_at(
+        &mut self,
+        handle: ConnectionHandle,
+        now: Instant,
+    ) -> Option<ConnectionRef<'_>> {
+        self.tape.note(|tape| tape.at(now));
+        self.advance(now);
+        self.connection(handle)
+    }
+
     /// A pipe that is not over yet; `None` for ever after.
     pub fn piped(&mut self, id: PipeId) -> Option<PipeRef<'_>> {
         PipeRef::new(self, id)

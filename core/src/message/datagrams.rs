@@ -105,6 +105,16 @@ pub enum Queued {
     Dropped,
 }
 
+/// What writing a packet did to the outgoing queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the two things that somebody may wait for")]
+pub struct Written {
+    /// A datagram left it.
+    pub any: bool,
+    /// That made room for whom there was none before; only once to each.
+    pub room: bool,
+}
+
 /// What became of datagrams, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -153,7 +163,7 @@ pub struct Datagrams {
     outgoing: Outbox,
     incoming: Queue,
     /// Of each class, whether streams begin the next packet that both could begin.
-    streams_begin: [bool; 3],
+    streams_first: [bool; 3],
     /// Somebody found the outgoing queue full, and was not told of room since.
     turned_away: bool,
     stats: DatagramStats,
@@ -174,7 +184,7 @@ impl Datagrams {
             peer_max_size: 0,
             outgoing: Outbox::default(),
             incoming: Queue::default(),
-            streams_begin: [false; 3],
+            streams_first: [false; 3],
             turned_away: false,
             stats: DatagramStats::default(),
         }
@@ -252,32 +262,33 @@ impl Datagrams {
     }
 
     /// Whether datagrams of `class` begin the packet that is to be written, where streams of that
-    /// class have something to send too, or not: they begin it in turn (spec R-MSG-12).
-    pub fn begin(&mut self, class: Priority, streams_wait: bool) -> bool {
-        let Some(streams) = self.streams_begin.get_mut(class as usize) else { return true };
-        let begin = !*streams || !streams_wait;
-        *streams = begin && streams_wait;
-        begin
+    /// class have something to send too (spec R-MSG-12).
+    pub fn go_first(&self, class: Priority) -> bool {
+        !self.streams_first.get(class as usize).copied().unwrap_or_default()
+    }
+
+    /// The others begin the next packet that both could begin.
+    pub fn pass_turn(&mut self, class: Priority) {
+        self.streams_first.get_mut(class as usize).into_iter().for_each(|first| *first = !*first);
     }
 
     /// Writes what fits of a class, oldest first. What would not fit an empty packet any more is
-    /// dropped. Says whether that made room for whom there was none before; only once to each.
-    pub fn write(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> bool {
-        let mut room = false;
+    /// dropped.
+    pub fn write(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> Written {
+        let mut any = false;
         while let Some(data) = self.outgoing.front(class) {
-            let alone = packet.is_empty();
-            let too_large = packet.room() as u64 <= data.len() as u64;
+            let capacity = packet.len() + packet.room();
             if packet.write(&Frame::Datagram { data }) {
                 self.stats.sent += 1;
-            } else if alone && too_large {
+            } else if data.len() >= capacity {
                 self.stats.send_unsendable += 1;
             } else {
                 break;
             }
             self.outgoing.pop(class);
-            room = true;
+            any = true;
         }
-        room && core::mem::take(&mut self.turned_away)
+        Written { any, room: any && core::mem::take(&mut self.turned_away) }
     }
 
     /// When one that waits may be too old to be sent (spec R-MSG-13).
@@ -285,7 +296,8 @@ impl Datagrams {
         self.outgoing.deadline()
     }
 
-    /// Drops what is too old. Says what [`Datagrams::write`] says.
+    /// Drops what is too old. Says whether that made room for whom there was none before; only once
+    /// to each.
     pub fn on_deadline(&mut self, now: Instant) -> bool {
         let expired = self.outgoing.expire(now);
         self.stats.send_expired += expired;

@@ -292,11 +292,27 @@ fn what_is_too_old_is_dropped_and_counted_apart() {
 #[test]
 fn datagrams_and_streams_of_a_class_begin_in_turn() {
     let mut d = datagrams(DatagramLimits::default());
-    let both = [true, false, true].map(|datagrams| (d.begin(Priority::Normal, true), datagrams));
-    assert!(both.iter().all(|(begin, datagrams)| begin == datagrams), "{both:?}");
-    assert!(d.begin(Priority::Bulk, true), "each class by itself");
-    assert!(d.begin(Priority::Normal, false), "no streams that wait");
-    assert!(d.begin(Priority::Normal, true), "nor a turn that they are owed for it");
+    for first in [true, false, true] {
+        assert_eq!(d.go_first(Priority::Normal), first);
+        assert_eq!(d.go_first(Priority::Normal), first, "until the turn is passed on");
+        d.pass_turn(Priority::Normal);
+    }
+    assert!(d.go_first(Priority::Bulk), "each class by itself");
+}
+
+/// Also where it is never the first in a packet.
+///
+/// spec: R-MSG-5
+#[test]
+fn what_fits_no_packet_is_dropped_behind_other_frames() {
+    let mut d = datagrams(DatagramLimits::default());
+    d.send(Bytes::from(vec![1; 1400]), Delivery::new(), 1471, Instant::ZERO).expect("fitted then");
+    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+    let mut shared = PacketWriter::new(&mut buf, 0, CAPACITY, &mut receipts, Allowance::Everything);
+    assert!(shared.write(&Frame::Ping));
+    assert_eq!(d.write(Priority::Normal, &mut shared), Written { any: true, room: false });
+    drop(shared);
+    assert_eq!((d.stats().send_unsendable, d.is_pending()), (1, false));
 }
 
 proptest! {

@@ -28,6 +28,7 @@ mod outbox;
 
 pub use datagrams::{
     DatagramLimits, DatagramStats, Datagrams, DropRule, ITEM_OVERHEAD, Queued, SendDatagramError,
+    Written,
 };
 pub use delivery::Delivery;
 pub use expiring::{Expiring, Left};

@@ -511,6 +511,10 @@ impl Streams {
             self.expecting = if expects { self.expecting + 1 } else { self.expecting - 1 };
         }
         slot.note_blocked(&mut self.blocked);
+        if slot.place == Place::Starved && !slot.has_work() {
+            slot.place = Place::Out;
+            self.starved.retain(|starved| *starved != id);
+        }
         if !slot.in_control && slot.control_is_due() {
             slot.in_control = true;
             self.control.push_back(id);
@@ -547,8 +551,10 @@ impl Streams {
         while let Some(event) = slot.take_news() {
             self.last_words.push_back(event);
         }
-        if let Place::Turn(class) = slot.place {
-            self.scheduler.remove(id, class);
+        match slot.place {
+            Place::Turn(class) => self.scheduler.remove(id, class),
+            Place::Starved => self.starved.retain(|starved| *starved != id),
+            Place::Out => {}
         }
         account.credit.unhold(slot.charged());
         if let Some(half) = slot.recv {

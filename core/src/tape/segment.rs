@@ -240,7 +240,7 @@ impl Tape {
     }
 
     /// An input came with this time.
-    pub(super) fn at(&mut self, now: Instant) {
+    pub(crate) fn at(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 

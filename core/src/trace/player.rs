@@ -223,7 +223,7 @@ impl<'a> Player<'a> {
     }
 
     fn connection(&mut self, record: &Record<'_>) -> Option<ConnectionRef<'_>> {
-        self.endpoint.connection(ConnectionHandle::of(record.connection?))
+        self.endpoint.connection_at(ConnectionHandle::of(record.connection?), record.time)
     }
 
     /// A call on a connection, or on a half that sends.

@@ -74,7 +74,8 @@ impl World {
         self.salt += 1;
         let salt = self.salt;
         let note = Bytes::from([&salt.to_be_bytes()[..], &prose(salt, len)].concat());
-        let Some(mut view) = self.net.host(from).endpoint.connection(connection) else { return };
+        let (now, host) = (self.net.local(from), self.net.host(from));
+        let Some(mut view) = host.endpoint.connection_at(connection, now) else { return };
         let stream = match whole {
             true => view.send_message_with(note, delivery).ok().map(Some),
             false => view.send_datagram_with(note, delivery).ok().map(|_| None),

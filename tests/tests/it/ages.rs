@@ -28,15 +28,15 @@ fn pair(delay: Duration) -> Pair {
 }
 
 fn datagram(pair: &mut Pair, number: u64, delivery: Delivery) {
-    let at_a = pair.at_a;
-    let mut view = pair.net.host(HostId(0)).endpoint.connection(at_a).expect("it lives");
+    let (at_a, now) = (pair.at_a, pair.net.now);
+    let mut view = pair.net.host(HostId(0)).endpoint.connection_at(at_a, now).expect("it lives");
     view.send_datagram_with(prose(number, 1_000), delivery).expect("queued");
 }
 
 /// `None` if no stream is left for it.
 fn message(pair: &mut Pair, number: u64, len: usize, delivery: Delivery) -> Option<StreamId> {
-    let at_a = pair.at_a;
-    let mut view = pair.net.host(HostId(0)).endpoint.connection(at_a).expect("it lives");
+    let (at_a, now) = (pair.at_a, pair.net.now);
+    let mut view = pair.net.host(HostId(0)).endpoint.connection_at(at_a, now).expect("it lives");
     view.send_message_with(prose(number, len), delivery).ok()
 }
 
@@ -161,6 +161,47 @@ fn old_messages_are_given_up() {
     let come = [prose(1, 5_000), prose(6, 100), prose(2, 60_000)];
     assert_eq!(pair.b.diary(pair.at_b).messages, come);
     assert_eq!(stats(&mut pair).streams, 0, "nothing is left of them");
+}
+
+/// Also where nothing stands in its way; two at one instant, and between two polls.
+///
+/// spec: R-MSG-14, R-MSG-13
+#[test]
+fn what_is_too_old_at_once_is_never_sent() {
+    let mut pair = pair(MS);
+    for _ in 0..2 {
+        message(&mut pair, 1, 100, Delivery::new().max_age(Duration::ZERO));
+        pair.pass(Duration::ZERO);
+        message(&mut pair, 2, 100, Delivery::new().max_age(Duration::ZERO));
+        datagram(&mut pair, 3, Delivery::new().max_age(Duration::ZERO));
+        pair.pass(MS * 50);
+    }
+    let it = stats(&mut pair);
+    assert_eq!((it.messages_expired, it.datagrams.send_expired, it.datagrams.sent), (4, 2, 0));
+    assert!(pair.b.diary(pair.at_b).messages.is_empty());
+    assert_eq!(it.streams, 0);
+}
+
+/// A datagram that fits only a packet without an ACK is not kept out of each second one.
+///
+/// spec: R-MSG-12, R-MSG-5
+#[test]
+fn a_datagram_that_needs_a_whole_packet_gets_one() {
+    let mut pair = pair(MS * 10);
+    stream(&mut pair, Priority::Normal);
+    let (net, at_b) = (&mut pair.net, pair.at_b);
+    pair.b.begin(net, at_b, Dir::Uni, 5, 1 << 20);
+    pair.pass(Duration::from_secs(2));
+    for number in 0..20 {
+        let at_a = pair.at_a;
+        let mut view = pair.net.host(HostId(0)).endpoint.connection(at_a).expect("it lives");
+        let most = view.max_datagram_len().expect("it takes some");
+        view.send_datagram(prose(number, most)).expect("queued");
+        drop(view);
+        let sent = stats(&mut pair).datagrams.sent;
+        pair.pass(MS * 400);
+        assert_eq!(stats(&mut pair).datagrams.sent, sent + 1, "datagram {number}");
+    }
 }
 
 /// What is lost when its time is over is not sent again.

@@ -7,7 +7,7 @@ use aqueduct_core::connection::{LimitTimes, SendLimit};
 use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::app::{Pair, Reading};
 use aqueduct_tests::link::LinkConfig;
-use aqueduct_tests::net::{HostId, Net, UDP};
+use aqueduct_tests::net::{HostId, Net};
 
 use crate::transfer::config;
 
@@ -38,9 +38,7 @@ impl Case {
     fn look(&mut self) -> (SendLimit, LimitTimes) {
         let (at_a, now) = (self.pair.at_a, self.pair.net.now);
         let host = self.pair.net.host(HostId(0));
-        // An input that says nothing but the time.
-        host.endpoint.carrier_writable(UDP, now);
-        let stats = host.endpoint.connection(at_a).expect("it lives").stats();
+        let stats = host.endpoint.connection_at(at_a, now).expect("it lives").stats();
         assert_eq!(stats.limits.total(), now.saturating_since(self.begun), "all of its life");
         (stats.limited_by, stats.limits)
     }

@@ -191,7 +191,7 @@ impl Engine {
     }
 
     fn answer(&mut self, handle: ConnectionHandle, question: Question) {
-        let Some(connection) = self.core.connection(handle) else { return };
+        let Some(connection) = self.core.connection_at(handle, self.clock.now()) else { return };
         match question {
             Question::Stats(reply) => reply.send(connection.stats()),
             Question::Export { label, context, len, reply } => {
@@ -241,7 +241,9 @@ impl Engine {
         let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
             return;
         };
-        let Some(mut connection) = self.core.connection(handle) else { return };
+        let Some(mut connection) = self.core.connection_at(handle, self.clock.now()) else {
+            return;
+        };
         let counters = &self.shared.counters;
         let max = connection.max_datagram_len();
         slot.shared.update(|state| {
@@ -268,7 +270,9 @@ impl Engine {
         loop {
             let next = lock(&slot.shared.state).wishes.messages.next();
             let Some((message, reply)) = next else { return };
-            let Some(mut connection) = self.core.connection(handle) else { return };
+            let Some(mut connection) = self.core.connection_at(handle, self.clock.now()) else {
+                return;
+            };
             let delivery = message.delivery();
             match connection.send_message_with(message.data.clone(), delivery) {
                 Ok(_) => {
