@@ -122,7 +122,7 @@ async fn a_thousand_messages(pair: &Pair) {
         got.push(u32::from_be_bytes(message[..].try_into().unwrap()));
         if got.len() == 300 {
             // A slow reader: what it does not take waits with the sender.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     got.sort_unstable();
