@@ -9,7 +9,7 @@ use aqueduct_tokio::relay::Way;
 use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream, StreamError};
 use tokio::sync::mpsc::Receiver;
 
-use super::limits::Limits;
+use super::limits;
 use super::replies::{self, Replies};
 use super::report::{Direction, Report};
 use crate::args::{Common, Send};
@@ -65,11 +65,10 @@ pub(super) async fn run(
         begun: Instant::now(),
         receivers: tickets.len(),
         way,
-        limits: Limits::default(),
     };
     let how = sender.send(plan, &offer, introduction, &mut interrupt).await;
     let time = sender.begun.elapsed();
-    let limits = connection.stats().await.limits;
+    let times = connection.stats().await.limits;
     let goodbye = match &how {
         Ok(_) => Farewell::Done,
         Err(failure) => Farewell::Failed(failure),
@@ -95,8 +94,8 @@ pub(super) async fn run(
     }
     node::say_goodbye(endpoint, connection, goodbye).await;
     let mut last = conclude(output, &reports, each)?;
-    last.insert("limited_by".into(), serde_json::json!(sender.limits.most()));
-    last.insert("limits_ms".into(), super::limits::in_millis(&limits));
+    last.insert("limited_by".into(), serde_json::json!(limits::longest(&times)));
+    last.insert("limits_ms".into(), limits::in_millis(&times));
     Ok(last)
 }
 
@@ -178,7 +177,6 @@ struct Sender<'a> {
     receivers: usize,
     /// For people.
     way: String,
-    limits: Limits,
 }
 
 impl Sender<'_> {
@@ -231,10 +229,8 @@ impl Sender<'_> {
                 return settle(early.into_iter().map(failed).collect());
             }
             poured = self.pour(&mut stream, blocks, &progress) => poured,
-            never = self.limits.watch(self.connection, &progress) => match never {},
+            never = limits::watch(self.connection, &progress) => match never {},
         };
-        // Also of what was too short to be looked at in between.
-        self.limits.look(self.connection).await;
         progress.clear();
         let summary = match poured {
             Ok(summary) => summary,
