@@ -18,9 +18,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_std::{
-    AppCode, BindError, Bytes, Carriers, Chunks, Config, Connection, ConnectionError, Endpoint,
-    Error, LegIndex, OpenOptions, PipeOptions, ReadError, Received, Recording, StreamId,
-    StreamProtocol, TimedOut, generate_key,
+    AppCode, BindError, Bytes, Carriers, Chunks, Config, Connection, ConnectionError, Delivery,
+    Endpoint, Error, LegIndex, OpenOptions, PipeOptions, Priority, ReadError, Received, Recording,
+    StreamId, StreamProtocol, TimedOut, generate_key,
 };
 
 const SHORT: Duration = Duration::from_millis(60);
@@ -227,6 +227,8 @@ fn while_nothing_gets_through() {
     late("Connection::request_range", || near.request_range(StreamId(1), 0, None));
     let block = Bytes::from(vec![0; 1 << 20]);
     is_late("Connection::send_message", || near.send_message(block.clone()));
+    let urgent = Delivery::new().priority(Priority::Urgent);
+    is_late("Connection::send_message_with", || near.send_message_with(block.clone(), urgent));
     is_late("Connection::send_datagram_wait", || near.send_datagram_wait(vec![0; 1_000].into()));
     let late_one = near.send_auto(vec![0; 8 << 20]).unwrap_err();
     assert!(matches!(late_one, Error::TimedOut(TimedOut(SHORT))), "{late_one}");

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::segment::Tape;
-use super::{Op, Payload, TapeOptions};
+use super::{Op, Payload, Reader, TapeOptions, Taped};
 use crate::time::Instant;
 use crate::trace::{self, Filter};
 
@@ -23,4 +23,18 @@ fn a_poll_that_never_came_back_is_told() {
     let told: Vec<_> = records.iter().map(|record| (record.op, record.time.as_nanos())).collect();
     assert_eq!(told, [(Op::WaitForever, 5), (Op::Unfinished, 7)]);
     assert_eq!(trace::show(&out, &Filter::default()).unwrap().len(), 2);
+}
+
+/// A fuzzer found a tape that redacting broke: it put another length where it thought that the old
+/// one began.
+///
+/// spec: R-TAPE-9
+#[test]
+fn a_number_has_no_more_bytes_than_it_needs() {
+    let read = |bytes: &[u8]| u64::get(&mut Reader::new(bytes));
+    assert_eq!((read(&[0]), read(&[0x16])), (Some(0), Some(22)));
+    assert_eq!((read(&[0x80, 1]), read(&[0x96, 1])), (Some(128), Some(150)));
+    for longer in [&[0x96, 0][..], &[0x80, 0], &[0x96, 0x80, 0]] {
+        assert_eq!(read(longer), None, "{longer:?}");
+    }
 }

@@ -84,6 +84,7 @@ pairings! {
     units:
         datagrams_arrive,
         messages_arrive_whole_and_once,
+        what_is_given_after_a_silence_is_not_old,
         a_large_message_is_streamed,
         both_ends_derive_the_same_key;
     forks:

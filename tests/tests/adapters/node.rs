@@ -14,11 +14,11 @@ use aqueduct_driver::clock::Clock;
 use aqueduct_std::relay::{RelayConfig, RelayEvent};
 use aqueduct_std::{
     Algorithm, AppCode, Bandwidth, BufferWarning, Bytes, CarrierKind, Carriers, Chunks,
-    CloseReason, ConnectError, ConnectionError, ConnectionStats, DatagramError, EndpointConfig,
-    EndpointStats, Figures, IoStats, LegEnd, LegIndex, LegPolicy, MessageError, MessageStats, Mode,
-    NodeAddr, NodeId, NodeKey, OpenError, OpenOptions, PipeError, PipeOptions, PipeStats, Priority,
-    ReadError, Recording, SendError, Sent, Stop, StreamError, StreamId, StreamProtocol,
-    StreamingSerialize, TapeEnd, TransportConfig, WriteError,
+    CloseReason, ConnectError, ConnectionError, ConnectionStats, DatagramError, Delivery,
+    EndpointConfig, EndpointStats, Figures, IoStats, LegEnd, LegIndex, LegPolicy, MessageError,
+    MessageStats, Mode, NodeAddr, NodeId, NodeKey, OpenError, OpenOptions, PipeError, PipeOptions,
+    PipeStats, Priority, ReadError, Recording, SendError, Sent, Stop, StreamError, StreamId,
+    StreamProtocol, StreamingSerialize, TapeEnd, TransportConfig, WriteError,
 };
 
 pub(crate) use tasks::runtime;
@@ -181,6 +181,8 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
     fn say(&self, datagram: Bytes) -> Result<(), DatagramError>;
     /// The same without waiting for room.
     fn say_now(&self, datagram: Bytes) -> Result<(), DatagramError>;
+    fn say_with(&self, datagram: Bytes, delivery: Delivery) -> Result<(), DatagramError>;
+    fn write_to(&self, message: Bytes, delivery: Delivery) -> Result<(), MessageError>;
     fn hear(&self) -> Result<Bytes, ConnectionError>;
     fn max_datagram_len(&self) -> Option<usize>;
     fn try_send_message(&self, message: Bytes) -> Result<(), MessageError>;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Duration;
 
-use crate::node::{Link, Node, pair, pattern};
+use aqueduct_std::{Delivery, Priority};
+
+use crate::node::{Link, Node, Pair, pair, pattern};
 
 /// Of a hundred on loopback, one at a time, not all are lost, and none comes twice or changed.
 pub(crate) fn datagrams_arrive<C: Node, S: Node>() {
@@ -18,6 +21,31 @@ pub(crate) fn datagrams_arrive<C: Node, S: Node>() {
         }
     }
     assert_eq!(heard.len(), 10);
+}
+
+/// Ages count from the call, however long nothing had happened before it; and what may not wait at
+/// all is counted, and not sent.
+///
+/// spec: R-MSG-13, R-MSG-14
+pub(crate) fn what_is_given_after_a_silence_is_not_old<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    thread::sleep(Duration::from_secs(3));
+    let soon = Delivery::new().max_age(Duration::from_secs(2)).priority(Priority::Urgent);
+    for number in 0..100_u8 {
+        pair.near.say_with(vec![number; 1_000].into(), soon).unwrap();
+    }
+    pair.near.write_to(pattern(60_000).into(), soon).unwrap();
+    assert_eq!(pair.far.recv_message().unwrap(), pattern(60_000));
+    let counted = |pair: &Pair<C, S>| {
+        let stats = pair.near.stats();
+        (stats.datagrams.send_expired, stats.messages_expired)
+    };
+    assert_eq!(counted(&pair), (0, 0));
+    assert!(pair.near.stats().limits.total() >= Duration::from_secs(3), "times until now");
+    let never = Delivery::new().max_age(Duration::ZERO);
+    pair.near.say_with(pattern(10).into(), never).unwrap();
+    pair.near.write_to(pattern(10).into(), never).unwrap();
+    assert_eq!(counted(&pair), (1, 1));
 }
 
 pub(crate) fn messages_arrive_whole_and_once<C: Node, S: Node>() {

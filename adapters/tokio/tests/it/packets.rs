@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aqueduct_tokio::{AppCode, Bytes, ConnectionError, DatagramError, Delivery, MessageError};
+use aqueduct_tokio::{AppCode, Bytes, ConnectionError, DatagramError, MessageError};
 
 use crate::harness::*;
 
@@ -155,23 +155,4 @@ async fn calls_on_a_connection_that_is_over_fail_with_its_cause() {
     assert_eq!(pair.far.send_datagram(Bytes::new()).unwrap_err(), over.clone().into());
     assert_eq!(pair.far.send_message(Bytes::new()).await.unwrap_err(), over.clone().into());
     assert_eq!(pair.far.open_uni(test_options()).await.unwrap_err(), over.into());
-}
-
-/// Ages count from the call, however long nothing had happened before it.
-///
-/// spec: R-MSG-13, R-MSG-14
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_given_after_a_silence_is_not_old() {
-    let pair = pair().await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let soon = Delivery::new().max_age(Duration::from_secs(2));
-    for number in 0..100_u8 {
-        pair.near.send_datagram_with(vec![number; 1_000].into(), soon).unwrap();
-    }
-    pair.near.send_message_with(vec![7; 500_000].into(), soon).await.unwrap();
-    let message = tokio::time::timeout(Duration::from_secs(10), pair.far.recv_message()).await;
-    assert_eq!(message.expect("it is not given up").unwrap().len(), 500_000);
-    let stats = pair.near.stats().await;
-    assert_eq!((stats.datagrams.send_expired, stats.messages_expired), (0, 0), "{stats:?}");
-    assert!(stats.limits.total() >= Duration::from_secs(3), "times until now");
 }

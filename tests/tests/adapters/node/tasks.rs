@@ -10,8 +10,8 @@ use aqueduct_driver::clock::Clock;
 use aqueduct_std::relay::{RelayConfig, RelayEvent};
 use aqueduct_std::{
     Algorithm, AppCode, Bandwidth, BufferWarning, Bytes, CarrierKind, CloseReason, ConnectError,
-    ConnectionError, ConnectionStats, DatagramError, EndpointStats, Figures, IoStats, LegEnd,
-    LegIndex, LegPolicy, MessageError, MessageStats, Mode, NodeAddr, NodeId, OpenError,
+    ConnectionError, ConnectionStats, DatagramError, Delivery, EndpointStats, Figures, IoStats,
+    LegEnd, LegIndex, LegPolicy, MessageError, MessageStats, Mode, NodeAddr, NodeId, OpenError,
     OpenOptions, PipeError, PipeOptions, PipeStats, Priority, ReadError, SendError, Sent, Stop,
     StreamError, StreamId, StreamingSerialize, TapeEnd, WriteError,
 };
@@ -235,6 +235,14 @@ impl Link for aqueduct_tokio::Connection {
 
     fn say_now(&self, datagram: Bytes) -> Result<(), DatagramError> {
         self.send_datagram(datagram)
+    }
+
+    fn say_with(&self, datagram: Bytes, delivery: Delivery) -> Result<(), DatagramError> {
+        self.send_datagram_with(datagram, delivery)
+    }
+
+    fn write_to(&self, message: Bytes, delivery: Delivery) -> Result<(), MessageError> {
+        now(self.send_message_with(message, delivery))
     }
 
     fn hear(&self) -> Result<Bytes, ConnectionError> {
