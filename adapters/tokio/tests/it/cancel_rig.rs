@@ -172,7 +172,8 @@ pub(crate) const ACCEPTS: Calls = Calls {
 };
 pub(crate) const OPENS: Calls =
     Calls { waiting: &["Connection::open_bi", "Connection::open_uni"], quick: &[] };
-pub(crate) const SENDS: Calls = Calls { waiting: &[], quick: &["Connection::send_message"] };
+pub(crate) const SENDS: Calls =
+    Calls { waiting: &[], quick: &["Connection::send_message", "Connection::send_message_with"] };
 pub(crate) const MESSAGES: Calls = Calls { waiting: &["Connection::recv_message"], quick: &[] };
 pub(crate) const STREAMED: Calls = Calls {
     waiting: &["Connection::send_auto", "Connection::recv_auto"],
