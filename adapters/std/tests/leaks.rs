@@ -2,7 +2,7 @@
 //! A process of its own, since it counts the process's.
 //!
 //! `AQUEDUCT_SECONDS` says how long to call at random (3), `AQUEDUCT_CYCLES` how often to connect
-//! (4,000).
+//! (10,000).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]
@@ -20,8 +20,10 @@ use aqueduct_std::{
     TransportConfig, generate_key,
 };
 
-/// Connections, one after another.
-const CYCLES: u64 = 4_000;
+/// Connections in all; those at a time, and those of each in a row before it looks whether all went.
+const CYCLES: u64 = 10_000;
+const AT_ONCE: u64 = 8;
+const IN_A_ROW: u64 = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -172,41 +174,50 @@ fn random_calls() {
     comes_back(before);
 }
 
-/// Connections that carry a little and go, one after another.
+/// Takes what a connection carries, and waits for its end.
+fn take(connection: &Connection) {
+    let mut recv = connection.accept_uni().unwrap();
+    assert_eq!(recv.collect_all(1_000).unwrap().len(), 1_000);
+    let _over = connection.closed();
+}
+
+/// Has a connection carry a little.
+fn bring(connection: &Connection) {
+    let mut send = connection.open_uni(options()).unwrap();
+    send.write_all(&[7; 1_000]).unwrap();
+    send.delivered().unwrap();
+}
+
+/// Connections that carry a little and go, a few at a time: each of them waits for most of its life.
 fn many_connections() {
-    let cycles = number("AQUEDUCT_CYCLES", CYCLES);
+    let turns = number("AQUEDUCT_CYCLES", CYCLES).div_ceil(AT_ONCE * IN_A_ROW);
     let before = held();
     let key = || generate_key().unwrap();
     let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let client = Endpoint::bind(loopback, key()).unwrap().with_timeout(PATIENCE);
     let server = Endpoint::bind(loopback, key()).unwrap().with_timeout(PATIENCE);
     let to = (server.node_id(), server.local_addr());
-    let busy = held();
     let mut warm = 0;
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for incoming in server.incoming() {
-                let connection = incoming.accept().unwrap();
-                let mut recv = connection.accept_uni().unwrap();
-                assert_eq!(recv.collect_all(1_000).unwrap().len(), 1_000);
-                let _over = connection.closed();
-            }
-        });
-        for cycle in 0..cycles {
-            let connection = client.connect(to).unwrap();
-            let mut send = connection.open_uni(options()).unwrap();
-            send.write_all(&[7; 1_000]).unwrap();
-            send.delivered().unwrap();
-            drop((send, connection));
-            // A connection that was closed drains for a while; hundreds may do so at a time.
-            if cycle % 250 == 249 {
-                client.wait_idle().unwrap();
-            }
-            if cycle == cycles / 2 {
+        for _ in 0..AT_ONCE {
+            scope
+                .spawn(|| server.incoming().for_each(|incoming| take(&incoming.accept().unwrap())));
+        }
+        let busy = held();
+        for turn in 0..turns {
+            thread::scope(|scope| {
+                for _ in 0..AT_ONCE {
+                    scope.spawn(|| (0..IN_A_ROW).for_each(|_| bring(&client.connect(to).unwrap())));
+                }
+            });
+            // A connection that was closed drains for a while.
+            client.wait_idle().unwrap();
+            if turn == turns / 2 {
                 warm = memory();
             }
         }
         let grown = memory().saturating_sub(warm);
+        let cycles = turns * AT_ONCE * IN_A_ROW;
         println!("{cycles} connections; {warm} bytes after half of them, {grown} more in the end");
         assert!(grown < 4 << 20, "memory grew by {grown} bytes");
         assert_eq!(held().1, busy.1, "descriptors");

@@ -26,6 +26,8 @@ pub struct Totals {
     pub keys: KeyCounters,
     /// Unreliable datagrams.
     pub datagrams: DatagramStats,
+    /// Messages of ours that were given up because they were too old.
+    pub messages_expired: u64,
     /// Streams: how many, and how they ended.
     pub streams: StreamStats,
     /// Bytes of datagrams by direction and class, and what was dropped for want of room.
@@ -104,6 +106,7 @@ impl Totals {
         self.acks.add(&of.acks);
         self.keys.add(&of.keys);
         self.datagrams.add(&of.datagrams);
+        self.messages_expired += of.messages_expired;
         self.streams.add(&of.stream_stats);
         self.bandwidth.add(&of.bandwidth);
     }

@@ -19,6 +19,7 @@ fn connection(n: u64) -> ConnectionStats {
         bytes_in_flight: 8 * n,
         congestion_window: 9 * n,
         streams: 10 * n as usize,
+        messages_expired: 11 * n,
         ..ConnectionStats::default()
     }
 }
@@ -34,6 +35,7 @@ fn what_connections_did_is_summed() {
         (summed.ledger, summed.acks, summed.keys)
     );
     assert_eq!((totals.datagrams, totals.streams), (summed.datagrams, summed.stream_stats));
+    assert_eq!(totals.messages_expired, summed.messages_expired);
     assert_eq!(totals.now, Standing::default(), "how they stand is another matter");
 }
 

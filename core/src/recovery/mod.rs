@@ -54,5 +54,7 @@ pub use settled::{
 };
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 #[path = "model_tests.rs"]
 mod model_tests;

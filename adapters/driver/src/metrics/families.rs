@@ -427,6 +427,12 @@ pub(super) const FAMILIES: &[Family<Value>] = &[
         },
     },
     Family {
+        name: "aqueduct_messages_expired",
+        help: "Messages of this side that were given up because they were too old.",
+        kind: Counter,
+        samples: |f| vec![(&[], Number(f.totals.messages_expired))],
+    },
+    Family {
         name: "aqueduct_udp_datagrams",
         help: "UDP datagrams.",
         kind: Counter,

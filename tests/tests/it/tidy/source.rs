@@ -16,6 +16,7 @@ impl Source {
         self.path.ends_with("/tests.rs")
             || self.path.ends_with("_tests.rs")
             || self.path.contains("/tests/")
+            || self.path.starts_with("tests/adapters/")
             || self.path.contains("/benches/")
     }
 

@@ -1,5 +1,7 @@
 //! What every adapter must do, once for each pair of them: a client of one kind and a server of one
-//! kind, over real sockets.
+//! kind, over real sockets. There is nothing here but tests.
+
+#![cfg(test)]
 
 mod ends;
 mod face;
@@ -190,7 +192,7 @@ fn a_stuck_stream_is_an_error_to_tasks() {
 }
 
 /// A peer that reads nothing for 30 s, for each adapter; the suite has it for 3 s:
-/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture thirty`
+/// `cargo test --release -p aqueduct-suite -- --ignored --nocapture thirty`
 #[test]
 #[ignore = "takes more than a minute"]
 fn who_does_not_read_for_thirty_seconds_loses_nothing() {
@@ -199,7 +201,7 @@ fn who_does_not_read_for_thirty_seconds_loses_nothing() {
 }
 
 /// And what others have meanwhile; to be run alone:
-/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture rate`
+/// `cargo test --release -p aqueduct-suite -- --ignored --nocapture rate`
 #[test]
 #[ignore = "takes more than a minute, and the machine for itself"]
 fn others_keep_their_rate_beside_who_does_not_read() {
@@ -208,7 +210,7 @@ fn others_keep_their_rate_beside_who_does_not_read() {
 }
 
 /// Figures of the move from UDP to TCP and back, for each adapter; to be run alone:
-/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture figures`
+/// `cargo test --release -p aqueduct-suite -- --ignored --nocapture figures`
 #[test]
 #[ignore = "takes the machine for itself"]
 fn figures_of_a_cut_in_the_middle() {
@@ -217,7 +219,7 @@ fn figures_of_a_cut_in_the_middle() {
 }
 
 /// Question and answer, and a body, by threads, on tokio and by plain TCP; to be run alone:
-/// `cargo test --release -p aqueduct-tests --test adapters -- --ignored --nocapture latency`
+/// `cargo test --release -p aqueduct-suite -- --ignored --nocapture latency`
 #[test]
 #[ignore = "takes the machine for itself"]
 fn figures_of_latency() {
