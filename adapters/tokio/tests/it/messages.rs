@@ -139,6 +139,24 @@ async fn a_message_that_stands_still_holds_no_other_up() {
     stuck.abort();
 }
 
+/// While one reader has looked, and found a stream behind a whole message, another takes that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_stream_behind_a_message_that_another_takes_is_not_overlooked() {
+    let pair = default_pair().await;
+    let (small, large) = (pattern(10), pattern(LARGE / 3));
+    for round in 0..1_000 {
+        let waiting = || {
+            let far = pair.far.clone();
+            tokio::spawn(async move { far.recv_message().await.unwrap() })
+        };
+        let (one, other) = (waiting(), waiting());
+        pair.near.send_auto(small.clone()).await.unwrap();
+        soon(&format!("round {round}"), pair.near.send_auto(large.clone())).await.unwrap();
+        let came = [one.await.unwrap(), other.await.unwrap()];
+        assert!(came.iter().any(|one| *one == small) && came.iter().any(|one| *one == large));
+    }
+}
+
 /// spec: R-MODE-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_lies_about_its_size_is_an_error_at_both_ends() {
