@@ -199,6 +199,8 @@ struct Taken {
     refused: Vec<MessageStream>,
     /// There is no room for the next one.
     waits: bool,
+    /// The next one stands behind a whole message.
+    behind: bool,
 }
 
 /// It is put back when it goes, also on the way out of a panic.
@@ -265,7 +267,8 @@ impl Next<'_> {
                 }
             }
         }
-        Found::Assembled(Taken { assemblies, bell, refused, waits })
+        let behind = !arrivals.streamed.is_empty() && !arrivals.stream_is_next();
+        Found::Assembled(Taken { assemblies, bell, refused, waits, behind })
     }
 
     /// Reads on in what is put together, and takes out what is over: the first whole one is given.
@@ -316,7 +319,7 @@ impl Future for Next<'_> {
                 state.waiting.messages.wait(&mut this.token, cx.waker());
                 (this.look(&mut state), state.error())
             };
-            let Taken { assemblies, bell, refused, waits } = match found {
+            let Taken { assemblies, bell, refused, waits, behind } = match found {
                 Found::Stream(stream) => {
                     let stream = stream.kept_by(this.connection.guard());
                     return Poll::Ready(Ok(Received::Stream(stream)));
@@ -336,7 +339,8 @@ impl Future for Next<'_> {
             if let Some(message) = assembled.or_else(|| this.take_whole()) {
                 return whole(message);
             }
-            if ended || again {
+            // Another took the message that a stream stood behind: now that one is next.
+            if ended || again || behind {
                 continue;
             }
             return match end {
