@@ -106,6 +106,9 @@ impl Endpoint {
     /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms.
     /// The first that answers is taken and the others are given up.
     ///
+    /// Each call makes a connection of its own. Where both nodes dial each other by id at the same
+    /// moment, their two attempts become one (spec R-EP-19).
+    ///
     /// # Errors
     /// No address answered, or the time-out came first; the attempts are given up.
     pub fn connect(&self, to: impl Into<NodeAddr>) -> Result<Connection, Error<ConnectError>> {

@@ -1,5 +1,6 @@
 //! What the ledger is held to: a list of packets, walked from end to end for every question.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
