@@ -37,6 +37,8 @@ mod forks;
 mod handshakes;
 #[path = "memory/holes.rs"]
 mod holes;
+#[path = "memory/hours.rs"]
+mod hours;
 #[path = "memory/left.rs"]
 mod left;
 #[path = "memory/pair.rs"]
