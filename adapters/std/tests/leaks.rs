@@ -22,8 +22,8 @@ use aqueduct_std::{
 
 /// Connections in all; those at a time, and those of each in a row before it looks whether all went.
 const CYCLES: u64 = 10_000;
-const AT_ONCE: u64 = 8;
-const IN_A_ROW: u64 = 32;
+const AT_ONCE: u64 = 16;
+const IN_A_ROW: u64 = 25;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn number(name: &str, otherwise: u64) -> u64 {
