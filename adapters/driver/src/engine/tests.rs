@@ -85,6 +85,8 @@ struct Session {
     hands: [Hand; 2],
     near: crate::connection::Connection,
     far: crate::connection::Connection,
+    /// The near side's.
+    dialer: crate::endpoint::Endpoint,
     /// The far side's.
     listener: crate::endpoint::Endpoint,
 }
@@ -97,29 +99,40 @@ fn session() -> Session {
 fn session_of(segments: usize) -> Session {
     let ((one, dialer), (other, listener)) = (engine(1, segments), engine(2, segments));
     let (mut engines, mut hands) = ([one, other], [Hand::new(2), Hand::new(1)]);
+    let (near, far) = joined(&mut engines, &mut hands, &dialer, &listener);
+    Session { engines, hands, near, far, dialer, listener }
+}
+
+/// A connection, as both see it.
+fn joined(
+    engines: &mut [Engine; 2],
+    hands: &mut [Hand; 2],
+    dialer: &crate::endpoint::Endpoint,
+    listener: &crate::endpoint::Endpoint,
+) -> (crate::connection::Connection, crate::connection::Connection) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut dialing = pin!(dialer.connect(Some(listener.node_id()), place(2)).expect("begun"));
     let mut accepting = pin!(listener.accept());
     let stranger = loop {
-        exchange(&mut engines, &mut hands);
+        exchange(engines, hands);
         if let Poll::Ready(done) = accepting.as_mut().poll(&mut cx) {
             break done.expect("a stranger");
         }
     };
     let mut answered = pin!(stranger.accept());
     let near = loop {
-        exchange(&mut engines, &mut hands);
+        exchange(engines, hands);
         if let Poll::Ready(done) = dialing.as_mut().poll(&mut cx) {
             break done.expect("a connection");
         }
     };
     let far = loop {
-        exchange(&mut engines, &mut hands);
+        exchange(engines, hands);
         if let Poll::Ready(done) = answered.as_mut().poll(&mut cx) {
             break done.expect("a connection");
         }
     };
-    Session { engines, hands, near, far, listener: listener.clone() }
+    (near, far)
 }
 
 /// A stream of the near side.
@@ -142,6 +155,33 @@ impl std::task::Wake for Count {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// The handle of a connection that is gone is used in the same moment as the next one in its slot.
+#[test]
+fn wishes_are_served_for_their_own_connection_only() {
+    let mut session = session();
+    session.near.close(AppCode(0), b"");
+    while session.engines.iter().any(|engine| engine.live > 0) {
+        exchange(&mut session.engines, &mut session.hands);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let Session { mut engines, mut hands, near: old, dialer, listener, .. } = session;
+    let (near, _far) = joined(&mut engines, &mut hands, &dialer, &listener);
+    assert_eq!(
+        old.shared().handle.get().map(|handle| handle.index()),
+        near.shared().handle.get().map(|handle| handle.index()),
+        "the slot is used again"
+    );
+    let mut cx = Context::from_waker(Waker::noop());
+    old.shared().mark();
+    let mut opening = pin!(near.open(Dir::Uni, OpenOptions::new(StreamProtocol::Number(9))));
+    let mut sending = pin!(near.send_message(Bytes::from_static(b"kept")));
+    assert!(opening.as_mut().poll(&mut cx).is_pending());
+    assert!(sending.as_mut().poll(&mut cx).is_pending());
+    exchange(&mut engines, &mut hands);
+    assert!(matches!(opening.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+    assert!(matches!(sending.as_mut().poll(&mut cx), Poll::Ready(Ok(()))));
 }
 
 /// Whoever writes while the driver sleeps sends two batches himself and wakes it for the rest.
@@ -209,7 +249,7 @@ fn a_batch_that_waited_goes_one_by_one() {
 /// read, and what was to be sent is kept until there is room.
 #[test]
 fn a_socket_that_takes_nothing_holds_up_no_turn() {
-    let Session { mut engines, mut hands, near, far, listener: _listener } = session();
+    let Session { mut engines, mut hands, near, far, listener: _listener, .. } = session();
     let mut cx = Context::from_waker(Waker::noop());
     hands[0].full = true;
     near.send_datagram(Bytes::from_static(b"kept")).expect("room");
@@ -240,7 +280,7 @@ fn a_socket_that_takes_nothing_holds_up_no_turn() {
 /// A socket that was full when the driver last looked has room when it says goodbye.
 #[test]
 fn a_farewell_reaches_the_peer_past_a_socket_that_was_full() {
-    let Session { mut engines, mut hands, near, far, listener: _listener } = session();
+    let Session { mut engines, mut hands, near, far, listener: _listener, .. } = session();
     hands[0].full = true;
     near.send_datagram(Bytes::from_static(b"kept")).expect("room");
     let _more = engines[0].turn(&mut hands[0]);
@@ -275,7 +315,7 @@ fn run<T>(engines: &mut [Engine; 2], hands: &mut [Hand; 2], future: impl Future<
 fn a_part_takes_its_end_and_its_hold_on_the_connection_with_it() {
     let mut session = session();
     let mut source = opened(&mut session);
-    let Session { mut engines, mut hands, near: _near, far, listener } = session;
+    let Session { mut engines, mut hands, near: _near, far, listener, .. } = session;
     let mut cx = Context::from_waker(Waker::noop());
     assert!(source.poll_write(&mut cx, &[7; 3000]).is_ready());
     let recv = run(&mut engines, &mut hands, far.accept_uni()).expect("a stream");

@@ -29,6 +29,45 @@ async fn closing_delivers_what_was_written_first() {
     assert_eq!(pair.near.close_reason(), Some(CloseReason::Local(AppCode(7))));
 }
 
+/// More of them than wait outside of the core.
+#[tokio::test]
+async fn messages_that_arrived_before_the_end_can_be_taken_after_it() {
+    let pair = pair().await;
+    for number in 0..100_u8 {
+        pair.near.send_message(vec![number; 100].into()).await.unwrap();
+    }
+    pair.near.close(AppCode(0), b"");
+    soon("the end", pair.far.closed()).await;
+    pair.server.wait_idle().await;
+    for number in 0..100 {
+        let message = soon("a message", pair.far.recv_message()).await.unwrap();
+        assert_eq!(message, vec![number; 100]);
+    }
+    assert!(soon("the end", pair.far.recv_message()).await.is_err());
+}
+
+/// The driver has slept without an alarm in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dial_to_nobody_has_an_end_also_after_the_last_connection_ended() {
+    let transport =
+        aqueduct_tokio::TransportConfig::default().with_handshake_timeout(Duration::from_secs(1));
+    let (client, server) = (endpoint_with(transport.clone()), endpoint_with(transport));
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = (server.node_id(), silent.local_addr().unwrap());
+    for _ in 0..3 {
+        let (near, far) = connect(&client, &server).await;
+        near.close(AppCode(0), b"");
+        soon("the end", far.closed()).await;
+        drop((near, far));
+        soon("nothing is left", client.wait_idle()).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (client, began) = (client.clone(), Instant::now());
+        let dialled = tokio::spawn(async move { client.connect(nobody).await.map(drop) });
+        let error = within(Duration::from_secs(6), "an end of it", dialled).await.unwrap();
+        assert!(error.is_err(), "after {:?}", began.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn what_arrived_before_the_end_can_be_read_after_it() {
     let pair = pair().await;
