@@ -138,7 +138,11 @@ fn set_alarm(
     cx: &mut Context<'_>,
     until: Option<Instant>,
 ) -> bool {
-    let Some(until) = until else { return false };
+    let Some(until) = until else {
+        // What is left of an alarm that went off already would look like one that is to come.
+        desk.alarm = None;
+        return false;
+    };
     if desk.alarm.is_none_or(|alarm| alarm > until) {
         let Some(at) = desk.engine.clock().to_std(until) else { return false };
         sleep.as_mut().reset(at.into());

@@ -459,7 +459,8 @@ impl Streams {
     pub fn top_up(&mut self, account: &mut RecvAccount<'_>) {
         let halves = self.table.iter_mut().filter_map(|slot| slot.recv.as_mut());
         account.credit.top_up(halves.map(|half| &mut half.credit), account.budget);
-        self.available = core::mem::take(&mut self.wants_open);
+        let wants = core::mem::take(&mut self.wants_open);
+        self.available.iter_mut().zip(wants).for_each(|(news, wants)| *news |= wants);
         self.file_credits();
     }
 

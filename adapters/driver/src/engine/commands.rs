@@ -21,7 +21,7 @@ use crate::wait::{Wakers, lock};
 use super::asks::Asks;
 use super::lines::Purpose;
 use super::streams::dir_index;
-use super::{Engine, Halves, Slot};
+use super::{Engine, Halves, Slot, slot_of};
 
 /// How a connection was dialled.
 pub(super) struct Way {
@@ -211,7 +211,7 @@ impl Engine {
 
     /// Opens the next stream of a kind. `None`: nobody waits, or must wait on.
     fn open_next(&mut self, handle: ConnectionHandle, dir: Dir) -> Option<()> {
-        let slot = self.slots.get_mut(handle.index())?.as_mut()?;
+        let slot = slot_of(&mut self.slots, handle)?;
         let at = dir_index(dir);
         if *slot.open_blocked.get(at)? {
             return None;
@@ -238,9 +238,7 @@ impl Engine {
     }
 
     pub(super) fn send_datagrams(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return };
         let Some(mut connection) = self.core.connection_at(handle, self.clock.now()) else {
             return;
         };
@@ -264,9 +262,7 @@ impl Engine {
     }
 
     pub(super) fn send_messages(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return };
         loop {
             let next = lock(&slot.shared.state).wishes.messages.next();
             let Some((message, reply)) = next else { return };

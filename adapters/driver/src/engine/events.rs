@@ -14,10 +14,10 @@ use crate::recv::RecvHalf;
 use crate::send::SendEnd;
 use crate::wait::{Wakers, lock};
 
-use super::Engine;
 use super::asks::Asks;
 use super::lines::Purpose;
 use super::streams::dir_index;
+use super::{Engine, slot_of};
 
 impl Engine {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -195,20 +195,24 @@ impl Engine {
     pub(super) fn fill_inbox(&mut self, handle: ConnectionHandle) {
         // Who takes from a full inbox says so, and nobody else does. So either it is full when this
         // ends, or the core has nothing left: room that is made meanwhile is filled as well.
-        while self.fill_room(handle) {}
+        while self.fill_room(handle, (DATAGRAM_INBOX, MESSAGE_INBOX)) {}
     }
 
-    /// Fills what room there is now. Returns whether the core may have more than that.
-    fn fill_room(&mut self, handle: ConnectionHandle) -> bool {
-        let Some(slot) = self.slots.get_mut(handle.index()).and_then(Option::as_mut) else {
-            return false;
-        };
+    /// Moves all that is left: the core gives nothing more. The connection's budget bounds it.
+    pub(super) fn fill_rest(&mut self, handle: ConnectionHandle) {
+        self.fill_room(handle, (usize::MAX, usize::MAX));
+    }
+
+    /// Fills what room there is now in inboxes for so many datagrams and messages. Returns whether
+    /// the core may have more than that.
+    fn fill_room(&mut self, handle: ConnectionHandle, inboxes: (usize, usize)) -> bool {
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return false };
         let Some(mut connection) = self.core.connection(handle) else { return false };
         let room = {
             let inbox = &lock(&slot.shared.state).inbox;
             (
-                DATAGRAM_INBOX.saturating_sub(inbox.datagrams.len()),
-                MESSAGE_INBOX.saturating_sub(inbox.messages.len()),
+                inboxes.0.saturating_sub(inbox.datagrams.len()),
+                inboxes.1.saturating_sub(inbox.messages.len()),
             )
         };
         let datagrams: Vec<_> =
@@ -237,7 +241,7 @@ impl Engine {
     fn on_closed(&mut self, handle: ConnectionHandle, reason: CloseReason) {
         // Everything that came before the end is handed over first.
         self.accept_streams(handle);
-        self.fill_inbox(handle);
+        self.fill_rest(handle);
         let error = ConnectionError::Closed(reason.clone());
         self.empty(handle, &error);
         let stats = self.core.connection(handle).map(|connection| connection.stats());

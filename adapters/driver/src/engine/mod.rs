@@ -493,9 +493,14 @@ impl Engine {
     }
 
     fn slot(&mut self, handle: ConnectionHandle) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(handle.index())?.as_mut()?;
-        (slot.handle == handle).then_some(slot)
+        slot_of(&mut self.slots, handle)
     }
+}
+
+/// The slot of this connection; not of another one that has its place now.
+fn slot_of(slots: &mut [Option<Slot>], handle: ConnectionHandle) -> Option<&mut Slot> {
+    let slot = slots.get_mut(handle.index())?.as_mut()?;
+    (slot.handle == handle).then_some(slot)
 }
 
 /// The engine ends: everybody who waits is told. On the way out of a runtime that shuts down, peers
@@ -512,7 +517,10 @@ impl Drop for Engine {
         self.end_pipes();
         if !std::thread::panicking() {
             let handles: Vec<_> = self.slots.iter().flatten().map(|slot| slot.handle).collect();
-            handles.into_iter().for_each(|at| self.empty(at, &ConnectionError::DriverGone));
+            for at in handles {
+                self.fill_rest(at);
+                self.empty(at, &ConnectionError::DriverGone);
+            }
         }
         for slot in self.slots.drain(..).flatten() {
             slot.shared.end(ConnectError::EndpointClosed);

@@ -17,7 +17,7 @@ use crate::pipe::{PipeShared, PipeWish};
 use crate::recv::{RecvHalf, Source, Tap, Wishes, tapping};
 use crate::send::Leg;
 
-use super::Engine;
+use super::{Engine, slot_of};
 
 /// A pipe of the core, who hears of it, and the connections that it holds open.
 pub(super) struct Entry {
@@ -147,8 +147,7 @@ impl Engine {
         from: StreamAddr,
         source: &mut Source,
     ) -> Result<(Vec<Bytes>, u64), PipeError> {
-        let slot = self.slots.get_mut(from.connection.index()).and_then(Option::as_mut);
-        let slot = slot.filter(|slot| slot.handle == from.connection);
+        let slot = slot_of(&mut self.slots, from.connection);
         let halves = slot.and_then(|slot| slot.streams.get_mut(&from.stream));
         let inlet = halves.and_then(|halves| halves.recv.as_mut());
         let gone = PipeError::Core(CoreError::NoStream(from));

@@ -11,7 +11,7 @@ use crate::error::{ConnectionError, ReadError, Stop};
 use crate::recv::{MOST_CHUNKS, RecvHalf, RecvShared, receiving};
 use crate::send::{Piece, SendEnd, SendHalf, SendShared, SendWork};
 
-use super::{Engine, Halves, Slot};
+use super::{Engine, Halves, Slot, slot_of};
 
 pub(super) fn dir_index(dir: Dir) -> usize {
     match dir {
@@ -120,8 +120,7 @@ impl Engine {
 
     /// Hands the readers of a stream what the core can give.
     pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, id: StreamId) {
-        let slot = self.slots.get_mut(handle.index()).and_then(Option::as_mut);
-        let Some(slot) = slot.filter(|slot| slot.handle == handle) else { return };
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return };
         // What is left in a core that has ended would be lost.
         let most = if slot.over.is_some() { u64::MAX } else { MOST_CHUNKS };
         if let Some(inlet) = slot.streams.get_mut(&id).and_then(|halves| halves.recv.as_mut())
@@ -139,8 +138,7 @@ impl Engine {
             return self.serve_tap(*pipe, &wishes);
         }
         let Some(&handle) = recv.connection.handle.get() else { return };
-        let slot = self.slots.get_mut(handle.index()).and_then(Option::as_mut);
-        let Some(slot) = slot.filter(|slot| slot.handle == handle) else { return };
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return };
         let halves = slot.streams.get_mut(&recv.id);
         let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) else { return };
         let mut connection = self.core.connection(handle);

@@ -12,7 +12,7 @@ fn frames_of(end: &mut End) -> Vec<SentFrame> {
 }
 
 impl End {
-    fn account(&mut self) -> (&mut Streams, RecvAccount<'_>) {
+    pub(super) fn account(&mut self) -> (&mut Streams, RecvAccount<'_>) {
         let Self { streams, recv, budget, now, .. } = self;
         (streams, RecvAccount { credit: recv, budget, now: *now })
     }
