@@ -106,8 +106,8 @@ impl Endpoint {
     /// for 250 ms; each is tried by UDP, and by TCP as well when nothing has answered for 200 ms.
     /// The first that answers is taken and the others are given up.
     ///
-    /// Each call makes a connection of its own. Where both nodes dial each other by id at the same
-    /// moment, their two attempts become one (spec R-EP-19).
+    /// Where two nodes dial each other by id at the same moment, once each, their two attempts
+    /// become one connection (spec R-EP-19).
     ///
     /// # Errors
     /// No address answered, or the time-out came first; the attempts are given up.

@@ -240,7 +240,7 @@ fn nothing_is_left() {
         hook(info);
     }));
     let limit = Duration::from_secs(120 + number("AQUEDUCT_SECONDS", 3))
-        + Duration::from_millis(50) * number("AQUEDUCT_CYCLES", CYCLES) as u32;
+        + Duration::from_millis(20) * number("AQUEDUCT_CYCLES", CYCLES) as u32;
     let (tell, told) = mpsc::channel();
     let running = thread::spawn(move || {
         random_calls();

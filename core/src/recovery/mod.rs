@@ -54,6 +54,7 @@ pub use settled::{
 };
 
 #[cfg(test)]
+#[path = "list_tests.rs"]
 mod model;
 #[cfg(test)]
 #[path = "model_tests.rs"]

@@ -142,8 +142,8 @@ fn a_panic() {
     finds(fault, &streams::finished(&faulty(fault)), 1, &[Rule::Sound]);
 }
 
-/// Only this crate's tests can name a fault: no other manifest of the workspace asks for the
-/// feature but to hand it on, this one for its tests alone, and it is nobody's default.
+/// Only tests can name a fault: no manifest of the workspace asks for the feature but to hand it on
+/// and, for tests alone, this crate's and that of the adapters' suite; it is nobody's default.
 #[test]
 fn no_release_can_have_one() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -1,5 +1,5 @@
 //! The same world is the same in every build: a table of hashes, which this suite plays with debug
-//! assertions and little optimisation, and `.ci/run` by the command as it is released.
+//! assertions and less optimisation, and `.ci/run` by the command as it is released.
 
 use std::fmt::Write;
 use std::fs;

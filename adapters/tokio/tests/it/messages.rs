@@ -150,9 +150,10 @@ async fn a_stream_behind_a_message_that_another_takes_is_not_overlooked() {
             tokio::spawn(async move { far.recv_message().await.unwrap() })
         };
         let (one, other) = (waiting(), waiting());
-        pair.near.send_auto(small.clone()).await.unwrap();
-        soon(&format!("round {round}"), pair.near.send_auto(large.clone())).await.unwrap();
-        let came = [one.await.unwrap(), other.await.unwrap()];
+        let what = format!("round {round}");
+        soon(&what, pair.near.send_auto(small.clone())).await.unwrap();
+        soon(&what, pair.near.send_auto(large.clone())).await.unwrap();
+        let came = [soon(&what, one).await.unwrap(), soon(&what, other).await.unwrap()];
         assert!(came.iter().any(|one| *one == small) && came.iter().any(|one| *one == large));
     }
 }
