@@ -21,7 +21,7 @@ use crate::send::SendHalf;
 use crate::wait::{lock, question};
 
 use super::account::Moves;
-use super::ledger::{Awaited, Known, Opening, Upstream};
+use super::ledger::{Awaited, Known, Upstream};
 use super::reach::Opened;
 use super::service::{Onward, Refused, answered_or_lost, open_answer};
 use super::{Refusal, Relay, RelayEvent};
@@ -72,7 +72,6 @@ impl<'a> Fan<'a> {
     pub(super) async fn run(&self, source: Refused, told: &impl Fn(RelayEvent)) {
         let Refused { send, recv } = source;
         let (peer, stream) = (self.upstream.connection.peer(), self.upstream.source);
-        let opening = self.opening();
         let hops = self.onward.hops.iter().enumerate();
         let mut hops: FuturesUnordered<_> = hops
             .map(|(target, hop)| async move {
@@ -93,7 +92,6 @@ impl<'a> Fan<'a> {
             }
         };
         let awaited = self.await_answers(&first);
-        drop(opening);
         let Ok((pipe, back)) = self.begin(recv, target, first, hops.is_empty()).await else {
             if let Some(mut send) = send {
                 send.reset(StreamCode::Cancelled.app());
@@ -130,18 +128,12 @@ impl<'a> Fan<'a> {
         join3(forward, answers, others).await;
     }
 
-    /// An answer of the next relay may be faster than the news that there is a leg to it.
-    fn opening(&self) -> Option<Opening<'a>> {
-        let next = self.onward.hops.first().filter(|_| self.onward.relays)?;
-        Some(self.relay.ledger.opening(NodeId::from_bytes(&next.id).ok()?))
-    }
-
     /// Whether each target answers on a stream of its own.
     fn is_answered_by_each(&self) -> bool {
         self.dir == Dir::Bi && self.onward.targets > 1
     }
 
-    fn await_answers(&self, leg: &Opened) -> Option<Awaited<'a>> {
+    fn await_answers(&self, leg: &Opened<'_>) -> Option<Awaited<'a>> {
         let routed = self.onward.relays && self.is_answered_by_each();
         let at = leg.connection.handle().filter(|_| routed)?;
         let (upstream, targets) = (self.upstream.clone(), self.onward.targets);
@@ -166,10 +158,10 @@ impl<'a> Fan<'a> {
         &self,
         recv: RecvHalf,
         target: usize,
-        first: Opened,
+        first: Opened<'_>,
         alone: bool,
     ) -> Result<(Pipe, Back), PipeError> {
-        let Opened { connection, send, back } = first;
+        let Opened { connection, send, back, opening } = first;
         let (stream, limit) = (send.id(), self.upstream.place.limit());
         let options = PipeOptions { limit, ..self.relay.pipes() };
         let (endpoint, legs) = (&self.relay.endpoint, vec![send]);
@@ -178,12 +170,15 @@ impl<'a> Fan<'a> {
             false => endpoint.pipe_gathering(recv, legs, options).await?,
         };
         self.joined(&pipe, target, &connection, stream, LegIndex(0));
+        drop(opening);
         Ok((pipe, (target, back)))
     }
 
     /// A hop that was reached later, or was not.
-    async fn join(&self, pipe: &Pipe, target: usize, leg: Option<Opened>) -> Back {
-        let Some(Opened { connection, send, back }) = leg else { return (target, None) };
+    async fn join(&self, pipe: &Pipe, target: usize, leg: Option<Opened<'_>>) -> Back {
+        let Some(Opened { connection, send, back, opening: _opening }) = leg else {
+            return (target, None);
+        };
         let stream = send.id();
         match pipe.add_leg(send, self.relay.config.pipes.policy).await {
             Ok(leg) => {

@@ -32,8 +32,8 @@ struct State {
     to: HashMap<(NodeId, StreamId), Vec<ConnectionHandle>>,
     /// Legs to relays, and where their answers go.
     routed: HashMap<Leg, Routed>,
-    /// Relays to which legs are being opened, with how many: an answer may be faster than the news
-    /// that they are.
+    /// Nodes to which legs are being opened, with how many: what a node has to say of one may be
+    /// faster than the news that there is one.
     opening: HashMap<NodeId, usize>,
     waiting: Waiters,
 }
@@ -67,7 +67,7 @@ pub(super) struct Known<'a> {
     leg: Leg,
 }
 
-/// A leg to another relay is being opened.
+/// A leg to a node is being opened, until it is known.
 pub(super) struct Opening<'a> {
     ledger: &'a Ledger,
     node: NodeId,
@@ -97,11 +97,14 @@ impl Ledger {
 
     /// The pipe of a leg, while it lives: of one that goes by this connection, or else of the last
     /// one of the same number that went to this node by another.
-    pub(super) fn way(&self, leg: Leg, to: NodeId) -> Option<Way> {
-        let state = lock(&self.state);
-        let own = state.legs.get(&leg);
-        let last = || Some((*state.to.get(&(to, leg.1))?.last()?, leg.1));
-        own.or_else(|| state.legs.get(&last()?)).cloned()
+    pub(super) async fn way(&self, leg: Leg, to: NodeId) -> Option<Way> {
+        let look = |state: &mut State| {
+            let own = state.legs.get(&leg);
+            let last = || Some((*state.to.get(&(to, leg.1))?.last()?, leg.1));
+            let known = own.or_else(|| state.legs.get(&last()?)).cloned();
+            (known.is_some() || !state.opening.contains_key(&to)).then_some(known)
+        };
+        until(&self.state, |state| &mut state.waiting, look).await
     }
 
     pub(super) fn opening(&self, node: NodeId) -> Opening<'_> {
@@ -195,3 +198,7 @@ impl Drop for Awaited<'_> {
         self.ledger.update(|state| _ = state.routed.remove(&self.leg));
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -61,9 +61,8 @@ impl Relay {
         request: StreamId,
         wanted: Wanted,
     ) -> Result<Added, Refusal> {
-        let leg = connection.handle().map(|handle| (handle, wanted.stream));
-        let way =
-            leg.and_then(|leg| self.ledger.way(leg, connection.peer())).ok_or(Refusal::NoLeg)?;
+        let leg = (connection.handle().ok_or(Refusal::NoLeg)?, wanted.stream);
+        let way = self.ledger.way(leg, connection.peer()).await.ok_or(Refusal::NoLeg)?;
         let stats = way.pipe.stats().await.ok_or(Refusal::NoLeg)?;
         introduce(&way, request, wanted, stats.held_from)?;
         let start = wanted.start;

@@ -15,13 +15,16 @@ use crate::connection::Connection;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 
+use super::ledger::Opening;
 use super::{REACH, Relay};
 
 /// A leg that was opened, with the way back.
-pub(super) struct Opened {
+pub(super) struct Opened<'a> {
     pub(super) connection: Connection,
     pub(super) send: SendHalf,
     pub(super) back: Option<RecvHalf>,
+    /// Until the leg is known.
+    pub(super) opening: Opening<'a>,
 }
 
 impl Relay {
@@ -34,7 +37,7 @@ impl Relay {
         hop: &Hop,
         dir: Dir,
         options: &OpenOptions,
-    ) -> Option<Opened> {
+    ) -> Option<Opened<'_>> {
         let late = self.endpoint.pause(self.config.reach.min(REACH));
         match select(pin!(self.open(guest, hop, dir, options)), pin!(late)).await {
             Either::Left((opened, _)) => opened,
@@ -48,17 +51,18 @@ impl Relay {
         hop: &Hop,
         dir: Dir,
         options: &OpenOptions,
-    ) -> Option<Opened> {
+    ) -> Option<Opened<'_>> {
         let id = NodeId::from_bytes(&hop.id).ok()?;
         let connection = self.meet(guest, id, hop).await?;
         if connection.mode() < Mode::StreamingPiped {
             return None;
         }
         self.used(id);
+        let opening = self.ledger.opening(id);
         let (send, back) = connection.open(dir, options.clone()).await.ok()?;
         // It is not the application's.
         connection.forget_answers(send.id());
-        Some(Opened { connection, send, back })
+        Some(Opened { connection, send, back, opening })
     }
 
     /// A stream to a hop begins or ends: its connection is kept for longer.
