@@ -336,6 +336,8 @@ impl Endpoint {
         handle: ConnectionHandle,
         now: Instant,
     ) -> Option<ConnectionRef<'_>> {
+        // What leaves no record leaves no trace of its time either.
+        self.connection(handle)?;
         self.tape.note(|tape| tape.at(now));
         self.advance(now);
         self.connection(handle)

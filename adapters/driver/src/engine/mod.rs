@@ -560,7 +560,8 @@ impl Engine {
         // News have an end by themselves: no datagram comes in any more.
         let mut left = self.live.saturating_mul(FAREWELL_TRANSMITS) + FAREWELL_REPLIES;
         while left > 0 {
-            match self.core.poll(&mut self.buf, now) {
+            // A line that is full or broken has told the core a later time than that of the start.
+            match self.core.poll(&mut self.buf, self.clock.now()) {
                 Output::Transmit(transmit) => {
                     left -= 1;
                     if transmit.carrier != UDP {

@@ -96,13 +96,16 @@ impl Ledger {
     }
 
     /// The pipe of a leg, while it lives: of one that goes by this connection, or else of the last
-    /// one of the same number that went to this node by another.
+    /// one of the same number that went to this node by another. While a leg to it is being opened
+    /// it is not known which.
     pub(super) async fn way(&self, leg: Leg, to: NodeId) -> Option<Way> {
         let look = |state: &mut State| {
-            let own = state.legs.get(&leg);
-            let last = || Some((*state.to.get(&(to, leg.1))?.last()?, leg.1));
-            let known = own.or_else(|| state.legs.get(&last()?)).cloned();
-            (known.is_some() || !state.opening.contains_key(&to)).then_some(known)
+            let own = state.legs.get(&leg).cloned();
+            if own.is_some() || state.opening.contains_key(&to) {
+                return own.map(Some);
+            }
+            let last = state.to.get(&(to, leg.1)).and_then(|by| by.last());
+            Some(last.and_then(|by| state.legs.get(&(*by, leg.1)).cloned()))
         };
         until(&self.state, |state| &mut state.waiting, look).await
     }
