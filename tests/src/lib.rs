@@ -13,6 +13,7 @@
 //! | [`swarm`] | random worlds: from a seed everything, and the search for one that fails |
 //! | [`scenario`] | the table of named scenarios, and the matrix of round trips, loss and size |
 //! | [`world`], [`ways`], [`race`] | a pair, a chain of relays, told thing by thing; a race |
+//! | [`tapes`], [`every`] | recording and replaying; a run with every call in it |
 //! | [`byzantine`], [`mob`], [`forger`], [`sealer`] | peers that hold keys and keep no rule |
 //! | [`rogue`] | such a peer on a network, among honest hosts |
 //! | `wiretap` | reads packet numbers off the wire: no nonce is used twice |
@@ -23,6 +24,7 @@ pub mod app;
 pub mod byzantine;
 pub mod conduit;
 pub mod dice;
+pub mod every;
 pub mod forger;
 pub mod fragments;
 pub mod guard;

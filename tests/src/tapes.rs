@@ -19,8 +19,6 @@ use crate::world::World;
 pub struct Tapes {
     /// Whether new endpoints are recorded, and what of the payload.
     pub payload: Option<Payload>,
-    /// Tapes that ran again and were as they had been.
-    pub replayed: u64,
 }
 
 impl Tapes {
@@ -29,7 +27,7 @@ impl Tapes {
     pub fn asked_for() -> Self {
         let asked = TAPED.get() || std::env::var_os("AQUEDUCT_TAPES").is_some();
         let kept = KEPT.with_borrow(|kept| kept.as_ref().map(|kept| kept.0));
-        Self { payload: kept.or_else(|| asked.then_some(Payload::Full)), replayed: 0 }
+        Self { payload: kept.or_else(|| asked.then_some(Payload::Full)) }
     }
 
     /// An endpoint.
@@ -48,7 +46,7 @@ impl Tapes {
     ///
     /// # Panics
     /// If it does something else.
-    pub fn finish(&mut self, mut endpoint: Endpoint) {
+    pub fn finish(&self, mut endpoint: Endpoint) {
         if keep(&mut endpoint) || std::thread::panicking() {
             return;
         }
@@ -58,7 +56,6 @@ impl Tapes {
             let tape = end(&mut endpoint);
             let summary = again(&tape);
             assert!(summary.is_whole(), "{summary:?}");
-            self.replayed += 1;
         }
     }
 }
@@ -66,13 +63,15 @@ impl Tapes {
 thread_local! {
     /// Whether this thread's endpoints are recorded, and their tapes run again.
     static TAPED: Cell<bool> = const { Cell::new(false) };
+    /// Tapes that ran again on this thread and were as they had been.
+    static REPLAYED: Cell<u64> = const { Cell::new(0) };
     /// The tapes of this thread's endpoints, and what they hold, while somebody keeps them.
     static KEPT: RefCell<Option<(Payload, Vec<Vec<u8>>)>> = const { RefCell::new(None) };
 }
 
 /// Does `work` with every endpoint of its networks recorded; each tape runs again when its endpoint
-/// ends, and must be as it was.
-pub fn taped<T>(work: impl FnOnce() -> T) -> T {
+/// ends, and must be as it was. Gives how many did, too.
+pub fn taped<T>(work: impl FnOnce() -> T) -> (T, u64) {
     struct Until;
     impl Drop for Until {
         fn drop(&mut self) {
@@ -81,7 +80,9 @@ pub fn taped<T>(work: impl FnOnce() -> T) -> T {
     }
     let _until = Until;
     TAPED.set(true);
-    work()
+    let before = REPLAYED.get();
+    let done = work();
+    (done, REPLAYED.get() - before)
 }
 
 /// Does `work` with every endpoint of its networks recorded, and gives the tapes too, in the order
@@ -117,7 +118,9 @@ pub fn end(endpoint: &mut Endpoint) -> Vec<u8> {
 /// # Panics
 /// If it is not as it was.
 pub fn again(tape: &[u8]) -> Summary {
-    trace::replay(tape).unwrap_or_else(|divergence| panic!("{divergence}"))
+    let summary = trace::replay(tape).unwrap_or_else(|divergence| panic!("{divergence}"));
+    REPLAYED.set(REPLAYED.get() + 1);
+    summary
 }
 
 /// A small run of two hosts, one of them recorded, with something of most things in it: streams

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aqueduct_core::congestion::Algorithm;
 use aqueduct_tests::net::NatKind;
 use aqueduct_tests::rogue::Mischief;
+use aqueduct_tests::scenario;
 use aqueduct_tests::swarm::plan::Carriage;
 use aqueduct_tests::swarm::search::{Search, Tally};
 use aqueduct_tests::swarm::{Deed, Plan};
@@ -79,18 +80,20 @@ fn taken_since(before: &[(&'static str, usize)]) -> BTreeSet<&'static str> {
     grown.map(|((name, _), _)| name).collect()
 }
 
-/// Every world is played twice.
+/// Every world is played twice, and the second time the tapes of its hosts are replayed.
 fn play(search: &Search) -> Tally {
     let tally = Search { twice_every: 1, ..search.clone() }.run(|_| ());
     for failure in &tally.failures {
         println!("world {}: {}", failure.seed, failure.what);
         println!(
-            "repeat with AQUEDUCT_SEED={0} AQUEDUCT_SEEDS=1, or `aqueduct sim run world --seed {0}`",
-            failure.seed
+            "repeat with AQUEDUCT_SEED={0} AQUEDUCT_SEEDS=1, or `{1}`",
+            failure.seed,
+            scenario::repeat("world", failure.seed)
         );
     }
     assert!(tally.failures.is_empty(), "{} worlds failed", tally.failures.len());
     assert_eq!(tally.twice, tally.worlds);
+    assert!(tally.replayed >= 2 * tally.worlds, "each has two hosts at least: {tally:?}");
     tally
 }
 

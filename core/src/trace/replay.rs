@@ -1,6 +1,7 @@
 //! A tape run again.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
@@ -154,7 +155,7 @@ impl<'a> Run<'a> {
     pub(super) fn here(&mut self) -> Result<Option<Decoder<'a>>, Divergence> {
         while self.segment.as_ref().is_none_or(|open| open.from.is_empty()) {
             if let Some(done) = self.segment.take() {
-                self.compare_chains(&done)?;
+                self.compare_ends(&done)?;
             }
             let Some(segment) = self.segments.next() else { return Ok(None) };
             self.player.turn_over(segment.time);
@@ -198,18 +199,21 @@ impl<'a> Run<'a> {
         Ok(Some((before, expected.len())))
     }
 
-    fn compare_chains(&self, done: &Open<'_>) -> Result<(), Divergence> {
-        let count = u64::from(done.segment.count) == self.player.steps() - done.first;
-        let chain = self.checks == Checks::NoTags || done.segment.chain == self.player.chain();
-        if count && chain {
+    /// What a segment says of itself is so: how many records it has, and the chain behind them.
+    fn compare_ends(&self, done: &Open<'_>) -> Result<(), Divergence> {
+        let (count, chain) = (u64::from(done.segment.count), done.segment.chain);
+        let played = (self.player.steps() - done.first, self.player.chain());
+        let (expected, actual) = if count != played.0 {
+            let said = |count| format!("a segment of {count} records ends");
+            (said(count), said(played.0))
+        } else if self.checks == Checks::All && chain != played.1 {
+            let said = |chain| format!("a segment ends with {chain:016x} as its chain of outputs");
+            (said(chain), said(played.1))
+        } else {
             return Ok(());
-        }
-        Err(Divergence::Differs(Box::new(Difference {
-            step: self.player.steps(),
-            time: self.player.now(),
-            expected: "another chain of outputs, at the end of a segment".into(),
-            actual: "the same records".into(),
-        })))
+        };
+        let (step, time) = (self.player.steps(), self.player.now());
+        Err(Divergence::Differs(Box::new(Difference { step, time, expected, actual })))
     }
 
     /// Whether every byte is what it was.

@@ -174,10 +174,11 @@ impl Run {
     /// Ends the tapes of both hosts, and gives the packets that each sent and got, in that order.
     ///
     /// # Panics
-    /// If they were not [recorded](Lab::recorded).
+    /// If they were not [recorded](Lab::recorded), or run again in another way.
     pub fn packets(&mut self) -> [Vec<Packet>; 2] {
         ENDS.map(|host| {
             let tape = tapes::end(&mut self.pair.net.host(host).endpoint);
+            tapes::again(&tape);
             let watch = Watch::of(&tape).expect("a tape");
             let seen = watch.map(|view| view.unwrap_or_else(|divergence| panic!("{divergence}")));
             let packet = |view: View<'_>| match view.what {

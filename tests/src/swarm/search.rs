@@ -50,6 +50,8 @@ pub struct Tally {
     pub worlds: u64,
     /// Of those, played twice and found equal.
     pub twice: u64,
+    /// Tapes of hosts of those that ran again and were as they had been.
+    pub replayed: u64,
     /// Time in the worlds.
     pub simulated: Duration,
     /// Time outside of them.
@@ -149,9 +151,10 @@ impl Search {
                 let outcome = play(self.first.wrapping_add(number), twice);
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 match outcome {
-                    Ok(summary) => {
+                    Ok((summary, replayed)) => {
                         tally.add(&summary);
                         tally.twice += u64::from(twice);
+                        tally.replayed += replayed;
                     }
                     Err(failure) => tally.failures.push(failure),
                 }
@@ -175,17 +178,37 @@ pub fn never_taken() -> Vec<&'static str> {
     counts.filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
 }
 
-/// Plays one world; what goes wrong in it is caught. The second time all its hosts are recorded,
-/// and their tapes replayed.
+/// Plays one world, once or [twice](compared); what goes wrong in it is caught. Gives how many
+/// tapes were replayed, too.
 ///
 /// # Errors
 /// What went wrong.
-pub fn play(seed: u64, twice: bool) -> Result<Summary, Failure> {
-    let summary = caught(seed, || run(seed))?;
-    if twice && caught(seed, || taped(|| run(seed)))? != summary {
-        return Err(Failure { seed, what: "two runs of the same world differ".to_owned() });
+pub fn play(seed: u64, twice: bool) -> Result<(Summary, u64), Failure> {
+    if !twice {
+        return caught(seed, || run(seed)).map(|summary| (summary, 0));
     }
-    Ok(summary)
+    let (summary, replayed) = compared(seed, || run(seed))?;
+    if replayed < summary.hosts as u64 {
+        let what = format!("{replayed} tapes were replayed, of {} hosts", summary.hosts);
+        return Err(Failure { seed, what });
+    }
+    Ok((summary, replayed))
+}
+
+/// Plays something twice, and compares. The second time all hosts are recorded, and their tapes
+/// replayed: gives how many there were, which is never none.
+///
+/// # Errors
+/// What went wrong in it; that the two differ; or that nothing was replayed.
+pub fn compared<T: PartialEq>(seed: u64, run: impl Fn() -> T) -> Result<(T, u64), Failure> {
+    let one = caught(seed, &run)?;
+    let (other, replayed) = caught(seed, || taped(&run))?;
+    let what = match (one == other, replayed) {
+        (false, _) => "two runs of one seed differ, of which the second was recorded",
+        (true, 0) => "no tape was replayed",
+        (true, _) => return Ok((one, replayed)),
+    };
+    Err(Failure { seed, what: what.to_owned() })
 }
 
 /// Runs something that may panic.

@@ -44,6 +44,7 @@ fn a_probe_time_out_sends_two_packets_and_no_batch() {
 /// spec: R-PATH-23 R-PATH-24 R-CC-3
 #[test]
 fn marks_are_kept_up_and_answered() {
-    let report = scenario::twice("ecn", 1).unwrap_or_else(|failure| panic!("{}", failure.what));
+    let (report, _) =
+        scenario::twice("ecn", 1).unwrap_or_else(|failure| panic!("{}", failure.what));
     assert!(report.figures.iter().any(|(name, count)| *name == "reductions" && *count > 0.0));
 }

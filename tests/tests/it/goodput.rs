@@ -37,11 +37,13 @@ const PLAIN_HEAD: &str = "\
 # `cargo test --release -p aqueduct-tests --test it write_goodput -- --ignored` writes it anew.
 ";
 
-/// What a table says of every cell, as parts of one.
+/// What a table says of every cell, as parts of one, behind its head.
 fn table(path: &str) -> Vec<(Cell, f64)> {
     let text = std::fs::read_to_string(path).expect("the table");
+    let head = if path == WHOLE { WHOLE_HEAD } else { PLAIN_HEAD };
+    let rows = text.strip_prefix(head).unwrap_or_else(|| panic!("{path} has another head"));
     let mut entries = Vec::new();
-    for row in text.lines().filter(|line| !line.starts_with('#')) {
+    for row in rows.lines() {
         let numbers: Vec<f64> =
             row.split_whitespace().map(|cell| cell.parse().expect("a number")).collect();
         let [rtt, loss, reached @ ..] = &numbers[..] else { panic!("a short row: {row}") };

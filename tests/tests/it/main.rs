@@ -35,6 +35,8 @@ mod slow;
 mod strangers;
 mod streams;
 mod tamper;
+mod tape_ends;
+mod tape_ops;
 mod tapes;
 mod tcp;
 mod tidy;

@@ -39,20 +39,13 @@ fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
     for file in &options.files {
         let tape = read(file)?;
         let replay = trace::Replay::of(&tape).map(trace::Replay::with_zeros);
-        let summary = replay.and_then(trace::Replay::run).map_err(|why| {
-            let cause = match why {
-                trace::Divergence::Differs(_) => Cause::Diverged,
-                _ => Cause::Failure,
-            };
-            // The two records stand below each other.
-            let words = why.to_string().replace('\n', " ");
-            Failure::new(cause, words).context(file.display())
-        })?;
+        let played = replay.and_then(trace::Replay::run);
+        let summary = played.map_err(|why| diverged(file, &why, output))?;
         let exact = trace::Trace::open(&tape).is_ok_and(|tape| tape.payload() == Payload::Full);
         let rest =
             if exact { "" } else { "; what was sent is not in it: its tags were not compared" };
         output.line(&format!("{}: {}{rest}", file.display(), sentence(&summary)));
-        all.push(json!({
+        let replayed = json!({
             "file": file.to_string_lossy(),
             "divergences": 0,
             "records": summary.records,
@@ -62,9 +55,33 @@ fn replay(options: &Replay, output: &Output) -> Result<Fields, Failure> {
             "chain": format!("{:016x}", summary.chain),
             "whole": summary.is_whole(),
             "exact": exact,
-        }));
+        });
+        // It stays said when a later one diverges.
+        output.event("replay", replayed.clone());
+        all.push(replayed);
     }
     Ok(Fields::from_iter([("replays".to_owned(), all.into())]))
+}
+
+/// Why there is an end before the last file; where one came out differently, programs are told the
+/// step, its time and both records.
+fn diverged(file: &Path, why: &trace::Divergence, output: &Output) -> Failure {
+    let mut cause = Cause::Failure;
+    if let trace::Divergence::Differs(difference) = why {
+        cause = Cause::Diverged;
+        let told = json!({
+            "file": file.to_string_lossy(),
+            "divergences": 1,
+            "step": difference.step,
+            "ns": difference.time.as_nanos(),
+            "expected": difference.expected,
+            "actual": difference.actual,
+        });
+        output.event("replay", told);
+    }
+    // The two records stand below each other.
+    let words = why.to_string().replace('\n', " ");
+    Failure::new(cause, words).context(file.display())
 }
 
 fn sentence(summary: &Summary) -> String {

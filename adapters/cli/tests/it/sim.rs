@@ -21,6 +21,7 @@ fn scenarios_are_listed_and_played_twice() {
         ["1", "1", "2"].map(|seed| place.run(&[&run[..], &[seed]].concat()).expect(0).last());
     let print = |run: &serde_json::Value| run["scenarios"][0]["fingerprint"].to_string();
     assert_eq!(print(&one), print(&again));
+    assert!(one["scenarios"][0]["tapes_replayed"].as_u64() >= Some(2), "{one}");
     assert_ne!(print(&one), print(&other));
     assert_eq!(print(&one).len(), 64 + 2, "{one}");
     // The table that the tests of the core play, too.
@@ -46,6 +47,9 @@ fn a_scenario_is_recorded_and_its_tapes_run_again() {
         let refused = place.run(&[&["sim"], refused, &["--trace", "x"]].concat());
         assert_eq!(refused.code, Some(2), "{refused:?}");
     }
+    // What to do instead, with the seed that a search told.
+    let search = place.run(&["sim", "swarm", "--trace", "x"]);
+    assert!(search.stderr.contains("`aqueduct sim run world --seed N --trace FILE`"), "{search:?}");
     assert!(!place.path("x").exists() && !place.path("x.0").exists());
 }
 
@@ -62,6 +66,7 @@ fn a_search_says_what_it_came_to() {
         last["median_bytes"].as_u64() > Some(0) && last["messages"].as_u64() > Some(0),
         "{last}"
     );
+    assert!(last["tapes_replayed"].as_u64() >= Some(2), "{last}");
     assert_eq!((&last["first_seed"], &last["failures"]), (&1.into(), &serde_json::json!([])));
     // Two seconds are too few for all that is rare.
     let never = last["never_taken"].as_array().unwrap();
@@ -69,6 +74,7 @@ fn a_search_says_what_it_came_to() {
     let people = place.run(&search);
     assert_eq!(people.code, Some(0), "{people:?}");
     assert!(people.lines[0].contains("simulated hours"), "{people:?}");
+    assert!(people.lines[0].contains(" tapes of them replayed, "), "{people:?}");
     assert!(people.lines[0].contains("the median world 60 s and "), "{people:?}");
 }
 
@@ -79,7 +85,7 @@ fn a_search_plays_as_many_worlds_twice_as_is_asked_for() {
     let [none, each] = ["0", "1"].map(|every| {
         place.run(&[&search[..], &["--twice-every", every]].concat()).expect(0).last()
     });
-    assert_eq!(none["played_twice"], 0, "{none}");
+    assert_eq!((&none["played_twice"], &none["tapes_replayed"]), (&0.into(), &0.into()), "{none}");
     assert!(none["worlds"].as_u64() > Some(0), "{none}");
     assert_eq!(each["played_twice"], each["worlds"], "{each}");
 }

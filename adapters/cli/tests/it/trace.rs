@@ -121,9 +121,23 @@ fn a_replay_that_differs_has_a_code_of_its_own_and_names_the_step() {
     let replayed = plain(place.run(&["trace", "replay", "other"]), 6);
     let step = format!("other: diverges at step {}, ", difference.step);
     assert!(difference.step > 0 && replayed.stderr.contains(&step), "{}", replayed.stderr);
-    for said in [difference.expected, difference.actual] {
-        assert!(replayed.stderr.contains(&said), "{said} in {}", replayed.stderr);
+    for said in [&difference.expected, &difference.actual] {
+        assert!(replayed.stderr.contains(said), "{said} in {}", replayed.stderr);
     }
+    // Programs get it in parts, and what ran before it as well.
+    let args = ["trace", "replay", "--json", golden, "other", golden];
+    let told = place.run(&args).expect(6);
+    let mut events = told.events();
+    events.retain(|event| event["event"] == "replay");
+    let [before, differs] = &events[..] else { panic!("{told:?}") };
+    assert_eq!((&before["file"], &before["divergences"]), (&golden.into(), &0.into()));
+    assert!(before["records"].as_u64() > Some(50), "{before}");
+    assert_eq!((&differs["file"], &differs["divergences"]), (&"other".into(), &1.into()));
+    let at = (&differs["step"], &differs["ns"]);
+    assert_eq!(at, (&difference.step.into(), &difference.time.as_nanos().into()));
+    let records = (&differs["expected"], &differs["actual"]);
+    assert_eq!(records, (&difference.expected.into(), &difference.actual.into()));
+    assert!(told.message().contains(&step), "{told:?}");
 }
 
 /// spec: R-TAPE-6

@@ -22,7 +22,6 @@ fn beside(kind: Mischief, seed: u64, link: LinkConfig) -> Summary {
     World::new(plan).play()
 }
 
-/// spec: R-EP-43
 #[test]
 fn honest_transfers_finish_beside_every_kind_of_mischief() {
     let mut caught = BTreeMap::new();

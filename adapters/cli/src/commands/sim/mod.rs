@@ -29,7 +29,11 @@ pub(super) async fn run(
     let payload = common.trace_payload.into();
     let tapes = common.trace.clone().map(|file| Tapes { file, payload });
     match options.command {
-        SimCommand::List | SimCommand::Swarm(_) if tapes.is_some() => {
+        SimCommand::Swarm(_) if tapes.is_some() => {
+            let words = "--trace records one world: `aqueduct sim run world --seed N --trace FILE`";
+            Err(Failure::new(Cause::Usage, words))
+        }
+        SimCommand::List if tapes.is_some() => {
             let words = "--trace records `sim run` of one scenario";
             Err(Failure::new(Cause::Usage, words))
         }
@@ -90,7 +94,7 @@ impl Tapes {
     }
 }
 
-/// One scenario, or all of them, each twice.
+/// One scenario, or all of them, each twice, the second time recorded.
 fn play(output: &Output, options: &SimRun, tapes: Option<&Tapes>) -> Result<Fields, Failure> {
     let (name, seed) = (options.scenario.as_str(), options.seed);
     let names: Vec<&str> = match name {
@@ -109,9 +113,9 @@ fn play(output: &Output, options: &SimRun, tapes: Option<&Tapes>) -> Result<Fiel
     fields.insert("command".into(), json!("sim run"));
     for name in names {
         match scenario::twice(name, seed) {
-            Ok(report) => {
-                let event = told(name, seed, &report);
-                output.line(&shown(name, &report));
+            Ok((report, replayed)) => {
+                let event = told(name, seed, &report, replayed);
+                output.line(&shown(name, &report, replayed));
                 output.event("scenario", event.clone());
                 played.push(event);
             }
@@ -133,7 +137,7 @@ fn play(output: &Output, options: &SimRun, tapes: Option<&Tapes>) -> Result<Fiel
     Ok(fields)
 }
 
-fn told(name: &str, seed: u64, report: &Report) -> serde_json::Value {
+fn told(name: &str, seed: u64, report: &Report, replayed: u64) -> serde_json::Value {
     let figures: Fields =
         report.figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     json!({
@@ -143,15 +147,16 @@ fn told(name: &str, seed: u64, report: &Report) -> serde_json::Value {
         "simulated_seconds": report.simulated.as_secs_f64(),
         "fingerprint": hex(&report.fingerprint),
         "figures": figures,
+        "tapes_replayed": replayed,
     })
 }
 
-fn shown(name: &str, report: &Report) -> String {
+fn shown(name: &str, report: &Report, replayed: u64) -> String {
     let figures = report.figures.iter().map(|(name, value)| format!("{name} {value:.3}"));
     let figures = figures.collect::<Vec<_>>().join(", ");
     let print = hex(&report.fingerprint);
     let print = print.get(..16).unwrap_or_default();
-    format!("{name:20}  ok  {print}  {figures}")
+    format!("{name:20}  ok  {print}  {figures}; {replayed} tapes replayed")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -160,7 +165,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What did not go well, and how to see it again.
 fn tell_failure(output: &Output, name: &str, seed: u64, what: &str) {
-    let repeat = format!("aqueduct sim run {name} --seed {seed}");
+    let repeat = scenario::repeat(name, seed);
     output.line(&format!("{name:20}  FAILED with seed {seed}: {what}"));
     output.line(&format!("{:20}  repeat: {repeat}", ""));
     let event = json!({

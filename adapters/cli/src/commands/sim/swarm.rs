@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aqueduct_tests::WIRE_IS_READ;
 use aqueduct_tests::swarm::search::{Search, Tally, never_taken};
+use aqueduct_tests::{WIRE_IS_READ, scenario};
 use serde_json::json;
 
 use crate::args::SimSwarm;
@@ -55,13 +55,15 @@ fn fresh() -> u64 {
 fn words(tally: &Tally) -> String {
     format!(
         "{} worlds, {:.1} a second, {:.1} simulated hours, the median world {:.0} s and {:.2} MB, \
-         {} played twice, {} failed; {} connections of byzantine peers, {} ended for it{}",
+         {} played twice, {} tapes of them replayed, {} failed; {} connections of \
+         byzantine peers, {} ended for it{}",
         tally.worlds,
         tally.rate(),
         tally.simulated.as_secs_f64() / 3_600.0,
         tally.median.simulated().as_secs_f64(),
         tally.median.bytes() as f64 / 1e6,
         tally.twice,
+        tally.replayed,
         tally.failures.len(),
         tally.rogues,
         tally.caught,
@@ -74,7 +76,7 @@ fn fields(first: u64, tally: &Tally) -> Fields {
         .failures
         .iter()
         .map(|failure| {
-            let repeat = format!("aqueduct sim run world --seed {}", failure.seed);
+            let repeat = scenario::repeat("world", failure.seed);
             json!({"seed": failure.seed, "message": failure.what, "repeat": repeat})
         })
         .collect();
@@ -84,6 +86,7 @@ fn fields(first: u64, tally: &Tally) -> Fields {
         ("worlds".to_owned(), json!(tally.worlds)),
         ("wire_read".to_owned(), json!(WIRE_IS_READ)),
         ("played_twice".to_owned(), json!(tally.twice)),
+        ("tapes_replayed".to_owned(), json!(tally.replayed)),
         ("seconds".to_owned(), json!(tally.took.as_secs_f64())),
         ("worlds_per_second".to_owned(), json!(tally.rate())),
         ("simulated_hours".to_owned(), json!(tally.simulated.as_secs_f64() / 3_600.0)),
