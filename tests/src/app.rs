@@ -1,5 +1,7 @@
 //! An application on every host: it accepts what comes, checks every byte, and keeps a diary.
 
+mod flows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,11 +9,14 @@ use std::time::Duration;
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
 use aqueduct_core::error::CloseReason;
-use aqueduct_core::stream::{OpenOptions, Priority, ReadError, StreamProtocol};
-use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use aqueduct_core::stream::{OpenOptions, Priority, StreamProtocol};
+use aqueduct_core::wire::id::{Dir, StreamId};
 use bytes::Bytes;
 
+use crate::holes::Scattered;
 use crate::net::{HostId, Net};
+
+pub use flows::{Inflow, Outflow};
 
 /// Bytes that are made at once.
 const WORD: u64 = 8;
@@ -46,45 +51,6 @@ pub enum Reading {
     AsItComes,
     /// Never.
     Never,
-}
-
-/// A text on its way out.
-#[derive(Clone, Debug)]
-pub struct Outflow {
-    /// Whose stream.
-    pub connection: ConnectionHandle,
-    /// Which.
-    pub stream: StreamId,
-    /// Bytes that the stream took.
-    pub taken: u64,
-    rest: Bytes,
-    finish: bool,
-    /// All of it is written, with the end.
-    pub written: bool,
-    /// All of it, with the end, is acknowledged.
-    pub delivered: bool,
-    /// The peer did not want it.
-    pub stopped: bool,
-}
-
-/// A text on its way in.
-#[derive(Clone, Debug)]
-pub struct Inflow {
-    /// Whose stream.
-    pub connection: ConnectionHandle,
-    /// Which.
-    pub stream: StreamId,
-    salt: Option<u64>,
-    /// Bytes read and found right.
-    pub read: u64,
-    /// The end was seen.
-    pub finished: bool,
-    /// The sender gave up, with this code.
-    pub reset: Option<AppCode>,
-    /// So many relays away.
-    pub hop: u64,
-    /// It is not read for now.
-    pub ignored: bool,
 }
 
 /// What an application noticed of one connection.
@@ -206,6 +172,17 @@ impl App {
         self.add_out(net, connection, stream, prose(salt, len), true);
     }
 
+    /// Writes a text with holes on a stream that is there, to its end.
+    pub fn scatter(
+        &mut self,
+        net: &mut Net,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        text: Scattered,
+    ) {
+        self.push_out(net, Outflow::new(connection, stream, Bytes::new(), Some(text)));
+    }
+
     fn add_out(
         &mut self,
         net: &mut Net,
@@ -214,10 +191,13 @@ impl App {
         rest: Bytes,
         finish: bool,
     ) {
-        let (written, delivered, taken) = (false, false, 0);
-        let stopped = self.unwanted.remove(&(connection, stream));
-        let mut flow =
-            Outflow { connection, stream, taken, rest, finish, written, delivered, stopped };
+        let mut flow = Outflow::new(connection, stream, rest, None);
+        flow.finish = finish;
+        self.push_out(net, flow);
+    }
+
+    fn push_out(&mut self, net: &mut Net, mut flow: Outflow) {
+        flow.stopped = self.unwanted.remove(&(flow.connection, flow.stream));
         flow.pump(&mut net.host(self.host).endpoint);
         self.out.push(flow);
     }
@@ -378,102 +358,12 @@ impl App {
     }
 }
 
-/// Whether these are bytes of the text number `salt` from `at` on. Whole words are looked at at
-/// once, and without a branch: worlds spend much of their time here.
-fn is_prose(salt: u64, at: u64, bytes: &[u8]) -> bool {
-    let ragged = at.next_multiple_of(WORD) - at;
-    let (head, rest) = bytes.split_at(bytes.len().min(ragged as usize));
-    let (words, tail) = rest.as_chunks();
-    let first = (at + ragged) / WORD;
-    let right =
-        words.iter().zip(first..).fold(true, |right, (is, at)| right & (word(salt, at) == *is));
-    let bytewise =
-        |bytes: &[u8], from| bytes.iter().zip(from..).all(|(is, at)| byte(salt, at) == *is);
-    right && bytewise(head, at) && bytewise(tail, (first + words.len() as u64) * WORD)
-}
-
 /// How streams of these applications introduce themselves.
 pub fn introduction(salt: u64) -> OpenOptions {
     let priority = Priority::Normal;
     OpenOptions::new(StreamProtocol::name("prose"))
         .with_head(Bytes::copy_from_slice(&salt.to_be_bytes()))
         .with_priority(priority)
-}
-
-impl Outflow {
-    fn pump(&mut self, endpoint: &mut Endpoint) {
-        let Some(mut view) = endpoint.connection(self.connection) else { return };
-        let Some(mut stream) = view.send(self.stream) else { return };
-        while !self.rest.is_empty() {
-            let Ok(taken) = stream.write(self.rest.clone()) else { return };
-            self.rest = self.rest.slice(taken..);
-            self.taken += taken as u64;
-            if taken == 0 {
-                return;
-            }
-        }
-        if self.finish && !self.written {
-            self.written = stream.finish().is_ok();
-        }
-    }
-}
-
-impl Inflow {
-    /// Which text it is, once something of it was read.
-    pub fn salt(&self) -> Option<u64> {
-        self.salt
-    }
-
-    fn new(connection: ConnectionHandle, stream: StreamId, salt: Option<u64>) -> Self {
-        Self {
-            connection,
-            stream,
-            salt,
-            read: 0,
-            finished: false,
-            reset: None,
-            hop: 0,
-            ignored: false,
-        }
-    }
-
-    fn pump(&mut self, endpoint: &mut Endpoint, way: Reading, most: u64) {
-        let until = self.read.saturating_add(most);
-        if self.ignored {
-            return;
-        }
-        let Some(mut view) = endpoint.connection(self.connection) else { return };
-        while let Some(mut stream) = view.recv(self.stream).filter(|_| self.read < until) {
-            let head = stream.info().and_then(|info| info.head.first_chunk::<8>().copied());
-            let salt = self.salt.or(head.map(u64::from_be_bytes)).expect("a known text");
-            self.salt = Some(salt);
-            self.read = self.read.max(stream.info().map_or(0, |info| info.start));
-            let max = usize::try_from(until - self.read).unwrap_or(usize::MAX);
-            let chunk = match way {
-                Reading::InOrder => stream.read_chunk(max),
-                Reading::AsItComes => stream.take_any(max),
-                Reading::Never => return,
-            };
-            match chunk {
-                Ok(Some(chunk)) => {
-                    assert!(way != Reading::InOrder || chunk.offset == self.read, "a gap");
-                    assert!(is_prose(salt, chunk.offset, &chunk.data), "wrong bytes");
-                    self.read += chunk.data.len() as u64;
-                    stream.release(chunk.data.len() as u64);
-                }
-                Ok(None) => {
-                    self.finished = true;
-                    return;
-                }
-                Err(ReadError::Reset { code, hop }) => {
-                    (self.reset, self.hop) = (Some(code), hop);
-                    return;
-                }
-                Err(ReadError::Blocked | ReadError::Stopped) => return,
-                Err(error) => panic!("reading failed: {error}"),
-            }
-        }
-    }
 }
 
 /// Two hosts with an application each, connected.

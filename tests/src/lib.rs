@@ -16,6 +16,7 @@
 //! | [`tapes`], [`every`] | recording and replaying; a run with every call in it |
 //! | [`byzantine`], [`mob`], [`forger`], [`sealer`] | peers that hold keys and keep no rule |
 //! | [`rogue`] | such a peer on a network, among honest hosts |
+//! | [`holes`] | texts of which parts are never written |
 //! | `wiretap` | reads packet numbers off the wire: no nonce is used twice |
 //! | [`raw`] | one endpoint, by hand |
 //! | [`conduit`], [`fragments`] | one pipe, by hand; and what goes through it in which order |
@@ -28,6 +29,7 @@ pub mod every;
 pub mod forger;
 pub mod fragments;
 pub mod guard;
+pub mod holes;
 pub mod link;
 pub mod mob;
 pub mod model;

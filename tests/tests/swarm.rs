@@ -170,7 +170,7 @@ const MACHINES: [&str; 12] = [
     "Schedule",
 ];
 /// What may happen.
-const DEEDS: [&str; 23] = [
+const DEEDS: [&str; 30] = [
     "Open",
     "Message",
     "Datagram",
@@ -194,6 +194,13 @@ const DEEDS: [&str; 23] = [
     "Replay",
     "Garbage",
     "Cross",
+    "Scatter",
+    "Limit",
+    "PeersLimit",
+    "PeerLimit",
+    "Controller",
+    "Priority",
+    "Late",
 ];
 
 /// What can be drawn is drawn, often enough for a search of some dozens of worlds to meet it.
@@ -233,6 +240,11 @@ fn plans_have_everything_in_them() {
         for nat in plan.nodes.iter().filter_map(|node| node.nat.as_ref()) {
             of_plan.insert(format!("{:?}", nat.kind));
         }
+        let sizes = plan.nodes.iter().filter_map(|node| node.packets);
+        of_plan.extend(sizes.map(|bytes| format!("datagrams of {bytes}")));
+        if plan.hasty {
+            of_plan.insert("hasty".to_owned());
+        }
         if plan.rogues.iter().any(|rogue| rogue.link.loss > 0) {
             of_plan.insert("a rogue far away".to_owned());
         }
@@ -252,6 +264,11 @@ fn plans_have_everything_in_them() {
         "Drops",
         "Recall",
         "a rogue far away",
+        "hasty",
+        "datagrams of 1200",
+        "datagrams of 1300",
+        "datagrams of 4000",
+        "datagrams of 9000",
     ]);
     for name in wanted.chain(MACHINES).chain(DEEDS) {
         let count = seen.get(name).copied().unwrap_or(0);

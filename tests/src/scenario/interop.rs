@@ -201,6 +201,7 @@ fn retry(seed: u64) -> Report {
     run.fetch(&[10_240], MINUTE);
     let retries = run.pair.net.host(ENDS[1]).endpoint.stats().retries;
     assert!(retries > 0, "no cookie was demanded");
+    dialled_once(&run);
     run.report(vec![("retries", retries as f64)])
 }
 
@@ -293,7 +294,14 @@ fn amplification(seed: u64) -> Report {
     // The guard of the network watches every datagram for the limit.
     let mut run = Lab::over(seed, behind([drops]), usual()).connect();
     run.fetch(&[10_240], MINUTE);
+    dialled_once(&run);
     run.report(Vec::new())
+}
+
+/// No handshake was given up and begun again: what looks like one that took long was none that
+/// stood still for ever.
+fn dialled_once(run: &Run) {
+    assert_eq!(run.pair.net.hosts[ENDS[0].0].endpoint.stats().dialled, 1, "it was dialled again");
 }
 
 fn lossy(rate: u32) -> impl Fn() -> Road + Copy {
@@ -325,6 +333,7 @@ fn many(seed: u64, road: impl Fn() -> Road) -> Report {
 fn megabytes(seed: u64, count: usize, road: impl Fn() -> Road) -> Report {
     let mut run = Lab::over(seed, road(), road()).connect();
     let took = run.fetch(&[count * MB], MINUTE);
+    dialled_once(&run);
     run.report(vec![("kbit/s", kbit(count * MB, took))])
 }
 

@@ -36,6 +36,7 @@ impl Plan {
         self.draw_dials(&mut dice("both dial"));
         self.draw_obstacles(&mut dice("obstacles"));
         self.draw_partition(&mut dice("partition"));
+        self.draw_whims();
     }
 
     /// In one world of eight some hosts and the others do not hear each other for a while.
@@ -84,7 +85,7 @@ impl Plan {
     }
 
     /// An edge, and who sends something large over it.
-    fn draw_way(&self, dice: &mut Dice) -> (usize, Edge, HostId) {
+    pub(super) fn draw_way(&self, dice: &mut Dice) -> (usize, Edge, HostId) {
         let number = dice.below(self.edges.len() as u64) as usize;
         let edge = self.edges[number];
         (number, edge, dice.pick(&[edge.dialer, edge.acceptor]))

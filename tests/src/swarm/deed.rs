@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aqueduct_core::congestion::Algorithm;
+use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::Dir;
 
 use crate::link::Machine;
@@ -89,4 +91,31 @@ pub enum Deed {
     Uncross(usize),
     /// A rogue has its turn.
     Riot(usize),
+    /// A host opens a stream to a neighbour and writes a text with holes.
+    Scatter {
+        /// Who.
+        host: HostId,
+        /// Over which edge.
+        edge: usize,
+        /// The neighbour passes it on.
+        onward: bool,
+        /// Where the text begins.
+        start: usize,
+        /// Where it ends.
+        len: usize,
+    },
+    /// A host may send so many bytes a second in all, or as much as it can.
+    Limit(HostId, Option<u64>),
+    /// The same for each peer.
+    PeersLimit(HostId, Option<u64>),
+    /// The same for the peer at the other end of an edge.
+    PeerLimit(HostId, usize, Option<u64>),
+    /// A limited host is looked at: does it keep its limit?
+    Weigh(HostId),
+    /// A host has another controller for the connection of an edge.
+    Controller(HostId, usize, Algorithm),
+    /// A stream that a host writes is of another class.
+    Priority(HostId, usize, Priority),
+    /// A relay gives one of its pipes another leg, which begins where something is still held.
+    Late(HostId, usize),
 }

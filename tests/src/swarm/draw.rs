@@ -189,6 +189,7 @@ fn node(id: HostId, edges: &[Edge], dice: &mut Dice) -> NodePlan {
         pipes,
         controller: Algorithm::default(),
         provider: FAST,
+        packets: None,
     }
 }
 

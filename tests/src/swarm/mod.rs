@@ -29,6 +29,8 @@ mod play;
 mod rogues;
 pub mod search;
 mod verdict;
+mod weigh;
+mod whims;
 mod world;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,11 @@ use aqueduct_core::endpoint::{
     ConnectionHandle, Endpoint, Leg, PipeError, PipeEvent, PipeEventKind, PipeId, StreamAddr,
 };
 use aqueduct_core::error::StreamCode;
-use aqueduct_core::pipe::PipeOptions;
+use aqueduct_core::pipe::{LegError, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, StreamProtocol};
 use aqueduct_core::wire::id::{Dir, StreamId};
 
+use super::weigh::Limits;
 use crate::app::{App, Reading, introduction};
 use crate::net::HostId;
 use crate::rogue::SMUGGLED;
@@ -34,6 +35,9 @@ pub(super) struct Node {
     /// What came of that here. Nobody looks at its bytes.
     contraband: BTreeSet<(ConnectionHandle, StreamId)>,
     options: PipeOptions,
+    /// Where what pipes carry comes from, and how it was introduced, while they last.
+    sources: BTreeMap<PipeId, (ConnectionHandle, OpenOptions)>,
+    pub(super) limits: Limits,
 }
 
 impl Node {
@@ -50,6 +54,8 @@ impl Node {
             smuggled: 0,
             contraband: BTreeSet::new(),
             options,
+            sources: BTreeMap::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -143,7 +149,10 @@ impl Node {
                 self.smuggled += 1;
                 self.smuggles.insert(pipe);
             }
-            Ok(pipe) => self.pipes.push(pipe),
+            Ok(pipe) => {
+                self.pipes.push(pipe);
+                self.sources.insert(pipe, (connection, info.clone()));
+            }
             Err(error) => {
                 let known = matches!(error, PipeError::NoLegs | PipeError::NoStream(_));
                 assert!(known, "no pipe: {error}");
@@ -153,9 +162,40 @@ impl Node {
     }
 
     pub(super) fn on_pipe(&mut self, event: &PipeEvent) {
-        if matches!(event.kind, PipeEventKind::Ended(_)) && !self.smuggles.remove(&event.pipe) {
+        if !matches!(event.kind, PipeEventKind::Ended(_)) {
+            return;
+        }
+        self.sources.remove(&event.pipe);
+        if !self.smuggles.remove(&event.pipe) {
             self.ended += 1;
         }
+    }
+
+    /// One of the pipes that there are gets another leg, which begins where something is still
+    /// held. Returns whether there is one more.
+    pub(super) fn join_late(&mut self, endpoint: &mut Endpoint, pick: usize) -> bool {
+        let pick = pick.checked_rem(self.sources.len()).and_then(|at| self.sources.iter().nth(at));
+        let Some((pipe, (from, info))) = pick else { return false };
+        let ways = self.ways_on(endpoint, *from);
+        let start = endpoint.piped(*pipe).map(|pipe| pipe.held_from());
+        let (Some(way), Some(start)) = (ways.first(), start) else { return false };
+        let Some(options) = info.forwarded() else { return false };
+        let options = OpenOptions { start: start.max(info.start), ..options };
+        let opened = endpoint.connection(*way).map(|mut view| view.open(Dir::Uni, options));
+        let Some(Ok(stream)) = opened else { return false };
+        let leg = Leg::Stream(StreamAddr { connection: *way, stream });
+        let policy = self.options.policy;
+        let added = endpoint.piped(*pipe).map(|mut pipe| pipe.add_leg(leg, policy));
+        match added {
+            Some(Ok(_)) => return true,
+            Some(Err(error)) => {
+                let known = matches!(error, PipeError::Leg(LegError::Over));
+                assert!(known, "no late leg: {error}");
+            }
+            None => {}
+        }
+        reset(endpoint, leg);
+        false
     }
 }
 
@@ -186,12 +226,15 @@ fn give_up(endpoint: &mut Endpoint, from: StreamAddr, legs: Vec<Leg>) {
     {
         reading.stop(code);
     }
-    for leg in legs {
-        let Leg::Stream(StreamAddr { connection, stream }) = leg else { continue };
-        if let Some(mut view) = endpoint.connection(connection)
-            && let Some(mut sending) = view.send(stream)
-        {
-            sending.reset(code);
-        }
+    legs.into_iter().for_each(|leg| reset(endpoint, leg));
+}
+
+/// A stream that was opened for a pipe ends.
+fn reset(endpoint: &mut Endpoint, leg: Leg) {
+    let Leg::Stream(StreamAddr { connection, stream }) = leg else { return };
+    if let Some(mut view) = endpoint.connection(connection)
+        && let Some(mut sending) = view.send(stream)
+    {
+        sending.reset(StreamCode::Unreachable.app());
     }
 }

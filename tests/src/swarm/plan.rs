@@ -45,6 +45,8 @@ pub struct NodePlan {
     pub controller: Algorithm,
     /// Whose ciphers it has.
     pub provider: Provider,
+    /// Its largest datagrams, if not as usual.
+    pub packets: Option<u16>,
 }
 
 impl NodePlan {
@@ -65,6 +67,9 @@ impl NodePlan {
         }
         if let Some((bidi, uni)) = self.streams {
             transport = transport.with_max_streams(bidi, uni).expect("counts");
+        }
+        if let Some(bytes) = self.packets {
+            transport = transport.with_max_packet_size(bytes).expect("a size");
         }
         EndpointConfig::new(NodeKey::from_seed(&[id.0 as u8 + 1; 32]))
             .with_transport(transport)

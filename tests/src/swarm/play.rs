@@ -42,6 +42,12 @@ impl World {
             Deed::Garbage(host, luck) => self.garbage(host, luck),
             Deed::Sip(host, most) => self.sip(host, most),
             Deed::Riot(number) => self.riot(number),
+            Deed::Limit(..) | Deed::PeersLimit(..) | Deed::PeerLimit(..) | Deed::Weigh(_) => {
+                self.limit(deed);
+            }
+            Deed::Scatter { .. } | Deed::Controller(..) | Deed::Priority(..) | Deed::Late(..) => {
+                self.humour_whim(deed);
+            }
             other => self.befall(other),
         }
     }

@@ -227,6 +227,7 @@ impl World {
                 node.app.reading = self.plan.nodes[node.app.host.0].reading;
             }
         }
+        self.be_generous();
         for host in &mut self.net.hosts {
             (host.sending.full, host.sending.fails) = (0, 0);
         }
@@ -252,6 +253,7 @@ impl World {
             }
         }
         self.pass(SECOND * 300);
+        self.weigh_all();
         for host in &self.net.hosts {
             let stats = host.endpoint.stats();
             let left = (stats.connections, stats.half_open, stats.budget_committed);

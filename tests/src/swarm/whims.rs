@@ -1,0 +1,207 @@
+//! What applications change their mind about while a world runs: limits, controllers, classes, legs
+//! that come late, texts with holes; and how large their datagrams may be. Drawn apart, all of it.
+
+use std::time::Duration;
+
+use aqueduct_core::congestion::Algorithm;
+use aqueduct_core::stream::Priority;
+use aqueduct_core::wire::id::Dir;
+
+use super::deed::Deed;
+use super::node::onward;
+use super::plan::Plan;
+use super::world::World;
+use crate::app::introduction;
+use crate::dice::Dice;
+use crate::holes::{HOLED, Scattered};
+use crate::net::HostId;
+
+const MS: Duration = Duration::from_millis(1);
+/// Bytes a second.
+const RATES: [Option<u64>; 5] =
+    [None, Some(30_000), Some(200_000), Some(2_000_000), Some(20_000_000)];
+/// The throw that says which worlds have whims. The worlds that are kept because they found
+/// something, or are named because of a rare branch, are none of them: they are what they were.
+const THROW: u64 = 937;
+
+impl Plan {
+    /// In one world of four there are whims.
+    pub(super) fn draw_whims(&mut self) {
+        let seed = self.seed;
+        if !has_whims(seed, THROW) {
+            return;
+        }
+        let dice = |label| Dice::new(seed, label);
+        self.draw_limits(&mut dice("limits"));
+        self.draw_holes(&mut dice("holes"));
+        self.draw_changes(&mut dice("changes"));
+        self.draw_late_legs(&mut dice("late legs"));
+        self.draw_sizes(&mut dice("sizes"));
+    }
+
+    fn draw_limits(&mut self, dice: &mut Dice) {
+        if dice.one_in(2) {
+            return;
+        }
+        for _ in 0..1 + dice.below(5) {
+            let at = dice.between(Duration::ZERO, self.quiet_at);
+            let (number, _, host) = self.draw_way(dice);
+            let rate = dice.pick(&RATES);
+            let deed = match dice.below(4) {
+                0 => Deed::PeersLimit(host, rate),
+                1 => Deed::PeerLimit(host, number, rate),
+                _ => Deed::Limit(host, rate),
+            };
+            self.deeds.push((at, deed));
+        }
+    }
+
+    fn draw_holes(&mut self, dice: &mut Dice) {
+        if dice.one_in(2) {
+            return;
+        }
+        for _ in 0..1 + dice.below(6) {
+            let at = dice.between(MS * 100, self.quiet_at);
+            let (edge, _, host) = self.draw_way(dice);
+            let onward = self.edges.len() > 1 && dice.one_in(2);
+            let len = dice.pick(&[1, 5_000, 40_000, 200_000]);
+            let start = if dice.one_in(2) { 0 } else { dice.below(len as u64) as usize };
+            self.deeds.push((at, Deed::Scatter { host, edge, onward, start, len }));
+        }
+    }
+
+    fn draw_changes(&mut self, dice: &mut Dice) {
+        let (controllers, classes) = (dice.one_in(2), dice.one_in(2));
+        for _ in 0..1 + dice.below(6) {
+            let at = dice.between(MS * 100, self.quiet_at);
+            let (number, _, host) = self.draw_way(dice);
+            let algorithm = dice.pick(&Algorithm::ALL);
+            let (pick, class) = (dice.below(8) as usize, dice.pick(&Priority::ALL));
+            if controllers {
+                self.deeds.push((at, Deed::Controller(host, number, algorithm)));
+            }
+            if classes {
+                self.deeds.push((at, Deed::Priority(host, pick, class)));
+            }
+        }
+    }
+
+    /// Something goes on, and a while later what is left of it goes there a second time.
+    fn draw_late_legs(&mut self, dice: &mut Dice) {
+        if self.edges.len() < 2 || dice.one_in(2) {
+            return;
+        }
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.between(MS * 500, self.quiet_at);
+            let (edge, ends, host) = self.draw_way(dice);
+            let (len, onward) = (dice.pick(&[30_000, 150_000]), true);
+            let open = Deed::Open { host, edge, dir: Dir::Uni, onward, len };
+            self.deeds.push((at, open));
+            let later = at + dice.between(MS, MS * 800);
+            self.deeds.push((later, Deed::Late(ends.other(host), dice.below(4) as usize)));
+        }
+    }
+
+    /// All hosts send larger datagrams than the usual, or smaller ones, and some the smallest.
+    fn draw_sizes(&mut self, dice: &mut Dice) {
+        if dice.one_in(2) {
+            return;
+        }
+        let most = dice.pick(&[1_300, 4_000, 9_000]);
+        for node in &mut self.nodes {
+            node.packets = Some(if dice.one_in(4) { 1_200 } else { most });
+        }
+    }
+}
+
+/// Whether the world of a seed has whims, by the throw of this number.
+fn has_whims(seed: u64, throw: u64) -> bool {
+    Dice::new(seed, "whims").throw(throw).one_in(4)
+}
+
+impl World {
+    /// An application changes its mind.
+    pub(super) fn humour_whim(&mut self, deed: Deed) {
+        match deed {
+            Deed::Scatter { host, edge, onward, start, len } => {
+                self.scatter(host, edge, onward, (start as u64, len as u64));
+            }
+            Deed::Controller(host, edge, algorithm) => self.control(host, edge, algorithm),
+            Deed::Priority(host, pick, class) => self.reclass(host, pick, class),
+            Deed::Late(host, pick) => {
+                let Self { net, nodes, .. } = self;
+                nodes[host.0].join_late(&mut net.host(host).endpoint, pick);
+            }
+            _ => {}
+        }
+    }
+
+    fn scatter(&mut self, host: HostId, edge: usize, far: bool, (start, len): (u64, u64)) {
+        let Some(handle) = self.handle(edge, host) else { return };
+        self.salt += 1;
+        let salt = self.salt | HOLED;
+        let mut options = if far { onward(salt) } else { introduction(salt) };
+        options.start = start;
+        let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
+        let Ok(stream) = view.open(Dir::Uni, options) else { return };
+        drop(view);
+        self.texts.insert(salt, len as usize);
+        let text = Scattered::new(salt, start, len);
+        self.nodes[host.0].app.scatter(&mut self.net, handle, stream, text);
+    }
+
+    fn control(&mut self, host: HostId, edge: usize, algorithm: Algorithm) {
+        let Some(handle) = self.handle(edge, host) else { return };
+        if let Some(mut view) = self.net.host(host).endpoint.connection(handle) {
+            view.set_controller(algorithm);
+        }
+    }
+
+    fn reclass(&mut self, host: HostId, pick: usize, class: Priority) {
+        let Some(flow) = self.nodes[host.0].app.out.get(pick) else { return };
+        let view = self.net.host(host).endpoint.connection(flow.connection);
+        if let Some(mut view) = view
+            && let Some(mut stream) = view.send(flow.stream)
+        {
+            stream.set_priority(class);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_whims;
+
+    /// Seeds of worlds that are to stay as they were.
+    const KEPT: [u64; 23] = [
+        1_882_512_264_531_800,
+        1_882_513_241_805_989,
+        1_882_523_534_623_975,
+        5_001_207,
+        9_001_282,
+        20_000_164,
+        20_000_310,
+        20_019_799,
+        30_002_745,
+        40_001_836,
+        70_004_444,
+        70_007_223,
+        70_045_995,
+        80_011_866,
+        95_018_093,
+        5,
+        31,
+        63,
+        81,
+        233,
+        257,
+        513,
+        830,
+    ];
+
+    #[test]
+    fn the_first_throw_that_spares_what_is_kept() {
+        let spares = |throw: &u64| !KEPT.iter().any(|seed| has_whims(*seed, *throw));
+        assert_eq!((0..).find(spares), Some(super::THROW));
+    }
+}
