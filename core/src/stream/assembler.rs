@@ -11,7 +11,9 @@
 //! at most 16 KiB, and begin at 1 KiB for a young stream. So the memory of the blocks is bounded by
 //! the span of offsets that credit allows, however finely a peer cuts its fragments; what the
 //! fragments themselves cost is bounded by the number of ranges, beyond which a frame that would
-//! open a new one is refused. What is given out is the block's own memory, cut off without a copy.
+//! open a new one is refused. What is given out is the block's own memory, cut off without a copy:
+//! all that hangs on it was given out before, or will be. Once bytes were skipped that is not so
+//! any more, and small pieces are copied.
 //!
 //! The first copy of a byte wins; later ones are not looked at.
 //!
@@ -83,6 +85,9 @@ pub struct Assembler {
     order: Order,
     /// Whether the reader in order of arrival is told of skipped ranges.
     tells_skips: bool,
+    /// Whether bytes were ever skipped: the rest of a block may never come, and its credit is the
+    /// peer's again while who was given the beginning still holds all of it.
+    sparse: bool,
 }
 
 /// How the body is taken out.
@@ -176,6 +181,7 @@ impl Assembler {
             let gap = self.received.gaps(at..range.end).next();
             let Some(gap) = gap else { return Inserted::Fresh(fresh) };
             at = gap.end;
+            self.sparse = true;
             self.skipped.insert(gap.clone());
             fresh += self.received.insert(gap.clone());
             self.drop_idle_blocks(&gap);
@@ -221,7 +227,7 @@ impl Assembler {
             return None;
         }
         let block = self.blocks.front_mut()?;
-        let data = block.give(left);
+        let data = if self.sparse { block.give_alone(left) } else { block.give(left) };
         if block.span == 0 {
             self.drop_block(0);
         }
@@ -259,7 +265,8 @@ impl Assembler {
                 None => _ = arrivals.pop_front(),
             }
         };
-        let (index, data) = take_from(&mut self.blocks, range.clone(), max, waiting)?;
+        let (blocks, sparse) = (&mut self.blocks, self.sparse);
+        let (index, data) = take_from(blocks, range.clone(), max, waiting, sparse)?;
         let taken = range.start..range.start + data.len() as u64;
         waiting.remove(taken.clone());
         if let Some(arrival) = arrivals.front_mut().filter(|a| a.start == taken.start) {
@@ -500,7 +507,7 @@ impl Assembler {
         let mut buf = core::mem::take(&mut self.spare);
         if span == MAX_BLOCK && buf.try_reclaim(span) {
             buf.clear();
-            return Block { start, buf, span };
+            return Block::within(buf, start, span);
         }
         Block::new(start, span)
     }

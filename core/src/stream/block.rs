@@ -16,11 +16,18 @@ pub(super) struct Block {
     pub(super) buf: BytesMut,
     /// Bytes from `start` that belong to this block: never more than the capacity.
     pub(super) span: usize,
+    /// What each piece of it keeps: the memory that was set aside for it.
+    memory: usize,
 }
 
 impl Block {
     pub(super) fn new(start: u64, span: usize) -> Self {
-        Self { start, buf: BytesMut::with_capacity(span), span }
+        Self::within(BytesMut::with_capacity(span), start, span)
+    }
+
+    /// A block in memory that is there.
+    pub(super) fn within(buf: BytesMut, start: u64, span: usize) -> Self {
+        Self { start, buf, span, memory: span }
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -56,6 +63,12 @@ impl Block {
         self.buf.split_to(count).freeze()
     }
 
+    /// The same, copied if the piece would keep more than twice its memory.
+    pub(super) fn give_alone(&mut self, max: usize) -> Bytes {
+        let data = self.give(max);
+        if data.len() < self.memory - data.len() { Bytes::copy_from_slice(&data) } else { data }
+    }
+
     /// Drops the first `count` bytes, placed or not.
     pub(super) fn forget(&mut self, count: usize) {
         let placed = count.min(self.buf.len());
@@ -72,12 +85,13 @@ impl Block {
 
 /// Takes bytes from the front of `range` out of the block that has them. Returns where the rest of
 /// the block stands, and the bytes: copied, if they would keep more memory than their own after
-/// other blocks have taken its place.
+/// other blocks have taken its place. `sparse`: nobody knows what will take the place of the rest.
 pub(super) fn take_from(
     blocks: &mut VecDeque<Block>,
     range: Range<u64>,
     max: usize,
     waiting: &RangeSet,
+    sparse: bool,
 ) -> Option<(usize, Bytes)> {
     let mut index = match blocks.back() {
         Some(last) if last.start <= range.start => blocks.len() - 1,
@@ -88,7 +102,8 @@ pub(super) fn take_from(
     let before = block.start..range.start;
     let keep = (before.end - before.start) as usize;
     if waiting.next_in(&before).is_some() {
-        let left = Block { start: block.start, buf: block.buf.split_to(keep), span: keep };
+        let buf = block.buf.split_to(keep);
+        let left = Block { start: block.start, buf, span: keep, memory: block.memory };
         block.start += keep as u64;
         block.span -= keep;
         blocks.insert(index, left);
@@ -97,7 +112,12 @@ pub(super) fn take_from(
         block.forget(keep);
     }
     let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-    let mut data = blocks.get_mut(index)?.give(left.min(max));
+    let block = blocks.get_mut(index)?;
+    if sparse {
+        let data = block.give_alone(left.min(max));
+        return (!data.is_empty()).then_some((index, data));
+    }
+    let mut data = block.give(left.min(max));
     let last = index + 1 == blocks.len();
     let lost = if last { keep } else { span - data.len() };
     if data.len() < lost {

@@ -22,11 +22,12 @@ fn blocks(count: u64) -> VecDeque<Block> {
 
 /// Takes `range` out of the last of so many blocks, or of the first, and says whether what comes
 /// lies in memory of its own.
-fn is_copied(count: u64, range: Range<u64>) -> bool {
+fn is_copied(count: u64, range: Range<u64>, sparse: bool) -> bool {
     let mut blocks = blocks(count);
     let places: Vec<_> = blocks.iter().map(|block| block.buf.as_ptr_range()).collect();
     let len = (range.end - range.start) as usize;
-    let (_, data) = take_from(&mut blocks, range.clone(), len, &RangeSet::new()).expect("bytes");
+    let (_, data) =
+        take_from(&mut blocks, range.clone(), len, &RangeSet::new(), sparse).expect("bytes");
     assert_eq!(data, [(range.start / SPAN as u64) as u8; SPAN][..len]);
     !places.iter().any(|place| place.contains(&data.as_ptr()))
 }
@@ -37,14 +38,38 @@ fn is_copied(count: u64, range: Range<u64>) -> bool {
 /// spec: R-STR-24
 #[test]
 fn a_piece_keeps_no_more_than_twice_its_memory() {
-    assert!(is_copied(2, 0..10), "nine hundred and ninety others hang on ten");
-    assert!(is_copied(2, 0..400));
-    assert!(!is_copied(2, 0..500), "as many as hang on it");
-    assert!(!is_copied(2, 0..900));
-    assert!(!is_copied(1, 0..10), "the rest of the last block is still to be read");
-    assert!(is_copied(1, 300..310), "what lies before it is gone, and hangs on it");
-    assert!(!is_copied(1, 300..600));
-    assert!(!is_copied(2, 1_000..1_010), "of the last of two");
+    assert!(is_copied(2, 0..10, false), "nine hundred and ninety others hang on ten");
+    assert!(is_copied(2, 0..400, false));
+    assert!(!is_copied(2, 0..500, false), "as many as hang on it");
+    assert!(!is_copied(2, 0..900, false));
+    assert!(!is_copied(1, 0..10, false), "the rest of the last block is still to be read");
+    assert!(is_copied(1, 300..310, false), "what lies before it is gone, and hangs on it");
+    assert!(!is_copied(1, 300..600, false));
+    assert!(!is_copied(2, 1_000..1_010, false), "of the last of two");
+    assert!(is_copied(1, 0..10, true), "the rest of the last block may be skipped");
+    assert!(is_copied(1, 0..499, true));
+    assert!(!is_copied(1, 0..500, true));
+    assert!(is_copied(2, 990..1_000, true), "what was before it may be, too");
+}
+
+/// Who reads in order is given a block without a copy, in whatever pieces, until bytes were
+/// skipped: from then on small pieces are copied, and only those.
+///
+/// spec: R-STR-24
+#[test]
+fn a_small_piece_is_copied_once_bytes_were_skipped() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..MIN_BLOCK);
+    let first = assembler.read(10).expect("bytes").data.as_ptr();
+    let mut is_copied = |assembler: &mut Assembler, len: usize| {
+        let chunk = assembler.read(len).expect("bytes");
+        chunk.data.as_ptr() != first.wrapping_add(chunk.offset as usize)
+    };
+    assert!(!is_copied(&mut assembler, 10));
+    assert_eq!(assembler.skip(2_000..3_000, 100), Inserted::Fresh(1_000));
+    assert!(is_copied(&mut assembler, 10), "the rest could have been skipped");
+    assert!(!is_copied(&mut assembler, MIN_BLOCK / 2), "half of it");
+    assert!(is_copied(&mut assembler, MIN_BLOCK), "what is left is less");
 }
 
 /// A whole block of bytes.

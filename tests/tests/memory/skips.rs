@@ -1,5 +1,8 @@
 //! What a peer makes us hold with a byte here and there, and word that nothing comes between.
 
+use aqueduct_core::flow::{Budget, BudgetLimits, RecvCredit, RecvLimits, Window};
+use aqueduct_core::stream::{Accepted, Chunk, RecvAccount, StreamConfig, Streams};
+use aqueduct_core::wire::id::Side;
 use aqueduct_tests::conduit::{Conduit, FROM};
 
 use super::*;
@@ -8,6 +11,8 @@ const WINDOW: u64 = 1 << 20;
 /// As much as a block of the receiver's covers.
 const BLOCK: u64 = 16 * 1024;
 const ROUNDS: u64 = 100_000;
+/// As many bytes as somebody keeps: of a window's credit they take nothing to speak of.
+const KEPT: u64 = 2_000;
 
 /// A byte at `offset`, and nothing behind it up to the next.
 fn byte_and_skip(offset: u64) -> [Frame<'static>; 2] {
@@ -83,5 +88,88 @@ fn skips_that_nobody_passes_keep_their_credit() {
         });
         assert!(peak <= WINDOW + C + S, "{peak} bytes after {rounds} rounds");
         assert_eq!(rounds, (WINDOW - from) / BLOCK);
+    }
+}
+
+/// Who reads a stream, keeps what he was given and has not released it.
+struct Keeper {
+    streams: Streams,
+    credit: RecvCredit,
+    budget: Budget,
+    kept: Vec<Chunk>,
+}
+
+impl Keeper {
+    fn new() -> Self {
+        let mut budget = Budget::new(BudgetLimits::new(4 * WINDOW, 1).expect("a lawful budget"));
+        let share = budget.open().expect("room for one");
+        let credit = RecvCredit::new(share, Side::Responder, RecvLimits::default());
+        let streams = Streams::new(Side::Responder, StreamConfig::default());
+        let mut keeper = Self { streams, credit, budget, kept: Vec::new() };
+        keeper.hear(&Frame::Open(OpenFrame::new(FROM, Protocol::Number(64))));
+        let (streams, account) = keeper.account();
+        streams.recv(FROM, account).expect("it came").set_window(Window::Fixed(WINDOW));
+        keeper
+    }
+
+    fn account(&mut self) -> (&mut Streams, RecvAccount<'_>) {
+        let now = Instant::from_nanos(1_000_000_000);
+        let Self { streams, credit, budget, .. } = self;
+        (streams, RecvAccount { credit, budget, now })
+    }
+
+    fn hear(&mut self, frame: &Frame<'_>) {
+        let (streams, mut account) = self.account();
+        let accepted = streams.on_frame(frame, &mut account).expect("a lawful frame");
+        assert_eq!(accepted, Accepted::Yes);
+    }
+
+    fn limit(&self) -> u64 {
+        self.streams.credits().map(|credit| credit.limit()).max().unwrap_or(0)
+    }
+
+    /// Takes what is there, in order or as it arrived, and passes what was skipped.
+    fn read(&mut self, in_order: bool) {
+        loop {
+            let (streams, account) = self.account();
+            let Some(mut stream) = streams.recv(FROM, account) else { return };
+            let chunk = match in_order {
+                true => stream.read_chunk(usize::MAX),
+                false => stream.take_any(usize::MAX),
+            };
+            drop(stream);
+            let Ok(Some(chunk)) = chunk else { return };
+            self.kept.push(chunk);
+        }
+    }
+}
+
+/// Who keeps single bytes holds little more than them, when the rest of their blocks was skipped:
+/// before they were read, or after.
+///
+/// spec: R-FLOW-3 R-STR-15 R-STR-24
+#[test]
+fn bytes_between_skips_that_are_kept_take_no_more_than_their_credit() {
+    let _alone = ALONE.lock();
+    for (in_order, between) in [(true, false), (true, true), (false, false), (false, true)] {
+        let before = live();
+        let mut keeper = Keeper::new();
+        let (mut peak, mut rounds) = (0, 0);
+        for at in (0..KEPT).map(|nth| nth * BLOCK) {
+            assert!(at + BLOCK <= keeper.limit(), "{rounds} rounds: skips keep their credit");
+            for frame in byte_and_skip(at) {
+                keeper.hear(&frame);
+                if between {
+                    keeper.read(in_order);
+                }
+            }
+            keeper.read(in_order);
+            peak = peak.max(live() - before);
+            rounds += 1;
+        }
+        println!("in order {in_order}, between {between}: {} KiB", peak >> 10);
+        assert_eq!(keeper.kept.len(), KEPT as usize);
+        let bound = WINDOW + C + S;
+        assert!(peak as u64 <= bound, "in order {in_order}, between {between}: {peak} bytes");
     }
 }
