@@ -64,7 +64,7 @@ struct Run {
 }
 
 fn text(salt: u64, len: usize) -> Bytes {
-    prose(salt, len).into()
+    prose(salt, len)
 }
 
 fn options() -> OpenOptions {

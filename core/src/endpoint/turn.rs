@@ -262,7 +262,7 @@ impl Endpoint {
         }
         self.gone.add(&connection.stats());
         if let (Some(limits), Some(peer)) = (&mut self.limits, limited_as) {
-            limits.forget(peer);
+            limits.forget(peer, key);
         }
         if !self.config.transport.planted.has(Fault::KeptShare) {
             self.budget.close(connection.into_share());

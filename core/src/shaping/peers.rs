@@ -23,8 +23,6 @@ pub(super) struct Peer<M> {
     pub(super) waiting: VecDeque<M>,
     pub(super) weights: Weights,
     stand: Stand,
-    /// Nothing of it is kept once it has nothing to send.
-    leaving: bool,
 }
 
 /// Where a peer stands.
@@ -48,7 +46,6 @@ impl<M> Default for Peer<M> {
             waiting: VecDeque::new(),
             weights: Weights::default(),
             stand: Stand::Idle,
-            leaving: false,
         }
     }
 }
@@ -68,7 +65,7 @@ impl<P, M> Default for Peers<P, M> {
     }
 }
 
-impl<P: Copy + Ord, M: Copy> Peers<P, M> {
+impl<P: Copy + Ord, M: Copy + PartialEq> Peers<P, M> {
     pub(super) fn get_mut(&mut self, peer: P) -> Option<&mut Peer<M>> {
         self.all.get_mut(&peer)
     }
@@ -100,7 +97,6 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
     pub(super) fn wait(&mut self, peer: P, member: M, worth: u64) {
         let it = self.all.entry(peer).or_default();
         it.waiting.push_back(member);
-        it.leaving = false;
         if it.stand == Stand::Idle {
             it.stand = Stand::Active;
             it.left = i64::try_from(worth).unwrap_or(i64::MAX);
@@ -168,7 +164,7 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
         if it.waiting.is_empty() {
             it.stand = Stand::Idle;
             it.left = 0;
-            let useless = it.bucket.is_none() || it.leaving;
+            let useless = it.bucket.is_none();
             self.active.pop_front();
             if useless {
                 self.all.remove(&peer);
@@ -176,12 +172,18 @@ impl<P: Copy + Ord, M: Copy> Peers<P, M> {
         }
     }
 
-    /// The peer is gone: at once, or when no member of it waits any more.
-    pub(super) fn forget(&mut self, peer: P) {
+    /// A member is gone, and waits no more. Of a peer without another that waits nothing is kept.
+    pub(super) fn forget(&mut self, peer: P, member: M) {
         let Some(it) = self.all.get_mut(&peer) else { return };
-        it.leaving = true;
-        if it.stand == Stand::Idle {
-            self.all.remove(&peer);
+        it.waiting.retain(|waiting| *waiting != member);
+        if !it.waiting.is_empty() {
+            return;
         }
+        match it.stand {
+            Stand::Idle => {}
+            Stand::Active => self.active.retain(|active| *active != peer),
+            Stand::Held(until) => _ = self.held.remove(&(until, peer)),
+        }
+        self.all.remove(&peer);
     }
 }

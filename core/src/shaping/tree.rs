@@ -67,7 +67,7 @@ pub struct Tree<P, M> {
     peers: Peers<P, M>,
 }
 
-impl<P: Copy + Ord, M: Copy> Tree<P, M> {
+impl<P: Copy + Ord, M: Copy + PartialEq> Tree<P, M> {
     /// A tree without limits. `largest`: bytes of the largest datagram; `granularity`: how finely
     /// the driver can wake.
     pub fn new(largest: u64, granularity: Duration) -> Self {
@@ -213,9 +213,9 @@ impl<P: Copy + Ord, M: Copy> Tree<P, M> {
         self.peers.drop_member();
     }
 
-    /// The last member of `peer` is gone.
-    pub fn forget(&mut self, peer: P) {
-        self.peers.forget(peer);
+    /// A member of `peer` is gone.
+    pub fn forget(&mut self, peer: P, member: M) {
+        self.peers.forget(peer, member);
     }
 
     /// When to ask for the next turn, after there was none; `None`: not before somebody waits.

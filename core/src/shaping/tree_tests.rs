@@ -250,7 +250,29 @@ fn nothing_is_kept_of_who_is_gone() {
     assert_eq!(tree.peers(), 2, "who waits, and who has a limit");
     assert!(tree.turn(at(0)).is_some());
     tree.has_nothing();
-    tree.forget(2);
+    tree.forget(2, 2);
+    assert_eq!((tree.peers(), tree.deadline()), (0, None));
+}
+
+/// Who leaves while a limit holds it, or in the middle of its turns, is gone at once, and takes no
+/// other member's place along.
+///
+/// spec: R-SHP-15
+#[test]
+fn who_leaves_while_it_waits_leaves_nothing_behind() {
+    let mut tree = tree(None);
+    tree.set_peer(1, Some(10), at(0));
+    tree.sent(Some(1), Class::Normal, 1 << 20, at(0));
+    tree.wait(1, 10);
+    tree.wait(1, 11);
+    tree.wait(2, 20);
+    assert_eq!(tree.turn(at(0)).map(|turn| turn.member), Some(20));
+    assert!(tree.deadline().is_some(), "the first is held");
+    tree.forget(2, 20);
+    assert!(tree.turn(at(0)).is_none());
+    tree.forget(1, 10);
+    assert!(tree.deadline().is_some(), "it has another");
+    tree.forget(1, 11);
     assert_eq!((tree.peers(), tree.deadline()), (0, None));
 }
 
@@ -312,27 +334,5 @@ proptest! {
             let most = u128::from(rate) * u128::from(*when) / u128::from(SECOND);
             prop_assert!(!asked || all <= most + u128::from(burst), "{} at {}", all, when);
         }
-    }
-}
-
-/// Who leaves while its own limit holds it is forgotten when that is over.
-///
-/// spec: R-SHP-15
-#[test]
-fn nothing_is_kept_of_peers_that_leave_while_they_are_held() {
-    let mut tree = Tree::new(1_000, Duration::from_nanos(1));
-    let mut now = Instant::ZERO;
-    tree.set_each(Some(1_000), now);
-    for peer in 0..100_u32 {
-        tree.wait(peer, peer);
-        while let Some(turn) = tree.turn(now) {
-            tree.sent(Some(turn.peer), Class::Normal, turn.bytes, now);
-        }
-        tree.forget(peer);
-        assert_eq!(tree.peers(), 1, "it is held");
-        now = tree.deadline().expect("its limit lets it go on");
-        assert_eq!(tree.turn(now).map(|turn| turn.peer), Some(peer));
-        tree.has_nothing();
-        assert_eq!(tree.peers(), 0);
     }
 }

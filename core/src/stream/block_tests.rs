@@ -61,7 +61,7 @@ fn a_small_piece_is_copied_once_bytes_were_skipped() {
     let mut assembler = Assembler::new();
     place(&mut assembler, 0..MIN_BLOCK);
     let first = assembler.read(10).expect("bytes").data.as_ptr();
-    let mut is_copied = |assembler: &mut Assembler, len: usize| {
+    let is_copied = |assembler: &mut Assembler, len: usize| {
         let chunk = assembler.read(len).expect("bytes");
         chunk.data.as_ptr() != first.wrapping_add(chunk.offset as usize)
     };

@@ -110,7 +110,7 @@ impl World {
     }
 
     /// All is over: limits are still there, and of those who left nothing is kept for them (spec
-    /// R-SHP-15). A peer that left while its limit held it may be kept until that lets it go on.
+    /// R-SHP-15).
     pub(super) fn weigh_all(&mut self) {
         for host in (0..self.nodes.len()).map(HostId) {
             self.weigh(host);
@@ -125,6 +125,8 @@ impl World {
         let now = self.net.local(host);
         let endpoint = &self.net.hosts[host.0].endpoint;
         let limits = &mut self.nodes[host.0].limits;
+        let most = endpoint.connections().count() + limits.own.len();
+        assert!(endpoint.limited_peers() <= most, "host {}: entries of peers that left", host.0);
         if !limits.are_some() {
             assert_eq!(endpoint.limited_peers(), 0, "host {}: entries without limits", host.0);
         }
