@@ -337,7 +337,7 @@ impl Endpoint {
         now: Instant,
     ) -> Option<ConnectionRef<'_>> {
         // What leaves no record leaves no trace of its time either.
-        self.connection(handle)?;
+        let Some(Entry::Connection(_)) = self.slots.get(handle.0) else { return None };
         self.tape.note(|tape| tape.at(now));
         self.advance(now);
         self.connection(handle)
