@@ -114,6 +114,74 @@ fn an_abort_before_the_confirmation_is_told_after_it() {
     assert_eq!(server.stats().half_open, 0);
 }
 
+/// Carries everything across, a millisecond each way, until `until` says that it is enough; whoever
+/// comes is accepted. Ends: who dialled, who answers.
+fn carry(
+    ends: &mut [Endpoint; 2],
+    mut flying: Vec<(usize, Vec<u8>)>,
+    from: Instant,
+    mut until: impl FnMut(&mut [Endpoint; 2]) -> bool,
+) -> Instant {
+    let mut now = from;
+    while !until(ends) {
+        now = now + Duration::from_millis(1);
+        assert!(now.saturating_since(from) < Duration::from_secs(30), "it never ends");
+        for (to, bytes) in std::mem::take(&mut flying) {
+            feed(&mut ends[to], addr([9, 1][to]), &bytes, now);
+        }
+        for (at, end) in ends.iter_mut().enumerate() {
+            let said = drain(end, now);
+            for incoming in said.incoming {
+                end.accept(incoming, now);
+            }
+            let more = drain(end, now).datagrams;
+            let all = said.datagrams.into_iter().chain(more);
+            flying.extend(all.map(|(_, bytes)| (1 - at, bytes)));
+        }
+    }
+    now
+}
+
+/// Data comes before X3, which says whose it is: there is no offer, no answer and nothing to read.
+/// When X3 has come, all of it is read, once.
+///
+/// spec: R-EP-12, R-EP-18
+#[test]
+fn data_that_overtakes_the_last_packet_is_not_delivered_before_it() {
+    let mut server = server();
+    let (mut dialer, handle, first) = dial(config(1), 1, &server_addr(false), START);
+    let second = ask(&mut server, addr(1), &first, START).datagrams[0].1.clone();
+    feed(&mut dialer, addr(9), &second, at(1));
+    let mut view = dialer.connection(handle).expect("it lives");
+    view.send_message(vec![7; 3_000].into()).expect("queued");
+    view.send_datagram(vec![8; 100].into()).expect("queued");
+    drop(view);
+    let flight = drain(&mut dialer, at(1)).datagrams;
+    let (last, data): (Vec<_>, Vec<_>) =
+        flight.into_iter().partition(|(_, bytes)| kind(bytes) == Some(PacketType::X3));
+    assert!(last.len() == 1 && data.len() >= 3, "{} packets of data", data.len());
+    let before = server.clone();
+    for (_, bytes) in &data {
+        let said = ask(&mut server, addr(1), bytes, at(2));
+        assert!(said.datagrams.is_empty() && said.incoming.is_empty(), "{said:?}");
+        assert!(said.events.is_empty(), "{said:?}");
+    }
+    let stats = server.stats();
+    assert_eq!((stats.half_open, stats.connections), (1, before.stats().connections));
+    let said = ask(&mut server, addr(1), &last[0].1, at(2));
+    let incoming = said.incoming.into_iter().next().expect("an offer");
+    let accepted = server.accept(incoming, at(2));
+    let (mut read, mut turns) = (Vec::new(), 0);
+    carry(&mut [dialer, server], Vec::new(), at(2), |ends| {
+        let mut view = ends[1].connection(accepted).expect("it lives");
+        read.extend(std::iter::from_fn(|| view.recv_message()));
+        turns += 1;
+        turns > 3_000
+    });
+    assert_eq!(read.len(), 1, "once, in three seconds");
+    assert!(read[0].len() == 3_000 && read[0].iter().all(|byte| *byte == 7));
+}
+
 /// One socket that takes nothing fills its own list of answers, and nobody else's.
 ///
 /// spec: R-EP-22
