@@ -169,3 +169,39 @@ fn addresses_of_a_wildcard_can_be_dialled() {
     let one: SocketAddr = "10.1.2.3:7000".parse().unwrap();
     assert_eq!(crate::addrs::dialable_addrs(one, true), [one]);
 }
+
+/// The option as the kernel has it. Linux has one for each family that a socket can speak.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no crate here reads this option")]
+fn mtu_discover(socket: &std::net::UdpSocket, level: i32, name: i32) -> i32 {
+    use std::os::fd::AsRawFd;
+    let mut value: libc::c_int = -1;
+    let mut len = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: both pointers are to locals that live longer than the call, and `len` says how many
+    // bytes the first has.
+    let done = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
+    };
+    assert_eq!((done, len), (0, 4), "{}", io::Error::last_os_error());
+    value
+}
+
+/// Datagrams leave whole or not at all, whatever the kernel believes of the way: so it is the
+/// transport that finds its size.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_neither_cuts_datagrams_nor_decides_their_size() {
+    let v4 = |socket: &_| mtu_discover(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    let v6 = |socket: &_| mtu_discover(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
+    let bound = local();
+    assert_eq!(v4(&bound.socket), libc::IP_PMTUDISC_PROBE);
+    let config = SocketConfig::default();
+    for (addr, config) in [("[::]:0", config.clone()), ("[::1]:0", config.with_v6_only())] {
+        let Ok(bound) = bind(addr.parse().unwrap(), &config) else {
+            println!("{addr}: no IPv6 on this machine");
+            continue;
+        };
+        assert_eq!(v6(&bound.socket), libc::IPV6_PMTUDISC_PROBE, "{addr}");
+        assert!(!bound.takes_v4 || v4(&bound.socket) == libc::IP_PMTUDISC_PROBE, "{addr}");
+    }
+}

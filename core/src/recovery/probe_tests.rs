@@ -416,9 +416,9 @@ fn a_silence_is_of_one_path() {
     assert_eq!(s.deadline(), Some(first), "the first of its own");
 }
 
-/// Scenarios 46 and 47: clocks and delays at their ends.
+/// Clocks and delays at their ends, and a jump of an hour between.
 ///
-/// spec: R-REC-30
+/// spec: R-REC-26, R-REC-30
 #[test]
 fn clocks_at_their_ends_overflow_nothing() {
     let mut s = Sender::new();
@@ -430,6 +430,16 @@ fn clocks_at_their_ends_overflow_nothing() {
     for _ in 0..3 {
         assert_eq!(s.fire_now(), Fired::Nothing);
     }
+    // An hour in one step, long after the deadline: one timeout and no end, and no hour is learnt.
+    let before = s.rtt().smoothed();
+    let due = s.deadline().expect("it waits");
+    s.wait(ms(3_600_000));
+    assert!(s.now > due);
+    assert!(matches!(s.fire_now(), Fired::Probe { .. } | Fired::Ping));
+    assert_eq!(s.fire_now(), Fired::Nothing, "once");
+    let next = s.deadline().expect("it waits again");
+    assert!(next.saturating_since(s.now) <= ms(1_000), "{:?}", next.saturating_since(s.now));
+    assert_eq!(s.rtt().smoothed(), before);
     s.ledger.set_peer_max_ack_delay(Duration::MAX);
     let _ = s.fire();
     // 584 years later.

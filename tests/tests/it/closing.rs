@@ -1,5 +1,6 @@
 //! How connections end.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, TransportConfig};
@@ -9,7 +10,7 @@ use aqueduct_core::stream::OpenError;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, Dir};
 use aqueduct_tests::app::{App, Pair, Reading, introduction};
-use aqueduct_tests::link::LinkConfig;
+use aqueduct_tests::link::{Delay, Drops, LinkConfig, Machine};
 use aqueduct_tests::net::{HostId, Net, Recorded};
 use aqueduct_tests::raw::drain;
 
@@ -257,6 +258,47 @@ fn a_close_is_repeated_ever_more_rarely_and_a_drained_side_is_silent() {
     // 3 PTO of a path of 20 ms: more than 60 ms and far less than a second.
     assert!(lasted > Duration::from_millis(60) && lasted < SECOND, "{lasted:?}");
     assert!(pair.net.host(HostId(0)).endpoint.connection(at_a).is_none());
+}
+
+/// A body of 6,000 bytes, its end with the last byte or alone a second later, and of what its sender
+/// says from then on these datagrams are lost. Gives how long it took until all was read, and how
+/// many datagrams went before.
+fn without(lost: Range<u64>, alone: bool) -> (Duration, u64) {
+    let mut pair = pair(75);
+    pair.pass(SECOND);
+    let stream = pair.a.begin(&mut pair.net, pair.at_a, Dir::Uni, 5, 6_000);
+    if alone {
+        pair.pass(SECOND);
+    }
+    let count = lost.end - lost.start;
+    let delay = Duration::from_millis(10);
+    let road: [Box<dyn Machine>; 2] = [Box::new(Drops::of(lost)), Box::new(Delay::of(delay))];
+    let drops = pair.net.lay(HostId(0), HostId(1), &road)[0];
+    let (began, before) = (pair.net.now, pair.net.hosts[0].sent);
+    let mut view = pair.net.host(HostId(0)).endpoint.connection(pair.at_a).expect("it lives");
+    view.send(stream).expect("open").finish().expect("once");
+    drop(view);
+    assert!(pair.run(SECOND * 5, |_, _, b| b.inn.first().is_some_and(|flow| flow.finished)));
+    let (took, sent) = (pair.net.now.saturating_since(began), pair.net.hosts[0].sent - before);
+    assert_eq!((pair.net.stage(drops).dropped, pair.b.inn[0].read), (count, 6_000));
+    (took, sent)
+}
+
+/// The last packet, the last three, the end alone; and the probes that repeat them.
+///
+/// spec: R-REC-24
+#[test]
+fn a_lost_tail_and_a_lost_end_are_said_again() {
+    for alone in [false, true] {
+        let (usual, all) = without(1..1, alone);
+        assert!(if alone { all == 1 } else { all > 3 }, "{all} datagrams");
+        let cases = [(all, 0, 100), (all.max(3) - 2, 0, 100), (all, 2, 300), (all, 6, 800)];
+        for (first, probes, most) in cases {
+            let (took, _) = without(first..all + 1 + probes, alone);
+            println!("alone: {alone}, {first} to {} lost: {took:?}, not {usual:?}", all + probes);
+            assert!(took.as_millis() <= most, "{took:?}");
+        }
+    }
 }
 
 /// CLOSE is lost, and lost again; the peer has no reason to speak.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use aqueduct_core::config::RetryPolicy;
 use aqueduct_core::endpoint::{CarrierKind, Datagram, Endpoint, EventKind, PeerAddr};
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::time::Instant;
@@ -112,6 +113,125 @@ fn an_abort_before_the_confirmation_is_told_after_it() {
     let said = drain(&mut server, at(20_000));
     assert!(!said.news().contains(&EventKind::Connected), "it had ended");
     assert_eq!(server.stats().half_open, 0);
+}
+
+/// Carries everything across, a millisecond each way, until `until` says that it is enough; whoever
+/// comes is accepted. Ends: who dialled, who answers.
+fn carry(
+    ends: &mut [Endpoint; 2],
+    mut flying: Vec<(usize, Vec<u8>)>,
+    from: Instant,
+    mut until: impl FnMut(&mut [Endpoint; 2]) -> bool,
+) -> Instant {
+    let mut now = from;
+    while !until(ends) {
+        now = now + Duration::from_millis(1);
+        assert!(now.saturating_since(from) < Duration::from_secs(30), "it never ends");
+        for (to, bytes) in std::mem::take(&mut flying) {
+            feed(&mut ends[to], addr([9, 1][to]), &bytes, now);
+        }
+        for (at, end) in ends.iter_mut().enumerate() {
+            let said = drain(end, now);
+            for incoming in said.incoming {
+                end.accept(incoming, now);
+            }
+            let more = drain(end, now).datagrams;
+            let all = said.datagrams.into_iter().chain(more);
+            flying.extend(all.map(|(_, bytes)| (1 - at, bytes)));
+        }
+    }
+    now
+}
+
+/// Data comes before X3, which says whose it is: there is no offer, no answer and nothing to read.
+/// When X3 has come, all of it is read, once.
+///
+/// spec: R-EP-12, R-EP-18
+#[test]
+fn data_that_overtakes_the_last_packet_is_not_delivered_before_it() {
+    let mut server = server();
+    let (mut dialer, handle, first) = dial(config(1), 1, &server_addr(false), START);
+    let second = ask(&mut server, addr(1), &first, START).datagrams[0].1.clone();
+    feed(&mut dialer, addr(9), &second, at(1));
+    let mut view = dialer.connection(handle).expect("it lives");
+    view.send_message(vec![7; 3_000].into()).expect("queued");
+    view.send_datagram(vec![8; 100].into()).expect("queued");
+    drop(view);
+    let flight = drain(&mut dialer, at(1)).datagrams;
+    let (last, data): (Vec<_>, Vec<_>) =
+        flight.into_iter().partition(|(_, bytes)| kind(bytes) == Some(PacketType::X3));
+    assert!(last.len() == 1 && data.len() >= 3, "{} packets of data", data.len());
+    let before = server.clone();
+    for (_, bytes) in &data {
+        let said = ask(&mut server, addr(1), bytes, at(2));
+        assert!(said.datagrams.is_empty() && said.incoming.is_empty(), "{said:?}");
+        assert!(said.events.is_empty(), "{said:?}");
+    }
+    let stats = server.stats();
+    assert_eq!((stats.half_open, stats.connections), (1, before.stats().connections));
+    let said = ask(&mut server, addr(1), &last[0].1, at(2));
+    let incoming = said.incoming.into_iter().next().expect("an offer");
+    let accepted = server.accept(incoming, at(2));
+    let (mut read, mut turns) = (Vec::new(), 0);
+    carry(&mut [dialer, server], Vec::new(), at(2), |ends| {
+        let mut view = ends[1].connection(accepted).expect("it lives");
+        read.extend(std::iter::from_fn(|| view.recv_message()));
+        turns += 1;
+        turns > 3_000
+    });
+    assert_eq!(read.len(), 1, "once, in three seconds");
+    assert!(read[0].len() == 3_000 && read[0].iter().all(|byte| *byte == 7));
+}
+
+/// The server restarts, with its key and nothing else of what it knew. Who holds a cookie from before
+/// is asked for one as if it had none, and follows no second RETRY: its next attempt succeeds. A
+/// server that is not strict takes it at once. The first packet from before, played again to a server
+/// that knows the peer anew, replaces nothing, and nobody finishes what it begins.
+///
+/// spec: R-EP-14, R-EP-15, R-EP-16, R-HS-26
+#[test]
+fn cookies_and_first_packets_of_before_a_restart() {
+    let strict = || config(9).with_retry(RetryPolicy::Always);
+    let retry = [Some(PacketType::Retry)];
+    for known in [true, false] {
+        let mut old = endpoint(strict(), 1, START);
+        let (mut dialer, _, bare) = dial(config(1), 1, &server_addr(known), START);
+        let asked = ask(&mut old, addr(1), &bare, START);
+        assert_eq!(asked.kinds(), retry);
+        let with = ask(&mut dialer, addr(9), &asked.datagrams[0].1, START).datagrams[0].1.clone();
+        assert!(!ask(&mut old.clone(), addr(1), &with, START).kinds().contains(&retry[0]));
+        let mut new = endpoint(strict(), 2, at(1));
+        let again = ask(&mut new, addr(1), &with, at(1));
+        assert_eq!((again.kinds(), new.stats().handshakes_opened), (retry.to_vec(), 0));
+        let second = ask(&mut dialer, addr(9), &again.datagrams[0].1, at(1));
+        assert!(second.datagrams.is_empty(), "one RETRY for a first packet");
+        let mut mild = endpoint(config(9), 3, at(1));
+        assert!(!ask(&mut mild, addr(1), &with, at(1)).kinds().contains(&retry[0]));
+        assert_eq!(mild.stats().handshakes_opened, 1, "at once");
+        // The next attempt, and then the packets of the first one again.
+        let (dialer, _, first) = dial(config(1), 2, &server_addr(known), at(2));
+        let mut ends = [dialer, new];
+        let met = |ends: &mut [Endpoint; 2]| ends.iter().all(|end| end.stats().established == 1);
+        let now = carry(&mut ends, vec![(1, first)], at(2), met);
+        let server = &mut ends[1];
+        for packet in [&bare, &with] {
+            assert_eq!(ask(server, addr(1), packet, now).kinds(), retry);
+        }
+        let stats = server.stats();
+        assert_eq!((stats.established, stats.connections, stats.half_open), (1, 1, 0));
+        assert_eq!(stats.handshakes_opened, 1, "one check each");
+        // The mild one does not ask: the packet begins what nobody goes on with.
+        let mild = endpoint(config(9), 3, at(2));
+        let (dialer, _, first) = dial(config(1), 3, &server_addr(known), at(2));
+        let mut ends = [dialer, mild];
+        let now = carry(&mut ends, vec![(1, first)], at(2), met);
+        feed(&mut ends[1], addr(1), &bare, now);
+        assert_eq!((ends[1].stats().half_open, ends[1].stats().handshakes_opened), (1, 2));
+        let over = carry(&mut ends, Vec::new(), now, |ends| ends[1].stats().half_open == 0);
+        assert!(over.saturating_since(now) < Duration::from_millis(10_010), "in its time");
+        let stats = ends.map(|end| (end.stats().established, end.stats().connections));
+        assert_eq!(stats, [(1, 1), (1, 1)], "known: {known}");
+    }
 }
 
 /// One socket that takes nothing fills its own list of answers, and nobody else's.

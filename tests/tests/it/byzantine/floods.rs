@@ -1,5 +1,6 @@
 //! Much of one thing: challenges, datagrams, messages, streams opened and reset, tiny frames.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -366,45 +367,60 @@ fn addresses_observed() {
     assert!(duel.events.len() <= 100, "{} pieces of news for 100 packets", duel.events.len());
 }
 
-/// Nothing but control frames, and nothing is ever acknowledged: what waits to be said stays small, and
-/// the peer is given up.
+/// Frames that wait to be said, as text: they come when a copy of the peer begins to acknowledge.
+fn waits_to_be_said(duel: &Duel) -> BTreeSet<String> {
+    let mut copy = duel.clone();
+    copy.last_heard();
+    for _ in 0..20 {
+        copy.ack();
+        copy.pass(Duration::from_millis(30));
+    }
+    assert_eq!(copy.ended(), None, "an acknowledgement saves it");
+    let heard = copy.last_heard();
+    let of_a_moment =
+        |said: &Frame<'_>| matches!(said, Frame::Ack(_) | Frame::Ping | Frame::Padding { .. });
+    let frames = heard.iter().flat_map(|heard| heard.frames());
+    frames.filter(|said| !of_a_moment(said)).map(|said| format!("{said:?}")).collect()
+}
+
+/// Nothing but control frames, and nothing is ever acknowledged. What waits to be said is the last
+/// word on each thing, however many frames ask for it; and who speaks and does not answer is given
+/// up after 20 s.
+///
+/// spec: R-REC-26
 #[test]
 fn controls_without_an_acknowledgement() {
     let mut duel = Duel::new(Role::Dials);
     let streams = duel.allowed().max_streams_bidi;
-    let mut sent = 0;
+    let (began, mut sent, mut looked) = (duel.now, 0, 0);
     for round in 0..3_000u64 {
         let id = duel.stream(Dir::Bi, round % streams).0;
-        duel.say_raw(&numbers(&[
-            kind::STREAM_DATA_BLOCKED,
-            id,
-            16_384,
-            kind::STOP,
-            id,
-            7,
-            0,
-            kind::MAX_STREAM_DATA,
-            id,
-            round,
-            kind::CREDIT_RECALL,
-            0,
-            round,
-            kind::CREDIT_RECALL,
-            id + 3,
-            round,
-            kind::DATA_BLOCKED,
-            round,
-            1,
-        ]));
+        let [said, asked] = [kind::STREAM_DATA_BLOCKED, kind::CREDIT_RECALL];
+        duel.say_raw(&numbers(&[said, id, 16_384, kind::DATA_BLOCKED, round, 1]));
+        duel.say_raw(&numbers(&[kind::MAX_STREAM_DATA, id, round, asked, 0, round]));
+        duel.say_raw(&numbers(&[asked, id + 3, round]));
+        if round % 2 == 0 && round < streams {
+            duel.say_raw(&numbers(&[kind::STOP, id, 7, 0]));
+        }
         if duel.ended().is_some() {
             break;
         }
-        let heard = duel.last_heard();
-        sent += heard.iter().map(|heard| heard.size).sum::<usize>();
-        duel.pass(Duration::from_millis(1));
+        sent += duel.last_heard().iter().map(|heard| heard.size).sum::<usize>();
+        if round % 400 == 399 {
+            let waiting = waits_to_be_said(&duel);
+            // For the connection, and for each stream that is not reset.
+            assert_eq!(waiting.len() as u64, 1 + streams / 2, "{waiting:?}");
+            let of_all = format!("CreditReturned {{ target: Connection, total: {round} }}");
+            assert!(waiting.contains(&of_all), "{waiting:?}");
+            looked += 1;
+        }
+        duel.pass(Duration::from_millis(10));
     }
-    println!("{sent} bytes were said in answer; {:?}", duel.ended());
-    assert!(sent < 2_000_000);
+    let lasted = duel.now.saturating_since(began);
+    println!("{sent} bytes were said in {lasted:?}; {:?}", duel.ended());
+    assert!(matches!(duel.ended(), Some(CloseReason::PeerLost { .. })), "{:?}", duel.ended());
+    assert!((20_000..21_000).contains(&lasted.as_millis()), "{lasted:?}");
+    assert!(looked >= 4 && sent < 200_000, "{sent} bytes");
 }
 
 /// A socket that takes nothing, for ever, while streams are open in both directions: time goes on, and
