@@ -41,6 +41,8 @@ pub(crate) struct SendShared {
 struct SendState {
     pieces: Pieces,
     finish: Finish,
+    /// The end is no good one: a reset with this code, after the bytes.
+    closing: Option<AppCode>,
     reset: Option<Stop>,
     priority: Option<Priority>,
     end: Option<SendEnd>,
@@ -53,6 +55,7 @@ impl SendState {
         Self {
             pieces: Pieces::new(bounds),
             finish: Finish::No,
+            closing: None,
             reset: None,
             priority: None,
             end: None,
@@ -136,6 +139,8 @@ pub(crate) struct SendWork {
     pub(crate) reset: Option<Stop>,
     /// After the bytes.
     pub(crate) finish: bool,
+    /// The end is a reset with this code.
+    pub(crate) closing: Option<AppCode>,
     /// The handle was dropped: forget the half when nothing is left to do.
     pub(crate) gone: bool,
     pub(crate) ended: bool,
@@ -166,6 +171,7 @@ impl SendShared {
             priority: state.priority.take(),
             reset: state.reset.take(),
             finish: state.finish == Finish::Asked,
+            closing: state.closing,
             gone: state.gone,
             ended: state.end.is_some(),
         }
@@ -373,6 +379,16 @@ impl SendHalf {
     /// # Errors
     /// The stream or its connection is over before its end was said.
     pub fn finish(&mut self) -> Result<(), WriteError> {
+        self.end(None)
+    }
+
+    /// The same for a stream that ends with a reset: what was written is still delivered, and
+    /// behind it the peer finds `code`.
+    pub(crate) fn finish_with(&mut self, code: AppCode) -> Result<(), WriteError> {
+        self.end(Some(code))
+    }
+
+    fn end(&mut self, closing: Option<AppCode>) -> Result<(), WriteError> {
         {
             let mut state = lock(&self.shared.state);
             if let Some(error) = state.end.as_ref().and_then(SendEnd::error) {
@@ -381,7 +397,7 @@ impl SendHalf {
             if state.finish != Finish::No {
                 return Ok(());
             }
-            state.finish = Finish::Asked;
+            (state.finish, state.closing) = (Finish::Asked, closing);
         }
         self.shared.mark();
         Ok(())

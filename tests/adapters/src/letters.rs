@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use aqueduct_std::{
-    Bytes, ChunkSource, Chunks, Mode, PipeOptions, Reading, SendError, Sent, StreamError,
-    Streaming, StreamingSerialize, TransportConfig,
+    Bytes, ChunkSource, Chunks, Figures, Mode, PipeOptions, Reading, SendError, Sent, StreamCode,
+    StreamError, Streaming, StreamingSerialize, TransportConfig,
 };
 
 use crate::node::{
@@ -182,7 +182,7 @@ pub(crate) fn what_is_not_what_was_announced_is_an_error_at_both_ends<C: Node, S
     let short = Chunks::new(LARGE as u64 + 1, parts);
     let told = ends_with(&pair, short, |letter| found = letter.all().err());
     let announced = LARGE as u64 + 1;
-    let wrong = |error: &StreamError| matches!(error, StreamError::WrongSize { announced: a, .. } if *a == announced);
+    let wrong = |error: &StreamError| matches!(error, StreamError::WrongSize { announced: Some(a), .. } if *a == announced);
     assert!(matches!(&told, SendError::Stream(error) if wrong(error)), "{told:?}");
     assert!(wrong(&found.take().unwrap()));
 
@@ -203,6 +203,9 @@ pub(crate) fn what_is_not_what_was_announced_is_an_error_at_both_ends<C: Node, S
     assert!(is_for(&told, &failed(Some(0))), "{told:?}");
     assert_eq!(found, Some(failed(None)));
     assert_eq!(pair.server.message_stats().verification_failures, 1);
+    let errors = |node: Figures| node.totals.streams.errors.of(StreamCode::VerificationFailed);
+    let sender = pair.client.figures();
+    assert_eq!((sender.messages.refuted, errors(sender)), (1, 1), "each counts it once");
 
     // Its source fails half-way.
     struct Broken;
@@ -267,7 +270,7 @@ pub(crate) fn a_message_goes_through_a_node_while_it_comes<C: Node, S: Node>() {
         let failed = |hop| StreamError::VerificationFailed { expected: Some([9; 32]), actual, hop };
         assert_eq!(end.letter().all().unwrap_err(), failed(None));
         let told = sending.join().unwrap().unwrap_err();
-        assert!(is_for(&told, &failed(Some(0))), "{told:?}");
+        assert!(is_for(&told, &failed(Some(1))), "behind the node between: {told:?}");
 
         let sending = scope.spawn(|| between.out.send_auto(pattern(LARGE)));
         let _pipes = pass_on();

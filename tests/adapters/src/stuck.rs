@@ -11,6 +11,7 @@ use aqueduct_core::endpoint::{
 };
 use aqueduct_core::error::StreamCode;
 use aqueduct_core::rng::Seed;
+use aqueduct_core::stream::StreamErrors;
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{CarrierId, Dir, StreamId};
 use aqueduct_std::{Bytes, Carriers, ReadError, StreamError, TransportConfig};
@@ -165,6 +166,10 @@ pub(crate) fn too_much_behind_a_gap<N: Node>() {
             assert_eq!(error.to_string().contains("ranges"), !by_bytes, "{error}");
             assert_eq!(peer.stopped(id), StreamCode::BufferOverflow.app().0);
             warned(&format!("{:?}", peer.endpoint.node_id()), id, by_bytes);
+            let counted = |errors: StreamErrors| errors.of(StreamCode::BufferOverflow);
+            let so_far = if by_bytes { 1 } else { 2 };
+            assert_eq!(counted(node.figures().totals.streams.errors), so_far);
+            assert_eq!(counted(peer.endpoint.totals().streams.errors), so_far);
         }
     });
 }

@@ -62,7 +62,7 @@ pub(crate) fn a_verified_body_that_is_given_up_has_no_end<C: Node, S: Node>() {
         assert_eq!(verified.some(10).unwrap().unwrap(), &b"half"[..]);
         let expected = if lost {
             pair.near.abort(AppCode(1), b"");
-            StreamError::ConnectionLost { received: 4, total: Some(9), hop: None }
+            StreamError::ConnectionLost { received: Some(4), total: Some(9), hop: None }
         } else {
             send.reset(AppCode(5));
             StreamError::Reset { code: AppCode(5), hop: Some(0) }

@@ -145,6 +145,11 @@ fn a_source_that_falls_silent_ends_its_stream_only() {
         chain.run(SECOND * 10, |_| false);
     }
     assert!(told(&mut chain), "a stream that stands still");
+    let (connection, stream) = (chain.source.out[0].connection, chain.source.out[0].stream);
+    let mut view = chain.net.host(chain.source.host).endpoint.connection(connection).unwrap();
+    let stop = view.send(stream).unwrap().stopped().expect("the source is told why");
+    drop(view);
+    assert_eq!((stop.code, stop.hop), (StreamCode::Timeout.app(), 0), "by the first relay");
     assert_eq!(chain.sink.inn[0].reset, Some(StreamCode::Timeout.app()));
     assert_eq!(chain.sink.inn[0].read, 30_000, "what was there was delivered");
     chain.write(99, 200_000);

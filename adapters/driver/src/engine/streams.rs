@@ -111,9 +111,12 @@ impl Engine {
                 Err(_) => return (taken, false),
             }
         }
-        if work.finish {
+        match work.closing.filter(|_| work.finish) {
+            // All that was written is promised.
+            Some(code) => stream.reset_after(code, 0, u64::MAX),
             // Refused only if it was said before.
-            let _said = stream.finish();
+            None if work.finish => _ = stream.finish(),
+            None => {}
         }
         (taken, work.finish)
     }

@@ -11,7 +11,7 @@ use super::{ConnectionError, MessageError, OpenError, ReadError, WriteError};
 
 /// How a stream ended that did not end well, here or on its way. `hop` says where: the relays
 /// between this node and the one where it happened, so 0 is the peer; `None` is this node. What a
-/// node cannot know of the others is `None` or 0.
+/// node cannot know of the others is `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StreamError {
@@ -40,8 +40,8 @@ pub enum StreamError {
     /// A connection that carried the stream was lost.
     #[error("a connection was lost{}{}", after(*received, *total), at(hop))]
     ConnectionLost {
-        /// Bytes that came before.
-        received: u64,
+        /// Bytes that came before; `None` for who writes.
+        received: Option<u64>,
         /// Bytes that the sender announced.
         total: Option<u64>,
         /// Where.
@@ -58,10 +58,10 @@ pub enum StreamError {
         hop: Option<u64>,
     },
     /// The body has more or fewer bytes than the sender announced.
-    #[error("{} bytes where {announced} were announced{}", Known(given), at(hop))]
+    #[error("{}{}", Sizes(*announced, *given), at(hop))]
     WrongSize {
-        /// What was announced.
-        announced: u64,
+        /// What was announced; `None` if this node was not told.
+        announced: Option<u64>,
         /// What there was, or as much as there was when it was noticed.
         given: Option<u64>,
         /// Where.
@@ -113,6 +113,8 @@ pub enum StreamError {
 impl StreamError {
     pub(crate) const REFUSED: AppCode = StreamCode::Refused.app();
     pub(crate) const CANCELLED: AppCode = StreamCode::Cancelled.app();
+    /// Its digest is another.
+    pub(crate) const DAMAGED: AppCode = StreamCode::VerificationFailed.app();
     pub(crate) const WRONG_SIZE: AppCode = StreamCode::WrongSize.app();
 
     /// What a code in RESET or STOP says, which came from `hop` relays away.
@@ -127,13 +129,13 @@ impl StreamError {
             StreamCode::Timeout => Self::Timeout { hop },
             StreamCode::BufferOverflow => Self::BufferOverflow { buffered: None, limit: None, hop },
             StreamCode::InvalidRange => Self::InvalidRange { hop },
-            StreamCode::ConnectionLost => Self::ConnectionLost { received: 0, total: None, hop },
+            StreamCode::ConnectionLost => Self::ConnectionLost { received: None, total: None, hop },
             StreamCode::VerificationFailed => {
                 Self::VerificationFailed { expected: None, actual: None, hop }
             }
             StreamCode::Refused => Self::Refused { hop },
             StreamCode::Cancelled => Self::Cancelled { hop },
-            StreamCode::WrongSize => Self::WrongSize { announced: 0, given: None, hop },
+            StreamCode::WrongSize => Self::WrongSize { announced: None, given: None, hop },
             StreamCode::Detached => Self::Detached { hop },
             StreamCode::HopLimit => Self::HopLimit { hop },
             StreamCode::Unreachable => Self::Unreachable { hop },
@@ -154,7 +156,9 @@ impl StreamError {
     /// The same with how much came here, of what was announced.
     pub(crate) fn counted(self, received: u64, total: Option<u64>) -> Self {
         match self {
-            Self::ConnectionLost { hop, .. } => Self::ConnectionLost { received, total, hop },
+            Self::ConnectionLost { hop, .. } => {
+                Self::ConnectionLost { received: Some(received), total, hop }
+            }
             other => other,
         }
     }
@@ -162,7 +166,9 @@ impl StreamError {
     /// The same with what this node knows: how much came, and what was announced.
     pub(crate) fn at(self, received: u64, total: u64) -> Self {
         match self.counted(received, Some(total)) {
-            Self::WrongSize { given, hop, .. } => Self::WrongSize { announced: total, given, hop },
+            Self::WrongSize { given, hop, .. } => {
+                Self::WrongSize { announced: Some(total), given, hop }
+            }
             other => other,
         }
     }
@@ -196,28 +202,35 @@ impl std::fmt::Display for OutOfOrder {
 }
 
 /// How much came, if anybody can know.
-fn after(received: u64, total: Option<u64>) -> String {
+fn after(received: Option<u64>, total: Option<u64>) -> String {
     match (received, total) {
-        (0, None) => String::new(),
-        (received, None) => format!(" after {received} bytes"),
-        (received, Some(total)) => format!(" after {received} bytes of {total}"),
+        (None, _) => String::new(),
+        (Some(received), None) => format!(" after {received} bytes"),
+        (Some(received), Some(total)) => format!(" after {received} bytes of {total}"),
     }
 }
 
-struct Known<'a>(&'a Option<u64>);
+/// What was announced, and what there was, as far as they are known.
+struct Sizes(Option<u64>, Option<u64>);
 
-impl std::fmt::Display for Known<'_> {
+impl std::fmt::Display for Sizes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(bytes) => bytes.fmt(f),
-            None => f.write_str("an unknown number of"),
+        match (self.0, self.1) {
+            (Some(announced), Some(given)) => {
+                write!(f, "{given} bytes where {announced} were announced")
+            }
+            (Some(announced), None) => {
+                write!(f, "another number of bytes than the {announced} that were announced")
+            }
+            (None, Some(given)) => write!(f, "{given} bytes, and not as many as were announced"),
+            (None, None) => f.write_str("another number of bytes than was announced"),
         }
     }
 }
 
 impl From<ConnectionError> for StreamError {
     fn from(_: ConnectionError) -> Self {
-        Self::ConnectionLost { received: 0, total: None, hop: None }
+        Self::ConnectionLost { received: None, total: None, hop: None }
     }
 }
 

@@ -29,7 +29,7 @@ fn a_code_keeps_its_meaning_and_its_distance() {
 #[test]
 fn what_a_node_knows_itself_is_filled_in() {
     let lost = StreamError::from(ConnectionError::DriverGone).at(5, 9);
-    assert_eq!(lost, StreamError::ConnectionLost { received: 5, total: Some(9), hop: None });
+    assert_eq!(lost, StreamError::ConnectionLost { received: Some(5), total: Some(9), hop: None });
     assert_eq!(lost.to_string(), "a connection was lost after 5 bytes of 9");
     let stuck = StreamError::of_stuck(Stuck::Timeout);
     assert_eq!(stuck, StreamError::Timeout { hop: None });
@@ -45,5 +45,36 @@ fn what_a_node_knows_itself_is_filled_in() {
     assert_eq!(told.to_string(), "the stream held too much out of order, says the peer");
     let code = StreamCode::WrongSize.app();
     let size = StreamError::of(code, 1).at(5, 9);
-    assert_eq!(size, StreamError::WrongSize { announced: 9, given: None, hop: Some(1) });
+    assert_eq!(size, StreamError::WrongSize { announced: Some(9), given: None, hop: Some(1) });
+}
+
+/// What a node was not told is no number in the words of an error.
+#[test]
+fn an_error_says_no_number_that_nobody_knows() {
+    for (announced, given, words) in [
+        (Some(9), Some(5), "5 bytes where 9 were announced"),
+        (Some(9), None, "another number of bytes than the 9 that were announced"),
+        (None, Some(5), "5 bytes, and not as many as were announced"),
+        (None, None, "another number of bytes than was announced"),
+    ] {
+        assert_eq!(StreamError::WrongSize { announced, given, hop: None }.to_string(), words);
+    }
+    for (received, total, words) in [
+        (Some(0), Some(9), "a connection was lost after 0 bytes of 9"),
+        (Some(0), None, "a connection was lost after 0 bytes"),
+        (None, Some(9), "a connection was lost"),
+        (None, None, "a connection was lost"),
+    ] {
+        assert_eq!(StreamError::ConnectionLost { received, total, hop: None }.to_string(), words);
+    }
+    let told = [StreamCode::WrongSize, StreamCode::ConnectionLost]
+        .map(|code| StreamError::of(code.app(), 0).to_string());
+    let words = "another number of bytes than was announced, says the peer";
+    assert_eq!(told, [words, "a connection was lost, says the peer"]);
+    let writes = StreamError::from(WriteError::Connection(ConnectionError::DriverGone));
+    assert_eq!(
+        writes,
+        StreamError::ConnectionLost { received: None, total: None, hop: None },
+        "who writes receives nothing"
+    );
 }

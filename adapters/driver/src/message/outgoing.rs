@@ -45,8 +45,8 @@ impl Count {
     }
 
     fn wrong(&self) -> SendError {
-        StreamError::WrongSize { announced: self.announced, given: Some(self.given), hop: None }
-            .into()
+        let (announced, given) = (Some(self.announced), Some(self.given));
+        StreamError::WrongSize { announced, given, hop: None }.into()
     }
 }
 
@@ -72,24 +72,29 @@ impl Stream {
     /// Waits for the receiver's word on `digest`.
     async fn verdict(&mut self, digest: [u8; 32]) -> Result<(), SendError> {
         let mut said = BytesMut::new();
-        loop {
+        let end = loop {
             let piece = poll_fn(|cx| self.recv.poll_chunk(cx, 64)).await;
-            let Some(piece) = piece.map_err(StreamError::from)? else { break };
+            let piece = match piece.map_err(StreamError::from) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
             if said.len() + piece.len() > 64 {
                 return Err(StreamError::BadVerdict.into());
             }
             said.extend_from_slice(&piece);
-        }
-        match said.split_first() {
-            Some((&VERIFIED, [])) => Ok(()),
-            Some((&WRONG, found)) => Err(StreamError::VerificationFailed {
-                expected: Some(digest),
-                actual: found.try_into().ok(),
-                hop: Some(0),
+        };
+        let error = match (said.split_first(), end) {
+            (Some((&VERIFIED, [])), Ok(())) => return Ok(()),
+            // How far away it was found is what the reset behind it says.
+            (Some((&WRONG, found)), Err(StreamError::VerificationFailed { hop, .. })) => {
+                let (expected, actual) = (Some(digest), found.try_into().ok());
+                StreamError::VerificationFailed { expected, actual, hop }
             }
-            .into()),
-            _ => Err(StreamError::BadVerdict.into()),
-        }
+            (_, Err(error)) => error,
+            (_, Ok(())) => StreamError::BadVerdict,
+        };
+        Err(error.into())
     }
 }
 

@@ -225,9 +225,9 @@ impl MessageStream {
         }
         // The queue of answers is empty, so that all of it is taken; if the sender does not listen
         // any more, that is the sender's.
-        if let Some(halves) = &mut self.halves {
-            let _told = halves.send.poll_write(cx, &verdict);
-            let _told = halves.send.finish();
+        if let Some(Halves { send, .. }) = &mut self.halves {
+            let _told = send.poll_write(cx, &verdict);
+            let _told = if right { send.finish() } else { send.finish_with(StreamError::DAMAGED) };
         }
         if right {
             return Ok(());
@@ -245,10 +245,16 @@ impl MessageStream {
             }
             Err(error) => {
                 self.tally.counts.failed.fetch_add(1, Relaxed);
-                if let StreamError::VerificationFailed { .. } = error {
-                    self.tally.counts.verification_failures.fetch_add(1, Relaxed);
-                } else if let Some(halves) = &mut self.halves {
-                    halves.give_up(StreamError::CANCELLED);
+                // Without a distance it was found here.
+                let code = match error {
+                    StreamError::VerificationFailed { hop: None, .. } => None,
+                    StreamError::WrongSize { hop: None, .. } => Some(StreamError::WRONG_SIZE),
+                    _ => Some(StreamError::CANCELLED),
+                };
+                match (code, &mut self.halves) {
+                    (None, _) => _ = self.tally.counts.verification_failures.fetch_add(1, Relaxed),
+                    (Some(code), Some(halves)) => halves.give_up(code),
+                    (Some(_), None) => {}
                 }
             }
         }
@@ -259,7 +265,7 @@ impl MessageStream {
     fn wrong_size(&self, came: u64) -> StreamError {
         self.tally.counts.size_failures.fetch_add(1, Relaxed);
         let given = came.saturating_sub(if self.trailing { DIGEST } else { 0 });
-        StreamError::WrongSize { announced: self.total, given: Some(given), hop: Some(0) }
+        StreamError::WrongSize { announced: Some(self.total), given: Some(given), hop: None }
     }
 
     /// Does not want the message: the sender learns that it was refused.

@@ -495,9 +495,9 @@ fn errors(f: &Figures) -> Vec<(Labels, Value)> {
         .into_iter()
         .filter_map(|code| {
             let found = match code {
+                // Those that a peer found end with its reset, which the core saw.
                 StreamCode::VerificationFailed => {
-                    let messages = f.messages.verification_failures + f.messages.refuted;
-                    messages + f.messages.bodies_damaged
+                    f.messages.verification_failures + f.messages.bodies_damaged
                 }
                 StreamCode::WrongSize => f.messages.size_failures,
                 _ => 0,

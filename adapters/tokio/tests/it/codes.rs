@@ -20,8 +20,8 @@ fn codes() -> Vec<(AppCode, StreamError)> {
     let hop = HOP;
     let own = AppCode(41);
     let of = |code: StreamCode, error| (code.app(), error);
-    let lost = StreamError::ConnectionLost { received: 5, total: None, hop };
-    let wrong = StreamError::WrongSize { announced: 0, given: None, hop };
+    let lost = StreamError::ConnectionLost { received: Some(5), total: None, hop };
+    let wrong = StreamError::WrongSize { announced: None, given: None, hop };
     let damaged = StreamError::VerificationFailed { expected: None, actual: None, hop };
     let full = StreamError::BufferOverflow { buffered: None, limit: None, hop };
     let codes = vec![

@@ -335,6 +335,7 @@ async fn who_is_cut_off_knows_how_much_came_of_how_much() {
     soon("its bytes", AsyncReadExt::read_exact(&mut recv, &mut read)).await.unwrap();
     connection.abort(AppCode(1), b"");
     let error = soon("the end", recv.read_chunk(usize::MAX)).await.unwrap_err();
-    let lost = StreamError::ConnectionLost { received: 30_000, total: Some(100_000), hop: Some(0) };
+    let (received, total) = (Some(30_000), Some(100_000));
+    let lost = StreamError::ConnectionLost { received, total, hop: Some(0) };
     assert_eq!(error, ReadError::Failed(lost));
 }
