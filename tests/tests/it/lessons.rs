@@ -149,7 +149,7 @@ fn a_source_that_falls_silent_ends_its_stream_only() {
     let mut view = chain.net.host(chain.source.host).endpoint.connection(connection).unwrap();
     let stop = view.send(stream).unwrap().stopped().expect("the source is told why");
     drop(view);
-    assert_eq!((stop.code, stop.hop), (StreamCode::Timeout.app(), 0), "by the first relay");
+    assert_eq!(stop, (StreamCode::Timeout.app(), 0), "by the first relay");
     assert_eq!(chain.sink.inn[0].reset, Some(StreamCode::Timeout.app()));
     assert_eq!(chain.sink.inn[0].read, 30_000, "what was there was delivered");
     chain.write(99, 200_000);
