@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// assert_eq!(position.max_age, Some(Duration::from_millis(50)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(any(test, feature = "arbitrary"), derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
 pub struct Delivery {
     /// How soon it goes, compared with all else of the connection. Default: normal.
