@@ -20,7 +20,7 @@ pub const LOWEST_FIRST: u32 = 16;
 
 /// How soon a stream's bytes go out, compared with other streams of the connection (spec R-STR-30).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(any(test, feature = "arbitrary"), derive(arbitrary::Arbitrary))]
 #[expect(clippy::exhaustive_enums, reason = "two bits on the wire; the fourth value reads as bulk")]
 pub enum Priority {
     /// Before everything else: small and rare.
