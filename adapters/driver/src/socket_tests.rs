@@ -196,7 +196,7 @@ fn the_kernel_neither_cuts_datagrams_nor_decides_their_size() {
     let bound = local();
     assert_eq!(v4(&bound.socket), libc::IP_PMTUDISC_PROBE);
     let config = SocketConfig::default();
-    for (addr, config) in [("[::]:0", config.clone()), ("[::1]:0", config.with_v6_only())] {
+    for (addr, config) in [("[::]:0", config), ("[::1]:0", config.with_v6_only())] {
         let Ok(bound) = bind(addr.parse().unwrap(), &config) else {
             println!("{addr}: no IPv6 on this machine");
             continue;

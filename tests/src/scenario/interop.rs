@@ -295,6 +295,8 @@ fn amplification(seed: u64) -> Report {
     let mut run = Lab::over(seed, behind([drops]), usual()).connect();
     run.fetch(&[10_240], MINUTE);
     dialled_once(&run);
+    let dropped = run.pair.net.stage(run.roads[0][0]).dropped;
+    assert_eq!(dropped, 6, "all six were lost");
     run.report(Vec::new())
 }
 
