@@ -200,14 +200,6 @@ fn near_its_limit_a_stream_gets_no_more_and_is_told_of_once() {
         panic!("{events:?}");
     };
     assert!(buffered == data.len() as u64 + 1 && buffered * 4 >= most * 3, "{said:?}");
-    let said = std::iter::from_fn(|| pair.b.packet()).flat_map(|packet| packet.receipts);
-    let asked: Vec<u64> = said
-        .filter_map(|frame| match frame {
-            SentFrame::CreditRecall(CreditTarget::Stream(of), total) if of == id => Some(total),
-            _ => None,
-        })
-        .collect();
-    assert!(matches!(asked[..], [total] if total > 0), "what idles is asked back: {asked:?}");
     // More comes behind the gap, as far as it may: no news, and no credit.
     let (_, paused) = limit(&pair);
     assert!(paused >= granted);
