@@ -14,7 +14,7 @@ use aqueduct_tests::rogue::Mischief;
 use aqueduct_tests::scenario;
 use aqueduct_tests::swarm::plan::Carriage;
 use aqueduct_tests::swarm::search::{Search, Tally};
-use aqueduct_tests::swarm::{Deed, Plan};
+use aqueduct_tests::swarm::{Deed, Plan, has_whims};
 
 /// Worlds that found something, kept: after a pause a batch left that fitted the window before it
 /// (twice); a node at which rogues came and went was too full for an honest one; the guard took a
@@ -95,6 +95,15 @@ fn play(search: &Search) -> Tally {
     assert_eq!(tally.twice, tally.worlds);
     assert!(tally.replayed >= 2 * tally.worlds, "each has two hosts at least: {tally:?}");
     tally
+}
+
+/// Whims came later than the worlds that are named here, which stay as they were.
+#[test]
+fn worlds_that_are_named_have_no_whims() {
+    let rare = RARE.iter().map(|(seed, _)| seed);
+    let changed: Vec<_> = KNOWN.iter().chain(rare).filter(|seed| has_whims(**seed)).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+    assert!((0..1_000).any(has_whims));
 }
 
 fn one(first: u64) -> Search {

@@ -40,6 +40,7 @@ pub use apart::{obstruct, rogue_link};
 pub use deed::Deed;
 pub use draw::road;
 pub use plan::Plan;
+pub use whims::has_whims;
 pub use world::World;
 
 /// What a world came to.
