@@ -33,6 +33,7 @@ pub const NAMES: &[&str] = &[
     "path: a peer has moved to another address",
     "path: a size that was carried is carried no more",
     "path: a larger size is found",
+    "path: a size above the common one is found",
     "path: an address may get no more before it is proven",
     "path: data leaves UDP for TCP",
     "path: data leaves one way by TCP for another",
@@ -53,7 +54,11 @@ pub const NAMES: &[&str] = &[
     "stream: bytes come before the introduction",
     "stream: an end comes before the introduction",
     "stream: bytes come behind a gap and find no room",
+    "stream: bytes are skipped",
     "message: one is given up for its silence",
+    "message: one is too old to be sent",
+    "message: a datagram is too old to be sent",
+    "message: a datagram gives way to another",
     "pipe: bytes go on past a gap",
     "pipe: its window grows",
     "pipe: a leg is too slow, and is detached",
@@ -63,6 +68,9 @@ pub const NAMES: &[&str] = &[
     "pipe: its source is lost, and what came goes on",
     "pipe: it is given up for want of progress",
     "connection: a close is said again",
+    "shaping: the bucket of the node is to fill",
+    "shaping: the bucket of a peer is to fill",
+    "shaping: urgent bytes wait for a bucket",
 ];
 
 static COUNTS: [AtomicUsize; NAMES.len()] = [const { AtomicUsize::new(0) }; NAMES.len()];

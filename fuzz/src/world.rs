@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::script;
+use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::dice::Dice;
 use aqueduct_tests::net::HostId;
@@ -52,6 +54,29 @@ enum Op {
     DialBack(u8),
     Join(u8),
     Swallow(u8),
+    /// Of the hosts, a bit each, those of this set are cut off from all others.
+    Part(u8, u8),
+    Whim(u8, Whim),
+}
+
+/// What applications change their mind about.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Whim {
+    Scatter(bool, Len, u8),
+    Limit(Rate),
+    PeersLimit(Rate),
+    PeerLimit(Rate),
+    Controller(u8),
+    Priority(u8, u8),
+    Late(u8),
+}
+
+/// Bytes a second, where there is a limit.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Rate {
+    Free,
+    Low(u8),
+    High(u8),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -154,5 +179,42 @@ fn deed(op: Op, edges: &[Edge]) -> Deed {
         Op::DialBack(at) => Deed::DialBack(number(at)),
         Op::Join(at) => Deed::Join(number(at)),
         Op::Swallow(at) => Deed::Swallow(number(at)),
+        Op::Part(apart, ms) => Deed::Part(apart.into(), time(ms)),
+        Op::Whim(at, whim) => whim.deed(host(at), number(at), edges.len() > 1),
+    }
+}
+
+impl Whim {
+    /// What a host does on a whim, over an edge; its neighbour can pass things on, or cannot.
+    fn deed(self, host: HostId, edge: usize, far: bool) -> Deed {
+        match self {
+            Self::Scatter(onward, len, start) => {
+                let len = len.bytes();
+                let start = len * usize::from(start) / 255;
+                Deed::Scatter { host, edge, onward: onward && far, start, len }
+            }
+            Self::Limit(rate) => Deed::Limit(host, rate.bytes()),
+            Self::PeersLimit(rate) => Deed::PeersLimit(host, rate.bytes()),
+            Self::PeerLimit(rate) => Deed::PeerLimit(host, edge, rate.bytes()),
+            Self::Controller(pick) => {
+                let all = Algorithm::ALL;
+                Deed::Controller(host, edge, all[usize::from(pick) % all.len()])
+            }
+            Self::Priority(pick, class) => {
+                let all = Priority::ALL;
+                Deed::Priority(host, pick.into(), all[usize::from(class) % all.len()])
+            }
+            Self::Late(pick) => Deed::Late(host, pick.into()),
+        }
+    }
+}
+
+impl Rate {
+    fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Free => None,
+            Self::Low(rate) => Some(20_000 + u64::from(rate) * 1_000),
+            Self::High(rate) => Some(500_000 + u64::from(rate) * 100_000),
+        }
     }
 }

@@ -215,7 +215,7 @@ pub struct Duel {
 
 /// The honest endpoint's usual configuration.
 pub fn honest() -> EndpointConfig {
-    EndpointConfig::new(NodeKey::from_seed(&[1; 32]))
+    EndpointConfig::new(NodeKey::from_seed(&[1; 32])).with_provider(FAST)
 }
 
 /// The byzantine node's key and everything else of its handshakes.

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::app::App;
 use crate::link::LinkConfig;
 use crate::net::{HostId, Net};
+use crate::provider::FAST;
 
 /// How a relay passes a stream on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,6 +308,7 @@ impl Chain {
             .map(|at| {
                 let number = u8::try_from(at).expect("a short chain");
                 let config = EndpointConfig::new(NodeKey::from_seed(&[number + 1; 32]));
+                let config = config.with_provider(FAST);
                 net.add(configure(config), seed ^ (at as u64 + 1) << 32)
             })
             .collect();

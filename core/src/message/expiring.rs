@@ -68,6 +68,7 @@ impl Expiring {
         self.old.retain(|id| {
             let left = left(*id);
             if left == Left::Bytes {
+                sometimes!("message: one is too old to be sent");
                 found.push(*id);
             }
             left == Left::Acknowledgement

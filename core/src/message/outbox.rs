@@ -56,7 +56,10 @@ impl Queue {
         let bytes = &mut self.bytes;
         self.items.retain(|Waiting { data, until }| {
             let kept = until.is_none_or(|until| until > now);
-            *bytes -= if kept { 0 } else { cost(data.len()) };
+            if !kept {
+                sometimes!("message: a datagram is too old to be sent");
+                *bytes -= cost(data.len());
+            }
             kept
         });
         let expired = (before - self.items.len()) as u64;
@@ -114,6 +117,7 @@ impl Outbox {
         let mut dropped = 0;
         while !fit(&self.classes, len, bounds) {
             let lowest = self.classes.iter_mut().rev().find(|queue| !queue.items.is_empty())?;
+            sometimes!("message: a datagram gives way to another");
             lowest.pop();
             lowest.dropped += 1;
             dropped += 1;

@@ -293,6 +293,9 @@ impl PacketSize {
             return false;
         }
         sometimes!("path: a larger size is found");
+        if size > COMMON_SIZE {
+            sometimes!("path: a size above the common one is found");
+        }
         self.current = size;
         self.hole = None;
         if let Phase::Searching(search) = &mut self.phase {

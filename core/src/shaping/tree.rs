@@ -129,10 +129,14 @@ impl<P: Copy + Ord, M: Copy + PartialEq> Tree<P, M> {
     /// (spec R-SHP-9).
     pub fn is_open_to_urgent(&mut self, peer: Option<P>, now: Instant) -> bool {
         let of_peer = peer.and_then(|peer| self.peers.get_mut(peer)?.bucket.as_mut());
-        [self.node.as_mut(), of_peer]
+        let open = [self.node.as_mut(), of_peer]
             .into_iter()
             .flatten()
-            .all(|bucket| bucket.owes(now) <= bucket.burst())
+            .all(|bucket| bucket.owes(now) <= bucket.burst());
+        if !open {
+            sometimes!("shaping: urgent bytes wait for a bucket");
+        }
+        open
     }
 
     /// A member of `peer` has something to send and does not wait yet.
@@ -153,6 +157,7 @@ impl<P: Copy + Ord, M: Copy + PartialEq> Tree<P, M> {
             if of_peer < self.largest
                 && let Some(bucket) = &it.bucket
             {
+                sometimes!("shaping: the bucket of a peer is to fill");
                 let until = when_filled(bucket, self.largest, self.granularity, now);
                 self.peers.hold(until);
                 continue;
@@ -178,6 +183,7 @@ impl<P: Copy + Ord, M: Copy + PartialEq> Tree<P, M> {
         self.filling = None;
         let there = bucket.available(now);
         if there < self.largest {
+            sometimes!("shaping: the bucket of the node is to fill");
             self.filling = Some(when_filled(bucket, self.largest, self.granularity, now));
             return None;
         }

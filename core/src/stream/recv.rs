@@ -187,6 +187,7 @@ impl RecvHalf {
     ) -> Result<Took, Violation> {
         self.charge(range.clone(), false, account)?;
         if self.wants_bytes() {
+            sometimes!("stream: bytes are skipped");
             let ranges = self.max_ranges(account);
             let wanted = range.start..range.start + self.wanted(range) as u64;
             match self.assembler.skip(wanted, ranges) {

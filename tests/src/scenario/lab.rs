@@ -14,6 +14,7 @@ use super::Report;
 use crate::app::{Pair, introduction};
 use crate::link::{Delay, LinkConfig, Machine, Queue};
 use crate::net::{HostId, Net, StageId};
+use crate::provider::FAST;
 use crate::tapes;
 
 /// Who dials, and who answers.
@@ -24,7 +25,7 @@ pub type Road = Vec<Box<dyn Machine>>;
 
 /// A node of this number.
 pub fn config(number: u8) -> EndpointConfig {
-    EndpointConfig::new(NodeKey::from_seed(&[number; 32]))
+    EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(FAST)
 }
 
 /// Bytes that IP and UDP add to a datagram.

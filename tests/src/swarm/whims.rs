@@ -38,6 +38,7 @@ impl Plan {
         self.draw_changes(&mut dice("changes"));
         self.draw_late_legs(&mut dice("late legs"));
         self.draw_sizes(&mut dice("sizes"));
+        self.draw_bursts(&mut dice("bursts"));
     }
 
     fn draw_limits(&mut self, dice: &mut Dice) {
@@ -101,6 +102,17 @@ impl Plan {
             let later = at + dice.between(MS, MS * 800);
             self.deeds.push((later, Deed::Late(ends.other(host), dice.below(4) as usize)));
         }
+    }
+
+    /// More datagrams at once than may wait for their turn.
+    fn draw_bursts(&mut self, dice: &mut Dice) {
+        if !dice.one_in(4) {
+            return;
+        }
+        let at = dice.between(MS * 100, self.quiet_at);
+        let (edge, _, host) = self.draw_way(dice);
+        let burst = (0..300).map(|_| (at, Deed::Datagram(host, edge, 1_000)));
+        self.deeds.extend(burst);
     }
 
     /// All hosts send larger datagrams than the usual, or smaller ones, and some the smallest.

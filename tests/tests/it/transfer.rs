@@ -6,13 +6,14 @@ use aqueduct_core::config::EndpointConfig;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
+use aqueduct_tests::provider::FAST;
 use aqueduct_tests::transfer::{Outcome, connected, transfer};
 
 pub(crate) const WHOLE: Outcome = Outcome { read: true, delivered: true };
 
 /// A node of the tests.
 pub(crate) fn config(number: u8) -> EndpointConfig {
-    EndpointConfig::new(NodeKey::from_seed(&[number; 32]))
+    EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(FAST)
 }
 
 fn pair(seed: u64, link: LinkConfig) -> (Net, HostId, HostId) {
