@@ -1,6 +1,6 @@
 //! The cases of the QUIC interop runner with its published parameters, as far as there is something
 //! to hold against them here. HTTP, session resumption, early data and QUIC's second version have
-//! no counterpart; IPv6 is nothing to a core to which addresses are values.
+//! no counterpart.
 //!
 //! `versionnegotiation`, which the runner defines and does not play, is what spec R-HS-19 and
 //! R-HS-20 say: a first packet of a version that is not spoken is answered by VERSION, and that is
@@ -13,7 +13,7 @@
 //!
 //! [add]: aqueduct_core::endpoint::ConnectionRef::add_path
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
@@ -61,6 +61,11 @@ pub const CASES: &[Scenario] = &[
         "multiplexing",
         multiplexing,
         "1999 bodies of 32 bytes on one connection, 1000 at a time at most"
+    ),
+    case!(
+        "ipv6",
+        ipv6,
+        "5 and 10 KB between addresses of IPv6, where each side is seen by the other"
     ),
     case!("retry", retry, "a cookie is demanded; 10 KB"),
     case!(
@@ -192,6 +197,26 @@ fn multiplexing(seed: u64) -> Report {
         left -= run.begin_most(left, 32);
         run.finish(MINUTE);
     }
+    run.report(Vec::new())
+}
+
+fn ipv6(seed: u64) -> Report {
+    let mut lab = Lab::over(seed, usual(), usual());
+    for (at, host) in ENDS.into_iter().enumerate() {
+        lab.net
+            .host(host)
+            .addr
+            .set_ip(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, at as u16 + 1).into());
+    }
+    let mut run = lab.connect();
+    run.fetch(&[5 << 10, 10 << 10], MINUTE);
+    let Pair { net, a, b, at_a, at_b } = &run.pair;
+    for (app, handle) in [(a, at_a), (b, at_b)] {
+        let here = net.hosts[app.host.0].addr;
+        assert!(here.is_ipv6(), "{here}");
+        assert_eq!(app.diary(*handle).observed.last(), Some(&here), "where the peer sees it");
+    }
+    assert_one_session(&mut run);
     run.report(Vec::new())
 }
 
