@@ -14,8 +14,9 @@ const HEAD: &str = "\
 # `cargo test -p aqueduct-tests --test it write_hashes -- --ignored`
 ";
 
-/// Random worlds, and single things: a bad way, marks, NATs, clocks that differ, a way that changes.
-const RUNS: [(&str, u64); 17] = [
+/// Random worlds, and single things: a bad way, marks, NATs, clocks that differ, a way that changes,
+/// limits and bursts of datagrams, pipes, keys.
+const RUNS: [(&str, u64); 24] = [
     ("world", 1),
     ("world", 2),
     ("world", 3),
@@ -33,6 +34,13 @@ const RUNS: [(&str, u64); 17] = [
     ("nats", 1),
     ("clocks", 1),
     ("connectionmigration", 1),
+    ("world", 9),
+    ("world", 22),
+    ("chain", 1),
+    ("punch", 1),
+    ("keyupdate", 1),
+    ("full-sockets", 1),
+    ("ipv6", 1),
 ];
 
 fn table() -> String {
