@@ -11,8 +11,8 @@
 //! while it answers: it is asked when UDP falls silent, before data takes it, and when data has
 //! left it, for the sake of what is still under way there. One that brings nothing is dropped, and
 //! does not stand in the way of another. When the one in use falls silent, another is taken in the
-//! same way, and UDP is asked at once. One that breaks while there is no other stays the path in use,
-//! without a carrier, and is as good as silent.
+//! same way, and UDP is asked at once. One that breaks while there is no other stays the path in
+//! use, without a carrier, and is as good as silent.
 //!
 //! Either side may leave, for each knows best whether its own packets arrive; the other follows the
 //! newest packet. Only the initiator leads back, so that the two never disagree for long. While the
