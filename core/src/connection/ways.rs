@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// A carrier is gone.
+    /// A carrier is gone (spec R-PATH-15).
     pub(crate) fn on_carrier_closed(
         &mut self,
         carrier: CarrierId,
