@@ -215,7 +215,8 @@ pub enum CloseReason {
     /// No memory, slot or id was left for the connection.
     #[error("no room for the connection: {0}")]
     NoRoom(&'static str),
-    /// The carrier is gone.
+    /// The carrier is gone, and there was no other way. (A TCP connection that breaks after the
+    /// handshake is no such end: spec R-TCP-26.)
     #[error("the socket failed")]
     CarrierLost,
 }

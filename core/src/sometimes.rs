@@ -41,6 +41,7 @@ pub const NAMES: &[&str] = &[
     "path: a way by TCP that does not answer is given up",
     "path: a way by TCP that is slow to answer is kept",
     "path: a packet that crossed a move leads nowhere",
+    "path: the only way has broken",
     "crypto: a packet comes twice",
     "crypto: a packet is below the window",
     "crypto: this side changes its keys",

@@ -58,8 +58,10 @@ pub enum EventKind {
     DatagramsWritable,
     /// A whole message may be read.
     MessageReceived,
-    /// Nothing came back on a UDP path for probe timeouts in a row, and no TCP path is there: who
-    /// knows another way may make one and say so by `add_path`. Said after 2, 4, 8 and so on.
+    /// Nothing came back on the path in use for probe timeouts in a row, or it is a TCP connection
+    /// that has broken, and no other TCP path is there: who knows another way may make one and say
+    /// so by `add_path`. Said when it has broken, and after 2, 4, 8 and so on (spec R-TCP-10,
+    /// R-TCP-26).
     PathSilent,
     /// Bytes of a stream stopped coming by UDP, and no TCP path is there. Should UDP die in this
     /// pause, the peer is the first to notice, and cannot dial: who knows another way may make one

@@ -190,7 +190,11 @@ impl Connection {
         let path = self.paths.active();
         let (id, to) = (path.id(), *path.source());
         let Some(carrier) = carriers.get(to.carrier).filter(|carrier| !carrier.blocked) else {
+            let broken = path.is_broken();
             self.limit.set(SendLimit::Carrier, now);
+            if broken {
+                self.close_if_delivered(now);
+            }
             return None;
         };
         if let Some(transmit) = self.transmit_size_probe(buf, &carrier.kind, now) {

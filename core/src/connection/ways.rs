@@ -4,13 +4,13 @@
 use crate::congestion::Algorithm;
 use crate::error::CloseReason;
 use crate::flow::Budget;
-use crate::path::{CarrierKind, CarrierLoss, PathEvent, SILENT_PROBES, Source};
+use crate::path::{CarrierKind, CarrierLoss, Path, PathEvent, SILENT_PROBES, Source};
 use crate::time::Instant;
 use crate::wire::id::{CarrierId, PathId};
 
 use super::Connection;
 use super::event::EventKind;
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Confirmation, Lifecycle};
 
 impl Connection {
     /// Another way to the peer. Returns whether it is of use now (spec R-TCP-9).
@@ -65,7 +65,7 @@ impl Connection {
             self.paths.on_silence(now);
         }
         if silent.is_power_of_two() {
-            self.call_for_refuge();
+            self.call_for_refuge(now);
         }
         self.leave_if_silent(budget, now);
     }
@@ -75,8 +75,8 @@ impl Connection {
         self.ledger.unanswered_probes() >= 2
     }
 
-    fn call_for_refuge(&mut self) {
-        if self.is_silent() && !self.paths.has_refuge() {
+    fn call_for_refuge(&mut self, now: Instant) {
+        if self.is_silent() && !self.paths.has_refuge() && self.paths.may_wish(now) {
             self.events.push(EventKind::PathSilent);
         }
     }
@@ -123,9 +123,13 @@ impl Connection {
             self.ledger.abandon(from, &mut self.settled);
             self.settle(budget, now);
         }
+        if self.paths.get(from).is_some_and(Path::is_broken) {
+            self.paths.close(from);
+            self.on_path_events([PathEvent::Dropped(from)], budget, now);
+        }
     }
 
-    /// A carrier is gone.
+    /// A carrier is gone (spec R-PATH-15).
     pub(crate) fn on_carrier_closed(
         &mut self,
         carrier: CarrierId,
@@ -134,12 +138,27 @@ impl Connection {
     ) {
         match self.paths.on_carrier_closed(carrier, now) {
             CarrierLoss::Survived(events) => self.on_path_events(events, budget, now),
-            CarrierLoss::Fatal => {
-                if self.reason.is_none() {
-                    self.end_now(CloseReason::CarrierLost);
-                }
-            }
+            CarrierLoss::Fatal if self.outlives_its_way() => self.on_broken(budget, now),
+            CarrierLoss::Fatal if self.reason.is_none() => self.end_now(CloseReason::CarrierLost),
+            CarrierLoss::Fatal => {}
         }
+    }
+
+    /// Whether another way may be made for it: TCP connections break, and a socket for datagrams is
+    /// lost for good.
+    fn outlives_its_way(&self) -> bool {
+        let session = self.lifecycle.session().filter(|_| self.reason.is_none());
+        session.is_some_and(|session| matches!(session.confirmation, Confirmation::Confirmed))
+            && self.carriage() == CarrierKind::Reliable
+    }
+
+    /// The only way has broken: it counts as silent until there is another (spec R-TCP-26).
+    fn on_broken(&mut self, budget: &mut Budget, now: Instant) {
+        let path = self.paths.active().id();
+        self.paths.on_broken(now);
+        self.ledger.on_broken(path, SILENT_PROBES, &mut self.settled, now);
+        self.settle(budget, now);
+        self.call_for_refuge(now);
     }
 
     /// A carrier takes no bytes for now: silence on it proves nothing.
@@ -172,7 +191,7 @@ impl Connection {
                     if let Some(session) = self.lifecycle.session_mut() {
                         session.cids.on_path_gone(path);
                     }
-                    self.call_for_refuge();
+                    self.call_for_refuge(now);
                 }
             }
         }

@@ -11,7 +11,8 @@
 //! while it answers: it is asked when UDP falls silent, before data takes it, and when data has
 //! left it, for the sake of what is still under way there. One that brings nothing is dropped, and
 //! does not stand in the way of another. When the one in use falls silent, another is taken in the
-//! same way, and UDP is asked at once.
+//! same way, and UDP is asked at once. One that breaks while there is no other stays the path in
+//! use, without a carrier, and is as good as silent.
 //!
 //! Either side may leave, for each knows best whether its own packets arrive; the other follows the
 //! newest packet. Only the initiator leads back, so that the two never disagree for long. While the
@@ -38,6 +39,9 @@ const FOR_GOOD: Duration = Duration::from_secs(60);
 /// Time between two wishes for a path over TCP while all is well: it may not be there to be made.
 const BETWEEN_WISHES: Duration = Duration::from_secs(60);
 
+/// Time between two of them when one broke.
+const BETWEEN_BREAKS: Duration = Duration::from_secs(1);
+
 /// The way back to UDP, and a move of this side's that the peer may not have seen.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -52,7 +56,7 @@ pub(super) struct Detour {
     returned: Option<Instant>,
     /// This side moved by its own wish, and the peer has not followed yet: it is given so long.
     moved_until: Option<Instant>,
-    /// When a path over TCP was last wished for although all is well.
+    /// When a path over TCP was last wished for although all is well, or because one broke.
     wished: Option<Instant>,
 }
 
@@ -203,6 +207,25 @@ impl Paths {
         }
     }
 
+    /// The carrier of the path in use is gone, and there is no other way.
+    pub fn on_broken(&mut self, now: Instant) {
+        sometimes!("path: the only way has broken");
+        self.active_mut().source.carrier = CarrierId::NONE;
+        self.on_silence(now);
+    }
+
+    /// Whether a path over TCP is to be wished for now. Where the one in use has broken, the next
+    /// may break as soon, so that is not done in one go.
+    pub fn may_wish(&mut self, now: Instant) -> bool {
+        if !self.active().is_broken() {
+            return true;
+        }
+        let recent = |at: Instant| now.saturating_since(at) < BETWEEN_BREAKS;
+        let may = !self.detour.wished.is_some_and(recent);
+        self.detour.wished = if may { Some(now) } else { self.detour.wished };
+        may
+    }
+
     /// The path in use has carried nothing since then: data takes TCP, if there is another proven
     /// path that did.
     pub fn leave(&mut self, since: Instant, now: Instant) -> Option<PathEvent> {
@@ -238,7 +261,7 @@ impl Paths {
 
     /// The carriers that its paths go over.
     pub fn carriers(&self) -> impl Iterator<Item = CarrierId> {
-        self.iter().map(|path| path.source().carrier)
+        self.iter().filter(|path| !path.is_broken()).map(|path| path.source().carrier)
     }
 
     /// The proven path last heard from that leads by such a way.

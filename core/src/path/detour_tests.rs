@@ -341,3 +341,39 @@ fn a_stream_is_wished_for_by_who_dialled_and_has_none() {
     assert_eq!(paths.refuge_wish(at(200_000)), None);
     assert_eq!(established().refuge_wish(at(1_000)), None, "who was dialled cannot dial");
 }
+
+/// The only way by TCP breaks: it stays, without a carrier, and what answers is taken in its place.
+///
+/// spec: R-TCP-26
+#[test]
+fn the_only_way_stays_when_it_breaks() {
+    let mut paths = leader();
+    let path = refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    paths.close(HERE);
+    assert_eq!(paths.on_carrier_closed(CarrierId(7), at(200)), CarrierLoss::Fatal);
+    paths.on_broken(at(200));
+    assert!(paths.active().is_broken() && paths.active().id() == path);
+    assert_eq!(paths.carriers().count(), 0);
+    assert_eq!(paths.deadline(), None);
+    // A carrier of the same name is another one.
+    let survived = CarrierLoss::Survived(SmallVec::new());
+    assert_eq!(paths.on_carrier_closed(CarrierId(7), at(300)), survived);
+    let other = refuge(&mut paths, at(400));
+    assert_ne!(other, path);
+    paths.on_packet(&tcp(5), 60, Arrival::Late, at(401));
+    let moved = PathEvent::Moved { from: path, to: other };
+    assert_eq!(paths.leave(at(200), at(401)), Some(moved));
+}
+
+/// spec: R-TCP-26
+#[test]
+fn what_breaks_again_and_again_is_replaced_once_a_second() {
+    let mut paths = leader();
+    assert!(paths.may_wish(at(0)) && paths.may_wish(at(1)), "nothing broke");
+    refuge(&mut paths, at(70));
+    paths.leave(at(60), at(100)).unwrap();
+    paths.on_broken(at(200));
+    let wishes = [200, 201, 1_199, 1_200, 1_201, 2_200].map(|ms| paths.may_wish(at(ms)));
+    assert_eq!(wishes, [true, false, false, true, false, true]);
+}

@@ -224,6 +224,11 @@ impl Path {
         self.source.kind == CarrierKind::Reliable
     }
 
+    /// Whether its carrier is gone: it is kept until there is another way (spec R-TCP-26).
+    pub(crate) fn is_broken(&self) -> bool {
+        self.source.carrier == CarrierId::NONE
+    }
+
     /// Its round-trip time.
     pub const fn rtt(&self) -> &Rtt {
         &self.rtt

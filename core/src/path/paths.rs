@@ -64,7 +64,7 @@ pub enum PathEvent {
 pub enum CarrierLoss {
     /// Data still has its way. These paths are gone.
     Survived(SmallVec<[PathEvent; MAX_PATHS]>),
-    /// There is no way left.
+    /// There is no way left. Nothing was changed.
     Fatal,
 }
 

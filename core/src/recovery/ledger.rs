@@ -428,7 +428,11 @@ impl Ledger {
         // A path that was given up has no flight: then only the slot is let go.
         let flight = self.flights.iter_mut().find(|flight| flight.path == path);
         let Some(flight) = flight.filter(|_| open) else { return false };
-        let speaks = path == self.active || flight.carriage == Carriage::Datagrams;
+        let speaks = match flight.carriage {
+            Carriage::Datagrams => true,
+            Carriage::Reliable => path == self.active,
+            Carriage::Broken => false,
+        };
         let outcome = out.outcome(path, flight.bytes);
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.asked = false;

@@ -145,6 +145,14 @@ impl Probes {
         before
     }
 
+    /// The way in use has broken: that is as good as so many timeouts.
+    fn on_broken(&mut self, silences: u32, now: Instant) {
+        if self.count == 0 {
+            self.silent_since = now;
+        }
+        (self.count, self.fired_at) = (self.count.max(silences), now);
+    }
+
     /// Nothing was heard for a probe timeout of what is sent again now. The timeout before this one
     /// was at `before`: if that is long ago, those silences were another matter.
     fn on_silence(&mut self, before: Instant, now: Instant) {
@@ -252,6 +260,14 @@ impl Ledger {
     /// nothing of congestion.
     pub fn abandon(&mut self, path: PathId, out: &mut Settled) {
         self.lose_flying(path, out);
+    }
+
+    /// The reliable carrier in use has broken, and there is no other way: everything in flight is
+    /// lost, and that counts as so many probe timeouts in a row (spec R-REC-40).
+    pub fn on_broken(&mut self, path: PathId, silences: u32, out: &mut Settled, now: Instant) {
+        self.lose_flying(path, out);
+        self.flight_mut(path).carriage = Carriage::Broken;
+        self.probes.on_broken(silences, now);
     }
 
     /// The path is gone, or its carrier is: everything in flight on it is lost, which says nothing
@@ -369,6 +385,7 @@ impl Ledger {
         }
         let wait = rtt.pto(self.peer_max_ack_delay) * LINGER;
         match flight.carriage {
+            Carriage::Broken => None,
             Carriage::Reliable => Some(flight.used_at + wait.max(HELD_BACK)),
             Carriage::Datagrams if flight.suspended => None,
             Carriage::Datagrams => Some(flight.last_sent.max(flight.resumed_at) + wait),
@@ -378,8 +395,9 @@ impl Ledger {
     /// When the next probe timeout fires: not while a packet waits to be lost by time
     /// (RFC 9002 section 6.2.1).
     fn probe_at(&self, active: PathId, rtt: &Rtt) -> Option<Instant> {
-        let flight = self.flight(active).filter(|flight| flight.packets > 0)?;
-        if flight.carriage == Carriage::Reliable {
+        let waits = |flight: &&Flight| flight.packets > 0 || flight.carriage == Carriage::Broken;
+        let flight = self.flight(active).filter(waits)?;
+        if flight.carriage != Carriage::Datagrams {
             let patience = self.stream_patience(rtt);
             return earliest([flight.ask_at(patience), Some(self.hush_at(flight, patience))]);
         }
@@ -421,7 +439,7 @@ impl Ledger {
     }
 
     fn probe(&mut self, active: PathId, rtt: &Rtt, out: &mut Settled, now: Instant) -> Fired {
-        if self.flight_mut(active).carriage == Carriage::Reliable {
+        if self.flight_mut(active).carriage != Carriage::Datagrams {
             return self.ask(active, rtt, now);
         }
         sometimes!("recovery: a probe time-out");
@@ -469,7 +487,7 @@ impl Ledger {
 impl Flight {
     /// When a reliable carrier is asked by PING whether it brings anything.
     fn ask_at(&self, patience: Duration) -> Option<Instant> {
-        let idle = self.asked || self.suspended;
+        let idle = self.asked || self.suspended || self.carriage == Carriage::Broken;
         (!idle).then(|| self.last_sent.max(self.resumed_at) + patience)
     }
 

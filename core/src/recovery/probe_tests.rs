@@ -350,6 +350,30 @@ fn a_stream_in_use_is_silent_while_nothing_is_acknowledged() {
     assert_eq!((s.ledger.unanswered_probes(), s.ledger.silent_since()), (0, None));
 }
 
+/// The only way has broken: everything is lost, and silences are counted without anything under way,
+/// until data has another.
+///
+/// spec: R-REC-40, R-REC-27
+#[test]
+fn a_stream_that_broke_in_use_is_silent_until_another_is_used() {
+    let mut s = Sender::with_rtt(ms(50));
+    s.ledger.set_carriage(A, Carriage::Reliable);
+    let sent = s.burst(A, 3);
+    let (now, broke) = (s.now, s.now);
+    s.ledger.on_broken(A, 3, &mut s.out, now);
+    assert_eq!((s.ledger.in_flight(A), s.lost().len()), (0, 3));
+    assert_eq!((s.ledger.unanswered_probes(), s.ledger.silent_since()), (3, Some(broke)));
+    for silent in 4..9 {
+        assert_eq!((s.fire(), s.ledger.unanswered_probes()), (Fired::Hush, silent));
+        assert_eq!(s.now, broke + ms(1_000) * (silent - 3));
+    }
+    s.ack(&[sent.start..sent.start + 1]);
+    assert_eq!(s.ledger.unanswered_probes(), 8, "an answer that comes late by another way");
+    s.active = B;
+    s.ledger.on_moved(B, s.now);
+    assert_eq!((s.ledger.unanswered_probes(), s.deadline()), (0, None));
+}
+
 /// What a stream beside the one in use holds is waited for since data left it, however often it is
 /// asked.
 ///

@@ -190,6 +190,9 @@ pub enum Carriage {
     /// A reliable byte stream: nothing is lost before the whole carrier is, so nothing is timed;
     /// and nothing overtakes, so what a later packet left behind was refused by the receiver.
     Reliable,
+    /// A reliable byte stream that has broken while it was in use, with no other way there. Nothing
+    /// is sent on it, and it is silent.
+    Broken,
 }
 
 /// Counters of a [`super::Ledger`] since the connection began.

@@ -139,6 +139,11 @@ pub struct PathId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CarrierId(pub u32);
 
+impl CarrierId {
+    /// No carrier: what a broken path goes over. No driver gives this name to one.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 /// Explicit congestion notification code points of an IP packet (RFC 3168). Not-ECT is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ecn {

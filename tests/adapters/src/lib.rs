@@ -168,7 +168,6 @@ pairings! {
         tcp_alone_connects,
         each_kind_of_carrier_may_be_left_out,
         a_refusal_holds_for_both,
-        who_does_not_read_holds_up_nobody,
         strangers_that_misbehave_lose_their_socket,
         a_crowd_behind_one_address_is_let_in;
     lines:
@@ -178,7 +177,10 @@ pairings! {
         ipv6_is_as_good,
         a_dial_that_nobody_answers_has_an_end,
         a_closed_endpoint_dials_no_more,
-        nothing_is_lost_by_who_does_not_read;
+        nothing_is_lost_by_who_does_not_read,
+        who_does_not_read_holds_up_nobody,
+        a_reset_of_the_only_way_ends_nothing,
+        garbled_bytes_end_a_way_and_nothing_else;
 }
 
 #[test]
@@ -205,8 +207,9 @@ fn who_does_not_read_for_thirty_seconds_loses_nothing() {
 #[test]
 #[ignore = "takes more than a minute, and the machine for itself"]
 fn others_keep_their_rate_beside_who_does_not_read() {
-    lines::others_keep_their_rate::<Tokio, Tokio>(Duration::from_secs(30));
-    lines::others_keep_their_rate::<Std, Std>(Duration::from_secs(30));
+    let (time, look) = (Duration::from_secs(30), Duration::from_secs(5));
+    lines::others_keep_their_rate::<Tokio, Tokio>(time, look, None);
+    lines::others_keep_their_rate::<Std, Std>(time, look, None);
 }
 
 /// Figures of the move from UDP to TCP and back, for each adapter; to be run alone:

@@ -29,6 +29,10 @@ struct State {
     streams: AtomicU64,
     /// The first so many of these carry nothing any more, and stay open.
     hushed: AtomicU64,
+    /// The first so many are to be reset.
+    reset: AtomicU64,
+    /// The next bytes that one of the first so many passes on are others.
+    garbled: AtomicU64,
     /// What a chunk of bytes takes by TCP, in milliseconds.
     delay: AtomicU64,
     client: Mutex<Option<SocketAddr>>,
@@ -99,7 +103,18 @@ impl Way {
         thread::sleep(LOOK * 3);
     }
 
-    /// What comes by TCP comes so much later: each way takes half of a round trip.
+    /// The TCP connections that are there now are reset: both ends hear it.
+    pub(crate) fn reset(&self) {
+        self.state.reset.store(self.streams(), Ordering::Relaxed);
+    }
+
+    /// The next bytes that come by one of the TCP connections that are there now come garbled.
+    pub(crate) fn garble(&self) {
+        self.state.garbled.store(self.streams(), Ordering::Relaxed);
+    }
+
+    /// What comes by TCP comes so much later, each way by half of a round trip; and the first that a
+    /// client says by another whole one, in which it would have been connected.
     pub(crate) fn with_round_trip(self, time: Duration) -> Self {
         let each = u64::try_from(time.as_millis() / 2).unwrap();
         self.state.delay.store(each, Ordering::Relaxed);
@@ -163,7 +178,14 @@ fn accept(state: &Arc<State>, listener: &TcpListener, server: SocketAddr) {
 
 fn pass_bytes(state: &State, number: u64, mut from: TcpStream, mut to: TcpStream, down: bool) {
     let mut bytes = vec![0; 1 << 16];
+    let delay = Duration::from_millis(state.delay.load(Ordering::Relaxed));
+    if !down {
+        thread::sleep(delay * 2);
+    }
     while !State::is(&state.over) {
+        if number < state.reset.load(Ordering::Relaxed) {
+            return reset([from, to]);
+        }
         let hushed = number < state.hushed.load(Ordering::Relaxed);
         if hushed || down && State::is(&state.still) {
             thread::sleep(LOOK);
@@ -172,7 +194,11 @@ fn pass_bytes(state: &State, number: u64, mut from: TcpStream, mut to: TcpStream
         match from.read(&mut bytes) {
             Ok(0) => break,
             Ok(len) => {
-                thread::sleep(Duration::from_millis(state.delay.load(Ordering::Relaxed)));
+                thread::sleep(delay);
+                if number < state.garbled.load(Ordering::Relaxed) {
+                    state.garbled.store(0, Ordering::Relaxed);
+                    bytes[..len].iter_mut().for_each(|byte| *byte ^= 0x55);
+                }
                 if to.write_all(&bytes[..len]).is_err() {
                     break;
                 }
@@ -183,5 +209,12 @@ fn pass_bytes(state: &State, number: u64, mut from: TcpStream, mut to: TcpStream
     }
     for socket in [from, to] {
         let _closed = socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// The last of those who hold a socket closes it without a farewell.
+fn reset(sockets: [TcpStream; 2]) {
+    for socket in sockets {
+        socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
     }
 }

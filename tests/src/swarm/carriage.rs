@@ -70,7 +70,7 @@ impl World {
     /// The endpoint wishes for another way: it is there a round trip later.
     pub(super) fn on_wish(&mut self, host: HostId, connection: ConnectionHandle) {
         for (number, edge) in self.plan.edges.clone().into_iter().enumerate() {
-            if let Carriage::UdpFirst(config) = edge.carriage
+            if let Some(config) = edge.carriage.stream()
                 && edge.dialer == host
                 && self.lines[number].at[0] == Some(connection)
                 && self.raging
@@ -84,7 +84,7 @@ impl World {
     /// may be in use.
     pub(super) fn join(&mut self, number: usize) {
         let edge = self.plan.edges[number];
-        let Carriage::UdpFirst(config) = edge.carriage else { return };
+        let Some(config) = edge.carriage.stream() else { return };
         let there = self.lines[number].at[0];
         let there = there.filter(|it| self.nodes[edge.dialer.0].neighbours.contains(it));
         let run = [edge.dialer, edge.acceptor].iter().all(|host| self.net.host(*host).runs());

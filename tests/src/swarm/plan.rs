@@ -94,6 +94,18 @@ pub enum Carriage {
     StreamFirst(StreamConfig),
 }
 
+impl Carriage {
+    /// What byte streams are like, if there are any.
+    pub const fn stream(self) -> Option<StreamConfig> {
+        match self {
+            Self::Udp => None,
+            Self::Stream(config) | Self::UdpFirst(config) | Self::StreamFirst(config) => {
+                Some(config)
+            }
+        }
+    }
+}
+
 /// Two neighbours.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {

@@ -12,7 +12,7 @@ use aqueduct_core::wire::id::CarrierId;
 use aqueduct_tests::app::{App, Pair};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::stream::StreamConfig;
-use aqueduct_tests::net::{Net, UDP};
+use aqueduct_tests::net::{Net, StreamNr, UDP};
 use aqueduct_tests::scenario::handover::{
     A, B, SECOND, TCP, arrived, by_udp, cut, cut_off, join, link, same_connection, send, stats,
     until, ways,
@@ -55,14 +55,13 @@ fn a_way_by_tcp_may_be_made_when_udp_has_fallen_silent() {
     }
 }
 
-/// spec: R-TCP-6, R-TCP-7, R-TCP-12
-#[test]
-fn tcp_alone_is_enough_and_udp_is_taken_when_it_is_there() {
-    let mut net = Net::new(5, LinkConfig { loss: 1_000, ..link() });
+/// Two hosts, connected by TCP alone in one round trip and a half.
+fn by_tcp(seed: u64) -> (Pair, StreamNr) {
+    let mut net = Net::new(seed, LinkConfig { loss: 1_000, ..link() });
     let awake = || TransportConfig::default().with_keep_alive(Some(SECOND * 10));
-    let a = net.add(config(1).with_transport(awake()), 10);
-    let b = net.add(config(2).with_transport(awake()), 11);
-    let (_, addr) = net.join([A, B], TCP, StreamConfig::default());
+    let a = net.add(config(1).with_transport(awake()), 2 * seed);
+    let b = net.add(config(2).with_transport(awake()), 2 * seed + 1);
+    let (stream, addr) = net.join([A, B], TCP, StreamConfig::default());
     let id = net.host(B).endpoint.node_id();
     let began = net.now;
     let at_a = net.connect_to(A, PeerAddr { id: Some(id), remote: addr, carrier: TCP });
@@ -72,12 +71,16 @@ fn tcp_alone_is_enough_and_udp_is_taken_when_it_is_there() {
         other.turn(net);
         one.diary(at_a).connected && !other.connections().is_empty()
     }));
-    assert!(
-        net.now.saturating_since(began) < Duration::from_millis(45),
-        "one round trip and a half"
-    );
+    assert!(net.now.saturating_since(began) < Duration::from_millis(45));
     let at_b = other.connections()[0];
-    let mut pair = Pair { net, a: one, b: other, at_a, at_b };
+    (Pair { net, a: one, b: other, at_a, at_b }, stream)
+}
+
+/// spec: R-TCP-6, R-TCP-7, R-TCP-12
+#[test]
+fn tcp_alone_is_enough_and_udp_is_taken_when_it_is_there() {
+    let (mut pair, _) = by_tcp(5);
+    let at_a = pair.at_a;
     let udp = pair.net.hosts[1].addr;
     pair.net.guard.on_dialed(A, udp);
     assert!(pair.net.host(A).endpoint.connection(at_a).expect("alive").add_path(UDP, udp));
@@ -225,4 +228,122 @@ fn what_a_stream_holds_back_is_said_again_in_time() {
         println!("blocked {blocked}: all there {:?} later", pair.net.now.saturating_since(began));
         same_connection(&pair);
     }
+}
+
+/// How often the application of who dialled was told that a way is wished for.
+fn wishes(pair: &Pair) -> usize {
+    pair.a.diary(pair.at_a).silences
+}
+
+/// The TCP connection that is all there is breaks in the middle of a transfer, and once more while
+/// nothing is under way: whoever dialled hears it at once, makes another, and all goes on.
+///
+/// spec: R-TCP-26, R-PATH-15
+#[test]
+fn the_only_stream_is_replaced_when_it_breaks() {
+    for upload in [true, false] {
+        let (mut pair, stream) = by_tcp(if upload { 11 } else { 12 });
+        send(&mut pair, upload, 1, 10_000_000);
+        pair.pass(SECOND / 4);
+        pair.net.break_stream(stream);
+        pair.pass(Duration::from_millis(1));
+        assert_eq!(wishes(&pair), 1, "at once");
+        assert!(pair.net.hosts.iter().all(|host| host.endpoint.carriers_in_use().is_empty()));
+        let before = stats(&mut pair)[usize::from(!upload)].ledger.lost;
+        let another = join(&mut pair, CarrierId(41), StreamConfig::default());
+        arrived(&mut pair, SECOND * 5);
+        let sender = stats(&mut pair)[usize::from(!upload)];
+        assert_eq!(sender.ledger.lost, before, "what was under way is said again, and only that");
+        pair.pass(SECOND * 2);
+        pair.net.break_stream(another);
+        pair.pass(SECOND * 4);
+        assert_eq!(wishes(&pair), 3, "at once, and a second later");
+        join(&mut pair, CarrierId(42), StreamConfig::default());
+        send(&mut pair, upload, 2, 1_000_000);
+        arrived(&mut pair, SECOND);
+        assert_eq!(ways(&mut pair), [CarrierKind::Reliable; 2]);
+        same_connection(&pair);
+    }
+}
+
+/// Nobody makes another: the idle time-out decides, and wishes become rarer until then.
+///
+/// spec: R-TCP-26, R-CLOSE-3
+#[test]
+fn who_has_no_way_is_given_up_by_the_idle_time_out() {
+    let (mut pair, stream) = by_tcp(13);
+    send(&mut pair, true, 1, 10_000_000);
+    pair.pass(SECOND / 4);
+    pair.net.break_stream(stream);
+    pair.pass(SECOND * 28);
+    assert_eq!(wishes(&pair), 4, "after 0, 1, 5 and 13 s");
+    assert_eq!(pair.a.diary(pair.at_a).closed, None);
+    pair.pass(SECOND * 3);
+    for closed in [pair.a.diary(pair.at_a).closed, pair.b.diary(pair.at_b).closed] {
+        assert!(matches!(closed, Some(CloseReason::IdleTimeout(_))), "{closed:?}");
+    }
+}
+
+/// Whoever is dialled hangs up each time, before it has answered: it is not dialled without a pause.
+///
+/// spec: R-TCP-26
+#[test]
+fn who_hangs_up_is_not_dialled_without_a_pause() {
+    let (mut pair, stream) = by_tcp(14);
+    send(&mut pair, false, 1, 10_000_000);
+    pair.pass(SECOND / 4);
+    pair.net.break_stream(stream);
+    let (began, mut dialled) = (pair.net.now, 0);
+    while pair.net.now < began + SECOND * 12 {
+        pair.pass(Duration::from_millis(5));
+        if wishes(&pair) > dialled {
+            dialled += 1;
+            let carrier = CarrierId(41 + dialled as u32);
+            let another = join(&mut pair, carrier, StreamConfig::default());
+            pair.net.break_stream(another);
+        }
+    }
+    assert_eq!(dialled, 3, "after 0, 1 and 5 s");
+    join(&mut pair, CarrierId(60), StreamConfig::default());
+    arrived(&mut pair, SECOND * 5);
+    same_connection(&pair);
+}
+
+/// A connection that has nothing left to deliver ends without a way.
+///
+/// spec: R-TCP-26, R-CLOSE-5
+#[test]
+fn who_has_no_way_and_is_done_may_close() {
+    let (mut pair, stream) = by_tcp(15);
+    send(&mut pair, true, 1, 100_000);
+    arrived(&mut pair, SECOND);
+    pair.pass(SECOND);
+    pair.net.break_stream(stream);
+    pair.pass(Duration::from_millis(1));
+    let code = aqueduct_core::wire::id::AppCode(0);
+    pair.net.host(A).endpoint.connection(pair.at_a).expect("alive").close(code, b"");
+    let (at_a, limit) = (pair.at_a, SECOND * 2);
+    assert!(pair.run(limit, |_, a, _| a.diary(at_a).drained), "{:?}", pair.a.diary(at_a).closed);
+}
+
+/// Nobody can finish a handshake whose TCP connection breaks.
+///
+/// spec: R-TCP-26, R-EP-23
+#[test]
+fn a_handshake_ends_with_its_stream() {
+    let mut net = Net::new(16, link());
+    let (a, b) = (net.add(config(1), 32), net.add(config(2), 33));
+    let (stream, remote) = net.join([A, B], TCP, StreamConfig::default());
+    let id = net.host(B).endpoint.node_id();
+    let at_a = net.connect_to(A, PeerAddr { id: Some(id), remote, carrier: TCP });
+    let (mut one, mut other) = (App::new(a), App::new(b));
+    net.run(Duration::from_millis(5), |_| false);
+    net.break_stream(stream);
+    net.run(Duration::from_millis(5), |net| {
+        one.turn(net);
+        other.turn(net);
+        false
+    });
+    assert_eq!(one.diary(at_a).closed, Some(CloseReason::CarrierLost));
+    assert!(other.connections().is_empty());
 }

@@ -155,7 +155,8 @@ impl Lines {
     }
 
     fn insert(&mut self, line: Line, now: Instant) -> CarrierId {
-        self.last = self.last.wrapping_add(1).max(1);
+        // Neither the UDP socket's name nor that of none.
+        self.last = self.last % (CarrierId::NONE.0 - 1) + 1;
         let id = CarrierId(self.last);
         let until = line.dialled_until();
         self.lines.insert(id, line);
