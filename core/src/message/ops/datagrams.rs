@@ -194,14 +194,14 @@ impl World {
         if !fits(&self.out) {
             self.expire();
         }
-        let room = self.out.get(..class).is_some_and(fits) && !self.newest;
+        let room = self.out.get(..class + usize::from(self.newest)).is_some_and(fits);
         if !fits(&self.out) && !room {
             return Queued::Dropped;
         }
         let mut dropped = 0;
         while !fits(&self.out) {
             let lowest = self.out.iter_mut().rev().find(|queue| !queue.is_empty());
-            lowest.and_then(VecDeque::pop_front);
+            lowest.and_then(if self.newest { VecDeque::pop_back } else { VecDeque::pop_front });
             dropped += 1;
         }
         self.out.get_mut(class).into_iter().for_each(|queue| queue.push_back(one.clone()));
