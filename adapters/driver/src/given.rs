@@ -37,8 +37,8 @@ impl Given {
     }
 }
 
-/// Datagrams that wait for the core, by class, each with its bound: the urgent pass the others here,
-/// too, and what is too old keeps nobody out (spec R-MSG-15).
+/// Datagrams that wait for the core, by class, each with its bound: the urgent pass the others
+/// here, too, and what is too old keeps nobody out (spec R-MSG-15).
 #[derive(Debug, Default)]
 pub(crate) struct Datagrams {
     classes: [VecDeque<Given>; 3],

@@ -149,8 +149,8 @@ impl<'a> ConnectionRef<'a> {
     /// Sends a whole message reliably. The id names it in `Delivered`.
     ///
     /// # Errors
-    /// Larger than the peer takes, or no stream can be opened now; nothing was changed. Or it is too
-    /// old already, and counted.
+    /// Larger than the peer takes, or no stream can be opened now; nothing was changed. Or it is
+    /// too old already, and counted.
     pub fn send_message(&mut self, data: Bytes) -> Result<StreamId, MessageError> {
         self.send_message_with(data, Delivery::new())
     }

@@ -121,8 +121,9 @@ impl Outbox {
         }
     }
 
-    /// Makes room for one of `class` and `len` bytes: the oldest, or the newest, of the lowest class
-    /// that waits are dropped (spec R-MSG-3). `None`, and none dropped, if it gives way itself.
+    /// Makes room for one of `class` and `len` bytes: the oldest, or the newest, of the lowest
+    /// class that waits are dropped (spec R-MSG-3). `None`, and none dropped, if it gives way
+    /// itself.
     pub(super) fn make_room(
         &mut self,
         class: Priority,
