@@ -232,11 +232,12 @@ impl Run {
         let soon = Delivery::new().priority(Priority::Urgent).max_age(Duration::from_secs(1));
         let late = Delivery::new().priority(Priority::Bulk).max_age(Duration::ZERO);
         self.call(at, |view| {
-            assert!(view.has_datagram_room(100));
+            assert!(view.has_datagram_room(100) && view.has_datagram_room_of(Priority::Bulk, 10));
             view.send_datagram(text(1, 100)).expect("room");
             for delivery in [soon, late] {
                 view.send_datagram_with(text(2, 200), delivery).expect("room");
-                view.send_message_with(text(3, 3_000), delivery).expect("room");
+                let sent = view.send_message_with(text(3, 3_000), delivery);
+                assert_eq!(sent.is_err(), delivery == late, "{sent:?}");
             }
             view.send_message(text(4, 50)).expect("room");
         });

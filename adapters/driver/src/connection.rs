@@ -8,6 +8,7 @@ pub(crate) mod range;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Instant;
 
 use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::connection::ConnectionStats;
@@ -35,8 +36,6 @@ pub use connecting::Connecting;
 
 /// Received datagrams that wait for the application; further ones wait in the core, which drops.
 pub(crate) const DATAGRAM_INBOX: usize = 64;
-/// Datagrams of the application that wait for the core.
-pub(crate) const DATAGRAM_OUTBOX: usize = 256;
 /// Received messages that wait for the application; further ones keep their credit in the core.
 pub(crate) const MESSAGE_INBOX: usize = 16;
 
@@ -428,7 +427,8 @@ impl Connection {
         self.send_message_with(message, Delivery::new()).await
     }
 
-    /// The same, as soon as `delivery` says, and reliably only as long.
+    /// The same, as soon as `delivery` says, and reliably only as long: one that is too old before
+    /// the core can take it is counted as expired, and not sent.
     ///
     /// # Errors
     /// Those of [`Connection::send_message`].
@@ -443,7 +443,7 @@ impl Connection {
             if let Some(error) = state.error() {
                 return Err(error.into());
             }
-            state.wishes.messages.push(Given::new(message, delivery), reply);
+            state.wishes.messages.push(Given::new(message, delivery, Instant::now()), reply);
         }
         self.shared().mark();
         answer.await.ok_or_else(|| self.over())?

@@ -244,12 +244,12 @@ pub enum DatagramError {
     /// The peer takes no datagrams.
     #[error("the peer takes no datagrams")]
     Unsupported,
-    /// The queue of outgoing datagrams is full.
+    /// The queue of outgoing datagrams of its class is full.
     #[error(
         "the queue of outgoing datagrams is full ({limit} wait); send_datagram_wait waits for room"
     )]
     Full {
-        /// Datagrams that wait.
+        /// Datagrams of its class that wait.
         limit: usize,
     },
     /// The connection is over.

@@ -38,7 +38,7 @@ counters! {
     MessageStats,
     /// The same, being counted, by anybody.
     MessageCounters,
-    /// Messages that were sent whole.
+    /// Messages that were taken to be sent whole; what was too old by then is not among them.
     whole_sent,
     /// Their bytes.
     whole_bytes_sent,

@@ -26,7 +26,7 @@ use super::event::EventKind;
 use super::lifecycle::Lifecycle;
 use super::{Connection, ConnectionStats, LimitTimes};
 
-/// Why a message was not sent. Nothing was changed.
+/// Why a message was not sent. Nothing was changed, but [`MessageError::TooOld`] is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -36,6 +36,9 @@ pub enum MessageError {
     /// No stream could be opened for it.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// It may not grow any older: it is counted as expired, and has no stream (spec R-MSG-16).
+    #[error("the message is too old to be sent")]
+    TooOld,
 }
 
 impl Connection {
@@ -190,9 +193,12 @@ impl Connection {
         }
     }
 
-    /// Whether a datagram of `len` bytes is queued without any that must give way.
-    pub(crate) fn has_datagram_room(&mut self, len: usize) -> bool {
-        self.datagrams.has_room(len)
+    /// Whether a datagram of this class and `len` bytes is queued and none of its class or a higher
+    /// one must give way.
+    pub(crate) fn has_datagram_room(&mut self, class: Priority, len: usize, now: Instant) -> bool {
+        let room = self.datagrams.has_room(class, len, now);
+        self.count_dropped();
+        room
     }
 
     /// The oldest datagram that came.

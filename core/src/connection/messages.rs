@@ -36,6 +36,11 @@ impl Connection {
         now: Instant,
     ) -> Result<StreamId, MessageError> {
         let Outgoing { data } = Outgoing::new(data, self.peer_max_message)?;
+        let until = delivery.until(now);
+        if until.is_some_and(|until| until <= now) {
+            self.expiring.on_too_old();
+            return Err(MessageError::TooOld);
+        }
         let mut options = OpenOptions::new(StreamProtocol::Number(protocol::MESSAGE));
         options.size = Some(data.len() as u64);
         options.priority = delivery.priority;
@@ -43,10 +48,8 @@ impl Connection {
         let id = self.streams.open(Dir::Uni, options, &mut account)?;
         self.outbox.push_back((id, data));
         self.continue_message(id);
-        if let Some(until) = delivery.until(now) {
+        if let Some(until) = until {
             self.age(id, until);
-            // Its time may be over already.
-            self.give_up_old_messages(now);
         }
         Ok(id)
     }

@@ -11,7 +11,7 @@ use crate::connection::{Carriers, Connection, ConnectionStats, MessageError};
 use crate::flow::Budget;
 use crate::message::{Delivery, Queued, SendDatagramError};
 use crate::path::Source;
-use crate::stream::{OpenError, OpenOptions, RecvStream, SendStream};
+use crate::stream::{OpenError, OpenOptions, Priority, RecvStream, SendStream};
 use crate::tape::{Deck, Op, Outcome, Taped};
 use crate::time::Instant;
 use crate::wire::id::{AppCode, CarrierId, Dir, StreamId};
@@ -122,11 +122,20 @@ impl<'a> ConnectionRef<'a> {
         came
     }
 
-    /// Whether a datagram of `len` bytes can be queued now without any that must give way. If not,
-    /// `DatagramsWritable` follows when there is room.
+    /// Whether a normal datagram of `len` bytes can be queued now without any that must give way,
+    /// but those that are too old and those of class Bulk. If not, `DatagramsWritable` follows when
+    /// there is room.
     pub fn has_datagram_room(&mut self, len: usize) -> bool {
-        let room = self.member.connection.has_datagram_room(len);
-        self.tape.note(|tape| tape.call(Op::DatagramRoom, |out| (len, room).put(out)));
+        self.has_datagram_room_of(Priority::Normal, len)
+    }
+
+    /// The same for one of this class: those of lower classes give way (spec R-MSG-15).
+    pub fn has_datagram_room_of(&mut self, class: Priority, len: usize) -> bool {
+        let room = self.member.connection.has_datagram_room(class, len, self.now);
+        self.tape.note(|tape| {
+            let said = said(Delivery::new().priority(class));
+            tape.ask(Op::DatagramRoom, said.as_deref(), |out| (len, room).put(out));
+        });
         room
     }
 
@@ -140,7 +149,8 @@ impl<'a> ConnectionRef<'a> {
     /// Sends a whole message reliably. The id names it in `Delivered`.
     ///
     /// # Errors
-    /// Larger than the peer takes, or no stream can be opened now; nothing was changed.
+    /// Larger than the peer takes, or no stream can be opened now; nothing was changed. Or it is
+    /// too old already, and counted.
     pub fn send_message(&mut self, data: Bytes) -> Result<StreamId, MessageError> {
         self.send_message_with(data, Delivery::new())
     }
@@ -165,13 +175,7 @@ impl<'a> ConnectionRef<'a> {
 
     /// What is given with words about its delivery stands behind a record of those.
     fn note_given(&mut self, op: Op, data: &[u8], delivery: Delivery, came: Outcome) {
-        let Delivery { priority, max_age, .. } = delivery;
-        let said = (delivery != Delivery::new()).then(|| {
-            let mut said = Vec::new();
-            (priority, max_age).put(&mut said);
-            said
-        });
-        self.tape.note(|tape| tape.give(op, said.as_deref(), data, came));
+        self.tape.note(|tape| tape.give(op, said(delivery).as_deref(), data, came));
     }
 
     /// The next whole message.
@@ -221,6 +225,16 @@ impl<'a> ConnectionRef<'a> {
         self.tape.note(|tape| tape.farewell(Op::Abort, code.0, reason, Some(now)));
         self.member.connection.abort(code, reason, now);
     }
+}
+
+/// What stands on a tape of a delivery that is not the usual one.
+fn said(delivery: Delivery) -> Option<Vec<u8>> {
+    let Delivery { priority, max_age, .. } = delivery;
+    (delivery != Delivery::new()).then(|| {
+        let mut said = Vec::new();
+        (priority, max_age).put(&mut said);
+        said
+    })
 }
 
 impl Deref for ConnectionRef<'_> {

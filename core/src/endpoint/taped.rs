@@ -433,6 +433,7 @@ pub(super) fn posted(came: &Result<StreamId, MessageError>) -> Outcome {
     match came {
         Ok(stream) => Outcome::Done(stream.0),
         Err(MessageError::TooLarge(_)) => Outcome::Refused(1),
+        Err(MessageError::TooOld) => Outcome::Refused(2),
         Err(MessageError::Open(error)) => Outcome::Refused(16 + error.number()),
     }
 }

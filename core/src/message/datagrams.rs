@@ -27,7 +27,7 @@ pub enum DropRule {
     /// The oldest in the queue: news counts more (voice, positions).
     #[default]
     Oldest,
-    /// The one that comes.
+    /// The newest: the one that comes, unless lower classes wait.
     Newest,
 }
 
@@ -232,17 +232,14 @@ impl Datagrams {
             return Ok(Queued::Dropped);
         }
         if !self.outgoing.fits(size, bounds) {
-            self.stats.send_expired += self.outgoing.expire(now);
+            self.expire(now);
         }
         if self.outgoing.fits(size, bounds) {
             self.outgoing.push(class, data, until);
             return Ok(Queued::Kept);
         }
         self.turned_away = true;
-        let dropped = match self.limits.rule {
-            DropRule::Oldest => self.outgoing.make_room(class, size, bounds),
-            DropRule::Newest => None,
-        };
+        let dropped = self.outgoing.make_room(class, size, bounds, self.limits.rule);
         self.stats.send_dropped += dropped.unwrap_or(1);
         let Some(dropped) = dropped else {
             self.outgoing.on_dropped(class);
@@ -252,13 +249,25 @@ impl Datagrams {
         Ok(Queued::InPlaceOf(usize::try_from(dropped).unwrap_or(usize::MAX)))
     }
 
-    /// Whether a datagram of `len` bytes can be queued without any that must give way. If not,
+    /// Whether a datagram of this class and `len` bytes can be queued and none of its class or a
+    /// higher one must give way, but those that are too old (spec R-MSG-15). If not,
     /// [`Datagrams::write`] or [`Datagrams::on_deadline`] says when there is room. One that can
     /// never be queued needs none.
-    pub fn has_room(&mut self, len: usize) -> bool {
-        let fits = self.outgoing.fits(len, self.limits.outgoing()) || self.outgoing.is_empty();
-        self.turned_away |= !fits;
-        fits
+    pub fn has_room(&mut self, class: Priority, len: usize, now: Instant) -> bool {
+        let bounds = self.limits.outgoing();
+        if !self.outgoing.has_room(class, len, bounds) {
+            self.expire(now);
+        }
+        let room = self.outgoing.has_room(class, len, bounds);
+        self.turned_away |= !room;
+        room
+    }
+
+    /// Drops what is too old; says how many that were.
+    fn expire(&mut self, now: Instant) -> u64 {
+        let expired = self.outgoing.expire(now);
+        self.stats.send_expired += expired;
+        expired
     }
 
     /// Whether datagrams of `class` begin the packet that is to be written, where streams of that
@@ -299,9 +308,7 @@ impl Datagrams {
     /// Drops what is too old. Says whether that made room for whom there was none before; only once
     /// to each.
     pub fn on_deadline(&mut self, now: Instant) -> bool {
-        let expired = self.outgoing.expire(now);
-        self.stats.send_expired += expired;
-        expired > 0 && core::mem::take(&mut self.turned_away)
+        self.expire(now) > 0 && core::mem::take(&mut self.turned_away)
     }
 
     /// How many of each class were dropped for want of room, or as too old, since this was last

@@ -257,6 +257,42 @@ fn what_is_urgent_does_not_give_way_to_bulk() {
     assert_eq!(d.take_dropped(), [0; 3], "once");
 }
 
+/// Of whichever rule: what is of a lower class leaves no less room.
+///
+/// spec: R-MSG-15 R-MSG-3
+#[test]
+fn room_is_asked_by_class() {
+    for (rule, kept) in [(DropRule::Oldest, 2), (DropRule::Newest, 1)] {
+        let mut d = datagrams(DatagramLimits { send_count: 2, rule, ..DatagramLimits::default() });
+        let mut send = |n, class| {
+            let delivery = Delivery::new().priority(class);
+            d.send(Bytes::from(vec![n]), delivery, CAPACITY, Instant::ZERO)
+        };
+        assert_eq!(send(1, Priority::Normal), Ok(Queued::Kept));
+        assert_eq!(send(2, Priority::Normal), Ok(Queued::Kept));
+        let room = Priority::ALL.map(|class| d.has_room(class, 1, Instant::ZERO));
+        assert_eq!(room, [true, false, false], "{rule:?}");
+        let urgent = Delivery::new().priority(Priority::Urgent);
+        let queued = d.send(Bytes::from_static(&[4]), urgent, CAPACITY, Instant::ZERO);
+        assert_eq!((queued, d.take_dropped()), (Ok(Queued::InPlaceOf(1)), [0, 1, 0]));
+        assert_eq!(packet(&mut d, CAPACITY), [[4], [kept]], "{rule:?}");
+    }
+}
+
+/// spec: R-MSG-15 R-MSG-13
+#[test]
+fn what_is_too_old_leaves_its_room() {
+    let mut d = datagrams(DatagramLimits { send_count: 2, ..DatagramLimits::default() });
+    let (age, then) = (Duration::from_millis(5), Instant::ZERO + Duration::from_millis(5));
+    for _ in 0..2 {
+        let soon = Delivery::new().max_age(age);
+        assert_eq!(d.send(Bytes::new(), soon, CAPACITY, Instant::ZERO), Ok(Queued::Kept));
+    }
+    assert!(!d.has_room(Priority::Normal, 1, Instant::ZERO));
+    assert!(d.has_room(Priority::Normal, 1, then));
+    assert_eq!((d.stats().send_expired, d.take_dropped()), (2, [0, 2, 0]));
+}
+
 /// spec: R-MSG-13 R-MSG-11
 #[test]
 fn what_is_too_old_is_dropped_and_counted_apart() {
@@ -267,7 +303,7 @@ fn what_is_too_old_is_dropped_and_counted_apart() {
         let queued = d.send(Bytes::from(vec![n]), delivery, CAPACITY, at(5));
         assert_eq!(queued, Ok(Queued::Kept));
     }
-    assert!(!d.has_room(1));
+    assert!(!d.has_room(Priority::Normal, 1, at(5)));
     assert_eq!(d.deadline(), Some(at(15)));
     assert!(!d.on_deadline(at(14)), "nobody is too old");
     assert!(d.on_deadline(at(15)), "there is room for who found none");

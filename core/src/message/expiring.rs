@@ -77,6 +77,11 @@ impl Expiring {
         found
     }
 
+    /// One was too old before it had a stream: it was never here, and is counted.
+    pub const fn on_too_old(&mut self) {
+        self.expired += 1;
+    }
+
     /// Forgets those of which nothing is `left`.
     pub fn forget(&mut self, mut left: impl FnMut(StreamId) -> Left) {
         self.young.retain(|(_, id)| left(*id) != Left::Nothing);

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::datagrams::cost;
+use super::datagrams::{DropRule, cost};
 use crate::stream::Priority;
 use crate::time::{Instant, earliest};
 
@@ -50,6 +50,16 @@ impl Queue {
         }
     }
 
+    /// Drops one for want of room.
+    fn give_way(&mut self, rule: DropRule) {
+        let gone = match rule {
+            DropRule::Oldest => self.items.pop_front(),
+            DropRule::Newest => self.items.pop_back(),
+        };
+        self.bytes -= gone.map_or(0, |Waiting { data, .. }| cost(data.len()));
+        self.dropped += 1;
+    }
+
     /// Drops what is too old; says how many that were.
     fn expire(&mut self, now: Instant) -> u64 {
         let before = self.items.len();
@@ -82,6 +92,13 @@ impl Outbox {
         fit(&self.classes, len, bounds)
     }
 
+    /// Whether one of this class and `len` bytes fits if those of lower classes give way, or has
+    /// nobody else to wait for.
+    pub(super) fn has_room(&self, class: Priority, len: usize, bounds: Bounds) -> bool {
+        let rivals = self.classes.get(..=class as usize).unwrap_or_default();
+        fit(rivals, len, bounds) || rivals.iter().all(|queue| queue.items.is_empty())
+    }
+
     pub(super) fn push(&mut self, class: Priority, data: Bytes, until: Option<Instant>) {
         self.youth = earliest([self.youth, until]);
         let queue = self.of(class);
@@ -107,19 +124,28 @@ impl Outbox {
         }
     }
 
-    /// Makes room for one of `class` and `len` bytes: the oldest of the lowest class that waits are
-    /// dropped (spec R-MSG-3). `None`, and none dropped, if those of higher ones fill it.
-    pub(super) fn make_room(&mut self, class: Priority, len: usize, bounds: Bounds) -> Option<u64> {
-        let higher = self.classes.get(..class as usize)?;
-        if !fit(higher, len, bounds) {
+    /// Makes room for one of `class` and `len` bytes: the oldest, or the newest, of the lowest
+    /// class that waits are dropped (spec R-MSG-3). `None`, and none dropped, if it gives way
+    /// itself.
+    pub(super) fn make_room(
+        &mut self,
+        class: Priority,
+        len: usize,
+        bounds: Bounds,
+        rule: DropRule,
+    ) -> Option<u64> {
+        let stay = match rule {
+            DropRule::Oldest => self.classes.get(..class as usize)?,
+            DropRule::Newest => self.classes.get(..=class as usize)?,
+        };
+        if !fit(stay, len, bounds) {
             return None;
         }
         let mut dropped = 0;
         while !fit(&self.classes, len, bounds) {
             let lowest = self.classes.iter_mut().rev().find(|queue| !queue.items.is_empty())?;
             sometimes!("message: a datagram gives way to another");
-            lowest.pop();
-            lowest.dropped += 1;
+            lowest.give_way(rule);
             dropped += 1;
         }
         Some(dropped)

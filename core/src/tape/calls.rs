@@ -95,15 +95,29 @@ impl Tape {
     pub(crate) fn give(&mut self, op: Op, said: Option<&[u8]>, data: &[u8], came: Outcome) {
         if self.fits(data.len()) && self.ready() {
             self.name_connection();
-            if let Some(said) = said {
-                self.begin(Op::Delivery).extend_from_slice(said);
-            }
+            self.say(said);
             self.begin(op);
             let taken = match came {
                 Outcome::Done(_) => Ok(data.len()),
                 Outcome::Refused(why) => Err(why),
             };
             self.put_given(data, taken, came);
+        }
+    }
+
+    /// Whether something could be given now, with what was said of its delivery.
+    pub(crate) fn ask(&mut self, op: Op, said: Option<&[u8]>, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.ready() {
+            self.name_connection();
+            self.say(said);
+            write(self.begin(op));
+        }
+    }
+
+    /// How what the next record speaks of is to be delivered.
+    fn say(&mut self, said: Option<&[u8]>) {
+        if let Some(said) = said {
+            self.begin(Op::Delivery).extend_from_slice(said);
         }
     }
 

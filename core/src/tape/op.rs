@@ -81,7 +81,7 @@ ops! {
     AcceptStream = 0x23,
     /// `send_datagram`.
     SendDatagram = 0x24,
-    /// `has_datagram_room`.
+    /// `has_datagram_room`, `has_datagram_room_of`.
     DatagramRoom = 0x25,
     /// `recv_datagram`.
     RecvDatagram = 0x26,
@@ -97,7 +97,8 @@ ops! {
     AddPath = 0x2b,
     /// `set_controller`.
     Controller = 0x2c,
-    /// How what is given next is to be delivered: `send_datagram_with`, `send_message_with`.
+    /// How what is given next is to be delivered: `send_datagram_with`, `send_message_with`; or the
+    /// class of `has_datagram_room_of`.
     Delivery = 0x2d,
     /// The calls on sending halves that follow are this stream's.
     Send = 0x30,

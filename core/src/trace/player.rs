@@ -246,7 +246,9 @@ impl<'a> Player<'a> {
                 let _came = connection.send_datagram_with(data, delivery);
             }
             (What::Give(..), Some(data)) => _ = connection.send_message_with(data, delivery),
-            (What::DatagramRoom(len, _), _) => _ = connection.has_datagram_room(*len),
+            (What::DatagramRoom(len, _), _) => {
+                let _room = connection.has_datagram_room_of(delivery.priority, *len);
+            }
             (What::Received(_), _) if record.op == Op::RecvDatagram => {
                 drop(connection.recv_datagram());
             }

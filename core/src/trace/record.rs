@@ -66,7 +66,7 @@ pub enum What<'a> {
     /// By which carrier, to where, and whether it was of use.
     AddPath(CarrierId, SocketAddr, bool),
     Controller(Algorithm),
-    /// Of what is given next: its class and greatest age.
+    /// Of what is given or asked for next: its class and greatest age.
     Delivery(Priority, Option<Duration>),
     /// `write`, `write_at` or `forward`.
     Write(Option<u64>, Kept<'a>, Outcome),

@@ -165,7 +165,7 @@ fn old_messages_are_given_up() {
 
 /// Also where nothing stands in its way; two at one instant, and between two polls.
 ///
-/// spec: R-MSG-14, R-MSG-13
+/// spec: R-MSG-14, R-MSG-13, R-MSG-16
 #[test]
 fn what_is_too_old_at_once_is_never_sent() {
     let mut pair = pair(MS);
@@ -179,7 +179,7 @@ fn what_is_too_old_at_once_is_never_sent() {
     let it = stats(&mut pair);
     assert_eq!((it.messages_expired, it.datagrams.send_expired, it.datagrams.sent), (4, 2, 0));
     assert!(pair.b.diary(pair.at_b).messages.is_empty());
-    assert_eq!(it.streams, 0);
+    assert_eq!((it.streams, it.stream_stats.opened), (0, 0), "no stream for nothing");
 }
 
 /// A datagram that fits only a packet without an ACK is not kept out of each second one.
@@ -230,14 +230,27 @@ fn an_old_message_that_is_lost_is_given_up() {
     assert_eq!(stats(&mut pair).streams, 0);
 }
 
-/// Class and age stand on the tape.
+/// Whether the queue has room for one of a class.
+fn room(pair: &mut Pair, class: Priority) -> bool {
+    let (at_a, now) = (pair.at_a, pair.net.now);
+    let mut view = pair.net.host(HostId(0)).endpoint.connection_at(at_a, now).expect("it lives");
+    view.has_datagram_room_of(class, 1_000)
+}
+
+/// Class and age stand on the tape, and of which class room was asked for.
 ///
 /// spec: R-TAPE-1, R-TAPE-11
 #[test]
 fn classes_and_ages_are_recorded() {
     let mut pair = pair(MS * 20);
+    for number in 0..400 {
+        datagram(&mut pair, number, Delivery::new());
+    }
+    let rooms = Priority::ALL.map(|class| room(&mut pair, class));
+    assert_eq!(rooms, [true, false, false]);
     for number in 0..200 {
         let class = Priority::ALL[number as usize % 3];
+        room(&mut pair, class);
         let delivery = Delivery::new().priority(class).max_age(MS * (number as u32 % 50));
         datagram(&mut pair, number, delivery);
         message(&mut pair, number, 2_000, delivery);

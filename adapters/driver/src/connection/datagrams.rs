@@ -1,19 +1,22 @@
 //! Unreliable datagrams of a connection.
 
+use std::time::Instant;
+
 use aqueduct_core::message::Delivery;
 use bytes::Bytes;
 
 use crate::error::{ConnectionError, DatagramError};
-use crate::given::Given;
+use crate::given::{DATAGRAM_OUTBOX, Given};
 use crate::wait::{lock, until};
 
-use super::{ConnState, Connection, DATAGRAM_INBOX, DATAGRAM_OUTBOX};
+use super::{ConnState, Connection, DATAGRAM_INBOX};
 
 impl Connection {
     /// Queues an unreliable datagram; never waits.
     ///
     /// # Errors
-    /// It does not fit, the queue is full, the peer takes none, or the connection is over.
+    /// It does not fit, the queue of its class is full, the peer takes none, or the connection is
+    /// over.
     pub fn send_datagram(&self, datagram: Bytes) -> Result<(), DatagramError> {
         self.send_datagram_with(datagram, Delivery::new())
     }
@@ -83,11 +86,12 @@ fn queue_datagram(
     if len > max {
         return Err(DatagramError::TooLarge { len, max });
     }
-    if state.wishes.datagrams.len() >= DATAGRAM_OUTBOX {
+    let now = Instant::now();
+    if !state.wishes.datagrams.has_room(delivery.priority, now) {
         return Err(DatagramError::Full { limit: DATAGRAM_OUTBOX });
     }
     if let Some(datagram) = datagram.take() {
-        state.wishes.datagrams.push(Given::new(datagram, delivery));
+        state.wishes.datagrams.push(Given::new(datagram, delivery, now));
     }
     Ok(())
 }

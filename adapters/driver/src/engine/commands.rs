@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
 use aqueduct_core::endpoint::ConnectionHandle;
+use aqueduct_core::message::Delivery;
 use aqueduct_core::path::CarrierKind;
-use aqueduct_core::stream;
+use aqueduct_core::stream::{self, Priority};
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
+use bytes::Bytes;
 
-use crate::connection::{CloseRequest, CloseWhen, ConnShared, DATAGRAM_OUTBOX, Question};
+use crate::connection::{CloseRequest, CloseWhen, ConnShared, Question};
 use crate::error::{ConnectError, MessageError, OpenError};
 use crate::hub::{Call, Command, Whose};
 use crate::send::SendShared;
@@ -244,20 +247,28 @@ impl Engine {
         };
         let counters = &self.shared.counters;
         let max = connection.max_datagram_len();
+        let now = Instant::now();
         slot.shared.update(|state| {
             state.max_datagram = max;
-            let full = state.wishes.datagrams.len() >= DATAGRAM_OUTBOX;
-            while let Some(len) = state.wishes.datagrams.next_len()
-                && connection.has_datagram_room(len)
-                && let Some(given) = state.wishes.datagrams.pop()
+            let queue = &mut state.wishes.datagrams;
+            queue.expire(now);
+            while let Some((class, len)) = queue.next()
+                && connection.has_datagram_room_of(class, len)
+                && let Some(given) = queue.pop()
             {
-                let delivery = given.delivery();
+                let delivery = given.delivery(now);
                 // The path may have become narrower since it was queued.
                 let unsendable = connection.send_datagram_with(given.data, delivery).is_err();
                 add(&counters.datagrams_unsendable, unsendable.into());
             }
-            let room = state.wishes.datagrams.len() < DATAGRAM_OUTBOX;
-            if full && room { state.waiting.datagrams_out.take() } else { Wakers::default() }
+            while let Some(class) = queue.next_expired() {
+                // An empty one in its place: the core counts what may not wait at all.
+                let late = Delivery::new().priority(class).max_age(Duration::ZERO);
+                let _counted = connection.send_datagram_with(Bytes::new(), late);
+            }
+            // Who waits for room has a normal one.
+            let room = queue.has_room(Priority::Normal, now);
+            if room { state.waiting.datagrams_out.take() } else { Wakers::default() }
         });
     }
 
@@ -269,7 +280,7 @@ impl Engine {
             let Some(mut connection) = self.core.connection_at(handle, self.clock.now()) else {
                 return;
             };
-            let delivery = message.delivery();
+            let delivery = message.delivery(Instant::now());
             match connection.send_message_with(message.data.clone(), delivery) {
                 Ok(_) => {
                     let counts = &self.shared.messages.counts;
@@ -283,6 +294,8 @@ impl Engine {
                     lock(&slot.shared.state).wishes.messages.put_back(message, reply);
                     return;
                 }
+                // The core has counted it.
+                Err(MessageRefusal::TooOld) => reply.send(Ok(())),
                 Err(error) => reply.send(Err(MessageError::Refused(error))),
             }
         }

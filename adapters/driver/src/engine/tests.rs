@@ -14,6 +14,9 @@ use bytes::Bytes;
 use super::*;
 use crate::socket::Outgoing;
 
+#[path = "haste_tests.rs"]
+mod haste;
+
 /// A wire whose other end the test holds in its hand.
 struct Hand {
     /// Who is at that end.

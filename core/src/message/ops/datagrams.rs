@@ -102,6 +102,13 @@ pub fn run(script: &Script) {
     script.ops.iter().for_each(|op| world.step(*op));
 }
 
+/// Whether one of `len` bytes fits beside these.
+fn fit(queues: &[VecDeque<Aging>], len: usize) -> bool {
+    let waiting = queues.iter().flatten().map(|(data, _)| data.len() as u64 + ITEM_OVERHEAD);
+    let bytes = waiting.sum::<u64>() + len as u64 + ITEM_OVERHEAD;
+    bytes <= BYTES && queues.iter().map(VecDeque::len).sum::<usize>() < COUNT
+}
+
 impl World {
     fn step(&mut self, op: Op) {
         self.salt = self.salt.wrapping_add(1);
@@ -151,6 +158,7 @@ impl World {
         let max_age =
             delivery.max_age.map(|age| Duration::from_millis(u64::from(age.subsec_nanos() % 300)));
         let delivery = Delivery { max_age, ..delivery };
+        self.ask(delivery.priority, size);
         let data = vec![self.salt; size];
         let before = self.datagrams.stats();
         let sent = self.datagrams.send(Bytes::from(data.clone()), delivery, capacity, self.now);
@@ -182,26 +190,32 @@ impl World {
         }
     }
 
+    /// Asks for room: what is of lower classes, or too old, takes none.
+    fn ask(&mut self, class: Priority, len: usize) {
+        let room =
+            |queues: &[VecDeque<Aging>]| fit(queues, len) || queues.iter().all(VecDeque::is_empty);
+        if !self.out.get(..=class as usize).is_some_and(room) {
+            self.expire();
+        }
+        let expected = self.out.get(..=class as usize).is_some_and(room);
+        assert_eq!(self.datagrams.has_room(class, len, self.now), expected);
+    }
+
     /// Puts one into the plain queues; says what became of it.
     fn queue_out(&mut self, class: Priority, one: Aging) -> Queued {
-        let class = class as usize;
-        let cost = one.0.len() as u64 + ITEM_OVERHEAD;
-        let fits = |queues: &[VecDeque<Aging>]| {
-            let all = queues.iter().flatten();
-            let bytes: u64 = all.map(|(data, _)| data.len() as u64 + ITEM_OVERHEAD).sum();
-            bytes + cost <= BYTES && queues.iter().map(VecDeque::len).sum::<usize>() < COUNT
-        };
+        let (class, len) = (class as usize, one.0.len());
+        let fits = |queues: &[VecDeque<Aging>]| fit(queues, len);
         if !fits(&self.out) {
             self.expire();
         }
-        let room = self.out.get(..class).is_some_and(fits) && !self.newest;
+        let room = self.out.get(..class + usize::from(self.newest)).is_some_and(fits);
         if !fits(&self.out) && !room {
             return Queued::Dropped;
         }
         let mut dropped = 0;
         while !fits(&self.out) {
             let lowest = self.out.iter_mut().rev().find(|queue| !queue.is_empty());
-            lowest.and_then(VecDeque::pop_front);
+            lowest.and_then(if self.newest { VecDeque::pop_back } else { VecDeque::pop_front });
             dropped += 1;
         }
         self.out.get_mut(class).into_iter().for_each(|queue| queue.push_back(one.clone()));

@@ -14,7 +14,7 @@ const DOORS: [&str; 8] = [
 ];
 
 /// What writes, or is another door that does.
-const WRITES: [&str; 14] = [
+const WRITES: [&str; 15] = [
     "tape",
     "self.pen",
     "self.note",
@@ -25,6 +25,7 @@ const WRITES: [&str; 14] = [
     "self.reset_after(",
     "self.send_datagram_with(",
     "self.send_message_with(",
+    "self.has_datagram_room_of(",
     "self.stop_after(",
     "self.pipe_given(",
     "ConnectionRef::new(",
