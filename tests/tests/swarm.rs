@@ -45,14 +45,15 @@ const KNOWN: [u64; 15] = [
 
 /// Worlds that take a branch that none of the usual ones takes. After a change of the core they may
 /// be others: `worlds_and_what_they_are_the_first_to_take` finds them.
-const RARE: [(u64, &str); 10] = [
+const RARE: [(u64, &str); 11] = [
     (5, "crypto: a packet is below the window"),
     (31, "recovery: a peer that answers is given up"),
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
     (81, "congestion: a probe lost too much, and nothing waited"),
-    (233, "path: a way by TCP that is slow to answer is kept"),
+    (91, "recovery: a packet is lost because its receiver refused it"),
     (257, "pipe: a leg is too slow, and is detached"),
+    (287, "path: a way by TCP that is slow to answer is kept"),
     (513, "congestion: loss without a queue bounds the rate"),
     (513, "congestion: loss is nobody's doing"),
     (830, "path: an address may get no more before it is proven"),
