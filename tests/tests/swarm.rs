@@ -51,7 +51,7 @@ const RARE: [(u64, &str); 11] = [
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
     (81, "congestion: a probe lost too much, and nothing waited"),
-    (91, "recovery: a packet is lost because its receiver refused it"),
+    (101, "recovery: a packet is lost because its receiver refused it"),
     (257, "pipe: a leg is too slow, and is detached"),
     (287, "path: a way by TCP that is slow to answer is kept"),
     (513, "congestion: loss without a queue bounds the rate"),
