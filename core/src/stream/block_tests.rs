@@ -52,6 +52,20 @@ fn a_piece_keeps_no_more_than_twice_its_memory() {
     assert!(is_copied(2, 990..1_000, true), "what was before it may be, too");
 }
 
+/// What waits before a piece that is taken is still a part of all that memory.
+///
+/// spec: R-STR-24
+#[test]
+fn a_piece_of_a_split_block_keeps_no_more_than_twice_its_memory() {
+    let mut blocks = blocks(1);
+    let place = blocks[0].buf.as_ptr_range();
+    let mut waiting = RangeSet::new();
+    waiting.insert(0..10);
+    assert!(take_from(&mut blocks, 10..600, 590, &waiting, true).is_some());
+    let (_, data) = take_from(&mut blocks, 0..10, 10, &waiting, true).expect("bytes");
+    assert!(!place.contains(&data.as_ptr()), "nine hundred and ninety others hang on ten");
+}
+
 /// Who reads in order is given a block without a copy, in whatever pieces, until bytes were
 /// skipped: from then on small pieces are copied, and only those.
 ///

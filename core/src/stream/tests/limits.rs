@@ -40,6 +40,20 @@ fn streams_at_the_limit_and_above() {
     assert_eq!(code(pair.b.frame(&open_frame(beyond))), TransportCode::StreamLimit);
 }
 
+#[test]
+fn news_of_more_streams_stays_until_it_is_heard() {
+    for dir in [Dir::Bi, Dir::Uni] {
+        let mut pair = Pair::new();
+        let use_up = |pair: &mut Pair| while pair.a.open(dir, plain()).is_ok() {};
+        use_up(&mut pair);
+        pair.run();
+        use_up(&mut pair);
+        let (streams, mut account) = pair.a.account();
+        streams.top_up(&mut account);
+        assert!(pair.a.events().contains(&StreamEvent::Available(dir)));
+    }
+}
+
 /// Reliability 55: no frame gets around the check.
 ///
 /// spec: R-STR-2

@@ -74,6 +74,89 @@ fn who_waits_for_credit_says_so() {
     drop(packets);
 }
 
+/// Ends of which the first may send `most` bytes, and streams of it that have eight each.
+fn short_of_credit<const N: usize>(most: u64) -> (Pair, [StreamId; N]) {
+    let mut pair = Pair::new();
+    pair.a.send = SendCredit::new(CreditTarget::Connection, most);
+    let ids = [(); N].map(|()| pair.a.uni());
+    for id in ids {
+        pair.a.write(id, b"01234567");
+    }
+    (pair, ids)
+}
+
+/// A promise outlives the wait for credit, which a reset ends.
+///
+/// spec: R-STR-12
+#[test]
+fn what_a_reset_promised_is_sent_again() {
+    let (mut pair, [id]) = short_of_credit(4);
+    let lost = pair.a.packet().unwrap();
+    assert!(pair.a.streams.wait_for_connection_credit(&pair.a.send));
+    pair.a.send(id).reset_after(AppCode(7), 0, 4);
+    assert!(!pair.a.streams.wait_for_connection_credit(&pair.a.send), "for what it gave up");
+    pair.a.settle(&lost.receipts, false);
+    pair.run();
+    let error = ReadError::Reset { code: AppCode(7), hop: 0 };
+    assert_eq!(pair.b.read(id), (b"0123".to_vec(), Err(error)));
+}
+
+#[test]
+fn who_waits_for_credit_waits_on_when_another_gives_up() {
+    let (mut pair, [one, other]) = short_of_credit(4);
+    while pair.step_a() {}
+    pair.a.send(one).reset(AppCode(7));
+    while pair.step_a() {}
+    pair.a.write(other, b"89");
+    assert!(pair.a.streams.wait_for_connection_credit(&pair.a.send));
+    assert!(!pair.a.streams.may_write(&pair.a.send), "more to write is no credit");
+    pair.a.send.on_max(100);
+    pair.run();
+    assert_eq!(pair.b.read(other).0, b"0123456789");
+}
+
+#[test]
+fn a_class_has_its_turn_while_a_stream_of_it_waits() {
+    let mut pair = Pair::new();
+    let turns = |pair: &Pair| Priority::ALL.map(|class| pair.a.streams.has_turn(class));
+    assert_eq!(turns(&pair), [false; 3]);
+    let id = pair.a.uni();
+    assert_eq!(turns(&pair), [false, true, false], "its introduction");
+    pair.a.send(id).set_priority(Priority::Bulk);
+    assert_eq!(turns(&pair), [false, false, true]);
+    pair.run();
+    assert_eq!(turns(&pair), [false; 3]);
+}
+
+/// Whatever it is; and that nothing ever will be, once it arrived or was given up.
+#[test]
+fn what_has_yet_to_be_sent_is_known() {
+    let mut pair = Pair::new();
+    let id = pair.a.open(Dir::Bi, plain()).unwrap();
+    let is_unsent = |pair: &Pair| pair.a.streams.is_unsent(id);
+    let sent = |pair: &mut Pair| {
+        assert_eq!(is_unsent(pair), Some(true));
+        let packet = pair.a.packet().unwrap();
+        assert_eq!(is_unsent(pair), Some(false));
+        packet
+    };
+    let _introduction = sent(&mut pair);
+    pair.a.write(id, b"0123");
+    let lost = sent(&mut pair);
+    pair.a.settle(&lost.receipts, false);
+    let _bytes = sent(&mut pair);
+    pair.a.send(id).skip(4..8).unwrap();
+    let _skip = sent(&mut pair);
+    pair.a.send(id).finish().unwrap();
+    let _end = sent(&mut pair);
+    pair.a.send(id).reset(AppCode(7));
+    assert_eq!(is_unsent(&pair), None, "it was given up");
+    let answer = pair.b.open(Dir::Bi, plain()).unwrap();
+    pair.b.send(answer).finish().unwrap();
+    pair.run();
+    assert_eq!(pair.b.streams.is_unsent(answer), None, "it arrived");
+}
+
 #[test]
 fn everything_is_flushed_once_it_is_acknowledged() {
     let mut pair = Pair::new();
