@@ -357,8 +357,8 @@ impl Endpoint {
         self.tell_members(carrier, |connection, _| connection.on_carrier_writable(carrier, now));
     }
 
-    /// A carrier is gone, with everything that was in it. Connections that have no other way end, or,
-    /// if it was a reliable one, ask for another (spec R-PATH-15, R-TCP-26).
+    /// A carrier is gone, with everything that was in it. Connections that have no other way end,
+    /// or, if it was a reliable one, ask for another (spec R-PATH-15, R-TCP-26).
     pub fn carrier_closed(&mut self, carrier: CarrierId, now: Instant) {
         self.tape.note(|tape| tape.carrier(Op::CarrierClosed, carrier, now));
         self.advance(now);
