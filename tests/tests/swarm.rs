@@ -51,9 +51,9 @@ const RARE: [(u64, &str); 11] = [
     (63, "flow: the peer is asked for credit back"),
     (63, "stream: bytes come behind a gap and find no room"),
     (81, "congestion: a probe lost too much, and nothing waited"),
-    (101, "recovery: a packet is lost because its receiver refused it"),
     (257, "pipe: a leg is too slow, and is detached"),
     (287, "path: a way by TCP that is slow to answer is kept"),
+    (444, "recovery: a packet is lost because its receiver refused it"),
     (513, "congestion: loss without a queue bounds the rate"),
     (513, "congestion: loss is nobody's doing"),
     (830, "path: an address may get no more before it is proven"),
@@ -146,14 +146,16 @@ fn in_random_worlds_what_lives_comes_to_its_end_and_what_does_not_is_reported() 
     assert!(never.is_empty(), "no world takes {never:?}");
 }
 
-/// Which world of those that follow each other is the first to take what none before it took.
+/// Which world of those that follow each other is the first to take what none before it took; of
+/// those that may be named, which have no whims.
 #[test]
 #[ignore = "tells where to find worlds for the table of rare ones"]
 fn worlds_and_what_they_are_the_first_to_take() {
     let _alone = alone();
     let first = number("AQUEDUCT_SEED").unwrap_or(0);
     let mut known = BTreeSet::new();
-    for seed in first..first + number("AQUEDUCT_SEEDS").unwrap_or(48) {
+    let seeds = first..first + number("AQUEDUCT_SEEDS").unwrap_or(48);
+    for seed in seeds.filter(|seed| !has_whims(*seed)) {
         let before = counts();
         let tally = Search { twice_every: 0, ..one(seed) }.run(|_| ());
         tally.failures.iter().for_each(|failure| println!("world {seed} fails: {}", failure.what));
