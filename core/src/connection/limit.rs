@@ -100,6 +100,16 @@ impl LimitTimes {
         self.times.iter().sum()
     }
 
+    /// What has come to each since `earlier`, a moment of the same connection.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut times = self.times;
+        for (time, before) in times.iter_mut().zip(earlier.times) {
+            *time = time.saturating_sub(before);
+        }
+        Self { times }
+    }
+
     fn add(&mut self, limit: SendLimit, time: Duration) {
         self.times.get_mut(limit as usize).into_iter().for_each(|sum| *sum += time);
     }

@@ -23,6 +23,20 @@ fn all_time_has_a_cause() {
     assert_eq!(times.iter().filter(|(_, time)| !time.is_zero()).count(), 3);
 }
 
+/// spec: R-FIG-12
+#[test]
+fn a_part_of_its_life_has_causes_of_its_own() {
+    let mut clock = LimitClock::new(at(0));
+    clock.set(SendLimit::Pacing, at(20));
+    let begun = clock.times(at(30));
+    clock.set(SendLimit::Application, at(50));
+    let part = clock.times(at(60)).since(&begun);
+    let millis = |limit| part.of(limit).as_millis();
+    assert_eq!(millis(SendLimit::Path), 0, "before it");
+    assert_eq!((millis(SendLimit::Pacing), millis(SendLimit::Application)), (20, 10));
+    assert_eq!(begun.since(&clock.times(at(60))), LimitTimes::default(), "nothing is negative");
+}
+
 #[test]
 fn each_has_a_name_and_a_place() {
     for (place, limit) in SendLimit::ALL.into_iter().enumerate() {

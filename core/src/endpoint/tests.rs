@@ -27,6 +27,7 @@ fn who_uses_a_carrier_is_known() {
     }
     assert_eq!((node.users_of(udp).len(), node.users_of(tcp).len()), (3, 1));
     assert_eq!(node.carriers_in_use().into_iter().collect::<Vec<_>>(), [udp, tcp]);
+    assert_eq!(node.carriers_of_connections(), node.carriers_in_use(), "we began all");
     node.carrier_closed(tcp, now);
     let mut buf = Vec::new();
     while !matches!(node.poll(&mut buf, now), Output::Wait(_)) {}

@@ -22,6 +22,10 @@ impl Entry {
             Self::Connection(member) => member.connection.carriers().any(|used| used == carrier),
         }
     }
+
+    fn is_no_stranger(&self) -> bool {
+        matches!(self, Self::Connection(member) if !member.connection.is_half_open())
+    }
 }
 
 impl Member {
@@ -46,12 +50,21 @@ impl Member {
 impl Endpoint {
     /// The carriers that a connection or a stranger's handshake needs. A driver may close others.
     pub fn carriers_in_use(&self) -> BTreeSet<CarrierId> {
-        let used = |(carrier, key): &&(CarrierId, SlotKey)| {
-            self.slots.get(*key).is_some_and(|entry| entry.uses(*carrier))
-        };
-        let used = self.users.iter().filter(used).map(|(carrier, _)| *carrier).collect();
+        self.carriers_of(|_| true)
+    }
+
+    /// Those of them that a connection needs whose peer has shown that it has the keys, or that we
+    /// began: not for a stranger's handshake alone.
+    pub fn carriers_of_connections(&self) -> BTreeSet<CarrierId> {
+        self.carriers_of(Entry::is_no_stranger)
+    }
+
+    fn carriers_of(&self, counts: impl Fn(&Entry) -> bool) -> BTreeSet<CarrierId> {
         debug_assert!(self.lists_all_users(), "who uses a carrier is not told of it");
-        used
+        let used = |(carrier, key): &&(CarrierId, SlotKey)| {
+            self.slots.get(*key).is_some_and(|entry| counts(entry) && entry.uses(*carrier))
+        };
+        self.users.iter().filter(used).map(|(carrier, _)| *carrier).collect()
     }
 
     fn lists_all_users(&self) -> bool {

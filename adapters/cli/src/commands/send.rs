@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use aqueduct_cli::ticket::Ticket;
 use aqueduct_tokio::relay::Way;
-use aqueduct_tokio::{AppCode, Connection, NodeAddr, OpenOptions, SendStream, StreamError};
+use aqueduct_tokio::{
+    AppCode, Connection, LimitTimes, NodeAddr, OpenOptions, SendStream, StreamError,
+};
+use futures_util::future::{Either, select};
 use tokio::sync::mpsc::Receiver;
 
 use super::limits;
@@ -63,12 +66,12 @@ pub(super) async fn run(
         output,
         limiter,
         begun: Instant::now(),
+        limits: LimitTimes::default(),
         receivers: tickets.len(),
         way,
     };
     let how = sender.send(plan, &offer, introduction, &mut interrupt).await;
     let time = sender.begun.elapsed();
-    let times = connection.stats().await.limits;
     let goodbye = match &how {
         Ok(_) => Farewell::Done,
         Err(failure) => Farewell::Failed(failure),
@@ -94,8 +97,8 @@ pub(super) async fn run(
     }
     node::say_goodbye(endpoint, connection, goodbye).await;
     let mut last = conclude(output, &reports, each)?;
-    last.insert("limited_by".into(), serde_json::json!(limits::longest(&times)));
-    last.insert("limits_ms".into(), limits::in_millis(&times));
+    last.insert("limited_by".into(), serde_json::json!(limits::longest(&sender.limits)));
+    last.insert("limits_ms".into(), limits::in_millis(&sender.limits));
     Ok(last)
 }
 
@@ -174,6 +177,8 @@ struct Sender<'a> {
     limiter: Limiter,
     /// When the receivers accepted: what they think over is no time of the transfer's.
     begun: Instant,
+    /// What held it back from then on, until all was delivered or there is a verdict.
+    limits: LimitTimes,
     receivers: usize,
     /// For people.
     way: String,
@@ -216,6 +221,7 @@ impl Sender<'_> {
             return settle(accepted.into_iter().filter_map(Result::err).map(Err).collect());
         }
         self.begun = Instant::now();
+        let before = self.connection.stats().await.limits;
         let blocks = source::spawn(plan, self.limiter.block())?;
         let progress = Progress::new(&label(&offer.name, &self.way), offer.bytes);
         // Before the end of the body nobody has a verdict but those who gave up.
@@ -239,7 +245,17 @@ impl Sender<'_> {
                 return Err(explained(failure, verdicts).await);
             }
         };
-        let verdicts = interrupt.or(async { Ok::<_, Failure>(verdicts.await) }).await?;
+        let ended = async {
+            let early = select(verdicts.as_mut(), pin!(stream.stopped())).await;
+            let limits = self.connection.stats().await.limits;
+            let verdicts = match early {
+                Either::Left((verdicts, _)) => verdicts,
+                Either::Right(_) => verdicts.await,
+            };
+            Ok::<_, Failure>((limits, verdicts))
+        };
+        let (limits, verdicts) = interrupt.or(ended).await?;
+        self.limits = limits.since(&before);
         settle(verdicts.into_iter().map(|verdict| compare(verdict, summary)).collect())
     }
 

@@ -137,6 +137,11 @@ fn offers_that_are_none_end_nothing() {
 
 /// A receiver that takes everything and then claims to have something else, or nothing.
 fn lying_receiver(verdict: Vec<u8>) -> Ended {
+    receiver(Duration::ZERO, verdict)
+}
+
+/// A receiver that says `verdict`, and thinks so long before it accepts, and before it judges.
+fn receiver(thought: Duration, verdict: Vec<u8>) -> Ended {
     let place = Place::new();
     let path = place.file("f", 100_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -161,13 +166,29 @@ fn lying_receiver(verdict: Vec<u8>) -> Ended {
         let incoming = endpoint.accept().await.unwrap();
         let connection: Connection = incoming.accept().await.unwrap();
         let (mut send, mut recv) = connection.accept_bi().await.unwrap();
+        tokio::time::sleep(thought).await;
         send.write_all(&[0x81]).await.unwrap();
         recv.read_to_end(1 << 20).await.unwrap();
+        tokio::time::sleep(thought).await;
         let _ = send.write_all(&verdict).await;
         let _ = send.finish();
         tokio::time::timeout(Duration::from_secs(20), connection.closed()).await.unwrap();
     });
     place.run(&["send", "--json", path.to_str().unwrap(), &ticket])
+}
+
+/// What holds a transfer back is not what its receiver thinks over, before or behind it.
+///
+/// spec: R-FIG-13
+#[test]
+fn a_receiver_that_thinks_holds_no_transfer_back() {
+    let right = *blake3::hash(&crate::support::noise(100_000)).as_bytes();
+    let done = [&[0x83], &end(1, 100_000, &right)[1..]].concat();
+    let sent = receiver(Duration::from_secs(2), done).expect(0).last();
+    let limits = sent["limits_ms"].as_object().unwrap();
+    let held: f64 = limits.values().filter_map(serde_json::Value::as_f64).sum();
+    assert!(held < 1500.0, "{sent:?}");
+    assert!(sent["seconds"].as_f64().unwrap() >= 2.0, "{sent:?}");
 }
 
 /// spec: R-FILE-12

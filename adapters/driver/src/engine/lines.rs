@@ -95,8 +95,17 @@ struct Line {
     used: Instant,
     /// Somebody else made it.
     theirs: bool,
-    /// When last looked at, a connection or a handshake used it.
-    in_use: bool,
+    /// What it was found to be used for when last looked at.
+    user: User,
+}
+
+/// What uses a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum User {
+    Nobody,
+    /// A handshake that is not confirmed.
+    Stranger,
+    Connection,
 }
 
 enum Stage {
@@ -166,26 +175,27 @@ impl Lines {
 
     /// Whether one more stranger may come from there: at once, or when another gives way.
     fn room_for(&self, ip: IpAddr) -> Room {
-        let strangers = self.lines.iter().filter(|(_, line)| line.theirs && !line.in_use);
+        let strangers = self.lines.iter().filter(|(_, line)| line.is_a_strangers());
         if strangers.clone().count() < STRANGERS {
             return Room::Free;
         }
-        let mut crowds = BTreeMap::<IpAddr, Vec<(Instant, CarrierId)>>::new();
+        let mut crowds = BTreeMap::<IpAddr, Vec<(User, Instant, CarrierId)>>::new();
         for (id, line) in strangers {
-            crowds.entry(neighbourhood(line.remote.ip())).or_default().push((line.used, *id));
+            let crowd = crowds.entry(neighbourhood(line.remote.ip())).or_default();
+            crowd.push((line.user, line.used, *id));
         }
         if crowds.get(&neighbourhood(ip)).is_some_and(|own| own.len() >= SHARE) {
             return Room::None;
         }
         let largest = crowds.into_values().max_by_key(Vec::len);
         let lent = largest.filter(|crowd| crowd.len() > SHARE);
-        lent.into_iter().flatten().min().map_or(Room::None, |(_, id)| Room::InPlaceOf(id))
+        lent.into_iter().flatten().min().map_or(Room::None, |(.., id)| Room::InPlaceOf(id))
     }
 
     /// A connection has come from there: its socket is no stranger's any more.
     pub(super) fn on_connected(&mut self, remote: SocketAddr) {
         let of_it = |line: &&mut Line| line.theirs && line.remote == remote;
-        self.lines.values_mut().filter(of_it).for_each(|line| line.in_use = true);
+        self.lines.values_mut().filter(of_it).for_each(|line| line.user = User::Connection);
     }
 }
 
@@ -202,7 +212,12 @@ impl Line {
     fn new(remote: SocketAddr, stage: Stage, limit: u16, now: Instant) -> Self {
         let deframer = Deframer::new(limit);
         let theirs = matches!(stage, Stage::Open);
-        Self { remote, stage, deframer, kept: Vec::new(), used: now, theirs, in_use: false }
+        Self { remote, stage, deframer, kept: Vec::new(), used: now, theirs, user: User::Nobody }
+    }
+
+    /// Whether it counts among those of strangers (spec R-TCP-18).
+    fn is_a_strangers(&self) -> bool {
+        self.theirs && self.user != User::Connection
     }
 
     /// When it is given up, if it still dials.
@@ -445,10 +460,15 @@ impl Engine {
     fn close_unused(&mut self, wire: &mut impl Wire, now: Instant) {
         self.lines.looked_at = Some(now);
         let used = self.core.carriers_in_use();
+        let connected = self.core.carriers_of_connections();
         let (mut unused, mut late) = (Vec::new(), Vec::new());
         for (id, line) in &mut self.lines.lines {
-            line.in_use = used.contains(id);
-            if line.in_use {
+            line.user = match used.contains(id) {
+                true if connected.contains(id) => User::Connection,
+                true => User::Stranger,
+                false => User::Nobody,
+            };
+            if line.user != User::Nobody {
                 line.used = now;
             } else if let Some(until) = line.dialled_until() {
                 late.extend((until <= now).then_some(*id));

@@ -1,5 +1,9 @@
 //! Who may come, and how many of them.
 
+use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::crypto::identity::NodeKey;
+use aqueduct_core::endpoint::{Endpoint, Output};
+
 use super::*;
 
 fn stranger(lines: &mut Lines, ip: &str) -> CarrierId {
@@ -51,10 +55,10 @@ fn a_place_is_free_only_while_a_connection_uses_it() {
     assert_eq!(room(&lines, "192.0.2.1"), Room::None);
     lines.on_connected("192.0.2.1:9".parse().unwrap());
     assert_eq!(room(&lines, "192.0.2.1"), Room::Free);
-    lines.lines.values_mut().for_each(|line| line.in_use = false);
-    lines.lines.get_mut(&ids[3]).unwrap().in_use = true;
+    lines.lines.values_mut().for_each(|line| line.user = User::Nobody);
+    lines.lines.get_mut(&ids[3]).unwrap().user = User::Connection;
     assert_eq!(room(&lines, "192.0.2.1"), Room::Free);
-    lines.lines.get_mut(&ids[3]).unwrap().in_use = false;
+    lines.lines.get_mut(&ids[3]).unwrap().user = User::Stranger;
     assert_eq!(room(&lines, "192.0.2.1"), Room::None);
 }
 
@@ -87,16 +91,10 @@ impl Wire for Door {
     }
 }
 
-/// What the core is told in one turn, it is told in the order of time.
-#[test]
-fn who_is_gone_at_once_is_not_told_before_its_time() {
-    let config = aqueduct_core::config::EndpointConfig::new(
-        aqueduct_core::crypto::identity::NodeKey::from_seed(&[1; 32]),
-    );
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let there = listener.local_addr().unwrap();
+/// An engine that listens.
+fn engine(local: SocketAddr) -> Engine {
     let parts = super::super::Parts {
-        local: there,
+        local,
         takes_v4: true,
         max_segments: 1,
         carriers: crate::Carriers::both(),
@@ -104,11 +102,109 @@ fn who_is_gone_at_once_is_not_told_before_its_time() {
         warnings: Vec::new(),
     };
     let seed = aqueduct_core::rng::Seed::from_u64(1);
-    let (mut engine, _endpoint) = Engine::new(config, seed, parts);
+    Engine::new(EndpointConfig::new(NodeKey::from_seed(&[1; 32])), seed, parts).0
+}
+
+/// What the core is told in one turn, it is told in the order of time.
+#[test]
+fn who_is_gone_at_once_is_not_told_before_its_time() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap();
+    let mut engine = engine(there);
     let strangers = (0..2).map(|_| TcpStream::connect(there).unwrap()).collect();
     let mut door = Door(listener, strangers, 0);
     while !door.1.is_empty() {
         let _more = engine.turn(&mut door);
     }
     assert_eq!((door.2, engine.lines.lines.len()), (2, 1));
+}
+
+/// Strangers who begin a handshake each and never end it.
+struct Crowd {
+    listener: std::net::TcpListener,
+    client: Endpoint,
+    coming: VecDeque<SocketAddr>,
+    said: BTreeMap<CarrierId, Vec<u8>>,
+    ready: VecDeque<CarrierId>,
+}
+
+impl Crowd {
+    fn new(coming: VecDeque<SocketAddr>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = EndpointConfig::new(NodeKey::from_seed(&[2; 32]));
+        let client = Endpoint::new(config, aqueduct_core::rng::Seed::from_u64(2));
+        Self { listener, client, coming, said: BTreeMap::new(), ready: VecDeque::new() }
+    }
+
+    /// The first packet of a handshake, framed.
+    fn first(&mut self, carrier: CarrierId) -> Vec<u8> {
+        let (remote, mut packet) = (self.listener.local_addr().unwrap(), Vec::new());
+        self.client.carrier_opened(carrier, CarrierKind::Reliable { remote }, Instant::ZERO);
+        let there = PeerAddr { id: None, remote, carrier };
+        self.client.connect(there, Instant::ZERO).unwrap();
+        while !matches!(self.client.poll(&mut packet, Instant::ZERO), Output::Transmit(_)) {}
+        [&frame_header(packet.len().try_into().unwrap())[..], &packet].concat()
+    }
+}
+
+impl Wire for Crowd {
+    fn recv(&mut self, _: &mut crate::socket::RecvBatch) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, _: &crate::socket::Outgoing<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let remote = self.coming.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        let _near = TcpStream::connect(self.listener.local_addr()?)?;
+        Ok((self.listener.accept()?.0, remote))
+    }
+
+    fn adopt(&mut self, line: CarrierId, _: TcpStream) -> io::Result<()> {
+        let first = self.first(line);
+        self.said.insert(line, first);
+        self.ready.push_back(line);
+        Ok(())
+    }
+
+    fn read(&mut self, line: CarrierId, into: &mut [u8]) -> io::Result<usize> {
+        let said = self.said.remove(&line).ok_or(io::ErrorKind::WouldBlock)?;
+        into[..said.len()].copy_from_slice(&said);
+        Ok(said.len())
+    }
+
+    fn write(&mut self, _: CarrierId, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn ready(&mut self, into: &mut VecDeque<CarrierId>) {
+        into.append(&mut self.ready);
+    }
+}
+
+/// A handshake is soon begun: it makes nobody more than a stranger. Of those who are most the one
+/// that began first gives way.
+///
+/// spec: R-TCP-18
+#[test]
+fn a_handshake_that_is_not_ended_leaves_a_stranger_one() {
+    let from = |network: u16, host: u16| {
+        let ip = Ipv6Addr::new(0x2001, 0xdb8, 0xff, network, 0, 0, 0, 1 + host / 16);
+        SocketAddr::from((ip, 1000 + host))
+    };
+    let crowd = (0..32).map(|host| from(0, host));
+    let others = (1..=15).flat_map(|network| (0..16).map(move |host| from(network, host)));
+    let mut wire = Crowd::new(crowd.chain(others).collect());
+    let mut engine = engine(wire.listener.local_addr().unwrap());
+    while !wire.coming.is_empty() || !wire.said.is_empty() {
+        let _more = engine.turn(&mut wire);
+    }
+    assert_eq!(engine.core.stats().half_open, 256);
+    assert_eq!(engine.lines.lines.len(), 256);
+    let lines = engine.lines.lines.iter();
+    let left = lines.filter(|(_, line)| line.remote.ip() == from(0, 16).ip());
+    let left: Vec<_> = left.map(|(id, _)| id.0).collect();
+    assert_eq!(left, (17..=32).collect::<Vec<_>>());
 }
