@@ -246,11 +246,12 @@ impl Sender<'_> {
             }
         };
         let ended = async {
-            let early = select(verdicts.as_mut(), pin!(stream.stopped())).await;
+            let delivered = pin!(stream.stopped());
+            let early = select(verdicts.as_mut(), delivered).await;
             let limits = self.connection.stats().await.limits;
             let verdicts = match early {
                 Either::Left((verdicts, _)) => verdicts,
-                Either::Right(_) => verdicts.await,
+                Either::Right((_, verdicts)) => verdicts.await,
             };
             Ok::<_, Failure>((limits, verdicts))
         };
