@@ -155,8 +155,8 @@ impl Ledger {
         Awaited { ledger: self, leg }
     }
 
-    /// Where the answer of a target goes, which came from `peer`; once. `None`: nobody awaits it, or
-    /// as many of that node's wait as there can be.
+    /// Where the answer of a target goes, which came from `peer`; once. `None`: nobody awaits it,
+    /// or as many of that node's wait as there can be.
     pub(super) async fn claim(&self, leg: Leg, peer: NodeId, target: u8) -> Option<Upstream> {
         let mut early = None;
         let look = |state: &mut State| {
