@@ -20,12 +20,13 @@ use aqueduct_core::message::Delivery;
 use aqueduct_core::path::CarrierKind;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
-use aqueduct_core::wire::id::{AppCode, Dir};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
 use crate::error::{ConnectError, ConnectionError, MessageError, OpenError};
 use crate::given::{Datagrams, Given};
 use crate::hub::{Command, Shared};
+use crate::leftovers::{ITEM, Left};
 use crate::message::{Arrivals, is_message};
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
@@ -94,6 +95,41 @@ pub(crate) struct Inbox {
     pub(crate) streams: u64,
     pub(crate) datagrams: VecDeque<Bytes>,
     pub(crate) messages: Arrivals,
+    /// Of a connection that is over: its datagrams and whole messages, until all were taken.
+    left: Option<Left>,
+}
+
+impl Inbox {
+    /// The connection is over: keeps the datagrams and whole messages that there is room for, first
+    /// come first kept. Gives how many of them are not kept.
+    pub(crate) fn leave(&mut self, mut left: Left) -> usize {
+        let all = self.datagrams.len() + self.messages.len();
+        let mut fits = |item: &Bytes| left.add(item.len() as u64 + ITEM);
+        let datagrams = self.datagrams.iter().take_while(|datagram| fits(datagram)).count();
+        self.datagrams.truncate(datagrams);
+        self.messages.keep_while(fits);
+        let kept = datagrams + self.messages.len();
+        self.left = (kept > 0).then_some(left);
+        all - kept
+    }
+
+    /// Streams of these that nobody has taken.
+    pub(crate) fn give_up(&mut self, ids: &[StreamId]) -> impl Sized + use<> {
+        let given_up = |recv: &RecvHalf| ids.binary_search(&recv.id()).is_ok();
+        let bi = std::mem::take(&mut self.bi).into_iter();
+        let (unkept_bi, bi): (VecDeque<_>, _) = bi.partition(|(.., recv)| given_up(recv));
+        let uni = std::mem::take(&mut self.uni).into_iter();
+        let (unkept_uni, uni): (VecDeque<_>, _) = uni.partition(|(_, recv)| given_up(recv));
+        (self.bi, self.uni) = (bi, uni);
+        (unkept_bi, unkept_uni, self.messages.give_up(ids))
+    }
+
+    /// Something was looked for in vain: if nothing is left, it takes no room.
+    pub(crate) fn settle(&mut self) {
+        if self.datagrams.is_empty() && self.messages.len() == 0 {
+            self.left = None;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -258,7 +294,10 @@ impl ConnState {
     }
 
     /// `found`, or the end of the connection if nothing was found.
-    fn or_end<T>(&self, found: Option<T>) -> Option<Result<T, ConnectionError>> {
+    fn or_end<T>(&mut self, found: Option<T>) -> Option<Result<T, ConnectionError>> {
+        if found.is_none() {
+            self.inbox.settle();
+        }
         found.map(Ok).or_else(|| self.error().map(Err))
     }
 }

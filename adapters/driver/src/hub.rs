@@ -31,6 +31,7 @@ use aqueduct_core::wire::id::AppCode;
 use crate::clock::Clock;
 use crate::connection::{ConnShared, Connection};
 use crate::figures::CoreFigures;
+use crate::leftovers::Leftovers;
 use crate::pipe::PipeWish;
 use crate::planted::Planted;
 use crate::recording::Progress;
@@ -145,6 +146,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<EndpointState>,
     pub(crate) counters: IoCounters,
     pub(crate) messages: Arc<MessageTally>,
+    /// What dead connections left: as much as the core's budget at most.
+    pub(crate) leftovers: Arc<Leftovers>,
     /// What the core said when it was last asked.
     pub(crate) last_figures: Mutex<CoreFigures>,
     /// Which way large messages take here.

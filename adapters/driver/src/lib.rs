@@ -32,6 +32,7 @@ mod figures;
 mod given;
 mod hub;
 mod latency;
+mod leftovers;
 pub mod loss;
 pub mod message;
 #[cfg(feature = "metrics")]

@@ -19,7 +19,7 @@ mod verified;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 
 use aqueduct_core::endpoint::PipeId;
@@ -31,6 +31,7 @@ use bytes::{Bytes, BytesMut};
 use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
 use crate::hub::Command;
+use crate::leftovers::{self, Left, Leftovers};
 use crate::message::{self, Witness};
 use crate::planted::Planted;
 use crate::threads::Mark;
@@ -59,6 +60,8 @@ pub(crate) struct RecvShared {
     /// Of what a pipe passes on: bytes that can be here while none is read. The pipe's window,
     /// which no wish of a reader moves.
     holds: Option<AtomicU64>,
+    /// What was left here when the connection ended, until the last handle goes.
+    left: OnceLock<Left>,
 }
 
 /// What handles wish of the driver.
@@ -112,6 +115,7 @@ impl RecvShared {
 /// [`ConnectionError::DriverGone`].
 pub(crate) struct Inlet {
     producer: Producer<ReadError>,
+    shared: Weak<RecvShared>,
     witness: Option<Arc<Witness>>,
     planted: Planted,
     known: Known,
@@ -135,10 +139,20 @@ pub(crate) fn receiving(
     let planted = node.planted;
     let (inlet, known) = (witness.clone(), Known::of(info.as_ref()));
     let damaged = AtomicBool::new(false);
-    let shared =
-        RecvShared { connection, id, pipe, info, witness, mark, wishes, damaged, holds: None };
+    let shared = RecvShared {
+        connection,
+        id,
+        pipe,
+        info,
+        witness,
+        mark,
+        wishes,
+        damaged,
+        holds: None,
+        left: OnceLock::new(),
+    };
     let shared = Arc::new(shared);
-    let teller = shared.clone();
+    let (teller, weak) = (shared.clone(), Arc::downgrade(&shared));
     let options =
         Options::default().with_start(start).on_release(move |urgency| teller.mark(urgency));
     let (producer, reader) = channel(options, ReadError::Connection(ConnectionError::DriverGone));
@@ -150,13 +164,24 @@ pub(crate) fn receiving(
         collected: BytesMut::new(),
         keep: None,
     };
-    let inlet = Inlet { producer, witness: inlet, planted, known, full: false, withheld: false };
+    let (full, withheld) = (false, false);
+    let inlet = Inlet { producer, shared: weak, witness: inlet, planted, known, full, withheld };
     (inlet, half)
 }
 
 impl Inlet {
     /// Hands over what the core can give, until readers hold `most` chunks.
     pub(crate) fn pump(&mut self, stream: &mut RecvStream<'_>, most: u64) {
+        self.pump_while(stream, most, |_| true);
+    }
+
+    /// The same, as long as each chunk of so many bytes `fits`; the first that does not is lost.
+    fn pump_while(
+        &mut self,
+        stream: &mut RecvStream<'_>,
+        most: u64,
+        mut fits: impl FnMut(u64) -> bool,
+    ) {
         if self.withheld {
             return;
         }
@@ -165,6 +190,7 @@ impl Inlet {
         let chunks = std::iter::from_fn(|| {
             room = room.checked_sub(1)?;
             match next(stream, expected) {
+                Ok(bytes) if !fits(bytes.len() as u64) => None,
                 Ok(bytes) => {
                     if let Some(witness) = &self.witness {
                         witness.saw(expected.saturating_sub(self.known.start), &bytes);
@@ -186,6 +212,28 @@ impl Inlet {
             Some(End::Failed(error)) => self.fail(error),
             None => {}
         }
+    }
+
+    /// The connection is over: hands over what the core still has, as far as there is room for it
+    /// among what others left. `false`: there is none even for what was handed over before.
+    pub(crate) fn leave(
+        &mut self,
+        stream: Option<RecvStream<'_>>,
+        leftovers: &Arc<Leftovers>,
+    ) -> bool {
+        let (mut left, here) = (leftovers.part(), leftovers::STREAM + self.producer.held());
+        let fits = left.add(here);
+        match stream {
+            Some(mut stream) if fits => {
+                self.pump_while(&mut stream, u64::MAX, |bytes| left.add(bytes));
+            }
+            _ if fits => {}
+            _ => left.count(here),
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            let _counted_before = shared.left.set(left);
+        }
+        fits
     }
 
     /// Does what the handles wish. `false`: there are none any more.

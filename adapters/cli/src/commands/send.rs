@@ -1,7 +1,7 @@
 //! `aqueduct send`: files to whoever printed the ticket.
 
 use std::future::pending;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use aqueduct_cli::ticket::Ticket;
@@ -245,18 +245,25 @@ impl Sender<'_> {
                 return Err(explained(failure, verdicts).await);
             }
         };
-        let ended = async {
-            let early = select(verdicts.as_mut(), pin!(stream.stopped())).await;
-            let limits = self.connection.stats().await.limits;
-            let verdicts = match early {
-                Either::Left((verdicts, _)) => verdicts,
-                Either::Right(_) => verdicts.await,
-            };
-            Ok::<_, Failure>((limits, verdicts))
-        };
+        let ended = async { Ok::<_, Failure>(self.ended(&mut stream, verdicts).await) };
         let (limits, verdicts) = interrupt.or(ended).await?;
         self.limits = limits.since(&before);
         settle(verdicts.into_iter().map(|verdict| compare(verdict, summary)).collect())
+    }
+
+    /// What held the connection back until all was delivered or there was a verdict; and verdicts.
+    async fn ended<V: Future>(
+        &self,
+        stream: &mut SendStream,
+        mut verdicts: Pin<&mut V>,
+    ) -> (LimitTimes, V::Output) {
+        let delivered = pin!(stream.stopped());
+        let early = select(verdicts.as_mut(), delivered).await;
+        let limits = self.connection.stats().await.limits;
+        match early {
+            Either::Left((verdicts, _)) => (limits, verdicts),
+            Either::Right((_, verdicts)) => (limits, verdicts.await),
+        }
     }
 
     /// Everything onto the stream, and its end behind it.

@@ -25,7 +25,7 @@ impl Engine {
         match event.kind {
             EventKind::Connected => self.on_connected(handle),
             EventKind::StreamAvailable => self.accept_streams(handle),
-            EventKind::Readable(id) => self.pump_recv(handle, id),
+            EventKind::Readable(id) => _ = self.pump_recv(handle, id),
             EventKind::Writable(id) => {
                 if let Some(send) = self.send_half(handle, id) {
                     self.pump_send(&send);
@@ -198,9 +198,16 @@ impl Engine {
         while self.fill_room(handle, (DATAGRAM_INBOX, MESSAGE_INBOX)) {}
     }
 
-    /// Moves all that is left: the core gives nothing more. The connection's budget bounds it.
+    /// Moves all that is left, for the core gives nothing more, and keeps what there is room for
+    /// (spec R-LIM-7).
     pub(super) fn fill_rest(&mut self, handle: ConnectionHandle) {
         self.fill_room(handle, (usize::MAX, usize::MAX));
+        let left = self.shared.leftovers.part();
+        let Some(slot) = self.slot(handle) else { return };
+        let unkept = lock(&slot.shared.state).inbox.leave(left);
+        if unkept > 0 {
+            tracing::warn!(unkept, "datagrams and messages that a connection left find no room");
+        }
     }
 
     /// Fills what room there is now in inboxes for so many datagrams and messages. Returns whether

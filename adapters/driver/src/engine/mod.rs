@@ -47,6 +47,7 @@ use crate::connection::{CloseWhen, ConnShared};
 use crate::endpoint::UDP;
 use crate::error::{ConnectError, ConnectionError};
 use crate::hub::{Call, Command, EndpointState, Hub, Shared};
+use crate::leftovers::Leftovers;
 use crate::planted::Planted;
 use crate::recording::Recorder;
 use crate::recv::Inlet;
@@ -219,6 +220,7 @@ impl Engine {
             state: EndpointState::default().into(),
             counters: IoCounters::default(),
             messages: Arc::default(),
+            leftovers: Leftovers::new(core.stats().budget_total),
             last_figures: Mutex::default(),
             streaming,
             planted,
@@ -588,4 +590,6 @@ impl std::fmt::Debug for Engine {
 }
 
 #[cfg(test)]
-mod tests;
+mod left_tests;
+#[cfg(test)]
+pub(crate) mod tests;

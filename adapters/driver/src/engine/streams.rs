@@ -10,6 +10,7 @@ use aqueduct_core::wire::id::{Dir, StreamId};
 use crate::error::{ConnectionError, ReadError, Stop};
 use crate::recv::{MOST_CHUNKS, RecvHalf, RecvShared, receiving};
 use crate::send::{Piece, SendEnd, SendHalf, SendShared, SendWork};
+use crate::wait::lock;
 
 use super::{Engine, Halves, Slot, slot_of};
 
@@ -121,17 +122,22 @@ impl Engine {
         (taken, work.finish)
     }
 
-    /// Hands the readers of a stream what the core can give.
-    pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, id: StreamId) {
-        let Some(slot) = slot_of(&mut self.slots, handle) else { return };
-        // What is left in a core that has ended would be lost.
-        let most = if slot.over.is_some() { u64::MAX } else { MOST_CHUNKS };
-        if let Some(inlet) = slot.streams.get_mut(&id).and_then(|halves| halves.recv.as_mut())
-            && let Some(mut connection) = self.core.connection(handle)
-            && let Some(mut stream) = connection.recv(id)
-        {
-            inlet.pump(&mut stream, most);
+    /// Hands the readers of a stream what the core can give. `false`: its connection is over, and
+    /// there is no room for what it left.
+    pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, id: StreamId) -> bool {
+        let Some(slot) = slot_of(&mut self.slots, handle) else { return true };
+        let halves = slot.streams.get_mut(&id);
+        let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) else { return true };
+        let mut connection = self.core.connection(handle);
+        let stream = connection.as_mut().and_then(|connection| connection.recv(id));
+        if slot.over.is_some() {
+            // What is left in a core that has ended would be lost.
+            return inlet.leave(stream, &self.shared.leftovers);
         }
+        if let Some(mut stream) = stream {
+            inlet.pump(&mut stream, MOST_CHUNKS);
+        }
+        true
     }
 
     /// Gives back the credit of what readers have passed, and does what they wish.
@@ -153,12 +159,19 @@ impl Engine {
         }
     }
 
-    /// The connection is over, with `error`: hands over all that the core still has.
+    /// The connection is over, with `error`: hands over what the core still has, as far as there is
+    /// room for it (spec R-LIM-7). Streams for which there is none, and which nobody has taken, go.
     pub(super) fn empty(&mut self, handle: ConnectionHandle, error: &ConnectionError) {
         let Some(slot) = self.slot(handle) else { return };
         slot.over = Some(error.clone());
-        let ids: Vec<_> = slot.streams.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.pump_recv(handle, id));
+        let mut ids: Vec<_> = slot.streams.keys().copied().collect();
+        ids.sort_unstable();
+        ids.retain(|id| !self.pump_recv(handle, *id));
+        let Some(slot) = self.slot(handle).filter(|_| !ids.is_empty()) else { return };
+        tracing::warn!(streams = ids.len(), "what a connection left finds no room");
+        let unkept = lock(&slot.shared.state).inbox.give_up(&ids);
+        // Outside of the lock.
+        drop(unkept);
     }
 
     pub(super) fn send_half(

@@ -18,7 +18,7 @@ use crate::socket::Outgoing;
 mod haste;
 
 /// A wire whose other end the test holds in its hand.
-struct Hand {
+pub(crate) struct Hand {
     /// Who is at that end.
     peer: u8,
     incoming: VecDeque<Vec<u8>>,
@@ -56,13 +56,21 @@ impl Wire for Hand {
 }
 
 impl Hand {
-    fn new(peer: u8) -> Self {
+    pub(crate) fn new(peer: u8) -> Self {
         Self { peer, incoming: VecDeque::new(), sent: Vec::new(), full: false, batches: None }
     }
 }
 
 fn engine(number: u8, max_segments: usize) -> (Engine, crate::endpoint::Endpoint) {
-    let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32]));
+    engine_of(number, max_segments, |config| config)
+}
+
+pub(crate) fn engine_of(
+    number: u8,
+    max_segments: usize,
+    set: impl FnOnce(EndpointConfig) -> EndpointConfig,
+) -> (Engine, crate::endpoint::Endpoint) {
+    let config = set(EndpointConfig::new(NodeKey::from_seed(&[number; 32])));
     let (local, takes_v4, warnings) = (place(number), true, Vec::new());
     let (carriers, listens) = (Carriers::udp(), false);
     let parts = Parts { local, takes_v4, max_segments, carriers, listens, warnings };
@@ -70,7 +78,7 @@ fn engine(number: u8, max_segments: usize) -> (Engine, crate::endpoint::Endpoint
 }
 
 /// One turn of each, and what was said is carried across.
-fn exchange(engines: &mut [Engine; 2], hands: &mut [Hand; 2]) {
+pub(crate) fn exchange(engines: &mut [Engine; 2], hands: &mut [Hand; 2]) {
     for (engine, hand) in engines.iter_mut().zip(hands.iter_mut()) {
         while !hand.incoming.is_empty() {
             let _more = engine.turn(hand);
@@ -83,18 +91,18 @@ fn exchange(engines: &mut [Engine; 2], hands: &mut [Hand; 2]) {
 }
 
 /// Two engines, and a connection between them as both see it.
-struct Session {
-    engines: [Engine; 2],
-    hands: [Hand; 2],
+pub(crate) struct Session {
+    pub(crate) engines: [Engine; 2],
+    pub(crate) hands: [Hand; 2],
     near: crate::connection::Connection,
-    far: crate::connection::Connection,
+    pub(crate) far: crate::connection::Connection,
     /// The near side's.
     dialer: crate::endpoint::Endpoint,
     /// The far side's.
-    listener: crate::endpoint::Endpoint,
+    pub(crate) listener: crate::endpoint::Endpoint,
 }
 
-fn session() -> Session {
+pub(crate) fn session() -> Session {
     session_of(16)
 }
 
@@ -107,7 +115,7 @@ fn session_of(segments: usize) -> Session {
 }
 
 /// A connection, as both see it.
-fn joined(
+pub(crate) fn joined(
     engines: &mut [Engine; 2],
     hands: &mut [Hand; 2],
     dialer: &crate::endpoint::Endpoint,

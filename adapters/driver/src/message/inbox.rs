@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use aqueduct_core::message::Message;
 use aqueduct_core::wire::capabilities::Mode;
+use aqueduct_core::wire::id::StreamId;
 use bytes::Bytes;
 
 use crate::connection::{ConnShared, ConnState, Connection, MESSAGE_INBOX};
@@ -68,6 +69,21 @@ impl Arrivals {
     pub(crate) fn push_stream(&mut self, message: MessageStream) {
         self.streamed.push_back((self.arrived, message));
         self.arrived += 1;
+    }
+
+    /// Keeps the first whole ones, as long as each fits.
+    pub(crate) fn keep_while(&mut self, mut fits: impl FnMut(&Bytes) -> bool) {
+        let kept = self.whole.iter().take_while(|(_, message)| fits(message)).count();
+        self.whole.truncate(kept);
+    }
+
+    /// Streams of these that nobody has taken.
+    pub(crate) fn give_up(&mut self, ids: &[StreamId]) -> impl Sized + use<> {
+        let streamed = std::mem::take(&mut self.streamed).into_iter();
+        let given_up = |stream: &MessageStream| ids.binary_search(&stream.id()).is_ok();
+        let (unkept, kept): (VecDeque<_>, _) = streamed.partition(|(_, stream)| given_up(stream));
+        self.streamed = kept;
+        unkept
     }
 
     fn stream_is_next(&self) -> bool {
@@ -358,7 +374,11 @@ impl Next<'_> {
             let mut state = lock(self.connection.state());
             let whole = &mut state.inbox.messages.whole;
             let waited = whole.len();
-            (whole.pop_front()?.1, waited)
+            let Some((_, message)) = whole.pop_front() else {
+                state.inbox.settle();
+                return None;
+            };
+            (message, waited)
         };
         self.count(&message, waited);
         Some(message)

@@ -44,6 +44,7 @@ pub(crate) fn tapping(source: &RecvShared, start: u64, pipe: &PipeOptions) -> (T
         wishes: Mutex::default(),
         damaged: AtomicBool::default(),
         holds: Some(AtomicU64::new(pipe.stock)),
+        left: OnceLock::new(),
     });
     let teller = shared.clone();
     // The pipe's end waits for the last byte, so even that is worth telling at once.

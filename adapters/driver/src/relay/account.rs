@@ -99,17 +99,30 @@ impl Account {
         if self.places.len() >= config.max_streams as usize {
             return Err(Refusal::Streams { limit: config.max_streams });
         }
-        let mut kept = None;
-        if let Some(limit) = config.max_bytes {
-            let left = limit.saturating_sub(self.moved).saturating_sub(self.kept());
-            let wanted = size.unwrap_or(left);
-            if left == 0 || wanted > left {
-                return Err(Refusal::Bytes { limit });
-            }
-            kept = Some(wanted);
+        self.places.insert(number, Stake::default());
+        let kept = self.resize(number, size, config);
+        if kept.is_err() {
+            self.places.remove(&number);
         }
-        self.places.insert(number, Stake { kept: kept.unwrap_or(0), paid: 0 });
-        Ok(kept)
+        kept
+    }
+
+    /// Keeps `size` bytes for a place that has moved none, in place of what was kept for it.
+    pub(super) fn resize(
+        &mut self,
+        number: u64,
+        size: Option<u64>,
+        config: &RelayConfig,
+    ) -> Result<Option<u64>, Refusal> {
+        let Some(limit) = config.max_bytes else { return Ok(None) };
+        let own = self.places.get(&number).map_or(0, |stake| stake.kept);
+        let left = limit.saturating_sub(self.moved).saturating_sub(self.kept() - own);
+        let wanted = size.unwrap_or(left);
+        if left == 0 || wanted > left {
+            return Err(Refusal::Bytes { limit });
+        }
+        self.places.entry(number).and_modify(|stake| stake.kept = wanted);
+        Ok(Some(wanted))
     }
 
     /// A stream is over. Nothing is set aside for it any more.

@@ -164,6 +164,14 @@ impl Accounts {
 }
 
 impl Place {
+    /// The same place with another size, if so many of the peer's bytes are left.
+    pub(super) fn resized(mut self, size: Option<u64>) -> Result<Self, Refusal> {
+        let config = &self.accounts.config;
+        let resize = |account: &mut Account| account.resize(self.number, size, config);
+        self.limit = self.accounts.update(self.peer, resize).ok_or(Refusal::Gone)??;
+        Ok(self)
+    }
+
     /// How many bytes the stream may move, if they are counted.
     pub(super) fn limit(&self) -> Option<u64> {
         self.limit

@@ -8,6 +8,7 @@ use aqueduct_core::crypto::identity::NodeId;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::id::StreamId;
+use aqueduct_core::wire::route::MAX_HOPS;
 
 use crate::connection::Connection;
 use crate::pipe::Pipe;
@@ -32,10 +33,17 @@ struct State {
     to: HashMap<(NodeId, StreamId), Vec<ConnectionHandle>>,
     /// Legs to relays, and where their answers go.
     routed: HashMap<Leg, Routed>,
-    /// Nodes to which legs are being opened, with how many: what a node has to say of one may be
-    /// faster than the news that there is one.
-    opening: HashMap<NodeId, usize>,
+    /// Nodes to which legs are being opened: what a node has to say of one may be faster than the
+    /// news that there is one.
+    opening: HashMap<NodeId, Opened>,
     waiting: Waiters,
+}
+
+/// Legs to a node that are being opened, and answers of that node which wait for one of them.
+#[derive(Default)]
+struct Opened {
+    legs: usize,
+    early: usize,
 }
 
 /// Where answers go: as those of this stream of the connection, on the account of its place.
@@ -73,10 +81,35 @@ pub(super) struct Opening<'a> {
     node: NodeId,
 }
 
+/// An answer of a node waits until its leg is known.
+struct Early<'a> {
+    ledger: &'a Ledger,
+    node: NodeId,
+}
+
 /// Answers of a leg are awaited.
 pub(super) struct Awaited<'a> {
     ledger: &'a Ledger,
     leg: Leg,
+}
+
+impl State {
+    fn is_opening(&self, node: NodeId) -> bool {
+        self.opening.get(&node).is_some_and(|opened| opened.legs > 0)
+    }
+
+    /// Whether one answer more of a node may be that of a leg that is being opened.
+    fn has_room_for_answer(&self, node: NodeId) -> bool {
+        self.opening.get(&node).is_some_and(|opened| opened.early < opened.legs * MAX_HOPS)
+    }
+
+    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Opened)) {
+        let opened = self.opening.entry(node).or_default();
+        change(opened);
+        if opened.legs == 0 && opened.early == 0 {
+            self.opening.remove(&node);
+        }
+    }
 }
 
 impl Ledger {
@@ -101,7 +134,7 @@ impl Ledger {
     pub(super) async fn way(&self, leg: Leg, to: NodeId) -> Option<Way> {
         let look = |state: &mut State| {
             let own = state.legs.get(&leg).cloned();
-            if own.is_some() || state.opening.contains_key(&to) {
+            if own.is_some() || state.is_opening(to) {
                 return own.map(Some);
             }
             let last = state.to.get(&(to, leg.1)).and_then(|by| by.last());
@@ -111,7 +144,7 @@ impl Ledger {
     }
 
     pub(super) fn opening(&self, node: NodeId) -> Opening<'_> {
-        *lock(&self.state).opening.entry(node).or_default() += 1;
+        lock(&self.state).change(node, |opened| opened.legs += 1);
         Opening { ledger: self, node }
     }
 
@@ -122,14 +155,24 @@ impl Ledger {
         Awaited { ledger: self, leg }
     }
 
-    /// Where the answer of a target goes, which came from `peer`; once. `None`: nobody awaits it.
+    /// Where the answer of a target goes, which came from `peer`; once. `None`: nobody awaits it,
+    /// or as many of that node's wait as there can be.
     pub(super) async fn claim(&self, leg: Leg, peer: NodeId, target: u8) -> Option<Upstream> {
-        let look = |state: &mut State| match state.routed.get_mut(&leg) {
-            Some(routed) => {
+        let mut early = None;
+        let look = |state: &mut State| {
+            if let Some(routed) = state.routed.get_mut(&leg) {
                 let awaited = routed.missing.remove(&target);
-                Some(awaited.then(|| routed.upstream.clone()))
+                return Some(awaited.then(|| routed.upstream.clone()));
             }
-            None => (!state.opening.contains_key(&peer)).then_some(None),
+            let waits = early.is_some() || state.has_room_for_answer(peer);
+            if !state.is_opening(peer) || !waits {
+                return Some(None);
+            }
+            early.get_or_insert_with(|| {
+                state.change(peer, |opened| opened.early += 1);
+                Early { ledger: self, node: peer }
+            });
+            None
         };
         let claimed = until(&self.state, |state| &mut state.waiting, look).await;
         self.update(|_| ());
@@ -165,14 +208,13 @@ impl Drop for Known<'_> {
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        self.ledger.update(|state| {
-            if let Entry::Occupied(mut legs) = state.opening.entry(self.node) {
-                *legs.get_mut() -= 1;
-                if *legs.get() == 0 {
-                    legs.remove();
-                }
-            }
-        });
+        self.ledger.update(|state| state.change(self.node, |opened| opened.legs -= 1));
+    }
+}
+
+impl Drop for Early<'_> {
+    fn drop(&mut self) {
+        lock(&self.ledger.state).change(self.node, |opened| opened.early -= 1);
     }
 }
 

@@ -41,3 +41,22 @@ fn who_asks_before_a_leg_is_known_waits_for_it() {
     drop(first);
     assert!(asked.now_or_never().unwrap().is_none());
 }
+
+/// A leg that is being opened has no more answers than a route has targets, and so many may wait.
+///
+/// spec: R-ROUTE-11
+#[test]
+fn as_many_answers_wait_as_there_can_be() {
+    let (ledger, leg) = (Ledger::default(), (handle(), StreamId(8)));
+    let opening = ledger.opening(node(1));
+    let claim = |target| Box::pin(ledger.claim(leg, node(1), target));
+    let mut early: Vec<_> = (0..16).map(claim).collect();
+    assert!(early.iter_mut().all(|claim| claim.as_mut().now_or_never().is_none()));
+    assert!(claim(16).now_or_never().unwrap().is_none(), "one more");
+    // Who is gone waits no more.
+    early.truncate(15);
+    assert!(claim(15).now_or_never().is_none());
+    drop(opening);
+    assert!(early.into_iter().all(|claim| claim.now_or_never().unwrap().is_none()));
+    assert!(lock(&ledger.state).opening.is_empty());
+}

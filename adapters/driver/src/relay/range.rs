@@ -62,13 +62,15 @@ impl Relay {
         wanted: Wanted,
     ) -> Result<Added, Refusal> {
         let leg = (connection.handle().ok_or(Refusal::NoLeg)?, wanted.stream);
-        let way = self.ledger.way(leg, connection.peer()).await.ok_or(Refusal::NoLeg)?;
+        // Its place first, for it may have to wait. How much it asks for is not known yet.
+        let place = self.accounts.place(connection.peer(), Some(0), self.endpoint.clock().now())?;
+        let way = self.in_time(self.ledger.way(leg, connection.peer())).await.flatten();
+        let way = way.ok_or(Refusal::NoLeg)?;
         let stats = way.pipe.stats().await.ok_or(Refusal::NoLeg)?;
         introduce(&way, request, wanted, stats.held_from)?;
         let start = wanted.start;
         let end = wanted.end.or(way.options.end).or(way.options.size);
-        let (now, size) = (self.endpoint.clock().now(), end.map(|end| end.saturating_sub(start)));
-        let place = self.accounts.place(connection.peer(), size, now)?;
+        let place = place.resized(end.map(|end| end.saturating_sub(start)))?;
         // What is held goes at once.
         let there = way.options.start.saturating_add(stats.received);
         let soon = end.unwrap_or(u64::MAX).min(there).saturating_sub(start);
@@ -113,3 +115,7 @@ fn introduce(
     options.digest = None;
     Ok(options)
 }
+
+#[cfg(test)]
+#[path = "range_tests.rs"]
+mod tests;

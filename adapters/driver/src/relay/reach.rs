@@ -38,9 +38,14 @@ impl Relay {
         dir: Dir,
         options: &OpenOptions,
     ) -> Option<Opened<'_>> {
+        self.in_time(self.open(guest, hop, dir, options)).await?
+    }
+
+    /// What comes of it, unless a hop would not take so long to be reached.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let late = self.endpoint.pause(self.config.reach.min(REACH));
-        match select(pin!(self.open(guest, hop, dir, options)), pin!(late)).await {
-            Either::Left((opened, _)) => opened,
+        match select(pin!(work), pin!(late)).await {
+            Either::Left((done, _)) => Some(done),
             Either::Right(_) => None,
         }
     }

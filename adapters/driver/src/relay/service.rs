@@ -126,7 +126,8 @@ impl Relay {
         let claimed = match leg {
             Some((head, handle)) => {
                 let leg = (handle, head.stream);
-                self.ledger.claim(leg, connection.peer(), head.target).await
+                let claim = self.ledger.claim(leg, connection.peer(), head.target);
+                self.in_time(claim).await.flatten()
             }
             None => None,
         };
