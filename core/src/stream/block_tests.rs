@@ -137,6 +137,33 @@ fn place(assembler: &mut Assembler, range: Range<usize>) {
     );
 }
 
+/// spec: R-STR-24
+#[test]
+fn blocks_grow_with_what_came_before() {
+    for (at, span) in [(0, MIN_BLOCK), (8 * 4_096, 4_096), (1 << 30, MAX_BLOCK)] {
+        let mut assembler = Assembler::new();
+        place(&mut assembler, at..at + 1);
+        assert_eq!(assembler.held(), charge(&[span as u64], 1 + 1), "at {at}");
+    }
+}
+
+#[test]
+fn frames_in_a_row_are_one_arrival() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    place(&mut assembler, 10..20);
+    assert_eq!(assembler.held(), charge(&[MIN_BLOCK as u64], 1 + 1));
+    assert_eq!(assembler.take_any(100).unwrap().range(), 0..20);
+}
+
+#[test]
+fn what_lies_before_the_beginning_takes_no_memory() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    assembler.set_start(2_000);
+    assert_eq!(assembler.held(), charge(&[], 1 + 1));
+}
+
 /// In order of arrival a block goes once nothing waits in it: where others stand behind it, and at
 /// the end where nothing of it is to come.
 ///
