@@ -156,6 +156,21 @@ fn frames_in_a_row_are_one_arrival() {
     assert_eq!(assembler.take_any(100).unwrap().range(), 0..20);
 }
 
+/// Once what is left of it was read, or passed.
+#[test]
+fn what_never_comes_takes_no_memory() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..1_000);
+    assembler.truncate(500);
+    assert_eq!(assembler.read(1_000).unwrap().range(), 0..500);
+    assert_eq!(assembler.held(), charge(&[], 1));
+    place(&mut assembler, 500..510);
+    assert_eq!(assembler.read(10).unwrap().range(), 500..510);
+    assert_eq!(assembler.skip(510..4_000, 100), Inserted::Fresh(3_490));
+    assert_eq!(assembler.read(10), None);
+    assert_eq!(assembler.held(), charge(&[], 1));
+}
+
 #[test]
 fn what_lies_before_the_beginning_takes_no_memory() {
     let mut assembler = Assembler::new();
