@@ -137,6 +137,49 @@ fn place(assembler: &mut Assembler, range: Range<usize>) {
     );
 }
 
+/// spec: R-STR-24
+#[test]
+fn blocks_grow_with_what_came_before() {
+    for (at, span) in [(0, MIN_BLOCK), (8 * 4_096, 4_096), (1 << 30, MAX_BLOCK)] {
+        let mut assembler = Assembler::new();
+        place(&mut assembler, at..at + 1);
+        assert_eq!(assembler.held(), charge(&[span as u64], 1 + 1), "at {at}");
+    }
+}
+
+#[test]
+fn frames_in_a_row_are_one_arrival() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    place(&mut assembler, 10..20);
+    assert_eq!(assembler.held(), charge(&[MIN_BLOCK as u64], 1 + 1));
+    assert_eq!(assembler.take_any(100).unwrap().range(), 0..20);
+}
+
+/// Once what is left of it was read, or passed.
+#[test]
+fn what_never_comes_takes_no_memory() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..1_000);
+    place(&mut assembler, 1_000..1_500);
+    assembler.truncate(1_200);
+    while assembler.read(MAX_BLOCK).is_some() {}
+    assert_eq!((assembler.position(), assembler.held()), (1_200, charge(&[], 1)));
+    place(&mut assembler, 1_200..1_210);
+    assert_eq!(assembler.read(10).unwrap().range(), 1_200..1_210);
+    assert_eq!(assembler.skip(1_210..4_000, 100), Inserted::Fresh(2_790));
+    assert_eq!(assembler.read(10), None);
+    assert_eq!(assembler.held(), charge(&[], 1));
+}
+
+#[test]
+fn what_lies_before_the_beginning_takes_no_memory() {
+    let mut assembler = Assembler::new();
+    place(&mut assembler, 0..10);
+    assembler.set_start(2_000);
+    assert_eq!(assembler.held(), charge(&[], 1 + 1));
+}
+
 /// In order of arrival a block goes once nothing waits in it: where others stand behind it, and at
 /// the end where nothing of it is to come.
 ///

@@ -39,6 +39,17 @@ fn streams_of_a_class_share_it() {
 
 /// spec: R-STR-30
 #[test]
+fn each_turn_is_as_long_as_the_first() {
+    let mut scheduler = Scheduler::default();
+    (0..2).for_each(|n| scheduler.push(id(n), Priority::Normal));
+    for turn in 0..4 {
+        assert_eq!(scheduler.front(Priority::Normal), Some((id(turn % 2), QUANTUM)));
+        scheduler.wrote(Priority::Normal, QUANTUM as usize);
+    }
+}
+
+/// spec: R-STR-30
+#[test]
 fn a_stream_that_stops_early_does_not_cost_the_next_one_its_turn() {
     let mut scheduler = Scheduler::default();
     scheduler.push(id(0), Priority::Normal);

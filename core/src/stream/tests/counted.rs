@@ -34,3 +34,16 @@ fn each_end_is_counted_by_its_code() {
         assert_eq!(errors.application(), 1);
     }
 }
+
+/// Each time that they are.
+#[test]
+fn bytes_that_are_sent_again_are_counted() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"0123");
+    for resent in [0, 4, 8] {
+        let packet = pair.a.packet().unwrap();
+        assert_eq!(pair.a.streams.stats().resent, resent);
+        pair.a.settle(&packet.receipts, false);
+    }
+}

@@ -134,6 +134,21 @@ fn with_gaps() -> Pair {
     pair
 }
 
+/// spec: R-STR-15
+#[test]
+fn who_passes_bytes_on_has_news_of_what_never_comes() {
+    let mut pair = Pair::new();
+    pair.b.take(&open_frame(ID));
+    pair.b.events();
+    assert_eq!(pair.b.recv(ID).take_arrival(9), Err(ReadError::Blocked));
+    assert_eq!(pair.b.events(), []);
+    pair.b.take(&Frame::Skip { id: ID, range: 0..4 });
+    assert_eq!(pair.b.events(), [StreamEvent::Readable(ID)]);
+    assert_eq!(told(pair.b.recv(ID).take_arrival(9)), Ok(Some((0..4, false))));
+    assert_eq!(pair.b.recv(ID).take_arrival(9), Err(ReadError::Blocked));
+    assert_eq!(pair.b.events(), []);
+}
+
 /// spec: R-STR-15, R-STR-25
 #[test]
 fn who_passes_bytes_on_hears_of_what_never_comes() {

@@ -54,6 +54,19 @@ fn news_of_more_streams_stays_until_it_is_heard() {
     }
 }
 
+#[test]
+fn word_that_streams_ran_out_is_said_again_if_it_was_lost() {
+    let mut pair = Pair::new();
+    while pair.a.open(Dir::Uni, plain()).is_ok() {}
+    let packets: Vec<Packet> = std::iter::from_fn(|| pair.a.packet()).collect();
+    let says = |packet: &Packet| {
+        packet.receipts.iter().any(|frame| matches!(frame, SentFrame::StreamsBlocked(..)))
+    };
+    let lost = packets.iter().find(|packet| says(packet)).expect("it was said");
+    pair.a.settle(&lost.receipts, false);
+    assert!(pair.a.packet().is_some_and(|packet| says(&packet)));
+}
+
 /// Reliability 55: no frame gets around the check.
 ///
 /// spec: R-STR-2

@@ -196,6 +196,26 @@ fn what_the_opener_said_is_known_at_both_ends() {
     assert_eq!((pair.b.streams.stats().opened, pair.b.streams.stats().announced), (0, 1));
 }
 
+/// In each packet until it arrived, if the body does not begin at 0; and in none twice, also where
+/// bytes and a reset go together.
+///
+/// spec: R-STR-6
+#[test]
+fn an_introduction_stands_once_in_a_packet() {
+    let mut pair = Pair::new();
+    let id = pair.a.open(Dir::Uni, OpenOptions { start: 4, ..plain() }).unwrap();
+    assert_eq!(pair.a.send(id).state(), SendState::Ready);
+    let introductions = |packet: Option<Packet>| {
+        let open = SentFrame::Open(id);
+        packet.unwrap().receipts.iter().filter(|frame| **frame == open).count()
+    };
+    assert_eq!(introductions(pair.a.packet()), 1);
+    assert_eq!(pair.a.send(id).state(), SendState::Send);
+    pair.a.write(id, b"4567");
+    pair.a.send(id).reset_after(AppCode(7), 0, 8);
+    assert_eq!(introductions(pair.a.packet()), 1);
+}
+
 /// spec: R-FLOW-11
 #[test]
 fn the_owner_of_a_stream_may_set_its_window() {
