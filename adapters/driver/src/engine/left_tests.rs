@@ -30,7 +30,8 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let small = |config: EndpointConfig| config.with_memory(MOST, 8).expect("it is little");
+        // Those that are closing have their places for a while: there are some for all.
+        let small = |config: EndpointConfig| config.with_memory(MOST, 24).expect("it is little");
         let ((one, dialer), (other, listener)) =
             (engine_of(1, 16, |it| it), engine_of(2, 16, small));
         let (engines, hands) = ([one, other], [Hand::new(2), Hand::new(1)]);
