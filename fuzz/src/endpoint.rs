@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::limits::KeyLimits;
 use aqueduct_core::script;
+use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::app::Reading;
 use aqueduct_tests::link::LinkConfig;
@@ -20,6 +22,9 @@ const MAX_OPS: usize = 60;
 /// Most virtual time that an operation takes.
 const LONGEST: u16 = 3_000;
 
+/// Datagrams of a burst: more than the queue has places.
+const BURST: usize = 300;
+
 /// Who dialed (`true`), or who answered.
 type Who = bool;
 
@@ -32,6 +37,16 @@ enum Op {
     Message(Who, Len),
     /// A datagram.
     Datagram(Who, u16),
+    /// More datagrams at once than may wait for their turn.
+    Burst(Who, u16),
+    /// A stream, with a text that has holes and begins somewhere.
+    Scatter(Who, Len, u8),
+    /// A stream is of another class.
+    Priority(Who, u8, u8),
+    /// A host has another controller.
+    Controller(Who, u8),
+    /// A host may send so many times 20,000 bytes a second, and a few more; or as many as it can.
+    Limit(Who, Option<u8>),
     /// A stream is given up by who writes it.
     Reset(Who, u8),
     /// A stream is given up by who reads it.
@@ -174,6 +189,11 @@ const fn host(who: Who) -> HostId {
     if who { dialed } else { answered }
 }
 
+fn any_of<T: Copy, const N: usize>(all: &[T; N], pick: u8) -> T {
+    const { assert!(N > 0, "one at least") }
+    *all.iter().cycle().nth(pick.into()).unwrap_or(&all[0])
+}
+
 fn time(ms: u16) -> Duration {
     Duration::from_millis((ms % LONGEST).into())
 }
@@ -186,6 +206,22 @@ fn step(world: &mut World, op: &Op) {
         }
         Op::Message(who, len) => world.message(host(who), len.bytes()),
         Op::Datagram(who, len) => world.datagram(host(who), (len % 1_300).into()),
+        Op::Burst(who, len) => {
+            (0..BURST).for_each(|_| world.datagram(host(who), (len % 1_300).into()));
+        }
+        Op::Scatter(who, len, start) => {
+            let len = len.bytes() as u64;
+            world.scatter(host(who), len * u64::from(start) / 255, len);
+        }
+        Op::Priority(who, of, class) => {
+            let class = any_of(&Priority::ALL, class);
+            world.reclass(host(who), of.into(), class);
+        }
+        Op::Controller(who, pick) => world.control(host(who), any_of(&Algorithm::ALL, pick)),
+        Op::Limit(who, rate) => {
+            let rate = rate.map(|rate| 5_000 + 20_000 * u64::from(rate));
+            world.limit(host(who), rate);
+        }
         Op::Reset(who, of) => _ = world.reset(host(who), of.into()),
         Op::Stop(who, of) => world.stop(host(who), of.into()),
         Op::Rebind(who) => world.rebind(host(who)),

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::endpoint::ConnectionHandle;
 use aqueduct_core::error::CloseReason;
+use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 
 use crate::app::{App, Pair, Reading, introduction, prose};
+use crate::holes::{HOLED, Scattered};
 use crate::link::LinkConfig;
 use crate::net::{HostId, Net, UDP};
 
@@ -73,6 +76,44 @@ impl World {
         if dir == Dir::Bi {
             app.expect(handle, stream, salt);
         }
+    }
+
+    /// Opens a stream, if it may, and writes a text of `len` bytes with holes, from `start` on.
+    pub fn scatter(&mut self, host: HostId, start: u64, len: u64) {
+        self.salt += 1;
+        let (salt, handle) = (self.salt | HOLED, self.handle(host));
+        let (app, net) = self.app(host);
+        let Some(mut view) = net.host(host).endpoint.connection(handle) else { return };
+        let mut options = introduction(salt);
+        options.start = start;
+        let Ok(stream) = view.open(Dir::Uni, options) else { return };
+        drop(view);
+        app.scatter(net, handle, stream, Scattered::new(salt, start, len));
+    }
+
+    /// The stream that a host began to write as number `pick` is of another class.
+    pub fn reclass(&mut self, host: HostId, pick: usize, class: Priority) {
+        let handle = self.handle(host);
+        let (app, net) = self.app(host);
+        let Some(stream) = app.out.get(pick).map(|flow| flow.stream) else { return };
+        let Some(mut view) = net.host(host).endpoint.connection(handle) else { return };
+        if let Some(mut sending) = view.send(stream) {
+            sending.set_priority(class);
+        }
+    }
+
+    /// A host has another controller.
+    pub fn control(&mut self, host: HostId, algorithm: Algorithm) {
+        let handle = self.handle(host);
+        if let Some(mut view) = self.pair.net.host(host).endpoint.connection(handle) {
+            view.set_controller(algorithm);
+        }
+    }
+
+    /// A host may send so many bytes a second, or as many as it can.
+    pub fn limit(&mut self, host: HostId, rate: Option<u64>) {
+        let now = self.pair.net.local(host);
+        self.pair.net.host(host).endpoint.set_limit(rate, now);
     }
 
     /// Answers whatever came in both directions and has no answer yet.
@@ -220,7 +261,7 @@ impl World {
         left
     }
 
-    /// Both links are good from now on. What lives comes to its end, within a minute; then both say
+    /// Both links are good from now on, and nobody is limited. What lives comes to its end, within a minute; then both say
     /// goodbye, and nothing is left at either host.
     ///
     /// # Panics
@@ -228,6 +269,7 @@ impl World {
     pub fn quiet(&mut self) {
         for from in HOSTS {
             *self.link(from) = LinkConfig { rate: Some(10_000_000), ..LinkConfig::default() };
+            self.limit(from, None);
         }
         let mut left = Vec::new();
         for _ in 0..60 {

@@ -16,6 +16,7 @@ mod digest;
 pub mod host;
 mod machines;
 pub mod nat;
+mod played;
 pub mod reno;
 mod sending;
 pub mod stream;
@@ -555,6 +556,7 @@ impl Net {
 /// What was recorded is replayed, and must be as it was.
 impl Drop for Net {
     fn drop(&mut self) {
+        played::tell(|| self.fingerprint());
         for host in self.hosts.drain(..) {
             self.tapes.finish(host.endpoint);
         }

@@ -1,18 +1,23 @@
 //! The application of a node that is explored: a short script, and what it saw.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct_core::connection::EventKind;
 use aqueduct_core::endpoint::{
-    ConnectionHandle, ConnectionRef, Endpoint, Event, Leg, PipeId, StreamAddr,
+    ConnectionHandle, ConnectionRef, Endpoint, Event, Leg, PipeEvent, PipeEventKind, PipeId,
+    StreamAddr,
 };
 use aqueduct_core::error::{CloseReason, StreamCode};
-use aqueduct_core::pipe::PipeOptions;
+use aqueduct_core::pipe::{LegEnd, LegPolicy, PipeOptions};
 use aqueduct_core::stream::{OpenOptions, ReadError, StreamProtocol};
 use aqueduct_core::time::Instant;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_tests::app::{byte, prose};
 use bytes::Bytes;
+
+/// Bytes that a relay keeps for whom it gave up: any text.
+const KEPT: u64 = 10_000;
 
 /// What an application does next. Texts have numbers (`salt`), each its own in the whole world;
 /// connections count from 0 in the order in which the node came to know them.
@@ -40,6 +45,8 @@ pub(crate) enum Do {
     Forget,
     /// Waits until the world is explored.
     Gate,
+    /// Does nothing for so many milliseconds.
+    Rest(u64),
     /// Waits; whatever is waited for on a connection that is over has come.
     Until(Met),
 }
@@ -102,8 +109,21 @@ pub(crate) struct In {
     pub(crate) on: usize,
     stream: StreamId,
     pub(crate) salt: u8,
+    /// Where the stream began.
+    pub(crate) start: u64,
+    /// A relay gave up the stream that it came by before, and begins where that was acknowledged.
+    pub(crate) again: bool,
     pub(crate) read: u64,
     pub(crate) end: Option<End>,
+}
+
+/// A text that is passed on, and by which connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Passed {
+    pipe: PipeId,
+    /// What its streams were opened with.
+    options: OpenOptions,
+    legs: Vec<ConnectionHandle>,
 }
 
 /// A node's application.
@@ -115,14 +135,16 @@ pub(crate) struct App {
     pub(crate) begun: bool,
     /// Its next act waits until something happens.
     pub(crate) held: bool,
+    /// It rests until then.
+    pub(crate) rests: Option<Instant>,
     /// Wants nobody.
     pub(crate) refuses: bool,
-    /// Passes what comes on to all the connections that it dialled.
-    relays: bool,
+    /// Passes what comes on to all the connections that it dialled, with this policy.
+    relays: Option<LegPolicy>,
     pub(crate) links: Vec<Link>,
     pub(crate) out: Vec<Out>,
     pub(crate) inn: Vec<In>,
-    pub(crate) pipes: Vec<PipeId>,
+    passed: Vec<Passed>,
     dialled: Vec<usize>,
     /// What it saw that cannot be.
     pub(crate) amazed: Option<String>,
@@ -139,12 +161,15 @@ impl App {
     }
 
     /// One that passes on what comes.
-    pub(crate) fn relay_by(script: &[Do]) -> Self {
-        Self { relays: true, ..Self::new(script) }
+    pub(crate) fn relay_by(script: &[Do], policy: LegPolicy) -> Self {
+        Self { relays: Some(policy), ..Self::new(script) }
     }
 
     /// The next act, if it can be done.
     pub(crate) fn ready(&self) -> Option<Do> {
+        if self.rests.is_some() {
+            return None;
+        }
         let next = *self.script.get(self.next)?;
         let over = |on: usize| self.links.get(on).is_some_and(|link| link.closed.is_some());
         let out_over = |salt: u8| self.sent(salt).is_some_and(|out| over(out.on));
@@ -220,6 +245,7 @@ impl App {
         self.next += 1;
         match what {
             Do::Dial { .. } | Do::Gate | Do::Move | Do::Forget | Do::Until(_) => {}
+            Do::Rest(ms) => self.rests = Some(now + Duration::from_millis(ms)),
             Do::Open { on, salt, len } => self.open(on, salt, len, endpoint),
             Do::Write { salt, len } => self.change(salt, endpoint, |out| out.wanted += len),
             Do::Finish(salt) => self.change(salt, endpoint, |out| out.finish = true),
@@ -344,6 +370,36 @@ impl App {
         }
     }
 
+    /// News of one of its pipes: a leg that was given up gets another stream for the rest.
+    pub(crate) fn on_pipe(&mut self, event: PipeEvent, endpoint: &mut Endpoint) {
+        let PipeEventKind::LegEnded { leg, end: LegEnd::Detached { at }, .. } = event.kind else {
+            return;
+        };
+        let Some(passed) = self.passed.iter().find(|passed| passed.pipe == event.pipe) else {
+            return;
+        };
+        // Who was given up once more is left alone.
+        let Some(to) = passed.legs.get(leg.0 as usize) else { return };
+        let Some(pipe) = endpoint.piped(passed.pipe) else { return };
+        if pipe.held_from() > at {
+            self.amazed = Some(format!("{at} is not kept, but {}", pipe.held_from()));
+            return;
+        }
+        drop(pipe);
+        let Some(mut view) = endpoint.connection(*to) else { return };
+        let salt = passed.options.head.first().copied().unwrap_or_default();
+        let options = passed.options.clone().with_head(Bytes::copy_from_slice(&[salt, 1]));
+        let options = OpenOptions { start: at, ..options };
+        let Ok(stream) = view.open(Dir::Uni, options) else { return };
+        drop(view);
+        let leg = Leg::Stream(StreamAddr { connection: *to, stream });
+        if let Some(mut pipe) = endpoint.piped(passed.pipe)
+            && let Err(error) = pipe.add_leg(leg, LegPolicy::Stall)
+        {
+            self.amazed = Some(format!("no leg for the rest: {error}"));
+        }
+    }
+
     fn accept(&mut self, on: usize, endpoint: &mut Endpoint) {
         loop {
             let Some(mut view) = self.view(on, endpoint) else { return };
@@ -354,15 +410,17 @@ impl App {
                 self.amazed = Some("a stream without an introduction".into());
                 return;
             };
-            if self.relays {
-                self.relay(on, stream, &info, endpoint);
+            if let Some(policy) = self.relays {
+                self.relay(on, stream, &info, policy, endpoint);
                 continue;
             }
             let salt = info.head.first().copied().unwrap_or_default();
-            if self.received(salt).is_some() {
+            let again = info.head.len() > 1;
+            if self.inn.iter().any(|text| (text.salt, text.again) == (salt, again)) {
                 self.amazed = Some(format!("text {salt} came twice"));
             }
-            self.inn.push(In { on, stream, salt, read: 0, end: None });
+            let start = info.start;
+            self.inn.push(In { on, stream, salt, start, again, read: start, end: None });
             let Self { inn, links, amazed, .. } = self;
             if let Some(text) = inn.last_mut() {
                 read(text, links, endpoint, amazed);
@@ -371,7 +429,14 @@ impl App {
     }
 
     /// Passes a stream on to every connection that it dialled.
-    fn relay(&mut self, on: usize, stream: StreamId, info: &OpenOptions, endpoint: &mut Endpoint) {
+    fn relay(
+        &mut self,
+        on: usize,
+        stream: StreamId,
+        info: &OpenOptions,
+        policy: LegPolicy,
+        endpoint: &mut Endpoint,
+    ) {
         let from = self.links.get(on).map(|link| StreamAddr { connection: link.handle, stream });
         let options = info.forwarded();
         let mut legs = Vec::new();
@@ -383,8 +448,17 @@ impl App {
             }
         }
         let Some(from) = from else { return };
-        match endpoint.pipe(from, &legs, PipeOptions::default()) {
-            Ok(pipe) => self.pipes.push(pipe),
+        let keep = if policy == LegPolicy::Stall { 0 } else { KEPT };
+        let piping = PipeOptions { policy, keep, ..PipeOptions::default() };
+        match endpoint.pipe(from, &legs, piping) {
+            Ok(pipe) => {
+                let to = |leg| match leg {
+                    Leg::Stream(to) => Some(to.connection),
+                    _ => None,
+                };
+                let legs = legs.into_iter().filter_map(to).collect();
+                self.passed.extend(options.map(|options| Passed { pipe, options, legs }));
+            }
             Err(_) => {
                 if let Some(mut view) = endpoint.connection(from.connection)
                     && let Some(mut stream) = view.recv(from.stream)

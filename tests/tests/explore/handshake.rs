@@ -62,6 +62,12 @@ fn an_address_is_proven_first() {
     dial("handshake, retry", &transport(), true, RetryPolicy::Always).holds(2);
 }
 
+/// spec: R-EP-14, R-EP-21
+#[test]
+fn an_address_is_proven_first_to_a_stranger() {
+    dial("handshake, unknown key, retry", &transport(), false, RetryPolicy::Always).holds(2);
+}
+
 /// spec: R-EP-19
 #[test]
 fn two_that_dial_at_once_get_one_connection() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aqueduct_core::config::{EndpointConfig, TransportConfig};
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::provider::Provider;
+use aqueduct_core::pipe::LegPolicy;
 
 use crate::app::{App, Do, Met};
 use crate::world::World;
@@ -37,7 +38,10 @@ pub(crate) fn chain(transport: &TransportConfig, source: &[Do], sink: &[Do]) -> 
     let dial = [Do::Dial { to: 1, known: true }, Do::Until(Met::Connected(0)), Do::Gate];
     let relay = |to| {
         let dial = Do::Dial { to, known: true };
-        App::relay_by(&[dial, Do::Gate, Do::Until(Met::Closed(1)), Do::Close(0, 9)])
+        App::relay_by(
+            &[dial, Do::Gate, Do::Until(Met::Closed(1)), Do::Close(0, 9)],
+            LegPolicy::Stall,
+        )
     };
     let apps = [
         App::new(&[&dial, source].concat()),
@@ -52,6 +56,16 @@ pub(crate) fn chain(transport: &TransportConfig, source: &[Do], sink: &[Do]) -> 
 /// A source, a relay that passes on what comes, and as many sinks as there are scripts beside the
 /// source's. The relay closes when the source has.
 pub(crate) fn relayed(transport: &TransportConfig, source: &[Do], sinks: &[&[Do]]) -> World {
+    relayed_by(LegPolicy::Stall, transport, source, sinks)
+}
+
+/// The same, by a relay with this policy.
+pub(crate) fn relayed_by(
+    policy: LegPolicy,
+    transport: &TransportConfig,
+    source: &[Do],
+    sinks: &[&[Do]],
+) -> World {
     let dial = [Do::Dial { to: 1, known: true }, Do::Until(Met::Connected(0)), Do::Gate];
     let last = sinks.len();
     let mut relay = Vec::new();
@@ -60,7 +74,7 @@ pub(crate) fn relayed(transport: &TransportConfig, source: &[Do], sinks: &[&[Do]
     relay.extend((0..last).map(|sink| Do::Close(sink, 9)));
     let mut nodes = vec![
         (node(1, transport.clone()), App::new(&[&dial, source].concat())),
-        (node(2, transport.clone()), App::relay_by(&relay)),
+        (node(2, transport.clone()), App::relay_by(&relay, policy)),
     ];
     for (number, sink) in (3..).zip(sinks) {
         let script = [&[Do::Gate], *sink].concat();

@@ -2,9 +2,10 @@
 
 use aqueduct_core::config::TransportConfig;
 use aqueduct_core::error::StreamCode;
+use aqueduct_core::pipe::LegPolicy;
 
-use crate::app::{Do, End, Met};
-use crate::nodes::{chain, relayed, transport};
+use crate::app::{Do, End, In, Met};
+use crate::nodes::{chain, relayed, relayed_by, transport};
 use crate::search::Scenario;
 use crate::world::World;
 
@@ -106,6 +107,53 @@ fn a_lost_sink_is_reported() {
     };
     let start = relayed(&transport(), &[TEXT, SETTLED, CLOSE], &[&sink]);
     Scenario::new("pipes, sink lost", start, agree).holds(2);
+}
+
+/// One of two falls behind, is given up, and gets the rest by another stream.
+fn one_detached() -> Scenario {
+    let short = Do::Open { on: 0, salt: 1, len: 600 };
+    // Once the source has ended nobody is given up.
+    let source = [short, Do::Rest(300), Do::Finish(1), SETTLED, CLOSE];
+    let policy = LegPolicy::Detach { allowance: 100 };
+    let start = relayed_by(policy, &transport(), &source, &[&[], &[]]);
+    let agree = |world: &World| {
+        for sink in [2, 3] {
+            came_in_parts(world, sink)?;
+        }
+        world.check_settled(1)?;
+        world.check_stories()
+    };
+    let rare = |world: &World| [2, 3].iter().any(|sink| rest(world, *sink).is_some_and(is_done));
+    Scenario::new("pipes, one of two given up", start, agree).made_for(rare)
+}
+
+fn is_done(text: &In) -> bool {
+    text.end == Some(End::Finished)
+}
+
+fn rest(world: &World, sink: usize) -> Option<&In> {
+    world.app(sink).inn.iter().find(|text| text.again)
+}
+
+/// A text came whole, or its first part did, which says so, and then the rest, without a gap. Of a
+/// first stream whose OPEN was lost nothing is known where it is given up.
+fn came_in_parts(world: &World, sink: usize) -> Result<(), String> {
+    let first = world.app(sink).inn.iter().find(|text| !text.again);
+    let given_up = |text: &&In| text.end == Some(End::Reset(StreamCode::Detached.app().0));
+    let fine = match (first, rest(world, sink)) {
+        (Some(text), None) => is_done(text) || given_up(&text),
+        (Some(text), Some(rest)) => given_up(&text) && is_done(rest) && rest.start <= text.read,
+        (None, Some(rest)) => is_done(rest) && rest.start == 0,
+        (None, None) => false,
+    };
+    let inn = &world.app(sink).inn;
+    if fine { Ok(()) } else { Err(format!("at {sink}: {inn:?}")) }
+}
+
+/// spec: R-PIPE-9
+#[test]
+fn one_of_two_may_be_given_up() {
+    one_detached().holds(1);
 }
 
 #[test]

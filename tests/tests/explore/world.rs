@@ -201,6 +201,9 @@ impl World {
             Step::Act(at, what) => self.act(at, what),
             Step::Tick => {
                 self.now = self.hosts.iter().filter_map(|host| host.wait).min().expect("a wish");
+                let now = self.now;
+                let apps = self.hosts.iter_mut().map(|host| &mut host.app);
+                apps.for_each(|app| _ = app.rests.take_if(|until| *until <= now));
                 self.release();
             }
             Step::Deliver { .. } => self.deliver(),
@@ -328,7 +331,7 @@ impl World {
             let host = self.hosts.get_mut(index).expect("a node");
             match host.endpoint.poll(&mut buf, now) {
                 Output::Event(event) => host.app.on_event(event, &mut host.endpoint),
-                Output::Pipe(_) => {}
+                Output::Pipe(event) => host.app.on_pipe(event, &mut host.endpoint),
                 Output::Incoming(incoming) if host.app.refuses => {
                     host.endpoint.refuse(incoming, now);
                 }
@@ -338,7 +341,7 @@ impl World {
                 }
                 Output::Transmit(to) => self.transmit(index, to, &buf),
                 Output::Wait(wait) => {
-                    host.wait = wait;
+                    host.wait = wait.into_iter().chain(host.app.rests).min();
                     if wait.is_some_and(|wait| wait <= now) {
                         self.object(Rule::Clock, || format!("waits for {wait:?} at {now:?}"));
                     }

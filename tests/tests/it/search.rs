@@ -7,9 +7,11 @@
 use std::time::{Duration, Instant as Clock};
 
 use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::limits::KeyLimits;
 use aqueduct_core::rng::{Rng, Seed};
+use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::Dir;
 use aqueduct_tests::app::{Pair, Reading};
 use aqueduct_tests::link::LinkConfig;
@@ -59,6 +61,13 @@ const KNOWN: [u64; 2] = [1131, 12_345];
 struct Storm {
     world: World,
     rng: Rng,
+    /// What decides about the whims of applications, where they have some.
+    whims: Option<Rng>,
+}
+
+/// In one world of four applications have whims; those that are kept are none of them.
+const fn has_whims(seed: u64) -> bool {
+    seed % 4 == 2
 }
 
 impl Storm {
@@ -68,7 +77,8 @@ impl Storm {
         let mut world = World::new(seed, nodes);
         let ways = [Reading::InOrder, Reading::AsItComes];
         world.read([0; 2].map(|_| ways[rng.below(2) as usize]));
-        Self { world, rng }
+        let whims = has_whims(seed).then(|| rng.fork("whims"));
+        Self { world, rng, whims }
     }
 
     /// One side, drawn.
@@ -121,6 +131,30 @@ impl Storm {
         }
     }
 
+    /// An application changes its mind, sometimes.
+    fn whim(&mut self) {
+        let Some(rng) = &mut self.whims else { return };
+        let host = HOSTS[rng.below(2) as usize];
+        let (written, pick) = (self.world.written(host).max(1), rng.below(1 << 20) as usize);
+        match rng.below(16) {
+            0 => self.world.control(host, Algorithm::ALL[pick % Algorithm::ALL.len()]),
+            1 | 2 => {
+                let class = Priority::ALL[rng.below(Priority::ALL.len() as u64) as usize];
+                self.world.reclass(host, pick % written, class);
+            }
+            3 => {
+                let rate = [None, Some(30_000), Some(300_000), Some(3_000_000)];
+                self.world.limit(host, rate[pick % rate.len()]);
+            }
+            4 => (0..300).for_each(|_| self.world.datagram(host, 900)),
+            5 | 6 => {
+                let len = [1, 5_000, 200_000][pick % 3];
+                self.world.scatter(host, rng.below(len), len);
+            }
+            _ => {}
+        }
+    }
+
     fn rage(&mut self, turns: u64) {
         for _ in 0..turns {
             match self.rng.below(10) {
@@ -130,6 +164,7 @@ impl Storm {
                 7 => self.trouble(),
                 _ => {}
             }
+            self.whim();
             self.world.answer();
             let time = Duration::from_millis(self.rng.below(300));
             self.world.pair.pass(time);

@@ -490,7 +490,7 @@ fn a_tape_with_secrets_warns_before_all_else() {
     let [mut tape, _] = small(Payload::Full);
     tape[HEAD] = 99;
     assert!(again(&mended(&tape)).is_whole());
-    let old = std::fs::read(golden().join("pipe-source.tape")).unwrap();
+    let old = std::fs::read(golden().join("before-warnings.tape")).unwrap();
     assert!(sections(&old).iter().all(|(kind, _)| *kind != WARNING));
     assert!(again(&old).is_whole());
 }

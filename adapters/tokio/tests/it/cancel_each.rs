@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cancel_rig::*;
+use crate::cancel_rig::{endpoint, pair};
 use crate::harness::*;
 
 /// Writes `body` in pieces, with a pause before each, and ends the stream.

@@ -8,7 +8,7 @@ use aqueduct_tokio::{Connection, SendStream, TransportConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
-use crate::cancel_rig::{OPENS, call, cut};
+use crate::cancel_rig::{OPENS, call, cut, endpoint, pair};
 use crate::harness::*;
 
 /// Streams of each kind that the peer allows at once.

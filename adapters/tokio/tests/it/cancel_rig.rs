@@ -8,17 +8,38 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::harness::within;
+use aqueduct_tokio::{Endpoint, LossyIo, Provider, TransportConfig};
+
+use crate::harness::{Pair, configured, loopback, pair_of, within};
 
 /// More polls than any of these calls takes.
 const MOST: usize = 1_000;
 
 /// Times that a call which has to wait may be over when its first poll ends.
 const TRIES: usize = 10;
+
+/// Of a million datagrams so many are lost, each way. What is lost is said again by timers: they run,
+/// whoever drops what.
+const LOST: u32 = 50_000;
+
+/// An endpoint whose socket loses some of what it sends.
+pub(crate) fn endpoint() -> Endpoint {
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let seed = SEED.fetch_add(1, Ordering::Relaxed);
+    let config = configured(TransportConfig::default(), Provider::AwsLc);
+    let config = config.with_socket_io(move |io| LossyIo::new(io, LOST, seed));
+    Endpoint::bind(loopback(), config).unwrap()
+}
+
+/// Two such, connected.
+pub(crate) async fn pair() -> Pair {
+    pair_of(endpoint(), endpoint()).await
+}
 
 /// Polls `future` at most `polls` times, each time that it is woken, then drops it.
 pub(crate) async fn cut<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {

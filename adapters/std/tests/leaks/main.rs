@@ -4,21 +4,29 @@
 //! `AQUEDUCT_SECONDS` says how long to call at random (3), `AQUEDUCT_CYCLES` how often to connect
 //! (10,000).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
 #![cfg(target_os = "linux")]
 
+mod calls;
+mod spin;
+
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aqueduct_std::{
-    AppCode, Config, Connection, Endpoint, LossyIo, NodeId, OpenOptions, StreamProtocol,
-    TransportConfig, generate_key,
-};
+use aqueduct_std::{AppCode, Connection, Endpoint, generate_key};
+
+use calls::options;
+use spin::random_calls;
 
 /// Connections in all; those at a time, and those of each in a row before it looks whether all went.
 const CYCLES: u64 = 10_000;
@@ -54,19 +62,6 @@ fn comes_back(before: (usize, usize)) {
     }
 }
 
-fn options() -> OpenOptions {
-    OpenOptions::new(StreamProtocol::name("test"))
-}
-
-/// Loses one datagram of twenty that it sends.
-fn lossy(seed: u64) -> Endpoint {
-    let endpoint = aqueduct_std::EndpointConfig::new(generate_key().unwrap()).with_transport(
-        TransportConfig::default().with_idle_timeout(Duration::from_secs(5)).unwrap(),
-    );
-    let config = Config::from(endpoint).with_socket_io(move |io| LossyIo::new(io, 50_000, seed));
-    Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap().with_timeout(PATIENCE)
-}
-
 struct Dice(u64);
 
 impl Dice {
@@ -76,102 +71,6 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
-}
-
-/// Answers streams in all ways until the connection is over.
-fn respond(connection: &Connection, mut dice: Dice) {
-    while let Ok((send, mut recv)) = connection.accept_stream() {
-        match (dice.below(6), send) {
-            (0, _) => recv.stop(AppCode(1)),
-            (1, Some(mut send)) => send.reset(AppCode(2)),
-            (2, _) => drop(recv),
-            (_, Some(mut send)) => {
-                let _over = std::io::copy(&mut recv, &mut send);
-                let _over = send.finish();
-            }
-            (_, None) => _ = recv.collect_all(1 << 20),
-        }
-        if dice.below(300) == 0 {
-            connection.abort(AppCode(1), b"for a change");
-        }
-    }
-}
-
-fn one_call(connection: &Connection, dice: &mut Dice) {
-    let brief = connection.clone().with_timeout(Duration::from_micros(50));
-    let body = vec![dice.below(256) as u8; dice.below(60_000) as usize];
-    match dice.below(12) {
-        0 => drop(connection.send_datagram(body.into())),
-        1 => drop(connection.send_message(body.into())),
-        2 => drop(brief.recv_message()),
-        3 => drop(brief.accept_bi()),
-        4 => drop(connection.stats()),
-        5 if dice.below(20) == 0 => connection.close(AppCode(2), b"bye"),
-        6 | 7 => {
-            let Ok(mut send) = connection.open_uni(options()) else { return };
-            let _over = send.write_all(&body);
-            match dice.below(4) {
-                0 => send.reset(AppCode(3)),
-                1 => drop(send),
-                2 => drop(send.finish()),
-                _ => drop(send.delivered()),
-            }
-        }
-        _ => {
-            let Ok((mut send, mut recv)) = connection.open_bi(options()) else { return };
-            let _over = send.write_all(&body);
-            let _over = send.finish();
-            let mut back = Vec::new();
-            if recv.read_to_end(&mut back).is_ok() {
-                assert!(back == body || back.is_empty(), "another body came back");
-            }
-        }
-    }
-}
-
-fn spin(client: &Endpoint, to: (NodeId, SocketAddr), seed: u64, until: Instant, calls: &AtomicU64) {
-    let mut dice = Dice(seed);
-    while Instant::now() < until {
-        let Ok(connection) = client.connect(to) else { continue };
-        while connection.close_reason().is_none() && Instant::now() < until {
-            one_call(&connection, &mut dice);
-            calls.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Four threads call at random over a socket that loses 5 % each way.
-fn random_calls() {
-    let seconds = number("AQUEDUCT_SECONDS", 3);
-    let before = held();
-    let calls = AtomicU64::new(0);
-    let (client, server) = (lossy(1), lossy(2));
-    let to = (server.node_id(), server.local_addr());
-    let until = Instant::now() + Duration::from_secs(seconds);
-    thread::scope(|scope| {
-        let answering = server.clone();
-        scope.spawn(move || {
-            thread::scope(|scope| {
-                for (number, incoming) in answering.incoming().enumerate() {
-                    scope.spawn(move || {
-                        let Ok(connection) = incoming.accept() else { return };
-                        respond(&connection, Dice(number as u64 * 77 + 1));
-                    });
-                }
-            });
-        });
-        thread::scope(|scope| {
-            for number in 0..4 {
-                let (client, calls) = (&client, &calls);
-                scope.spawn(move || spin(client, to, 0xace1 + number, until, calls));
-            }
-        });
-        client.shutdown(AppCode(0), b"", PATIENCE);
-        server.shutdown(AppCode(0), b"", PATIENCE);
-    });
-    println!("{} calls in {seconds} s", calls.into_inner());
-    drop((client, server));
-    comes_back(before);
 }
 
 /// Takes what a connection carries, and waits for its end.
