@@ -261,8 +261,8 @@ impl World {
         left
     }
 
-    /// Both links are good from now on, and nobody is limited. What lives comes to its end, within a
-    /// minute; then both say goodbye, and nothing is left at either host.
+    /// Both links are good from now on, and nobody is limited. What lives comes to its end, within
+    /// a minute; then both say goodbye, and nothing is left at either host.
     ///
     /// # Panics
     /// If not.

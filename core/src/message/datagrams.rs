@@ -286,7 +286,7 @@ impl Datagrams {
     pub fn write(&mut self, class: Priority, packet: &mut PacketWriter<'_>) -> Written {
         let mut any = false;
         while let Some(data) = self.outgoing.front(class) {
-            let capacity = packet.len() + packet.room();
+            let capacity = packet.capacity();
             if packet.write(&Frame::Datagram { data }) {
                 self.stats.sent += 1;
             } else if data.len() >= capacity {

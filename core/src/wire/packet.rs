@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::ack::{self, AckFrame, EcnCounts, MAX_ACK_RANGES};
 use super::codec::{Length, Put};
-use super::frame::{Frame, SentFrame, StreamFrame};
+use super::frame::{Frame, MAX_FRAMES, SentFrame, StreamFrame};
 use super::header::TAG_LEN;
 use super::id::StreamId;
 use super::{kind, varint};
@@ -46,6 +46,8 @@ pub struct PacketWriter<'a> {
     end: usize,
     /// Number of receipts before this packet.
     receipts_before: usize,
+    /// Frames so far, each run of PADDING as one.
+    frames: usize,
     ack_eliciting: bool,
     in_flight: bool,
     finished: bool,
@@ -97,6 +99,7 @@ impl<'a> PacketWriter<'a> {
             body,
             end: body.saturating_add(capacity),
             receipts_before: receipts.len(),
+            frames: 0,
             ack_eliciting: false,
             in_flight: false,
             finished: false,
@@ -106,9 +109,15 @@ impl<'a> PacketWriter<'a> {
         }
     }
 
-    /// Bytes of frames that still fit.
+    /// Bytes of frames that still fit: none behind the last frame that a packet may hold (spec
+    /// R-FRM-3).
     pub fn room(&self) -> usize {
-        self.end.saturating_sub(self.buf.len())
+        if self.frames < MAX_FRAMES { self.end.saturating_sub(self.buf.len()) } else { 0 }
+    }
+
+    /// Bytes of frames that fit when it was empty.
+    pub const fn capacity(&self) -> usize {
+        self.end.saturating_sub(self.body)
     }
 
     /// Bytes of frames so far.
@@ -131,8 +140,8 @@ impl<'a> PacketWriter<'a> {
         self.allowance
     }
 
-    /// Appends `frame` whole and keeps its receipt, or changes nothing: when the room is too small
-    /// or the allowance does not cover it.
+    /// Appends `frame` whole and keeps its receipt, or changes nothing: when the room is too small,
+    /// the packet holds as many frames as it may, or the allowance does not cover it.
     ///
     /// A STREAM or DATAGRAM whose length no longer fits goes in without it, as the packet's last
     /// frame, with PADDING before it if a byte is left over.
@@ -155,12 +164,19 @@ impl<'a> PacketWriter<'a> {
             let Some(spare) = frame.encoded_len_last().and_then(|len| room.checked_sub(len)) else {
                 return false;
             };
-            self.buf.zeros(spare);
+            if spare > 0 {
+                if self.frames + 1 == MAX_FRAMES {
+                    return false;
+                }
+                self.frames += 1;
+                self.buf.zeros(spare);
+            }
             let whole = frame.encode_last(self.buf);
             debug_assert!(whole && self.room() == 0);
         }
         debug_assert!(self.buf.len() <= self.end);
         if self.buf.len() != before {
+            self.frames += 1;
             self.ack_eliciting |= frame.is_ack_eliciting();
             self.in_flight |= frame.counts_as_in_flight();
             self.receipts.extend(SentFrame::of(frame));
@@ -265,6 +281,7 @@ impl<'a> PacketWriter<'a> {
         }
         frame.put_with(ack::tail(received).take(count), count, self.buf);
         self.receipts.push(SentFrame::Ack { largest });
+        self.frames += 1;
         debug_assert!(self.buf.len() <= self.end);
         true
     }

@@ -37,6 +37,31 @@ fn frames_go_in_whole_and_leave_receipts() {
     assert_eq!(receipts, [SentFrame::Params, SentFrame::MaxData(64)]);
 }
 
+/// However small they are; what is left over before a last frame without its length counts too.
+///
+/// spec: R-FRM-3
+#[test]
+fn a_packet_is_full_with_its_512th_frame() {
+    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+    for (small, spare) in [(512, 0), (511, 0), (511, 1), (510, 1)] {
+        // A frame of a byte each, and one whose length does not fit any more.
+        let last = stream(&[7; 70]);
+        let room = small + last.encoded_len_last().unwrap() + spare;
+        let mut packet =
+            PacketWriter::new(&mut buf, HEADER, room, &mut receipts, Allowance::Everything);
+        assert!((0..small).all(|_| packet.write(&Frame::Ping)), "{small}");
+        assert_eq!(packet.room() == 0, small == 512);
+        let fits = small + 1 + usize::from(spare > 0) <= 512;
+        assert_eq!(packet.write(&last), fits, "{small} and {spare}");
+        assert_eq!(packet.capacity(), room);
+        assert!(packet.write(&Frame::Ping) == (small == 511 && !fits));
+        let _ = packet.finish();
+        let read: Result<Vec<_>, _> = frames(buf.get(HEADER..).unwrap()).collect();
+        assert_eq!(read.unwrap().len(), 512.min(small + 2));
+        buf.clear();
+    }
+}
+
 #[test]
 fn a_packet_that_is_dropped_or_empty_leaves_no_trace() {
     let (mut buf, mut receipts) = (vec![9; 3], vec![SentFrame::Params]);

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use aqueduct_core::config::TransportConfig;
 use aqueduct_core::endpoint::EventKind;
-use aqueduct_core::message::{DropRule, Queued};
+use aqueduct_core::message::{Delivery, DropRule, Queued};
+use aqueduct_core::stream::Priority;
 use aqueduct_tests::app::{Pair, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
+use bytes::Bytes;
 
 use crate::transfer::config;
 
@@ -85,6 +87,32 @@ fn who_is_turned_away_is_told_of_room() {
             assert_eq!(room, round + 1, "{rule:?}");
         }
     }
+}
+
+/// Packets are full by the number of their frames first: of datagrams without a byte, of all classes.
+///
+/// spec: R-FRM-3
+#[test]
+fn a_burst_of_empty_datagrams_is_no_violation() {
+    let (a, b) = (config(1), config(2));
+    let mut net = Net::new(1, LinkConfig::default());
+    let (a, b) = (net.add(a, 1), net.add(b, 2));
+    let mut pair = Pair::connect(net, a, b);
+    let mut view = pair.net.host(a).endpoint.connection(pair.at_a).expect("it lives");
+    for class in Priority::ALL {
+        for _ in 0..256 {
+            let delivery = Delivery::new().priority(class);
+            assert_eq!(view.send_datagram_with(Bytes::new(), delivery), Ok(Queued::Kept));
+        }
+    }
+    // One that takes most of a packet is not lost for want of room behind those.
+    assert_eq!(view.send_datagram(prose(1, 1_100)), Ok(Queued::Kept));
+    drop(view);
+    pair.pass(Duration::from_secs(1));
+    assert_eq!(pair.b.diary(pair.at_b).closed, None);
+    let came = pair.b.diary(pair.at_b).datagrams;
+    let lens: Vec<_> = came.iter().map(|datagram| datagram.len()).collect();
+    assert_eq!(lens, [vec![0; 2 * 256], vec![1_100], vec![0; 256]].concat().as_slice());
 }
 
 fn host_stats(pair: &mut Pair) -> aqueduct_core::message::DatagramStats {

@@ -170,6 +170,31 @@ fn a_stop_says_how_far_away_it_began() {
     assert!(chain.run(SECOND * 5, |chain| chain.sink.inn[1].read == 50_000));
 }
 
+/// Of a body of 32 MB next to nothing is sent any more once its reader is gone: only what is under
+/// way when the word of it arrives.
+///
+/// spec: R-PIPE-15 R-STR-13
+#[test]
+fn what_nobody_reads_is_not_sent() {
+    let mut chain = clean(4);
+    let stream = chain.source.begin(&mut chain.net, chain.out, Dir::Uni, 1, 32 << 20);
+    assert!(
+        chain.run(SECOND * 5, |chain| chain.sink.inn.first().is_some_and(|f| f.read > 1 << 20))
+    );
+    let (connection, at_sink) = (chain.sink.inn[0].connection, chain.sink.inn[0].stream);
+    let mut view = chain.net.host(chain.sink.host).endpoint.connection(connection).unwrap();
+    view.recv(at_sink).unwrap().stop(AppCode(5));
+    drop(view);
+    assert!(chain.run(SECOND, |chain| chain.source.outflow(chain.out, stream).unwrap().stopped));
+    let sent =
+        |chain: &mut Chain| chain.net.host(chain.source.host).endpoint.bandwidth().sent_in_all();
+    let before = sent(&mut chain);
+    chain.run(SECOND * 5, |_| false);
+    let after = sent(&mut chain);
+    assert!(before < 8 << 20, "{before} bytes until the word was there");
+    assert!(after - before < 10_000, "{} bytes behind it", after - before);
+}
+
 /// The sink refuses the leg before the relay pipes to it: when the relay has just heard of it, and
 /// when nothing is left of the stream.
 ///

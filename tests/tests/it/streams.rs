@@ -373,3 +373,45 @@ fn streams_beyond_the_peers_count_wait_for_it() {
     assert!(view.open(Dir::Uni, introduction(1)).is_ok());
     assert_eq!(view.open(Dir::Bi, introduction(1)), Err(OpenError::Blocked));
 }
+
+/// Packets of 60,000 bytes are full by the number of their frames first: of streams of a byte each.
+///
+/// spec: R-FRM-3
+#[test]
+fn a_burst_of_tiny_streams_in_large_packets_is_no_violation() {
+    let link = LinkConfig { max_datagram: 65_000, ..LinkConfig::default() };
+    let transport = TransportConfig::default();
+    let transport = transport.with_max_packet_size(60_000).expect("a size");
+    let transport = transport.with_max_streams(0, 3_000).expect("counts");
+    let node = |number| {
+        let config = config(number).with_transport(transport.clone());
+        config.with_memory(1 << 29, 2).expect("a budget")
+    };
+    let mut pair = pair_of(1, link, node(1), node(2));
+    // Until it is known what the way carries.
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 1, 4 << 20);
+    pair.pass(Duration::from_secs(5));
+    let view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    assert!(view.stats().datagram_size > 50_000, "{}", view.stats().datagram_size);
+    drop(view);
+    let (mut salt, mut most) = (2, 0);
+    for _ in 0..40 {
+        let before = salt;
+        let open = |pair: &mut Pair, salt| {
+            let mut view = pair.net.host(A).endpoint.connection(pair.at_a)?;
+            view.open(Dir::Uni, introduction(salt)).ok()
+        };
+        while let Some(stream) = open(&mut pair, salt) {
+            pair.a.answer(&mut pair.net, pair.at_a, stream, salt, 1);
+            salt += 1;
+        }
+        most = most.max(salt - before);
+        pair.pass(SECOND / 10);
+    }
+    // Each is two frames, its introduction and its byte.
+    assert!(most > 256, "{most} at once");
+    pair.pass(SECOND);
+    assert_eq!(pair.b.diary(pair.at_b).closed, None);
+    let done = pair.b.inn.iter().filter(|flow| flow.finished).count() as u64;
+    assert_eq!(done, salt - 1);
+}

@@ -213,6 +213,25 @@ fn near_its_limit_a_stream_gets_no_more_and_is_told_of_once() {
     assert_eq!(pair.b.stops()[0].code, StreamCode::BufferOverflow.app());
 }
 
+/// What it has beyond a first credit, and does not use, is asked back.
+///
+/// spec: R-STR-41 R-FLOW-21
+#[test]
+fn near_its_limit_a_stream_is_asked_for_what_it_does_not_use() {
+    const GRANTED: u64 = 4_000_000;
+    const CAME: usize = 3_000_000;
+    let mut pair = Pair::with(64 * 1024 * 1024, WATCHED);
+    let id = opened(&mut pair);
+    let first = pair.b.recv.initial().max_stream_data;
+    pair.b.recv(id).request(GRANTED);
+    while pair.b.packet().is_some() {}
+    pair.b.take(&piece(id, 1, &vec![7; CAME]));
+    let packets = std::iter::from_fn(|| pair.b.packet());
+    let sent: Vec<_> = packets.flat_map(|packet| packet.receipts).collect();
+    let asked = GRANTED - CAME as u64 - 1 - first;
+    assert_eq!(sent, [SentFrame::CreditRecall(CreditTarget::Stream(id), asked)]);
+}
+
 /// spec: R-STR-41
 #[test]
 fn a_gap_that_is_filled_ends_the_strain() {
