@@ -21,7 +21,7 @@ use crate::path::MAX_DATAGRAM;
 use crate::planted::Fault;
 use crate::planted::Planted;
 use crate::wire::capabilities::Capabilities;
-use crate::wire::params::MAX_IDLE_TIMEOUT_MS;
+use crate::wire::params::{MAX_ACK_DELAY_LIMIT_US, MAX_IDLE_TIMEOUT_MS};
 
 pub use crate::path::PacketSizes;
 
@@ -212,15 +212,20 @@ impl TransportConfig {
         self
     }
 
-    /// Longest time that an ACK is held back. Default 25 ms.
+    /// Longest time that an ACK is held back, and at most half of the idle time-out. Default 25 ms.
     ///
     /// # Errors
     /// More than a second.
     pub fn with_max_ack_delay(mut self, delay: Duration) -> Result<Self, ConfigError> {
-        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        within("max_ack_delay (ms)", millis, 0, 1000)?;
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        within("max_ack_delay (us)", micros, 0, MAX_ACK_DELAY_LIMIT_US)?;
         self.max_ack_delay = delay;
         Ok(self)
+    }
+
+    /// The longest time that an ACK is held back, which leaves the peer time to hear of it.
+    pub(crate) fn ack_delay(&self) -> Duration {
+        self.max_ack_delay.min(self.idle_timeout / 2)
     }
 
     /// Streams of each kind that the peer may have open at a time. Default 100 of both directions

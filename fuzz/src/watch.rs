@@ -84,7 +84,7 @@ pub fn watch(data: &[u8]) -> usize {
 }
 
 /// The tape of one of two hosts to which all this happened, and how many packets came for no
-/// connection, so that nobody had a key.
+/// connection, so that nobody had a key, or answered such ones and look like them.
 fn recorded(script: &Script, payload: Payload) -> (Vec<u8>, u64) {
     let seed = script.seed.into();
     let mut net = Net::new(seed, LinkConfig::default());
@@ -105,7 +105,9 @@ fn recorded(script: &Script, payload: Payload) -> (Vec<u8>, u64) {
     world.pair.pass(MS * 200);
     let host = if script.first { a } else { b };
     let endpoint = &mut world.pair.net.host(host).endpoint;
-    (end(endpoint), endpoint.stats().strays)
+    let tape = end(endpoint);
+    let stats = endpoint.stats();
+    (tape, stats.strays + stats.resets)
 }
 
 fn act(world: &mut World, op: Op) {

@@ -43,7 +43,7 @@ impl Connection {
             ("recovery", when(self.ledger.deadline(path.id(), path.rtt()))),
             ("paths", when(self.paths.deadline())),
             ("credit", when(self.credit.deadline(self.patience(path.pto())))),
-            ("messages", when(self.messages.deadline())),
+            ("messages", when(self.messages.deadline(self.idle.patience(path.pto())))),
             ("ages", when(earliest([self.datagrams.deadline(), self.expiring.deadline()]))),
             ("streams", when(self.streams.deadline())),
             ("idle", when(self.idle_deadline(path.pto()))),

@@ -59,10 +59,15 @@ impl Idle {
         self.timeout
     }
 
-    /// When the connection is given up. Never before three probe time-outs of silence, so that a
-    /// slow path gets its chance (RFC 9000 section 10.1).
+    /// How long somebody may be silent: never less than three probe time-outs, so that a slow path
+    /// gets its chance (RFC 9000 section 10.1).
+    pub(crate) fn patience(&self, pto: Duration) -> Duration {
+        self.timeout.max(pto * 3)
+    }
+
+    /// When the connection is given up.
     pub(crate) fn expiry(&self, pto: Duration) -> Instant {
-        self.asked.unwrap_or(self.heard).max(self.heard) + self.timeout.max(pto * 3)
+        self.asked.unwrap_or(self.heard).max(self.heard) + self.patience(pto)
     }
 
     /// When to send a PING. A side with an open inbound stream keeps alive every third of the

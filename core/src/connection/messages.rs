@@ -170,7 +170,8 @@ impl Connection {
 
     /// Gives up messages that have been silent for too long.
     pub(super) fn give_up_messages(&mut self, budget: &mut Budget, now: Instant) {
-        while let Some(evicted) = self.messages.on_deadline(now) {
+        let patience = self.idle.patience(self.paths.active().pto());
+        while let Some(evicted) = self.messages.on_deadline(patience, now) {
             self.stop_message(evicted.0, budget, now);
         }
     }

@@ -180,7 +180,7 @@ impl Connection {
             provider,
             lifecycle,
             paths,
-            acks: AckTracker::new(config.max_ack_delay),
+            acks: AckTracker::new(config.ack_delay()),
             ledger,
             credit,
             allowed: SendCredit::new(CreditTarget::Connection, 0),
@@ -301,9 +301,7 @@ fn datagram_limits(config: &TransportConfig) -> DatagramLimits {
 }
 
 fn message_limits(config: &TransportConfig) -> MessageLimits {
-    MessageLimits {
-        max_size: config.max_message_size,
-        idle_timeout: config.idle_timeout,
-        ..MessageLimits::default()
-    }
+    // Each comes on a stream of its own: none gives way for another.
+    let max_partial = config.max_streams_uni as usize;
+    MessageLimits { max_size: config.max_message_size, max_partial }
 }

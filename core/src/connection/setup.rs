@@ -53,7 +53,7 @@ impl Setup {
             max_streams_bidi: initial.max_streams_bidi,
             max_streams_uni: initial.max_streams_uni,
             idle_timeout_ms: millis(self.config.idle_timeout),
-            max_ack_delay_us: u64::try_from(self.config.max_ack_delay.as_micros())
+            max_ack_delay_us: u64::try_from(self.config.ack_delay().as_micros())
                 .unwrap_or(u64::MAX),
             max_datagram_frame: max_datagram(&self.config),
             max_packet_size: self.config.packets.most_to(remote).into(),

@@ -1,7 +1,6 @@
 //! Whole reliable messages, each on a stream of its own.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,14 +20,12 @@ pub struct MessageLimits {
     /// Messages that may be incomplete at once; for one more, the one that waits longest is given
     /// up.
     pub max_partial: usize,
-    /// Time without progress after which an incomplete message is given up.
-    pub idle_timeout: Duration,
 }
 
-/// 1 MiB, 64 at once, 30 s without progress.
+/// 1 MiB, 64 at once.
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { max_size: 1024 * 1024, max_partial: 64, idle_timeout: Duration::from_secs(30) }
+        Self { max_size: 1024 * 1024, max_partial: 64 }
     }
 }
 
@@ -134,7 +131,9 @@ pub struct Message {
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct Messages {
     limits: MessageLimits,
-    partial: Vec<Partial>,
+    partial: BTreeMap<StreamId, Partial>,
+    /// The same, who waits longest first.
+    waiting: BTreeSet<(Instant, StreamId)>,
     whole: VecDeque<StreamId>,
     evicted: u64,
 }
@@ -142,7 +141,6 @@ pub struct Messages {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 struct Partial {
-    id: StreamId,
     announced: Option<u64>,
     arrived: u64,
     since: Instant,
@@ -151,7 +149,13 @@ struct Partial {
 impl Messages {
     /// None yet.
     pub const fn new(limits: MessageLimits) -> Self {
-        Self { limits, partial: Vec::new(), whole: VecDeque::new(), evicted: 0 }
+        Self {
+            limits,
+            partial: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            whole: VecDeque::new(),
+            evicted: 0,
+        }
     }
 
     /// A stream came whose protocol is [`protocol::MESSAGE`]. Returns the message that is given up
@@ -170,15 +174,12 @@ impl Messages {
             return Err(RefuseMessage::NotAMessage);
         }
         self.check_size(open.size.unwrap_or(0))?;
-        let evicted = (self.partial.len() >= self.limits.max_partial.max(1))
-            .then(|| self.partial.iter().min_by_key(|p| (p.since, p.id)).map(|p| p.id))
-            .flatten();
-        if let Some(id) = evicted {
-            self.forget(id);
-            self.evicted += 1;
-        }
-        self.partial.push(Partial { id: open.id, announced: open.size, arrived: 0, since: now });
-        Ok(evicted.map(Evicted))
+        let full = self.partial.len() >= self.limits.max_partial.max(1);
+        let evicted = self.waiting.first().copied().filter(|_| full).map(|(_, id)| self.evict(id));
+        let partial = Partial { announced: open.size, arrived: 0, since: now };
+        self.partial.insert(open.id, partial);
+        self.waiting.insert((now, open.id));
+        Ok(evicted)
     }
 
     /// Bytes of stream `id` came: `arrived` of them in all without a gap, `highest` is one more
@@ -196,8 +197,10 @@ impl Messages {
         end: Option<u64>,
         now: Instant,
     ) -> Result<Option<Progress>, RefuseMessage> {
-        let Some(partial) = self.partial.iter_mut().find(|p| p.id == id) else { return Ok(None) };
+        let Some(partial) = self.partial.get_mut(&id) else { return Ok(None) };
         if arrived > partial.arrived {
+            self.waiting.remove(&(partial.since, id));
+            self.waiting.insert((now, id));
             partial.arrived = arrived;
             partial.since = now;
         }
@@ -232,20 +235,16 @@ impl Messages {
     }
 
     /// When the first incomplete message has been silent for too long.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.partial.iter().map(|p| p.since + self.limits.idle_timeout).min()
+    pub fn deadline(&self, patience: Duration) -> Option<Instant> {
+        self.waiting.first().map(|(since, _)| *since + patience)
     }
 
-    /// Gives up one message that has been silent for too long; to be called until it returns
-    /// `None`.
-    pub fn on_deadline(&mut self, now: Instant) -> Option<Evicted> {
-        let timeout = self.limits.idle_timeout;
-        let silent = self.partial.iter().filter(|p| p.since + timeout <= now);
-        let id = silent.min_by_key(|p| (p.since, p.id))?.id;
+    /// Gives up one message that has been silent for so long; to be called until it returns `None`.
+    pub fn on_deadline(&mut self, patience: Duration, now: Instant) -> Option<Evicted> {
+        let (_, id) =
+            self.waiting.first().copied().filter(|(since, _)| *since + patience <= now)?;
         sometimes!("message: one is given up for its silence");
-        self.forget(id);
-        self.evicted += 1;
-        Some(Evicted(id))
+        Some(self.evict(id))
     }
 
     /// Messages that are coming.
@@ -278,8 +277,16 @@ impl Messages {
         if size > limit { Err(TooLarge { size, limit }) } else { Ok(()) }
     }
 
+    fn evict(&mut self, id: StreamId) -> Evicted {
+        self.forget(id);
+        self.evicted += 1;
+        Evicted(id)
+    }
+
     fn forget(&mut self, id: StreamId) {
-        self.partial.retain(|p| p.id != id);
+        if let Some(partial) = self.partial.remove(&id) {
+            self.waiting.remove(&(partial.since, id));
+        }
     }
 }
 

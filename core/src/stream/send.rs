@@ -356,15 +356,21 @@ impl SendHalf {
         self.state = self.state.after(SendEvent::DataSent);
     }
 
+    /// Whether credit matters: until the final size is said, which settles it (spec R-STR-28).
+    fn needs_credit(&self) -> bool {
+        let promises = self.state == SendState::ResetSent && self.reset.value().is_none();
+        self.state.is_open() || promises
+    }
+
     /// Whether RESET or a credit frame waits to be written.
     pub(super) fn control_is_due(&self) -> bool {
-        self.reset.is_pending() || (self.state.is_open() && self.credit.is_pending())
+        self.reset.is_pending() || (self.needs_credit() && self.credit.is_pending())
     }
 
     /// Writes RESET, and what the stream's credit owes. Returns whether all of it found room.
     pub(super) fn write_control(&mut self, packet: &mut PacketWriter<'_>) -> bool {
         self.reset.write(|frame| packet.write(&Frame::Reset(*frame)));
-        if self.state.is_open() {
+        if self.needs_credit() {
             self.credit.write(packet);
         }
         !self.control_is_due()

@@ -16,6 +16,7 @@ use super::{RecvAccount, Streams};
 use crate::flow::Window;
 use crate::planted::Fault;
 use crate::tape::{Op, Pen, Taped};
+use crate::wire::frame::MAX_HOP;
 use crate::wire::id::{AppCode, StreamId};
 
 /// The half of a stream that sends, for as long as it is looked at.
@@ -145,8 +146,10 @@ impl<'a> SendStream<'a> {
 
     /// Gives up, but bytes below `reliable` are still delivered before the error, as far as they
     /// were written without a gap. Given up before, it may still promise less, as long as the peer
-    /// cannot have heard of the promise. `hop`: relays between here and where the failure began.
+    /// cannot have heard of the promise. `hop`: relays between here and where the failure began, of
+    /// which 255 are as many as can be said.
     pub fn reset_after(&mut self, code: AppCode, hop: u64, reliable: u64) {
+        let hop = hop.min(MAX_HOP);
         let came = self.act(|half| {
             half.reset(code, hop, reliable);
             Ok(())
@@ -376,8 +379,10 @@ impl<'a> RecvStream<'a> {
         self.stop_after(code, 0);
     }
 
-    /// Like [`stop`](Self::stop), with the number of relays between here and where the wish began.
+    /// Like [`stop`](Self::stop), with the number of relays between here and where the wish began,
+    /// of which 255 are as many as can be said.
     pub fn stop_after(&mut self, code: AppCode, hop: u64) {
+        let hop = hop.min(MAX_HOP);
         self.pen.note(|tape| tape.recv_call(Op::Stop, |out| (code, hop).put(out)));
         let slot = self.streams.table.get_mut(self.id);
         if let Some(half) = slot.and_then(|slot| slot.recv.as_mut()) {

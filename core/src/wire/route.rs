@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::codec::{DecodeError, Put, Reader};
 use super::id::StreamId;
 use super::open::{MAX_HEAD, MAX_PROTOCOL_NAME, Protocol};
+use super::varint;
 
 /// Hops that a route names, relays and targets together, at most.
 pub const MAX_HOPS: usize = 16;
@@ -75,6 +76,9 @@ pub enum RouteError {
         /// How many it has.
         addrs: usize,
     },
+    /// What stands for the protocol at the receivers is none.
+    #[error("a protocol has a name of 1 to {MAX_PROTOCOL_NAME} bytes, or a number below 2^62")]
+    Protocol,
     /// It does not fit OPEN's head.
     #[error(
         "the way and the head take {bytes} bytes: at most {MAX_HEAD} (the limit of OPEN's head)"
@@ -110,15 +114,16 @@ impl<'a> Route<'a> {
             put_hop(&mut out, node);
         }
         match self.protocol {
-            Protocol::Number(number) => {
+            Protocol::Number(number) if number <= varint::MAX => {
                 out.u8(0);
                 out.varint(number);
             }
-            Protocol::Name(name) => {
+            Protocol::Name(name) if (1..=MAX_PROTOCOL_NAME).contains(&name.len()) => {
                 out.u8(1);
                 out.u8(name.len() as u8);
                 out.bytes(name);
             }
+            _ => return Err(RouteError::Protocol),
         }
         out.bytes(self.head);
         if out.len() > MAX_HEAD {

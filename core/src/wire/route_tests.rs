@@ -47,6 +47,15 @@ fn what_does_not_fit_is_an_error_that_names_the_limit() {
     assert_eq!(bare, RouteError::Addrs { hop: 1, addrs: 0 });
     let wide = Route { targets: vec![hop(0, 5)], ..route(0, 1, b"") }.encode().unwrap_err();
     assert!(wide.to_string().contains('5') && wide.to_string().contains('4'), "{wide}");
+    let called = |protocol| Route { protocol, ..route(1, 1, b"") }.encode();
+    for len in [0, 65, 256, 257, 320] {
+        let name = vec![b'n'; len];
+        let route = Route { protocol: Protocol::Name(&name), ..route(1, 1, b"") };
+        assert_eq!(route.encode(), Err(RouteError::Protocol), "{len}");
+    }
+    assert_eq!(called(Protocol::Number(1 << 62)), Err(RouteError::Protocol));
+    assert!(called(Protocol::Number((1 << 62) - 1)).is_ok());
+    assert!(called(Protocol::Name(&[b'n'; 64])).is_ok());
     let head = [7; MAX_HEAD];
     let full = route(1, 1, &head).encode().unwrap_err();
     assert!(full.to_string().contains("900"), "{full}");

@@ -415,3 +415,56 @@ fn a_burst_of_tiny_streams_in_large_packets_is_no_violation() {
     let done = pair.b.inn.iter().filter(|flow| flow.finished).count() as u64;
     assert_eq!(done, salt - 1);
 }
+
+/// None gives way for another, however many are under way together.
+///
+/// spec: R-MSG-9
+#[test]
+fn a_burst_of_messages_arrives_whole() {
+    const MESSAGES: usize = 300;
+    let link = LinkConfig { rate: Some(2_000_000), queue: 100_000, ..LinkConfig::default() };
+    let mut pair = pair(1, link);
+    let mut handed = 0;
+    let at_a = pair.at_a;
+    let arrived = pair.run(SECOND * 60, |net, _, b| {
+        let mut view = net.host(A).endpoint.connection(at_a);
+        while handed < MESSAGES
+            && view.as_mut().is_some_and(|v| v.send_message(prose(1, 30_000)).is_ok())
+        {
+            handed += 1;
+        }
+        drop(view);
+        b.connections().iter().any(|at| b.diary(*at).messages.len() == MESSAGES)
+    });
+    let came = pair.b.diary(pair.at_b).messages.len();
+    assert!(arrived, "{came} of {handed}");
+}
+
+/// A message of several flights takes longer than the idle time-out where that is shorter than a
+/// round trip, and lives as the connection does.
+///
+/// spec: R-MSG-9
+#[test]
+fn a_message_outlives_an_idle_time_out_below_the_round_trip() {
+    let link = LinkConfig { delay: SECOND / 5, ..LinkConfig::default() };
+    let idle = TransportConfig::default().with_idle_timeout(SECOND / 10).expect("a time");
+    let node = |number| config(number).with_transport(idle.clone());
+    let mut pair = pair_of(1, link, node(1), node(2));
+    let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    assert!(view.send_message(prose(1, 300_000)).is_ok());
+    drop(view);
+    pair.pass(SECOND * 10);
+    assert_eq!(pair.b.diary(pair.at_b).messages.len(), 1);
+}
+
+/// Also where it is shorter than the longest ACK delay: that gives way.
+///
+/// spec: R-PKT-20
+#[test]
+fn the_shortest_idle_time_out_connects() {
+    let idle = TransportConfig::default().with_idle_timeout(Duration::from_millis(1));
+    let idle = idle.expect("a time");
+    let node = |number| config(number).with_transport(idle.clone());
+    let pair = pair_of(1, LinkConfig::default(), node(1), node(2));
+    assert_eq!(pair.a.diary(pair.at_a).closed, None);
+}

@@ -68,7 +68,7 @@ struct World {
 ///
 /// If the machine and the table differ.
 pub fn run(ops: &[Op]) {
-    let limits = MessageLimits { max_size: MAX_SIZE, max_partial: MAX_PARTIAL, idle_timeout: IDLE };
+    let limits = MessageLimits { max_size: MAX_SIZE, max_partial: MAX_PARTIAL };
     let mut world = World {
         messages: Messages::new(limits),
         now: Instant::from_nanos(1),
@@ -98,7 +98,7 @@ impl World {
             Op::Take => assert_eq!(self.messages.take_whole(), self.whole.pop_front()),
             Op::Wait(ms) => {
                 self.now = self.now + Duration::from_millis(ms.into());
-                while let Some(Evicted(id)) = self.messages.on_deadline(self.now) {
+                while let Some(Evicted(id)) = self.messages.on_deadline(IDLE, self.now) {
                     let silent = self.longest().filter(|(_, since)| *since + IDLE <= self.now);
                     assert_eq!(silent.map(|(id, _)| id), Some(id), "given up too early");
                     self.forget(id);
@@ -106,7 +106,7 @@ impl World {
             }
         }
         let first = self.longest().map(|(_, since)| since + IDLE);
-        assert_eq!(self.messages.deadline(), first);
+        assert_eq!(self.messages.deadline(IDLE), first);
         assert_eq!(self.messages.partial(), self.coming.len());
         assert!(self.coming.len() <= MAX_PARTIAL);
         assert_eq!(self.messages.is_readable(), !self.whole.is_empty());

@@ -575,3 +575,54 @@ fn credit_is_given_back_when_asked_for() {
     // Nobody asked: giving back is a violation.
     assert_eq!(pair.b.receive(&answer).unwrap_err().code, TransportCode::FlowControl);
 }
+
+/// Whoever was given up owes answers while its RESET waits for what it promises.
+///
+/// spec: R-STR-28
+#[test]
+fn credit_is_given_back_while_a_promise_waits() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"0123");
+    pair.run();
+    let credit =
+        |pair: &Pair| pair.a.streams.table.get(id).unwrap().send.as_ref().unwrap().credit.limit();
+    let before = credit(&pair);
+    pair.a.send(id).write(Bytes::from(vec![7; before as usize])).unwrap();
+    pair.a.send(id).reset_after(AppCode(1), 0, u64::MAX);
+    let target = CreditTarget::Stream(id);
+    pair.a.take(&Frame::CreditRecall { target, total: 1000 });
+    let sent = |pair: &mut Pair| -> Vec<SentFrame> {
+        std::iter::from_fn(|| pair.a.packet()).flat_map(|packet| packet.receipts).collect()
+    };
+    let answered = sent(&mut pair);
+    assert!(answered.contains(&SentFrame::CreditReturned(target, 1000)), "{answered:?}");
+    let blocked = SentFrame::StreamDataBlocked(id, before);
+    assert!(answered.contains(&blocked), "what it promises waits: {answered:?}");
+    pair.a.take(&Frame::MaxStreamData { id, limit: before + 1004 });
+    let ended = sent(&mut pair);
+    assert!(ended.contains(&SentFrame::Reset(id)), "{ended:?}");
+    // From now on the final size says what is owed.
+    pair.a.take(&Frame::CreditRecall { target, total: 1001 });
+    assert_eq!(sent(&mut pair), []);
+}
+
+/// spec: R-STR-13 R-STR-14
+#[test]
+fn no_distance_is_longer_than_can_be_said() {
+    let mut pair = Pair::new();
+    let (up, down) = (pair.a.uni(), pair.b.uni());
+    pair.b.write(down, b"x");
+    pair.run();
+    pair.a.send(up).reset_after(AppCode(1), 300, 0);
+    pair.a.recv(down).stop_after(AppCode(2), u64::MAX);
+    let packet = pair.a.packet().unwrap();
+    let hops: Vec<_> = frames(&packet.payload)
+        .filter_map(|frame| match frame.expect("it can be read") {
+            Frame::Reset(reset) => Some(reset.hop),
+            Frame::Stop(stop) => Some(stop.hop),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(hops, [255, 255]);
+}

@@ -2,6 +2,27 @@
 
 use super::*;
 
+/// Where both dial, one of them turns out to be who answered: before any stream.
+///
+/// spec: R-STR-1
+#[test]
+fn ids_are_of_the_role_that_an_end_has_in_the_end() {
+    let mut pair = Pair::new();
+    for (end, was, is) in [
+        (&mut pair.a, Side::Initiator, Side::Responder),
+        (&mut pair.b, Side::Responder, Side::Initiator),
+    ] {
+        end.streams.set_side(is);
+        end.recv.set_side(is);
+        for dir in [Dir::Bi, Dir::Uni] {
+            assert_eq!(end.open(dir, plain()), Ok(StreamId::new(is, dir, 0)));
+            end.take(&open_frame(StreamId::new(was, dir, 0)));
+            let ours = end.frame(&open_frame(StreamId::new(is, dir, 5)));
+            assert_eq!(code(ours), TransportCode::StreamState);
+        }
+    }
+}
+
 /// spec: R-STR-1
 #[test]
 fn ids_say_who_opened_and_which_way() {
