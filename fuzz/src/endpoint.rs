@@ -22,7 +22,7 @@ const MAX_OPS: usize = 60;
 /// Most virtual time that an operation takes.
 const LONGEST: u16 = 3_000;
 
-/// Datagrams of a burst: more than the queue has places.
+/// Datagrams of a burst: more than the queue takes where they are large.
 const BURST: usize = 300;
 
 /// Who dialed (`true`), or who answered.

@@ -102,8 +102,11 @@ impl Connection {
             Ok(evicted) => (None, evicted.map(|evicted| evicted.0)),
             Err(_) => (Some(open.id), None),
         };
-        for id in [refused, given_up].into_iter().flatten() {
+        if let Some(id) = refused {
             self.stop_message(id, budget, now);
+        }
+        if let Some(id) = given_up {
+            self.stop_stream(id, budget, now);
         }
         let account = RecvAccount { credit: &mut self.credit, budget, now };
         if refused.is_none()
@@ -161,7 +164,11 @@ impl Connection {
         if !self.is_message(id) {
             return;
         }
-        self.messages.on_reset(id);
+        self.messages.on_refused(id);
+        self.stop_stream(id, budget, now);
+    }
+
+    fn stop_stream(&mut self, id: StreamId, budget: &mut Budget, now: Instant) {
         let account = RecvAccount { credit: &mut self.credit, budget, now };
         if let Some(mut stream) = self.streams.recv(id, account) {
             stream.stop(GIVEN_UP);
@@ -172,7 +179,7 @@ impl Connection {
     pub(super) fn give_up_messages(&mut self, budget: &mut Budget, now: Instant) {
         let patience = self.idle.patience(self.paths.active().pto());
         while let Some(evicted) = self.messages.on_deadline(patience, now) {
-            self.stop_message(evicted.0, budget, now);
+            self.stop_stream(evicted.0, budget, now);
         }
     }
 

@@ -266,8 +266,10 @@ impl Connection {
                 && self.streams.info(open.id).is_none());
         let mut account = RecvAccount { credit: &mut self.credit, budget, now };
         let accepted = self.streams.on_frame(frame, &mut account)?;
+        // One that is over already is no message that begins.
         if let Frame::Open(open) = frame
             && opens
+            && self.streams.info(open.id).is_some()
         {
             self.on_message_open(open, budget, now);
         } else if self.messages.partial() > 0 {

@@ -174,6 +174,9 @@ impl Messages {
             return Err(RefuseMessage::NotAMessage);
         }
         self.check_size(open.size.unwrap_or(0))?;
+        if self.partial.contains_key(&open.id) {
+            return Ok(None);
+        }
         let full = self.partial.len() >= self.limits.max_partial.max(1);
         let evicted = self.waiting.first().copied().filter(|_| full).map(|(_, id)| self.evict(id));
         let partial = Partial { announced: open.size, arrived: 0, since: now };
@@ -217,8 +220,13 @@ impl Messages {
         Ok(Some(Progress::Whole))
     }
 
-    /// The stream was reset: there will be no message.
+    /// The stream was reset: there will be no message, unless all of it is there.
     pub fn on_reset(&mut self, id: StreamId) {
+        self.forget(id);
+    }
+
+    /// The stream is to be stopped: there will be no message.
+    pub fn on_refused(&mut self, id: StreamId) {
         self.forget(id);
         self.whole.retain(|&whole| whole != id);
     }

@@ -66,7 +66,7 @@ fn messages_are_given_in_the_order_of_completion() {
     m.on_open(&open(id(1), Some(0)), at(0)).expect("room");
     m.on_progress(id(1), 0, 0, Some(0), at(0)).expect("an empty message is whole");
     assert!(m.is_readable());
-    m.on_reset(id(1));
+    m.on_refused(id(1));
     assert!(!m.is_readable());
 }
 
@@ -156,6 +156,34 @@ fn too_many_incomplete_messages_make_the_most_silent_give_way() {
         assert!(m.partial() <= 3);
     }
     assert_eq!(honest, 999);
+}
+
+/// spec: R-MSG-6
+#[test]
+fn a_second_introduction_is_the_same_message() {
+    let mut m = messages();
+    for n in 0..5 {
+        assert_eq!(m.on_open(&open(id(0), Some(9)), at(n)), Ok(None));
+    }
+    assert_eq!((m.partial(), m.deadline(SILENCE)), (1, Some(at(0) + SILENCE)));
+    assert_eq!(m.on_deadline(SILENCE, at(0) + SILENCE), Some(Evicted(id(0))));
+    assert_eq!((m.on_deadline(SILENCE, at(0) + SILENCE), m.partial()), (None, 0));
+}
+
+/// All of it is there: that its sender gives up says nothing any more.
+///
+/// spec: R-MSG-6
+#[test]
+fn what_is_whole_outlives_its_reset() {
+    let mut m = messages();
+    for n in [0, 1] {
+        m.on_open(&open(id(n), Some(9)), at(n)).expect("room");
+        let whole = m.on_progress(id(n), 9, 9, Some(9), at(5)).expect("legal");
+        assert_eq!(whole, Some(Progress::Whole));
+        m.on_reset(id(n));
+    }
+    m.on_refused(id(0));
+    assert_eq!((m.take_whole(), m.take_whole()), (Some(id(1)), None));
 }
 
 /// spec: R-MSG-9

@@ -227,18 +227,19 @@ impl SendHalf {
         matches!(self.given_up, Some((_, _, 0)))
     }
 
-    /// STOP came. Answers with a reset of the same code; returns whether the application must hear
-    /// of it.
+    /// STOP came. Answers with a reset of the same code, also where one still waits for what it
+    /// promises; returns whether the application must hear of it.
     pub(super) fn on_stop(&mut self, stop: StopFrame) -> bool {
         if self.stopped.is_some() || self.state.is_end() {
             return false;
         }
-        if self.state == SendState::ResetSent {
+        let given_up = self.state == SendState::ResetSent;
+        if given_up && self.reset.value().is_some() {
             return false;
         }
         self.stopped = Some(stop);
         self.reset(stop.code, 0, 0);
-        true
+        !given_up
     }
 
     pub(super) fn stop_frame(&self) -> Option<StopFrame> {

@@ -62,6 +62,24 @@ fn a_packet_is_full_with_its_512th_frame() {
     }
 }
 
+/// An ACK is a frame too; bytes that go on are none.
+///
+/// spec: R-FRM-3
+#[test]
+fn acks_count_as_frames_and_what_is_joined_does_not() {
+    let (mut buf, mut receipts) = (Vec::new(), Vec::new());
+    let mut packet =
+        PacketWriter::new(&mut buf, HEADER, 5_000, &mut receipts, Allowance::Everything);
+    assert!(packet.write_ack(&numbers(3), 0, None, 8));
+    for offset in 0..600 {
+        let frame = StreamFrame { id: StreamId(4), offset, data: b"x", fin: false };
+        assert!(packet.write_stream(frame));
+    }
+    assert_eq!((0..600).take_while(|_| packet.write(&Frame::Ping)).count(), 510);
+    let _ = packet.finish();
+    assert_eq!(frames(buf.get(HEADER..).unwrap()).filter(Result::is_ok).count(), 512);
+}
+
 #[test]
 fn a_packet_that_is_dropped_or_empty_leaves_no_trace() {
     let (mut buf, mut receipts) = (vec![9; 3], vec![SentFrame::Params]);

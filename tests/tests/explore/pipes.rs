@@ -135,8 +135,9 @@ fn rest(world: &World, sink: usize) -> Option<&In> {
     world.app(sink).inn.iter().find(|text| text.again)
 }
 
-/// A text came whole, or its first part did, which says so, and then the rest, without a gap. Of a
-/// first stream whose OPEN was lost nothing is known where it is given up.
+/// A text came whole, or its first part did, which says so, and then the rest, without a gap, unless
+/// the relay was gone by then. Of a first stream whose OPEN was lost nothing is known where it is
+/// given up.
 fn came_in_parts(world: &World, sink: usize) -> Result<(), String> {
     let first = world.app(sink).inn.iter().find(|text| !text.again);
     let given_up = |text: &&In| text.end == Some(End::Reset(StreamCode::Detached.app().0));

@@ -73,7 +73,8 @@ fn call_at_random(
     until: Instant,
     tally: &Tally,
 ) {
-    while Instant::now() < until {
+    // A machine that is busy with others has made each call later.
+    while Instant::now() < until || tally.rarest().1 == 0 {
         let Some(connection) = shared.get(client, to) else { continue };
         let pick = dice.below(CALLS.len() as u64) as usize;
         let (_, call) = CALLS[pick];
@@ -112,7 +113,6 @@ pub(crate) fn random_calls() {
     });
     let rarest = tally.rarest();
     println!("{} calls in {seconds} s, of each {} at least ({})", tally.sum(), rarest.1, rarest.0);
-    assert!(rarest.1 > 0, "nobody called {}", rarest.0);
     drop((shared, client, server));
     comes_back(before);
 }

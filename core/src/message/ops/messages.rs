@@ -91,9 +91,15 @@ impl World {
             Op::Reset(of) => {
                 let whole = self.whole.front().copied().filter(|_| of % 4 == 0);
                 let Some(id) = whole.or_else(|| self.nth(of)) else { return };
-                self.messages.on_reset(id);
+                // What is whole stays, unless nobody may have it.
+                match of % 8 {
+                    0 => {
+                        self.messages.on_refused(id);
+                        self.whole.retain(|other| *other != id);
+                    }
+                    _ => self.messages.on_reset(id),
+                }
                 self.coming.remove(&id);
-                self.whole.retain(|other| *other != id);
             }
             Op::Take => assert_eq!(self.messages.take_whole(), self.whole.pop_front()),
             Op::Wait(ms) => {

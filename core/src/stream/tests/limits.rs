@@ -607,7 +607,27 @@ fn credit_is_given_back_while_a_promise_waits() {
     assert_eq!(sent(&mut pair), []);
 }
 
-/// spec: R-STR-13 R-STR-14
+/// STOP takes a promise back that waits for credit: nobody would take what it is about.
+///
+/// spec: R-STR-13
+#[test]
+fn a_stop_ends_what_a_promise_waits_for() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    pair.a.write(id, b"0123");
+    pair.run();
+    pair.a.send(id).write(Bytes::from(vec![7; 1 << 19])).unwrap();
+    pair.a.send(id).reset_after(AppCode(1), 0, u64::MAX);
+    pair.run();
+    pair.b.recv(id).stop(AppCode(2));
+    pair.run();
+    assert_eq!((pair.a.streams.count(), pair.b.streams.count()), (0, 0));
+    let told = pair.a.events();
+    let stopped = |event: &StreamEvent| matches!(event, StreamEvent::Stopped { .. });
+    assert!(!told.iter().any(stopped), "it gave up itself: {told:?}");
+}
+
+/// spec: R-FRM-20
 #[test]
 fn no_distance_is_longer_than_can_be_said() {
     let mut pair = Pair::new();
