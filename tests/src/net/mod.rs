@@ -336,6 +336,14 @@ impl Net {
         self.wire.push(at, Due::Arrive(Parcel { at, ..Parcel::new(from, to, bytes) }));
     }
 
+    /// The same of what the host at `origin` said: whoever lives at `to` has heard that host, and
+    /// proves its address by the answer.
+    pub fn repeat(&mut self, origin: SocketAddr, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let sender = self.spoke.get(&origin).copied().or_else(|| self.who(origin).map(HostId));
+        sender.into_iter().for_each(|sender| self.guard.on_reached(sender, to));
+        self.inject(from, to, bytes);
+    }
+
     /// Somebody lives at this address who has no endpoint: what comes there is kept for
     /// [`Net::mail`].
     pub fn lodge(&mut self, addr: SocketAddr) {

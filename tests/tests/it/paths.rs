@@ -171,6 +171,34 @@ fn who_copies_packets_to_another_address_moves_nothing() {
     assert_eq!(view.remote(), a);
 }
 
+/// An answer that was lost and that somebody repeats from elsewhere is an answer: who dialled has
+/// heard it, and proves its address by what it says then.
+///
+/// spec: R-EP-18
+#[test]
+fn an_answer_from_elsewhere_connects() {
+    let mut net = Net::new(1, plain());
+    net.recording = Some(Vec::new());
+    let (a, b) = (net.add(config(1), 1), net.add(config(2), 2));
+    let [at_a, at_b] = [a, b].map(|host| net.hosts[host.0].addr);
+    net.link(at_b, at_a).config.loss = 1_000;
+    net.connect(a, b);
+    net.run(SECOND / 10, |_| false);
+    let said = net.recording.as_ref().expect("it is on");
+    let answer = said.iter().find(|one| one.from == at_b).expect("an answer").bytes.clone();
+    let thief: SocketAddr = "10.66.6.6:666".parse().expect("an address");
+    net.repeat(at_b, thief, at_a, answer);
+    // Nothing else of the answerer's has come by the time at which it says more than three times
+    // what it heard.
+    net.run(SECOND / 10, |_| false);
+    let accepted = *net.hosts[B.0].accepted.first().expect("somebody came");
+    let mut app = App::new(b);
+    app.write(&mut net, accepted, Dir::Uni, 1, 50_000);
+    net.run(SECOND, |_| false);
+    let (said, heard) = net.guard.said_and_heard(B, at_a);
+    assert!(said > 3 * heard, "{said} for {heard}");
+}
+
 #[test]
 fn a_black_hole_that_comes_and_goes_is_survived() {
     for (seed, one_way) in [(4, false), (5, true)] {
