@@ -136,7 +136,8 @@ pub fn writer(data: &[u8]) -> usize {
     // Runs of PADDING join, so they are left out. There are never more frames than a reader takes.
     let other = |frame: &&Frame<'_>| !matches!(frame, Frame::Padding { .. });
     let read: Result<Vec<_>, _> = frames(&buf).collect();
-    let read = read.expect("what was written reads back");
+    assert!(read.is_ok(), "{read:?}");
+    let read = read.unwrap_or_default();
     let mut expected = taken.iter().filter(other);
     assert!(read.iter().filter(other).all(|frame| expected.next() == Some(frame)));
     assert!(expected.next().is_none());
