@@ -45,7 +45,7 @@ const KNOWN: [u64; 15] = [
 
 /// Worlds that take a branch that none of the usual ones takes. After a change of the core they may
 /// be others: `worlds_and_what_they_are_the_first_to_take` finds them.
-const RARE: [(u64, &str); 11] = [
+const RARE: [(u64, &str); 12] = [
     (5, "crypto: a packet is below the window"),
     (31, "recovery: a peer that answers is given up"),
     (63, "flow: the peer is asked for credit back"),
@@ -53,6 +53,7 @@ const RARE: [(u64, &str); 11] = [
     (81, "congestion: a probe lost too much, and nothing waited"),
     (257, "pipe: a leg is too slow, and is detached"),
     (287, "path: a way by TCP that is slow to answer is kept"),
+    (315, "message: one is given up for its silence"),
     (444, "recovery: a packet is lost because its receiver refused it"),
     (513, "congestion: loss without a queue bounds the rate"),
     (513, "congestion: loss is nobody's doing"),
