@@ -54,8 +54,8 @@ impl Connection {
             self.limit.set(SendLimit::Rate, now);
             // What is measured now says little of the path (spec R-SHP-11).
             self.ledger.on_app_limited(path);
-        } else if !self.datagrams.is_pending() {
-            // A datagram that found no room in the last packet goes with the next.
+        } else if !self.datagrams.is_pending() && !self.streams.may_write(&self.allowed) {
+            // What found no room in the last packet goes with the next.
             self.on_nothing_left(path, now);
         }
     }

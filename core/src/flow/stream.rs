@@ -26,6 +26,8 @@ const SHORTEST_TRIP: Duration = Duration::from_millis(1);
 
 /// Ranges that are paid for at a time.
 const RANGE_STEP: u64 = 32;
+/// Ranges that one frame opens at most: a SKIP within a gap (spec R-STR-23).
+const FRAME_RANGES: u64 = 2;
 
 /// Ranges that a stream with a window of `window` bytes may keep apart, and `ranges` at least:
 /// beyond it a frame that would open a new range is dropped, and its packet not acknowledged (spec
@@ -223,7 +225,7 @@ impl StreamCredit {
         budget: &mut Budget,
     ) -> u64 {
         let most = self.range_limit(connection).saturating_sub(FREE_RANGES);
-        if now >= FREE_RANGES + self.ranges && self.ranges < most {
+        if now + FRAME_RANGES > FREE_RANGES + self.ranges && self.ranges < most {
             let step = RANGE_STEP.min(most - self.ranges);
             if connection.try_hold(step * RANGE_COST, budget) {
                 self.ranges += step;

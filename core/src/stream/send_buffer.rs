@@ -379,6 +379,12 @@ impl SendBuffer {
         self.written.first().filter(|r| r.start == self.start).map_or(self.start, |r| r.end)
     }
 
+    /// Where the range begins that was written or skipped and has `ranges` others below it, each
+    /// with a gap behind it.
+    pub fn end_of(&self, ranges: usize) -> Option<u64> {
+        self.written.nth(ranges).map(|range| range.start)
+    }
+
     /// All below was acknowledged.
     pub fn acked_end(&self) -> u64 {
         let chunk = self.chunks.front().map_or(u64::MAX, |c| c.offset);

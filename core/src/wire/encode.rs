@@ -68,7 +68,7 @@ impl Frame<'_> {
             }
             Frame::Reset(frame) => frame.put(out),
             Frame::Stop(StopFrame { id, code, hop }) => {
-                numbers(out, [kind::STOP, id.0, code.0, *hop]);
+                numbers(out, [kind::STOP, id.0, code.on_wire(), *hop]);
             }
             Frame::Datagram { data } => {
                 out.varint(kind::DATAGRAM_LEN);
@@ -180,7 +180,7 @@ impl StreamFrame<'_> {
 impl ResetFrame {
     fn put(&self, out: &mut impl Put) {
         let Self { id, code, hop, final_size, reliable_size } = *self;
-        numbers(out, [kind::RESET, id.0, code.0, hop, final_size, reliable_size]);
+        numbers(out, [kind::RESET, id.0, code.on_wire(), hop, final_size, reliable_size]);
     }
 }
 
@@ -196,7 +196,7 @@ impl CloseFrame<'_> {
     fn put(&self, out: &mut impl Put) {
         match self.code {
             CloseCode::Transport(code) => numbers(out, [kind::CLOSE_TRANSPORT, code]),
-            CloseCode::App(code) => numbers(out, [kind::CLOSE_APP, code.0]),
+            CloseCode::App(code) => numbers(out, [kind::CLOSE_APP, code.on_wire()]),
         }
         out.prefixed(self.reason.get(..MAX_REASON).unwrap_or(self.reason));
     }

@@ -2,9 +2,11 @@
 
 use super::ack::{AckFrame, MAX_ACK_RANGES};
 use super::codec::{DecodeError, Put, Reader};
-use super::frame::{CloseCode, CloseFrame, Frame, MAX_FRAMES, SentFrame, StreamFrame, frames};
+use super::frame::{
+    CloseCode, CloseFrame, Frame, MAX_FRAMES, ResetFrame, SentFrame, StopFrame, StreamFrame, frames,
+};
 use super::hello::Hello;
-use super::id::{CreditTarget, Dir, PacketNumber, StreamId};
+use super::id::{AppCode, CreditTarget, Dir, PacketNumber, StreamId};
 use super::long::LongPacket;
 use super::open::{OpenFrame, Protocol};
 use super::packet::Allowance;
@@ -220,6 +222,23 @@ fn a_packet_has_one_to_512_frames_and_padding_counts_by_runs() {
     let mut seen = frames(&[1; 600]);
     assert_eq!(seen.by_ref().filter(Result::is_ok).count(), 512);
     assert_eq!(seen.next(), None, "nothing after the error");
+}
+
+/// spec: R-FRM-31
+#[test]
+fn a_code_beyond_what_a_varint_says_is_written_as_the_largest() {
+    const ID: StreamId = StreamId(4);
+    let largest = AppCode((1 << 62) - 1);
+    let each: [fn(AppCode) -> Frame<'static>; 3] = [
+        |code| Frame::Reset(ResetFrame { id: ID, code, hop: 0, final_size: 9, reliable_size: 0 }),
+        |code| Frame::Stop(StopFrame { id: ID, code, hop: 0 }),
+        |code| Frame::Close(CloseFrame { code: CloseCode::App(code), reason: b"" }),
+    ];
+    for make in each {
+        let mut bytes = Vec::new();
+        make(AppCode(u64::MAX)).encode(&mut bytes);
+        assert_eq!(frames(&bytes).collect::<Vec<_>>(), [Ok(make(largest))]);
+    }
 }
 
 /// spec: R-FRM-4

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::varint;
+
 /// A connection id: 8 bytes, chosen by the endpoint that receives packets with it (spec R-PKT-2).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub [u8; 8]);
@@ -90,10 +92,17 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// An application's code in RESET, STOP and CLOSE: at most 2^62 - 1; its meaning is the
-/// application's.
+/// An application's code in RESET, STOP and CLOSE; its meaning is the application's. A larger one
+/// than 2^62 - 1 reaches the peer as that (spec R-FRM-31).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppCode(pub u64);
+
+impl AppCode {
+    /// What a varint can say of it.
+    pub(crate) const fn on_wire(self) -> u64 {
+        if self.0 > varint::MAX { varint::MAX } else { self.0 }
+    }
+}
 
 /// What a credit frame speaks of (spec R-FLOW).
 ///

@@ -416,6 +416,28 @@ fn a_burst_of_tiny_streams_in_large_packets_is_no_violation() {
     assert_eq!(done, salt - 1);
 }
 
+/// Pieces of 32 bytes leave packets a little short, and what is measured is the way all the same.
+///
+/// spec: R-REC-41
+#[test]
+fn packets_of_many_small_pieces_are_not_limited_by_the_application() {
+    let link = LinkConfig { rate: Some(500_000), queue: 100_000, ..LinkConfig::default() };
+    let mut pair = pair_of(1, link, config(1), config(2));
+    let mut view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    let stream = view.open(Dir::Uni, introduction(1)).expect("a stream");
+    let mut send = view.send(stream).expect("it sends");
+    let text = prose(1, 320_000);
+    for at in (0..text.len()).step_by(32) {
+        assert_eq!(send.write(text.slice(at..at + 32)), Ok(32));
+    }
+    drop(view);
+    pair.pass(SECOND / 2);
+    let view = pair.net.host(A).endpoint.connection(pair.at_a).expect("it lives");
+    let stats = view.stats();
+    assert!(stats.path.delivery_rate > 300_000, "{stats:?}");
+    assert!(!stats.path.delivery_app_limited, "{stats:?}");
+}
+
 /// None gives way for another, however many are under way together.
 ///
 /// spec: R-MSG-9

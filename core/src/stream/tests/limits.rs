@@ -250,6 +250,47 @@ fn bytes_with_gaps_between_are_refused_at_the_range_limit() {
     assert_eq!(pair.b.recv(id).read_chunk(4).unwrap().unwrap().data, &b"0xyx"[..]);
 }
 
+/// More pieces above open gaps than any receiver keeps apart: they wait here, and go as gaps close.
+///
+/// spec: R-STR-45
+#[test]
+fn pieces_above_too_many_gaps_wait_for_some_to_close() {
+    const PIECES: u64 = 3_000;
+    for skips in [false, true] {
+        let mut pair = Pair::new();
+        let id = pair.a.open(Dir::Uni, plain()).unwrap();
+        for n in 0..PIECES {
+            let mut stream = pair.a.send(id);
+            match skips && n % 2 == 1 {
+                true => stream.skip(2 * n + 1..2 * n + 2).unwrap(),
+                false => {
+                    let written = stream.write_at(2 * n + 1, Bytes::from_static(b"o"));
+                    assert_eq!(written, Ok(1));
+                }
+            }
+        }
+        pair.run();
+        assert_eq!(pair.b.streams.accept(), Some(id));
+        assert_eq!(pair.a.send.used(), 1_000, "what waits has no credit");
+        let mut offset = 0;
+        for n in 0..PIECES {
+            assert_eq!(pair.a.send(id).write_at(2 * n, Bytes::from_static(b"e")), Ok(1));
+            if n % 100 == 99 {
+                pair.run();
+                // What is skipped counts over there until a reader has passed it.
+                while let Ok(Some(chunk)) = pair.b.recv(id).read_chunk(usize::MAX) {
+                    offset = chunk.offset + chunk.data.len() as u64;
+                }
+            }
+        }
+        let end = if skips { 2 * PIECES - 1 } else { 2 * PIECES };
+        assert_eq!(offset, end);
+        pair.a.send(id).finish().unwrap();
+        pair.run();
+        assert_eq!(pair.b.recv(id).read_chunk(1), Ok(None));
+    }
+}
+
 /// A byte and nothing for the next, over and over: no gap is left, and still it is many ranges.
 ///
 /// spec: R-STR-23, R-FLOW-13
@@ -277,6 +318,29 @@ fn skipped_ranges_count_until_they_are_passed() {
     assert_eq!(pair.b.frame(&at(2 * limit - 1)), Ok(Accepted::Yes));
     assert_eq!(pair.b.frame(&at(2 * limit)), Ok(Accepted::Yes));
     assert_eq!(pair.b.frame(&at(2 * limit + 2)), Ok(Accepted::TooFragmented));
+}
+
+/// Ranges are paid for in steps, and a SKIP within a gap opens two.
+///
+/// spec: R-STR-23, R-FLOW-13
+#[test]
+fn a_skip_that_opens_two_ranges_is_taken_wherever_a_step_ends() {
+    let limit = RecvLimits::default().stream_ranges;
+    for below in [0, 1] {
+        let mut pair = Pair::new();
+        let id = peer(Dir::Uni, 0);
+        pair.b.take(&open_frame(id));
+        let (mut kept, mut at) = (0, 1);
+        if below == 1 {
+            pair.b.take(&data(id, at, b"x", false));
+            (kept, at) = (1, 3);
+        }
+        while kept + 2 <= limit {
+            let skip = Frame::Skip { id, range: at..at + 1 };
+            assert_eq!(pair.b.frame(&skip), Ok(Accepted::Yes), "above {kept}");
+            (kept, at) = (kept + 2, at + 2);
+        }
+    }
 }
 
 /// However many ranges wait above a gap, word that fills it is taken: all else would wait forever.
