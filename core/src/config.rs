@@ -339,7 +339,8 @@ impl TransportConfig {
 
     /// Ranges out of order that one stream may keep apart, or one for each 1,200 bytes of its
     /// window if that is more (spec R-FLOW-13). A frame that would open one more is as good as
-    /// lost. Default 1,000.
+    /// lost. A peer that writes at offsets of its choice relies on 1,000, the default (spec
+    /// R-STR-45).
     ///
     /// # Errors
     /// Fewer than 16 or more than 1,048,576.

@@ -57,11 +57,6 @@ impl RangeSet {
         self.ranges.back().cloned()
     }
 
-    /// The range that has `at` others below it.
-    pub(crate) fn nth(&self, at: usize) -> Option<Range<u64>> {
-        self.ranges.get(at).cloned()
-    }
-
     /// Removes and returns the lowest range.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
         self.ranges.pop_front()

@@ -182,14 +182,18 @@ impl Connection {
     ) -> Result<Queued, SendDatagramError> {
         let capacity = self.capacity();
         let came = self.datagrams.send(data, delivery, capacity, now);
-        self.count_dropped();
+        self.note_dropped();
         came
     }
 
-    /// Datagrams that were dropped before they were sent are drops of their class.
-    pub(super) fn count_dropped(&mut self) {
+    /// Datagrams that were dropped before they were sent are drops of their class, and who was turned
+    /// away hears of the room that those have left who were too old.
+    pub(super) fn note_dropped(&mut self) {
         for (priority, dropped) in Priority::ALL.into_iter().zip(self.datagrams.take_dropped()) {
             self.bandwidth.on_dropped(self.class_of(priority), dropped);
+        }
+        if self.datagrams.take_room_news() {
+            self.events.push(EventKind::DatagramsWritable);
         }
     }
 
@@ -197,7 +201,7 @@ impl Connection {
     /// one must give way.
     pub(crate) fn has_datagram_room(&mut self, class: Priority, len: usize, now: Instant) -> bool {
         let room = self.datagrams.has_room(class, len, now);
-        self.count_dropped();
+        self.note_dropped();
         room
     }
 

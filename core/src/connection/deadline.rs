@@ -137,10 +137,8 @@ impl Connection {
         if earliest(ages).is_none_or(|at| at > now) {
             return;
         }
-        if self.datagrams.on_deadline(now) {
-            self.events.push(EventKind::DatagramsWritable);
-        }
-        self.count_dropped();
+        self.datagrams.on_deadline(now);
+        self.note_dropped();
         self.give_up_old_messages(now);
     }
 

@@ -201,7 +201,7 @@ impl Receiver {
     }
 
     pub(super) fn max_ranges(&mut self, id: StreamId, now: u64) -> u64 {
-        self.on(id, |s, c, b| s.max_ranges(now, c, b))
+        self.on(id, |s, c, b| s.max_ranges(now, 1, c, b))
     }
 
     /// What the connection writes now.

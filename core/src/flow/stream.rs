@@ -26,8 +26,6 @@ const SHORTEST_TRIP: Duration = Duration::from_millis(1);
 
 /// Ranges that are paid for at a time.
 const RANGE_STEP: u64 = 32;
-/// Ranges that one frame opens at most: a SKIP within a gap (spec R-STR-23).
-const FRAME_RANGES: u64 = 2;
 
 /// Ranges that a stream with a window of `window` bytes may keep apart, and `ranges` at least:
 /// beyond it a frame that would open a new range is dropped, and its packet not acknowledged (spec
@@ -216,16 +214,18 @@ impl StreamCredit {
         range_limit(self.window, connection.stream_ranges())
     }
 
-    /// Ranges that the stream may keep apart now, when it has `now` of them. Sixteen are free; more
-    /// are charged to the connection in steps, up to [`range_limit`] (spec R-FLOW-13).
+    /// Ranges that the stream may keep apart now, when it has `now` of them and a frame may open so
+    /// many more. Sixteen are free; more are charged to the connection in steps, up to
+    /// [`range_limit`] (spec R-FLOW-13).
     pub fn max_ranges(
         &mut self,
         now: u64,
+        more: u64,
         connection: &mut RecvCredit,
         budget: &mut Budget,
     ) -> u64 {
         let most = self.range_limit(connection).saturating_sub(FREE_RANGES);
-        if now + FRAME_RANGES > FREE_RANGES + self.ranges && self.ranges < most {
+        if now + more > FREE_RANGES + self.ranges && self.ranges < most {
             let step = RANGE_STEP.min(most - self.ranges);
             if connection.try_hold(step * RANGE_COST, budget) {
                 self.ranges += step;

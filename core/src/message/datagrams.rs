@@ -166,6 +166,8 @@ pub struct Datagrams {
     streams_first: [bool; 3],
     /// Somebody found the outgoing queue full, and was not told of room since.
     turned_away: bool,
+    /// Who was turned away has room by what was too old, and does not know yet.
+    room_news: bool,
     stats: DatagramStats,
 }
 
@@ -186,6 +188,7 @@ impl Datagrams {
             incoming: Queue::default(),
             streams_first: [false; 3],
             turned_away: false,
+            room_news: false,
             stats: DatagramStats::default(),
         }
     }
@@ -263,11 +266,16 @@ impl Datagrams {
         room
     }
 
-    /// Drops what is too old; says how many that were.
-    fn expire(&mut self, now: Instant) -> u64 {
+    /// Drops what is too old.
+    fn expire(&mut self, now: Instant) {
         let expired = self.outgoing.expire(now);
         self.stats.send_expired += expired;
-        expired
+        self.room_news |= expired > 0 && core::mem::take(&mut self.turned_away);
+    }
+
+    /// Whether what was too old has made room for whom there was none before; only once to each.
+    pub fn take_room_news(&mut self) -> bool {
+        core::mem::take(&mut self.room_news)
     }
 
     /// Whether datagrams of `class` begin the packet that is to be written, where streams of that
@@ -305,10 +313,9 @@ impl Datagrams {
         self.outgoing.deadline()
     }
 
-    /// Drops what is too old. Says whether that made room for whom there was none before; only once
-    /// to each.
-    pub fn on_deadline(&mut self, now: Instant) -> bool {
-        self.expire(now) > 0 && core::mem::take(&mut self.turned_away)
+    /// Drops what is too old ([`Datagrams::take_room_news`] says whom that helps).
+    pub fn on_deadline(&mut self, now: Instant) {
+        self.expire(now);
     }
 
     /// How many of each class were dropped for want of room, or as too old, since this was last

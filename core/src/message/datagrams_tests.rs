@@ -289,7 +289,9 @@ fn what_is_too_old_leaves_its_room() {
         assert_eq!(d.send(Bytes::new(), soon, CAPACITY, Instant::ZERO), Ok(Queued::Kept));
     }
     assert!(!d.has_room(Priority::Normal, 1, Instant::ZERO));
-    assert!(d.has_room(Priority::Normal, 1, then));
+    assert!(d.has_room(Priority::Normal, 1, then), "another asks first");
+    assert!(d.take_room_news(), "who was turned away hears of it all the same");
+    assert!(!d.take_room_news());
     assert_eq!((d.stats().send_expired, d.take_dropped()), (2, [0, 2, 0]));
 }
 
@@ -305,10 +307,13 @@ fn what_is_too_old_is_dropped_and_counted_apart() {
     }
     assert!(!d.has_room(Priority::Normal, 1, at(5)));
     assert_eq!(d.deadline(), Some(at(15)));
-    assert!(!d.on_deadline(at(14)), "nobody is too old");
-    assert!(d.on_deadline(at(15)), "there is room for who found none");
+    d.on_deadline(at(14));
+    assert!(!d.take_room_news(), "nobody is too old");
+    d.on_deadline(at(15));
+    assert!(d.take_room_news(), "there is room for who found none");
     assert_eq!(d.deadline(), Some(at(25)));
-    assert!(!d.on_deadline(at(25)), "and it is told once");
+    d.on_deadline(at(25));
+    assert!(!d.take_room_news(), "and it is told once");
     assert_eq!((d.deadline(), d.stats().send_expired), (None, 2));
     assert_eq!(packet(&mut d, CAPACITY), [[2]]);
     // The first that may not wait at all, and one that makes room by its age.

@@ -166,7 +166,7 @@ impl RecvHalf {
             if frame.fin {
                 self.assembler.set_end(end);
             }
-            let ranges = self.max_ranges(account);
+            let ranges = self.max_ranges(1, account);
             match self.assembler.insert(frame.offset, data, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
                 Inserted::Fresh(bytes) => self.note_fresh(bytes, account.now),
@@ -188,7 +188,7 @@ impl RecvHalf {
         self.charge(range.clone(), false, account)?;
         if self.wants_bytes() {
             sometimes!("stream: bytes are skipped");
-            let ranges = self.max_ranges(account);
+            let ranges = self.max_ranges(2, account);
             let wanted = range.start..range.start + self.wanted(range) as u64;
             match self.assembler.skip(wanted, ranges) {
                 Inserted::TooFragmented => return Ok(Took::No),
@@ -500,10 +500,11 @@ impl RecvHalf {
         self.came.saturating_sub(self.settled)
     }
 
-    fn max_ranges(&mut self, account: &mut RecvAccount<'_>) -> usize {
+    /// How many ranges may be there behind a frame that opens so many more.
+    fn max_ranges(&mut self, more: u64, account: &mut RecvAccount<'_>) -> usize {
         let RecvAccount { credit, budget, .. } = account;
         let now = self.assembler.kept_ranges() as u64;
-        usize::try_from(self.credit.max_ranges(now, credit, budget)).unwrap_or(usize::MAX)
+        usize::try_from(self.credit.max_ranges(now, more, credit, budget)).unwrap_or(usize::MAX)
     }
 
     /// Whether STOP or MAX_STREAM_DATA waits to be written.

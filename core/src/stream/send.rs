@@ -251,21 +251,15 @@ impl SendHalf {
         self.buffer.start().saturating_add(self.credit.limit())
     }
 
-    /// Nothing goes out from here on before a gap below is closed: who receives keeps no more
-    /// ranges apart, and would lose the packet with one more again and again (spec R-STR-45).
-    fn gap_limit(&self) -> u64 {
-        if self.buffer.end_of(RANGES).is_none() {
-            return u64::MAX;
-        }
-        let window = self.stream_limit().saturating_sub(self.buffer.acked_end());
-        let ranges = usize::try_from(window / WINDOW_OF_RANGE).unwrap_or(usize::MAX);
-        self.buffer.end_of(ranges.max(RANGES)).unwrap_or(u64::MAX)
-    }
-
     /// Whether a frame of body, SKIP or FIN could go out if the connection's credit allowed.
     pub(super) fn has_work(&self) -> bool {
-        let limit = self.stream_limit().min(self.gap_limit());
+        let limit = self.stream_limit();
         self.buffer.peek_skip(limit).is_some() || self.buffer.peek(1, limit).is_some()
+    }
+
+    /// Whether what goes out next was sent before and lost.
+    pub(super) fn repeats(&self) -> bool {
+        self.buffer.repeats()
     }
 
     /// Whether body, SKIP or FIN has to be sent, whatever credit allows.
@@ -283,7 +277,7 @@ impl SendHalf {
         let (mut bytes, mut full) = (0, false);
         loop {
             let limit = self.buffer.sent_end().saturating_add(connection.available());
-            let limit = limit.min(self.stream_limit()).min(self.gap_limit());
+            let limit = limit.min(self.stream_limit());
             let sent_end = self.buffer.sent_end();
             if let Some(range) = self.buffer.peek_skip(limit) {
                 let id = self.id;
@@ -342,7 +336,7 @@ impl SendHalf {
     }
 
     fn why_not(&mut self, connection: &mut SendCredit, limit: u64) -> Then {
-        if !self.buffer.is_blocked_at(limit) || self.buffer.is_blocked_at(self.gap_limit()) {
+        if !self.buffer.is_blocked_at(limit) {
             return Then::Idle;
         }
         if self.buffer.is_blocked_at(self.stream_limit()) {
@@ -461,10 +455,6 @@ impl SendHalf {
     }
 }
 
-/// Ranges that any receiver keeps apart, and where its limit grows so many bytes of window for each:
-/// the half of R-FLOW-13, since a SKIP may count twice there.
-const RANGES: usize = 500;
-const WINDOW_OF_RANGE: u64 = 2_400;
 /// Pieces of a chunk are not cut smaller than this at the end of a packet.
 const MIN_PIECE: usize = 32;
 /// No frame with something in it that a body needs is shorter: type, stream and one byte.

@@ -28,6 +28,8 @@ use crate::range_set::RangeSet;
 /// What [`SendBuffer::held`] charges for each chunk beside its bytes, so that tiny writes are not
 /// free.
 pub const CHUNK_OVERHEAD: u64 = 64;
+/// Ranges that are sent apart at most (spec R-STR-45).
+const MAX_APART: usize = 500;
 
 /// Cuts a body into pieces for frames, and remembers them until they are acknowledged.
 ///
@@ -69,9 +71,10 @@ pub struct SendBuffer {
     lost: RangeSet,
     /// Written or skipped at any time, also when acknowledged since.
     written: RangeSet,
+    /// Sent or said to be skipped at any time, also when lost or acknowledged since.
+    sent: RangeSet,
     skips: Skips,
     start: u64,
-    sent_end: u64,
     bytes: u64,
     fin: Fin,
 }
@@ -159,9 +162,9 @@ impl SendBuffer {
             unsent: RangeSet::new(),
             lost: RangeSet::new(),
             written: RangeSet::new(),
+            sent: RangeSet::new(),
             skips: Skips::default(),
             start,
-            sent_end: start,
             bytes: 0,
             fin: Fin::Open,
         }
@@ -277,7 +280,7 @@ impl SendBuffer {
             self.lost.remove(range.clone());
         }
         self.unsent.remove(range.clone());
-        self.sent_end = self.sent_end.max(range.end);
+        self.sent.insert(range);
         if let (true, Fin::Pending(size)) = (fin, self.fin) {
             self.fin = Fin::InFlight(size);
         }
@@ -317,13 +320,14 @@ impl SendBuffer {
     /// The next range to put into a SKIP frame, none at or above `limit`.
     pub fn peek_skip(&self, limit: u64) -> Option<Range<u64>> {
         let range = self.skips.pending.first()?;
-        (range.start < limit).then(|| range.start..range.end.min(limit))
+        (range.start < limit && self.may_begin(range.start))
+            .then(|| range.start..range.end.min(limit))
     }
 
     /// A SKIP frame for `range` is in a packet.
     pub fn on_skip_sent(&mut self, range: Range<u64>) {
-        self.sent_end = self.sent_end.max(range.end);
-        self.skips.pending.remove(range);
+        self.skips.pending.remove(range.clone());
+        self.sent.insert(range);
     }
 
     /// The peer knows that `range` will not come.
@@ -335,8 +339,11 @@ impl SendBuffer {
     /// A packet with SKIP of `range` was lost.
     pub fn on_skip_lost(&mut self, range: Range<u64>) {
         let Skips { pending, unacked } = &mut self.skips;
-        let parts = unacked.iter().map(|r| r.start.max(range.start)..r.end.min(range.end));
-        parts.filter(|part| !part.is_empty()).for_each(|part| _ = pending.insert(part));
+        let mut left = range;
+        while let Some(part) = unacked.next_in(&left) {
+            left.start = part.end;
+            pending.insert(part);
+        }
     }
 
     /// Forgets all bytes at and above `size`, and the FIN: only what lies below is still delivered.
@@ -363,7 +370,7 @@ impl SendBuffer {
 
     /// One more than the highest offset that was sent: what credit has been charged for.
     pub fn sent_end(&self) -> u64 {
-        self.sent_end
+        self.sent.last().map_or(self.start, |range| range.end)
     }
 
     /// The size of the body, once it was finished.
@@ -377,12 +384,6 @@ impl SendBuffer {
     /// All below was written or skipped: where a reset may still promise delivery.
     pub fn contiguous_end(&self) -> u64 {
         self.written.first().filter(|r| r.start == self.start).map_or(self.start, |r| r.end)
-    }
-
-    /// Where the range begins that was written or skipped and has `ranges` others below it, each
-    /// with a gap behind it.
-    pub fn end_of(&self, ranges: usize) -> Option<u64> {
-        self.written.nth(ranges).map(|range| range.start)
     }
 
     /// All below was acknowledged.
@@ -428,7 +429,16 @@ impl SendBuffer {
             return Some(lost);
         }
         let unsent = self.unsent.first()?;
-        (unsent.start < limit).then(|| unsent.start..unsent.end.min(limit))
+        (unsent.start < limit && self.may_begin(unsent.start))
+            .then(|| unsent.start..unsent.end.min(limit))
+    }
+
+    /// Whether what begins at `offset` may be sent for the first time: behind what was sent, or as
+    /// long as few ranges are out, since who receives keeps no more of them apart (spec R-STR-45).
+    fn may_begin(&self, offset: u64) -> bool {
+        self.sent.count() < MAX_APART
+            || offset.checked_sub(1).is_none_or(|before| self.sent.contains(before))
+            || offset == self.start
     }
 
     fn lone_fin(&self, limit: u64) -> Option<Piece<'_>> {

@@ -141,6 +141,8 @@ pub(crate) fn too_much_behind_a_gap<N: Node>() {
     logging();
     let transport = TransportConfig::default()
         .with_stream_buffer(8 * 1024)
+        .with_stream_ranges(400)
+        .unwrap()
         .with_stuck_timeout(Some(Duration::from_millis(700)));
     let node = N::by(Carriers::default(), transport);
     let mut peer = Core::dial(&node);
@@ -149,7 +151,7 @@ pub(crate) fn too_much_behind_a_gap<N: Node>() {
         peer.until(|event| *event == EventKind::Connected);
         let far = link.join().unwrap();
         let much = [(1000, Bytes::from(pattern(200_000)))];
-        let crumbs = (1..=800).map(|nth| (2 * nth, Bytes::from_static(b"x")));
+        let crumbs = (1..=350).map(|nth| (2 * nth, Bytes::from_static(b"x")));
         for by_bytes in [true, false] {
             let id = if by_bytes { peer.leave(much.clone()) } else { peer.leave(crumbs.clone()) };
             let far = far.clone();

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
+use aqueduct_core::range_set::RangeSet;
 use aqueduct_core::stream::{Arrival, ReadError, RecvStream};
 use aqueduct_core::wire::id::{AppCode, StreamId};
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub struct Inflow {
     pub read: u64,
     /// All below was read or told as skipped.
     told: u64,
+    /// What was read, or told as skipped.
+    came: RangeSet,
     /// The end was seen.
     pub finished: bool,
     /// The sender gave up, with this code.
@@ -121,6 +124,7 @@ impl Inflow {
             salt,
             read: 0,
             told: 0,
+            came: RangeSet::new(),
             finished: false,
             reset: None,
             hop: 0,
@@ -149,11 +153,13 @@ impl Inflow {
                     if way == Reading::InOrder {
                         self.pass(salt, chunk.offset);
                     }
+                    self.note(chunk.offset..chunk.offset + chunk.data.len() as u64);
                     self.read += chunk.data.len() as u64;
                     stream.release(chunk.data.len() as u64);
                 }
                 Ok(Some(Arrival::Skipped(range))) => {
                     assert!(is_hole(salt, range.clone()), "skipped, and is none: {range:?}");
+                    self.note(range.clone());
                     self.read += range.end - range.start;
                     stream.release(range.end - range.start);
                 }
@@ -172,10 +178,18 @@ impl Inflow {
         }
     }
 
+    /// Each byte comes once, and none behind the end.
+    fn note(&mut self, range: Range<u64>) {
+        assert!(!self.finished && self.reset.is_none(), "{range:?} behind the end: {self:?}");
+        assert!(self.came.is_disjoint(&range), "{range:?} comes again: {self:?}");
+        self.came.insert(range);
+    }
+
     /// In order, what lies between two chunks was skipped, and told before.
     fn pass(&mut self, salt: u64, offset: u64) {
         let told = offset <= self.told.max(self.read);
         let gap = self.read..offset;
+        assert!(offset >= self.read, "{offset} was passed: {self:?}");
         assert!(gap.is_empty() || told && is_hole(salt, gap), "a gap: {self:?} at {offset}");
         self.read = offset;
     }

@@ -101,6 +101,26 @@ fn what_a_reset_promised_is_sent_again() {
     assert_eq!(pair.b.read(id), (b"0123".to_vec(), Err(error)));
 }
 
+/// spec: R-STR-27
+#[test]
+fn what_was_sent_is_sent_again_without_credit() {
+    let (mut pair, [id]) = short_of_credit(4);
+    let lost = pair.a.packet().unwrap();
+    while pair.step_a() {}
+    assert_eq!(pair.a.send.used(), 4, "the rest waits for credit");
+    pair.a.settle(&lost.receipts, false);
+    assert!(pair.step_a());
+    assert_eq!(pair.b.streams.accept(), Some(id));
+    assert_eq!(pair.b.recv(id).read_chunk(9).unwrap().unwrap().data, &b"0123"[..]);
+    assert!(
+        pair.a.streams.wait_for_connection_credit(&pair.a.send),
+        "for the others it still waits"
+    );
+    pair.a.send.on_max(100);
+    pair.run();
+    assert_eq!(pair.b.read(id).0, b"4567");
+}
+
 #[test]
 fn who_waits_for_credit_waits_on_when_another_gives_up() {
     let (mut pair, [one, other]) = short_of_credit(4);
