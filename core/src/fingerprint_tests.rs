@@ -167,7 +167,7 @@ fn messages_and_framing() {
             |m| _ = m.on_open(&message(2), at(0)).expect("room"),
             |m| _ = m.on_progress(message(1).id, 3, 3, None, at(1)).expect("fine"),
             |m| _ = m.on_progress(message(1).id, 4, 4, Some(4), at(2)).expect("fine"),
-            |m| m.on_reset(message(2).id),
+            |m| _ = m.on_reset(message(2).id),
             |m| assert_eq!(m.take_whole(), Some(message(1).id)),
         ],
     );

@@ -328,7 +328,9 @@ impl Connection {
                         EventKind::StreamPressure { stream, buffered, limit, ranges, max_ranges };
                     return Some(kind);
                 }
-                StreamEvent::Ended { id, .. } if self.is_message(id) => self.messages.on_reset(id),
+                StreamEvent::Ended { id, .. } if self.is_message(id) => {
+                    self.messages.on_reset(id);
+                }
                 StreamEvent::Ended { id, why } => {
                     return Some(EventKind::StreamEnded { stream: id, why });
                 }

@@ -11,7 +11,6 @@ use crate::stream::RecvAccount;
 use crate::time::{Instant, earliest};
 
 use super::Connection;
-use super::event::EventKind;
 use super::lifecycle::{Confirmation, Lifecycle};
 
 impl Connection {

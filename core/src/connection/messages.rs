@@ -129,7 +129,7 @@ impl Connection {
         let (id, highest) = match frame {
             Frame::Stream(stream) => (stream.id, stream.offset + stream.data.len() as u64),
             Frame::Skip { id, .. } => return self.stop_message(*id, budget, now),
-            Frame::Reset(reset) => return self.messages.on_reset(reset.id),
+            Frame::Reset(reset) => return self.on_message_reset(reset.id, budget, now),
             _ => return,
         };
         self.on_message_progress(id, highest, budget, now);
@@ -157,6 +157,13 @@ impl Connection {
         }
         if self.messages.is_readable() {
             self.events.push(EventKind::MessageReceived);
+        }
+    }
+
+    /// Nobody reads what has come of a message that was given up: it ends the stream here, too.
+    fn on_message_reset(&mut self, id: StreamId, budget: &mut Budget, now: Instant) {
+        if self.messages.on_reset(id) {
+            self.stop_stream(id, budget, now);
         }
     }
 

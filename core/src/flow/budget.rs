@@ -305,6 +305,11 @@ impl Budget {
         }
     }
 
+    /// Credit became free within a connection of which somebody waits for some.
+    pub(super) const fn stir(&mut self) {
+        self.freed = true;
+    }
+
     /// When to call [`Budget::plan`] next: at once if somebody found the pool short, but not again
     /// within 100 ms of the last plan.
     pub fn deadline(&self) -> Option<Instant> {

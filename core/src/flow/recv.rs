@@ -73,6 +73,8 @@ pub struct RecvCredit {
     /// Bytes of the lease that the endpoint wants back.
     goal: u64,
     hungry: bool,
+    /// What was unused within the connection when somebody found too little.
+    unused: u64,
     rtt: Duration,
     active_at: Instant,
 }
@@ -122,6 +124,7 @@ impl RecvCredit {
             recalls: Recalls::default(),
             goal: 0,
             hungry: false,
+            unused: 0,
             rtt: INITIAL_RTT,
             active_at: Instant::ZERO,
         }
@@ -218,6 +221,8 @@ impl RecvCredit {
         let counts = self.counts_mut(dir);
         if limit == counts.limit {
             if counts.gain() == 0 {
+                // What was asked back and used meanwhile is part of what it needs.
+                counts.window = counts.window.max(counts.window_used());
                 counts.window = counts.window.saturating_mul(2).clamp(1, most.max(1)).min(most);
             }
             self.allow(dir, budget);
@@ -437,7 +442,21 @@ impl RecvCredit {
     /// Something waits for credit that could not be had.
     pub(super) const fn wait(&mut self, budget: &mut Budget) {
         self.hungry = true;
+        self.unused = self.unused();
         budget.await_credit();
+    }
+
+    /// Credit that somebody of this connection may have, and the budget need not be asked for.
+    const fn unused(&self) -> u64 {
+        let own = self.own.reserve.saturating_mul(self.stream_credit);
+        self.free().saturating_add(self.surplus()).saturating_add(own)
+    }
+
+    /// There is more of it than who waits has found: they may try again.
+    pub(super) const fn stir(&self, budget: &mut Budget) {
+        if self.hungry && self.unused() > self.unused {
+            budget.stir();
+        }
     }
 
     /// Keeps `now` bytes for a stream in place of `before`.

@@ -149,6 +149,49 @@ fn a_peer_that_uses_all_streams_may_have_twice_as_many() {
     assert!(!p.connection.is_hungry());
 }
 
+/// A recall that finds all of it used lowers what is wanted below what is there.
+///
+/// spec: R-FLOW-17, R-FLOW-21
+#[test]
+fn more_streams_are_allowed_after_a_recall_that_came_too_late() {
+    let mut r = Receiver::usual();
+    r.open(peer(Dir::Uni, 0));
+    r.ask_back(u64::MAX);
+    for sequence in 1..37 {
+        r.open(peer(Dir::Uni, sequence));
+    }
+    r.returned(CreditTarget::Streams(Dir::Uni), 0).expect("none was left");
+    for _ in 0..3 {
+        for frame in r.wrote() {
+            if let SentFrame::CreditRecall(target, total) = frame {
+                r.returned(target, total).expect("what is free");
+            }
+        }
+    }
+    r.connection.on_streams_blocked(Dir::Uni, 37, &mut r.budget);
+    r.check();
+    assert!(r.connection.counts(Dir::Uni).allowed() > 37, "{:?}", r.connection.counts(Dir::Uni));
+}
+
+/// Nothing comes back to the pool, and still there is credit for who waits.
+///
+/// spec: R-FLOW-6, R-FLOW-18
+#[test]
+fn credit_that_frees_within_a_connection_is_tried_for() {
+    let mut p = Receiver::poor();
+    let mut mine = 0;
+    while p.open_own(own(mine)) {
+        mine += 1;
+    }
+    assert!(p.connection.is_hungry() && !p.budget.take_freed());
+    p.finish(own(0), 0).expect("an empty answer");
+    p.retire(own(0));
+    assert!(p.budget.take_freed(), "worth another try");
+    p.connection.top_up(p.streams.values_mut(), &mut p.budget);
+    assert!(p.open_own(own(mine)));
+    assert!(!p.budget.take_freed());
+}
+
 /// However long a connection lives: no count is granted that MAX_STREAMS may not name.
 ///
 /// spec: R-FRM-22
@@ -419,6 +462,7 @@ fn a_stream_that_ends_owes_no_answer() {
     r.request(id, MIB);
     r.ask_back(u64::MAX);
     for frame in r.wrote() {
+        std::eprintln!("{frame:?}");
         if let SentFrame::CreditRecall(target, total) = frame {
             r.connection.on_acked(&frame, at(0));
             if target != CreditTarget::Stream(id) {

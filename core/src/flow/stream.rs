@@ -75,6 +75,8 @@ pub struct StreamCredit {
     /// Ranges that are paid for beyond [`FREE_RANGES`].
     ranges: u64,
     hungry: bool,
+    /// The peer waits for more than the limit.
+    blocked: bool,
     /// It is granted nothing for now.
     paused: bool,
     /// When the limit was last raised.
@@ -121,6 +123,7 @@ impl StreamCredit {
             owed: 0,
             ranges: 0,
             hungry: false,
+            blocked: false,
             paused: false,
             raised: Instant::ZERO,
             pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
@@ -193,11 +196,13 @@ impl StreamCredit {
         self.keep(connection);
         let before = self.limit;
         let trip = connection.rtt().max(SHORTEST_TRIP);
-        let due = if now.saturating_since(self.raised) < trip { Due::Half } else { Due::Part };
+        let soon = now.saturating_since(self.raised) < trip;
+        let due = if soon && !self.blocked { Due::Half } else { Due::Part };
         self.raise(due, connection, budget);
         if self.limit > before {
             self.raised = now;
         }
+        connection.stir(budget);
     }
 
     /// Nobody wants the stream any more (STOP, RESET or a dropped handle): everything that came is
@@ -266,6 +271,7 @@ impl StreamCredit {
     /// STREAM_DATA_BLOCKED came: raises at once what is due in part.
     pub fn on_blocked(&mut self, limit: u64, connection: &mut RecvCredit, budget: &mut Budget) {
         if limit == self.limit {
+            self.blocked = true;
             self.raise(Due::Now, connection, budget);
         }
     }
@@ -286,7 +292,7 @@ impl StreamCredit {
     /// Grants again what is due.
     pub fn resume(&mut self, connection: &mut RecvCredit, budget: &mut Budget) {
         self.paused = false;
-        self.raise(Due::Half, connection, budget);
+        self.raise(self.due_again(), connection, budget);
     }
 
     /// Asks for what the stream has beyond a stream's initial credit, at most `missing`, and lets
@@ -329,7 +335,7 @@ impl StreamCredit {
             self.grant(lacking, connection, budget);
         }
         connection.settle_recall(self.id, budget);
-        self.raise(Due::Half, connection, budget);
+        self.raise(self.due_again(), connection, budget);
         Ok(())
     }
 
@@ -485,7 +491,8 @@ impl StreamCredit {
 
     /// Judges the pace of arrivals, and raises if the window grew.
     fn grow(&mut self, connection: &mut RecvCredit, budget: &mut Budget, now: Instant) {
-        if self.mode != Window::Auto {
+        let most = self.mode.fixed().unwrap_or(MAX_LIMIT).min(connection.max_window());
+        if self.mode != Window::Auto && self.window >= most {
             return;
         }
         let rtt = connection.rtt().max(SHORTEST_TRIP);
@@ -499,8 +506,8 @@ impl StreamCredit {
         if self.pace.phase == Phase::Fresh {
             self.pace.phase = Phase::Startup;
         } else if passed >= span {
-            if self.pace.phase == Phase::Startup {
-                self.pace.phase = Phase::Steady;
+            let startup = core::mem::replace(&mut self.pace.phase, Phase::Steady) == Phase::Startup;
+            if startup && self.mode == Window::Auto {
                 let a_trip =
                     u128::from(arrived) * u128::from(nanos(rtt)) / u128::from(nanos(passed).max(1));
                 let four_trips = u64::try_from(a_trip).unwrap_or(MAX_LIMIT).saturating_mul(4);
@@ -515,8 +522,13 @@ impl StreamCredit {
         }
         self.pace.since = now;
         self.pace.from = self.highest;
-        self.window = self.window.saturating_mul(2).min(connection.max_window()).max(self.window);
+        self.window = self.window.saturating_mul(2).min(most).max(self.window);
         self.raise(Due::Now, connection, budget);
+    }
+
+    /// When a raise is due that was put off: who waits for it asks no second time.
+    const fn due_again(&self) -> Due {
+        if self.blocked { Due::Now } else { Due::Half }
     }
 
     fn raise(&mut self, due: Due, connection: &mut RecvCredit, budget: &mut Budget) {
@@ -556,6 +568,7 @@ impl StreamCredit {
         let granted = connection.promise(want, &mut self.owed, budget);
         if granted > 0 {
             self.limit += granted;
+            self.blocked = false;
             self.max.set(self.limit);
             self.keep(connection);
         }

@@ -421,6 +421,69 @@ fn only_a_window_that_was_set_waits_for_cover() {
     assert!(!r.stream(id).is_hungry() && !r.connection.is_hungry());
 }
 
+/// Who stands at the limit says so once, and may have been told nothing then.
+///
+/// spec: R-FLOW-11
+#[test]
+fn who_waits_gets_what_is_let_go_within_the_same_round_trip() {
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    let first = r.stream(id).limit();
+    r.data(id, first).expect("inside");
+    let limit = r.stream(id).limit();
+    assert_eq!(limit, 2 * first, "the window has doubled");
+    r.now = at(50);
+    r.data(id, limit).expect("inside");
+    r.blocked(id, limit);
+    assert_eq!(r.stream(id).limit(), limit, "all of the window is in use");
+    r.now = at(60);
+    let part = first * 9 / 10;
+    r.release(id, part);
+    assert_eq!(r.stream(id).limit(), limit + part);
+    r.release(id, part);
+    assert_eq!(r.stream(id).limit(), limit + part, "it has not asked again");
+}
+
+/// A recall crosses the word of who has used all of it up.
+///
+/// spec: R-FLOW-11, R-FLOW-21
+#[test]
+fn who_stood_at_the_limit_while_a_recall_was_under_way_is_not_forgotten() {
+    let limits = BudgetLimits::new(4 * crate::flow::FLOOR, 1).expect("fits");
+    let mut r = Receiver::with(Budget::new(limits), RecvLimits::default());
+    let id = r.open(peer(Dir::Uni, 0));
+    r.request(id, 1_000_000);
+    let limit = r.stream(id).limit();
+    assert!(r.stream(id).is_hungry() && limit > r.connection.initial().max_stream_data);
+    assert!(r.on(id, |s, c, _| s.ask_back(u64::MAX, c)) > 0);
+    assert!(!r.stream(id).is_hungry());
+    r.data(id, limit).expect("under way");
+    r.blocked(id, limit);
+    r.returned(CreditTarget::Stream(id), 0).expect("nothing is left");
+    assert!(r.stream(id).is_hungry(), "it waits again");
+}
+
+/// spec: R-FLOW-11, R-FLOW-12
+#[test]
+fn a_fixed_window_grows_again_behind_a_recall() {
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.fix(id, MIB);
+    assert_eq!(r.stream(id).limit(), MIB);
+    let back = r.on(id, |s, c, _| s.ask_back(u64::MAX, c));
+    r.returned(CreditTarget::Stream(id), back).expect("all that was asked for");
+    assert_eq!(r.stream(id).window(), r.connection.initial().max_stream_data);
+    let mut end = 0;
+    for ms in 0..100 {
+        r.now = at(10 * ms);
+        let more = r.stream(id).outstanding();
+        end += more;
+        r.data(id, end).expect("inside");
+        r.release(id, more);
+    }
+    assert_eq!(r.stream(id).window(), MIB, "and no further");
+}
+
 /// What a fixed window lacks is raised once the pool has it, and its owner hears when it shrinks.
 ///
 /// spec: R-FLOW-11

@@ -220,9 +220,11 @@ impl Messages {
         Ok(Some(Progress::Whole))
     }
 
-    /// The stream was reset: there will be no message, unless all of it is there.
-    pub fn on_reset(&mut self, id: StreamId) {
+    /// The stream was reset: there will be no message, unless all of it is there. Returns whether
+    /// there will be none.
+    pub fn on_reset(&mut self, id: StreamId) -> bool {
         self.forget(id);
+        !self.whole.contains(&id)
     }
 
     /// The stream is to be stopped: there will be no message.

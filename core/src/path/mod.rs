@@ -474,6 +474,12 @@ impl Path {
         self.follow_window(now);
     }
 
+    /// What was under way here when data last left it is lost without a word: it is not waited for.
+    fn forget_probe(&mut self) {
+        self.size.forget_probe();
+        self.follow_size();
+    }
+
     /// Data returns to it after a time by another carrier: what the network can carry is to be
     /// found out anew.
     fn begin_anew(&mut self, config: &PathConfig, ecn: EcnCounts, now: Instant) {

@@ -555,7 +555,10 @@ impl Paths {
                 sometimes!("path: a peer has moved to another port");
                 path.inherit(&old, now);
             }
-            _ => sometimes!("path: a peer has moved to another address"),
+            _ => {
+                sometimes!("path: a peer has moved to another address");
+                path.forget_probe();
+            }
         }
         self.active = to;
         self.candidate = None;

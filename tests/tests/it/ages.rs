@@ -161,6 +161,9 @@ fn old_messages_are_given_up() {
     let come = [prose(1, 5_000), prose(6, 100), prose(2, 60_000)];
     assert_eq!(pair.b.diary(pair.at_b).messages, come);
     assert_eq!(stats(&mut pair).streams, 0, "nothing is left of them");
+    let there =
+        pair.net.host(pair.b.host).endpoint.connection(pair.at_b).expect("it lives").stats();
+    assert_eq!((there.streams, there.bytes_held), (0, 0), "nor at their receiver");
 }
 
 /// Also where nothing stands in its way; two at one instant, and between two polls.

@@ -161,6 +161,7 @@ impl RecvCredit {
         }
         let surplus = self.surplus();
         budget.repay(&mut self.share, surplus);
+        self.stir(budget);
     }
 }
 

@@ -97,7 +97,10 @@ impl World {
                         self.messages.on_refused(id);
                         self.whole.retain(|other| *other != id);
                     }
-                    _ => self.messages.on_reset(id),
+                    _ => {
+                        let whole = self.whole.contains(&id);
+                        assert_eq!(self.messages.on_reset(id), !whole, "whole, or given up");
+                    }
                 }
                 self.coming.remove(&id);
             }
