@@ -186,8 +186,8 @@ impl Connection {
         came
     }
 
-    /// Datagrams that were dropped before they were sent are drops of their class, and who was turned
-    /// away hears of the room that those have left who were too old.
+    /// Datagrams that were dropped before they were sent are drops of their class, and who was
+    /// turned away hears of the room that those have left who were too old.
     pub(super) fn note_dropped(&mut self) {
         for (priority, dropped) in Priority::ALL.into_iter().zip(self.datagrams.take_dropped()) {
             self.bandwidth.on_dropped(self.class_of(priority), dropped);

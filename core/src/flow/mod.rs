@@ -78,6 +78,7 @@ mod counts;
 mod limits;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod ops;
+mod pace;
 mod recall;
 #[cfg(any(test, feature = "arbitrary"))]
 mod receiver;

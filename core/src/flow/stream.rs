@@ -11,6 +11,7 @@ use crate::wire::packet::PacketWriter;
 
 use super::MAX_LIMIT;
 use super::budget::Budget;
+use super::pace::{Pace, Phase};
 use super::recv::RecvCredit;
 use super::window::Window;
 
@@ -85,25 +86,6 @@ pub struct StreamCredit {
     max: Latest<u64>,
 }
 
-/// How fast data comes, in spans of about a round trip.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-struct Pace {
-    phase: Phase,
-    since: Instant,
-    from: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
-enum Phase {
-    /// Nothing came yet.
-    Fresh,
-    /// Each span brought more than the one before, as in slow start.
-    Startup,
-    Steady,
-}
-
 impl StreamCredit {
     pub(super) const fn new(id: StreamId, credit: u64) -> Self {
         Self {
@@ -126,7 +108,7 @@ impl StreamCredit {
             blocked: false,
             paused: false,
             raised: Instant::ZERO,
-            pace: Pace { phase: Phase::Fresh, since: Instant::ZERO, from: 0 },
+            pace: Pace::new(),
             max: Latest::delivered(credit),
         }
     }
