@@ -75,6 +75,8 @@ pub struct SendBuffer {
     sent: RangeSet,
     skips: Skips,
     start: u64,
+    /// With the final size, which may lie above all that was sent.
+    sent_end: u64,
     bytes: u64,
     fin: Fin,
 }
@@ -165,6 +167,7 @@ impl SendBuffer {
             sent: RangeSet::new(),
             skips: Skips::default(),
             start,
+            sent_end: start,
             bytes: 0,
             fin: Fin::Open,
         }
@@ -280,6 +283,7 @@ impl SendBuffer {
             self.lost.remove(range.clone());
         }
         self.unsent.remove(range.clone());
+        self.sent_end = self.sent_end.max(range.end);
         self.sent.insert(range);
         if let (true, Fin::Pending(size)) = (fin, self.fin) {
             self.fin = Fin::InFlight(size);
@@ -326,6 +330,7 @@ impl SendBuffer {
 
     /// A SKIP frame for `range` is in a packet.
     pub fn on_skip_sent(&mut self, range: Range<u64>) {
+        self.sent_end = self.sent_end.max(range.end);
         self.skips.pending.remove(range.clone());
         self.sent.insert(range);
     }
@@ -370,7 +375,7 @@ impl SendBuffer {
 
     /// One more than the highest offset that was sent: what credit has been charged for.
     pub fn sent_end(&self) -> u64 {
-        self.sent.last().map_or(self.start, |range| range.end)
+        self.sent_end
     }
 
     /// The size of the body, once it was finished.

@@ -100,7 +100,7 @@ impl OpenError {
 
 impl WriteError {
     /// As on the tape.
-    pub(super) const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Blocked => 1,
             Self::Finished => 2,
@@ -114,7 +114,7 @@ impl WriteError {
 
 impl ReadError {
     /// As on the tape.
-    const fn number(&self) -> u8 {
+    pub(crate) const fn number(&self) -> u8 {
         match self {
             Self::Blocked => 1,
             Self::Reset { .. } => 2,

@@ -1,15 +1,19 @@
 //! Records for people: one line each, and a choice of which.
 
+mod refusals;
+
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use core::net::SocketAddr;
 
-use crate::tape::{Op, Outcome, Reader};
+use crate::tape::{Op, Reader};
 use crate::time::Instant;
 use crate::wire::id::{Dir, StreamId};
 
 use super::record::{Kept, Record, What};
+
+use refusals::{came, ending};
 
 /// What kind of thing a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ impl Filter {
 impl Record<'_> {
     /// What it says, in words; empty if its operation says all.
     pub fn words(&self) -> String {
-        said(&self.what)
+        said(self.op, &self.what)
     }
 }
 
@@ -118,22 +122,15 @@ fn kept(kept: &Kept<'_>) -> String {
     }
 }
 
-fn came(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Done(amount) => format!("gave {amount}"),
-        Outcome::Refused(why) => format!("refused ({why})"),
-    }
-}
-
-fn said(what: &What<'_>) -> String {
+fn said(op: Op, what: &What<'_>) -> String {
     match what {
         What::Plain | What::Connection | What::Answer(_) => String::new(),
         What::End(why) => format!("{why:?}"),
         What::CarrierOpened(carrier, kind) => format!("{} {kind:?}", carrier.0),
         What::Carrier(carrier) => format!("{}", carrier.0),
         What::Connect(to, outcome) => match to.id {
-            Some(id) => format!("{id} at {}, {}", to.remote, came(outcome)),
-            None => format!("whoever is at {}, {}", to.remote, came(outcome)),
+            Some(id) => format!("{id} at {}, {}", to.remote, came(op, *outcome)),
+            None => format!("whoever is at {}, {}", to.remote, came(op, *outcome)),
         },
         What::Limit(rate) => self::rate(*rate),
         What::PeerLimit(None, rate) => format!("each: {}", self::rate(*rate)),
@@ -151,7 +148,7 @@ fn said(what: &What<'_>) -> String {
             format!("node {} at {remote}", hex(id))
         }
         What::Wait(until) => format!("until {:?}", until.saturating_since(Instant::ZERO)),
-        call => self::call(call),
+        call => self::call(op, call),
     }
 }
 
@@ -168,13 +165,13 @@ fn mark(route: &crate::tape::Route) -> String {
     route.segment.map_or(ecn.clone(), |segment| format!(", in pieces of {segment}{ecn}"))
 }
 
-fn call(what: &What<'_>) -> String {
+fn call(op: Op, what: &What<'_>) -> String {
     match what {
         What::Open(dir, options, [head, _], outcome) => {
-            format!("{dir:?} {:?}, head {}, {}", options.protocol, kept(head), came(outcome))
+            format!("{dir:?} {:?}, head {}, {}", options.protocol, kept(head), came(op, *outcome))
         }
         What::AcceptStream(found) => format!("{found:?}"),
-        What::Give(bytes, outcome) => format!("{}, {}", kept(bytes), came(outcome)),
+        What::Give(bytes, outcome) => format!("{}, {}", kept(bytes), came(op, *outcome)),
         What::DatagramRoom(len, room) => format!("{len} bytes: {room}"),
         What::Received(len) => format!("{len:?}"),
         What::Close(code, reason) => format!("code {}, {}", code.0, kept(reason)),
@@ -188,12 +185,12 @@ fn call(what: &What<'_>) -> String {
         What::AddPath(carrier, remote, useful) => {
             format!("carrier {}, {remote}: of use {useful}", carrier.0)
         }
-        What::Write(None, bytes, outcome) => format!("{}, {}", kept(bytes), came(outcome)),
+        What::Write(None, bytes, outcome) => format!("{}, {}", kept(bytes), came(op, *outcome)),
         What::Write(Some(at), bytes, outcome) => {
-            format!("at {at}: {}, {}", kept(bytes), came(outcome))
+            format!("at {at}: {}, {}", kept(bytes), came(op, *outcome))
         }
-        What::Skip(range, outcome) => format!("{range:?}, {}", came(outcome)),
-        What::Finish(size, outcome) => format!("{size:?}, {}", came(outcome)),
+        What::Skip(range, outcome) => format!("{range:?}, {}", came(op, *outcome)),
+        What::Finish(size, outcome) => format!("{size:?}, {}", came(op, *outcome)),
         What::Reset(code, hop, reliable) => {
             format!("code {}, hop {hop}, reliable {reliable}", code.0)
         }
@@ -201,14 +198,16 @@ fn call(what: &What<'_>) -> String {
             let ways =
                 ["in order", "as it came", "as it came, with skips", "the lowest, with skips"];
             let way = ways.get(usize::from(*way));
-            format!("{}, at most {max}, {}", way.unwrap_or(&"?"), came(outcome))
+            format!("{}, at most {max}, {}", way.unwrap_or(&"?"), came(op, *outcome))
         }
         What::Stop(code, hop) => format!("code {}, hop {hop}", code.0),
         What::Pipe(_, legs, options, given, outcome) => {
-            format!("{legs:?}, {options:?}, {} pieces given, {}", given.len(), came(outcome))
+            format!("{legs:?}, {options:?}, {} pieces given, {}", given.len(), came(op, *outcome))
         }
-        What::PipeRead(max, outcome) => format!("at most {max}, {}", came(outcome)),
-        What::AddLeg(leg, policy, outcome) => format!("{leg:?}, {policy:?}, {}", came(outcome)),
+        What::PipeRead(max, outcome) => format!("at most {max}, {}", came(op, *outcome)),
+        What::AddLeg(leg, policy, outcome) => {
+            format!("{leg:?}, {policy:?}, {}", came(op, *outcome))
+        }
         What::Release(amount)
         | What::Request(amount)
         | What::Covered(amount)
@@ -286,7 +285,7 @@ fn event(said: &[u8]) -> Option<String> {
         15 => {
             let (kind, code) = from.get::<(u8, u64)>()?;
             let words = String::from_utf8_lossy(from.blob()?);
-            format!("{name} (kind {kind}, code {code}) {words}")
+            format!("{name} {}, code {code}: {words}", ending(kind))
         }
         _ => (*name).into(),
     })

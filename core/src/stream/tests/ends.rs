@@ -344,3 +344,19 @@ fn the_class_of_a_frame_is_that_of_its_stream() {
     pair.run();
     assert_eq!(pair.b.streams.heard(), Priority::Bulk);
 }
+
+/// Its final size may lie above all that was written and sent.
+///
+/// spec: R-STR-12
+#[test]
+fn a_reset_behind_an_end_keeps_the_final_size() {
+    let mut pair = Pair::new();
+    let id = pair.a.uni();
+    assert_eq!(pair.a.send(id).write_at(2, Bytes::from_static(b"x")), Ok(1));
+    pair.a.send(id).finish_at(10).unwrap();
+    pair.run();
+    assert_eq!(pair.b.recv(id).final_size(), Some(10));
+    pair.a.send(id).reset(AppCode(7));
+    pair.run();
+    assert_eq!(pair.b.read(id).1, Err(ReadError::Reset { code: AppCode(7), hop: 0 }));
+}
