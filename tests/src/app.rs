@@ -156,7 +156,7 @@ impl App {
         let mut view = endpoint.connection(connection).expect("a live connection");
         let stream = view.open(dir, introduction(salt)).expect("a stream");
         drop(view);
-        self.add_out(net, connection, stream, prose(salt, len), false);
+        self.push_out(net, Outflow::new(connection, stream, salt, prose(salt, len)));
         stream
     }
 
@@ -169,7 +169,9 @@ impl App {
         salt: u64,
         len: usize,
     ) {
-        self.add_out(net, connection, stream, prose(salt, len), true);
+        let mut flow = Outflow::new(connection, stream, salt, prose(salt, len));
+        flow.finish = true;
+        self.push_out(net, flow);
     }
 
     /// Writes a text with holes on a stream that is there, to its end.
@@ -180,20 +182,7 @@ impl App {
         stream: StreamId,
         text: Scattered,
     ) {
-        self.push_out(net, Outflow::new(connection, stream, Bytes::new(), Some(text)));
-    }
-
-    fn add_out(
-        &mut self,
-        net: &mut Net,
-        connection: ConnectionHandle,
-        stream: StreamId,
-        rest: Bytes,
-        finish: bool,
-    ) {
-        let mut flow = Outflow::new(connection, stream, rest, None);
-        flow.finish = finish;
-        self.push_out(net, flow);
+        self.push_out(net, Outflow::scattered(connection, stream, text));
     }
 
     fn push_out(&mut self, net: &mut Net, mut flow: Outflow) {
@@ -269,7 +258,7 @@ impl App {
                 }
             }
             EventKind::Stopped(stream) => match self.outflow(connection, stream) {
-                Some(flow) => flow.stopped = true,
+                Some(flow) => flow.on_stopped(endpoint),
                 None => _ = self.unwanted.insert((connection, stream)),
             },
             _ => {}
@@ -316,6 +305,13 @@ impl App {
     /// Why a connection ended, if it did.
     pub fn closed(&self, connection: ConnectionHandle) -> Option<&CloseReason> {
         self.diaries.get(&connection).and_then(|diary| diary.closed.as_ref())
+    }
+
+    /// Connections that were there, and of which not all is over and told.
+    pub fn lingering(&self) -> Vec<ConnectionHandle> {
+        let over = |diary: &Diary| diary.closed.is_some() && diary.drained;
+        let left = self.diaries.iter().filter(|(_, diary)| diary.connected && !over(diary));
+        left.map(|(key, _)| *key).collect()
     }
 
     /// Why connections ended.

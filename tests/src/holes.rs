@@ -55,6 +55,8 @@ pub fn missing(salt: u64, range: Range<u64>) -> u64 {
 /// A text with holes on its way out.
 #[derive(Clone, Debug)]
 pub struct Scattered {
+    /// The text's number.
+    pub salt: u64,
     text: Bytes,
     /// What is to be written or skipped, in this order.
     left: VecDeque<(Range<u64>, bool)>,
@@ -74,7 +76,7 @@ impl Scattered {
             }
         }
         let text = prose(salt, size as usize);
-        Self { text, left: left.into(), early: dice.one_in(2), ended: false }
+        Self { salt, text, left: left.into(), early: dice.one_in(2), ended: false }
     }
 
     /// Writes and skips what the stream takes. Returns whether all is done, the end too.

@@ -24,6 +24,8 @@ pub struct Ways {
     pub branch: App,
     /// Streams that the source and the sink began.
     pub opened: usize,
+    /// Where the text of each of those ends; they are numbered from 1 on.
+    texts: Vec<u64>,
     /// Hosts whose applications gave up a connection.
     pub closed: BTreeSet<HostId>,
     ports: u16,
@@ -43,8 +45,13 @@ impl Ways {
         let first = chain.relays.first_mut().expect("a relay");
         let way = crate::transfer::connected(&mut chain.net, first.host, branch).0;
         first.next.push(way);
-        let (opened, closed) = (0, BTreeSet::new());
-        Self { chain, branch: App::new(branch), opened, closed, ports: 9_000 }
+        let (opened, texts, closed) = (0, Vec::new(), BTreeSet::new());
+        Self { chain, branch: App::new(branch), opened, texts, closed, ports: 9_000 }
+    }
+
+    /// Who writes and reads.
+    const fn apps(&self) -> [&App; 3] {
+        [&self.chain.source, &self.chain.sink, &self.branch]
     }
 
     /// How many hosts there are.
@@ -82,6 +89,7 @@ impl Ways {
         drop(view);
         app.answer(net, handle, stream, salt, len);
         self.opened += 1;
+        self.texts.push(len as u64);
     }
 
     /// The source gives up the stream that it began as number `pick`.
@@ -158,7 +166,7 @@ impl Ways {
     /// Connections that ended, as far as anybody noticed.
     pub fn ended(&self) -> Vec<(HostId, ConnectionHandle)> {
         let mut ended = Vec::new();
-        for app in [&self.chain.source, &self.chain.sink, &self.branch] {
+        for app in self.apps() {
             let (out, inn) = (app.out.iter(), app.inn.iter());
             let all = out.map(|flow| flow.connection).chain(inn.map(|flow| flow.connection));
             let closed = all.filter(|connection| app.diary(*connection).closed.is_some());
@@ -176,7 +184,7 @@ impl Ways {
         let ended = self.ended();
         let alive = |host, connection| !ended.contains(&(host, connection));
         let mut left = Vec::new();
-        for app in [&self.chain.source, &self.chain.sink, &self.branch] {
+        for app in self.apps() {
             let out = app.out.iter().filter(|flow| !flow.delivered && !flow.stopped);
             let out = out.filter(|flow| alive(app.host, flow.connection));
             left.extend(out.map(|flow| format!("{:?} writes {:?}", app.host, flow.stream)));
@@ -191,6 +199,17 @@ impl Ways {
             }
         }
         left
+    }
+
+    /// What came to its end came whole, whatever happened on the way.
+    fn judge(&self) {
+        for app in self.apps() {
+            for flow in app.inn.iter().filter(|flow| flow.finished) {
+                let salt = flow.salt().expect("a text that was read");
+                let len = self.texts.get(salt as usize - 1);
+                assert_eq!(len, Some(&flow.read), "a text ended elsewhere: {flow:?}");
+            }
+        }
     }
 
     /// All links are good from now on. Every stream comes to its end within two minutes and a
@@ -213,6 +232,7 @@ impl Ways {
             }
         }
         assert!(left.is_empty(), "left undone:\n{}", left.join("\n"));
+        self.judge();
         let Chain { net, source, out, relays, .. } = &mut self.chain;
         let onwards = relays.iter().flat_map(|relay| relay.next.iter().map(|to| (relay.host, *to)));
         for (host, handle) in onwards.chain([(source.host, *out)]) {
@@ -225,6 +245,9 @@ impl Ways {
             let stats = host.endpoint.stats();
             assert_eq!((stats.connections, stats.half_open, stats.budget_committed), (0, 0, 0));
             assert_eq!((stats.pipes, stats.pipe_bytes), (0, 0));
+        }
+        for app in self.apps() {
+            assert_eq!(app.lingering(), [], "{:?} was not told that all is over", app.host);
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Outflow {
     pub connection: ConnectionHandle,
     /// Which.
     pub stream: StreamId,
+    /// Which text it is.
+    pub salt: u64,
     /// Bytes that the stream took.
     pub taken: u64,
     pub(super) rest: Bytes,
@@ -30,6 +32,8 @@ pub struct Outflow {
     pub delivered: bool,
     /// The peer did not want it.
     pub stopped: bool,
+    /// With this code, as far as that was still known.
+    pub unwanted: Option<AppCode>,
 }
 
 /// A text on its way in.
@@ -74,20 +78,40 @@ impl Outflow {
     pub(super) fn new(
         connection: ConnectionHandle,
         stream: StreamId,
+        salt: u64,
         rest: Bytes,
-        scattered: Option<Scattered>,
     ) -> Self {
         Self {
             connection,
             stream,
+            salt,
             taken: 0,
             rest,
-            scattered,
+            scattered: None,
             finish: false,
             written: false,
             delivered: false,
             stopped: false,
+            unwanted: None,
         }
+    }
+
+    /// A text with holes.
+    pub(super) fn scattered(
+        connection: ConnectionHandle,
+        stream: StreamId,
+        text: Scattered,
+    ) -> Self {
+        let whole = Self::new(connection, stream, text.salt, Bytes::new());
+        Self { scattered: Some(text), ..whole }
+    }
+
+    /// The peer does not want it, and says why.
+    pub(super) fn on_stopped(&mut self, endpoint: &mut Endpoint) {
+        self.stopped = true;
+        let view = endpoint.connection(self.connection);
+        let why = view.and_then(|mut view| view.send(self.stream)?.stopped());
+        self.unwanted = why.map(|(code, _)| code);
     }
 
     pub(super) fn pump(&mut self, endpoint: &mut Endpoint) {

@@ -24,6 +24,7 @@ mod matrix;
 mod modes;
 mod paths;
 mod pipes;
+mod planted;
 mod punch;
 mod routes;
 mod scenarios;

@@ -10,6 +10,7 @@ use aqueduct_core::config::{EndpointConfig, RetryPolicy, TransportConfig};
 use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::handshake::Ciphers;
 use aqueduct_core::crypto::limits::KeyLimits;
+use aqueduct_core::planted::Fault;
 use aqueduct_core::rng::{Rng, Seed};
 use aqueduct_core::stream::Priority;
 use aqueduct_core::wire::id::Dir;
@@ -57,6 +58,12 @@ pub(crate) fn node(number: u8, rng: &mut Rng) -> EndpointConfig {
 /// an answer to a challenge that waited for a window that nothing could open.
 const KNOWN: [u64; 2] = [1131, 12_345];
 
+fn with_fault(node: EndpointConfig, fault: Option<Fault>) -> EndpointConfig {
+    let Some(fault) = fault else { return node };
+    let transport = node.transport().clone().with_fault(fault);
+    node.with_transport(transport)
+}
+
 /// A world, and what decides what happens to it.
 struct Storm {
     world: World,
@@ -71,9 +78,10 @@ const fn has_whims(seed: u64) -> bool {
 }
 
 impl Storm {
-    fn new(seed: u64) -> Self {
+    /// The storm of a seed, over hosts that have this fault, if any.
+    fn new(seed: u64, fault: Option<Fault>) -> Self {
         let mut rng = Rng::new(&Seed::from_u64(seed)).fork("world");
-        let nodes = [1, 2].map(|number| node(number, &mut rng));
+        let nodes = [1, 2].map(|number| with_fault(node(number, &mut rng), fault));
         let mut world = World::new(seed, nodes);
         let ways = [Reading::InOrder, Reading::AsItComes];
         world.read([0; 2].map(|_| ways[rng.below(2) as usize]));
@@ -174,7 +182,7 @@ impl Storm {
 
 /// What a world came to.
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     survived: u64,
     streams: usize,
     given_up: usize,
@@ -184,7 +192,12 @@ struct Tally {
 }
 
 fn run(seed: u64, tally: &mut Tally) -> [u8; 32] {
-    let mut storm = Storm::new(seed);
+    run_with(seed, None, tally)
+}
+
+/// Plays a pair whose hosts have this fault, if any.
+pub(crate) fn run_with(seed: u64, fault: Option<Fault>, tally: &mut Tally) -> [u8; 32] {
+    let mut storm = Storm::new(seed, fault);
     let turns = 20 + storm.rng.below(60);
     storm.rage(turns);
     let mut world = storm.world;
@@ -197,7 +210,7 @@ fn run(seed: u64, tally: &mut Tally) -> [u8; 32] {
     let Pair { a, b, at_a, at_b, .. } = &world.pair;
     tally.streams += a.out.len() + b.out.len();
     tally.given_up += world.given_up.len();
-    tally.messages += world.sent_messages.iter().sum::<usize>();
+    tally.messages += world.sent_messages.iter().map(Vec::len).sum::<usize>();
     tally.moves += a.diary(*at_a).moves.len() + b.diary(*at_b).moves.len();
     tally.megabytes += (a.read_of(*at_a) + b.read_of(*at_b)) as f64 / 1e6;
     world.pair.net.fingerprint()
