@@ -28,6 +28,7 @@ pub mod plan;
 mod play;
 mod rogues;
 pub mod search;
+mod texts;
 mod verdict;
 mod weigh;
 mod whims;

@@ -7,6 +7,8 @@ use aqueduct_core::wire::id::{AppCode, Dir};
 
 use super::deed::Deed;
 use super::node::{Node, onward};
+use super::texts::Text;
+use super::verdict;
 use super::world::{ANSWER, World};
 use crate::app::introduction;
 use crate::dice::Dice;
@@ -130,7 +132,8 @@ impl World {
         let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
         let Ok(stream) = view.open(dir, options) else { return };
         drop(view);
-        self.texts.insert(salt, len);
+        let text = Text::new(host, self.plan.edges[edge].other(host), len as u64);
+        self.texts.insert(salt, Text { onward: far, ..text });
         let app = &mut self.nodes[host.0].app;
         app.answer(&mut self.net, handle, stream, salt, len);
         if dir == Dir::Bi {
@@ -147,6 +150,7 @@ impl World {
         {
             out.reset(AppCode(7));
             flow.stopped = true;
+            self.given_up.insert(flow.salt);
         }
     }
 
@@ -159,6 +163,7 @@ impl World {
         {
             stream.stop(AppCode(8));
             flow.ignored = true;
+            self.given_up.extend(flow.salt());
         }
     }
 
@@ -202,12 +207,14 @@ impl World {
 
     fn restart(&mut self, host: HostId) {
         self.forget_notes(host);
+        self.forget_texts(host);
         self.attempts.retain(|(dialer, _)| *dialer != host);
         self.serial += 1;
         let plan = &self.plan.nodes[host.0];
         let node = Node::new(host, plan.begins_reading(), plan.pipes);
         self.net.restart(host, plan.config(host), self.plan.seed << 8 | self.serial << 40 | 1);
         let before = std::mem::replace(&mut self.nodes[host.0], node);
+        verdict::judge_ends(&before.app, &self.texts);
         self.bytes += before.app.read();
         for (number, edge) in self.plan.edges.clone().iter().enumerate() {
             if edge.dialer == host || edge.acceptor == host {

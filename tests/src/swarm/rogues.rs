@@ -79,9 +79,11 @@ impl World {
 
     /// Whether somebody talks with a rogue there. Of a connection of which the first news comes
     /// when it is over already nobody can say whose it was: among rogues it is taken for theirs.
+    /// One whose end an application was told is that application's up to its last news.
     pub(super) fn is_rogues(&mut self, host: HostId, connection: ConnectionHandle) -> bool {
         let planned = self.nodes[host.0].neighbours.contains(&connection)
-            || self.attempts.contains(&(host, connection));
+            || self.attempts.contains(&(host, connection))
+            || self.nodes[host.0].app.closed(connection).is_some();
         if self.rogues.is_empty() || planned {
             return false;
         }

@@ -1,8 +1,12 @@
 //! What must be true of a world in the end.
 
+use std::collections::BTreeMap;
+
 use aqueduct_core::error::{CloseReason, Refusal};
 
+use super::texts::Text;
 use super::world::World;
+use crate::app::App;
 
 /// Between honest peers a connection ends because somebody wants it, or by silence. A `crowded`
 /// node, at which rogues come and go, may have no room for another.
@@ -80,13 +84,23 @@ pub(super) fn judge(world: &World) {
     if !left.is_empty() {
         panic!("left undone:\n{}\n{}", left.join("\n"), standing(world).join("\n"));
     }
+    let astray = world.astray();
+    assert!(astray.is_empty(), "ended for nothing:\n{}", astray.join("\n"));
     for node in &world.nodes {
-        for flow in node.app.inn.iter().filter(|flow| flow.finished) {
-            let salt = flow.salt().expect("a text that was read");
-            let len = world.texts.get(&salt).copied().map(|len| len as u64);
-            // Of a text that was given up, an end may come, but not an early one.
-            assert_eq!(len, Some(flow.read), "a text ended elsewhere: {flow:?}");
-        }
+        judge_ends(&node.app, &world.texts);
         assert_eq!(node.ended, node.pipes.len(), "a pipe ended without a word, or twice");
+    }
+}
+
+/// What an application read to its end ended where it was to. Of a text that was given up, an end
+/// may come, but not an early one.
+///
+/// # Panics
+/// If not.
+pub(super) fn judge_ends(app: &App, texts: &BTreeMap<u64, Text>) {
+    for flow in app.inn.iter().filter(|flow| flow.finished) {
+        let salt = flow.salt().expect("a text that was read");
+        let len = texts.get(&salt).map(|text| text.len);
+        assert_eq!(len, Some(flow.read), "a text ended elsewhere: {flow:?}");
     }
 }

@@ -10,6 +10,7 @@ use aqueduct_core::wire::id::Dir;
 use super::deed::Deed;
 use super::node::onward;
 use super::plan::Plan;
+use super::texts::Text;
 use super::world::World;
 use crate::app::introduction;
 use crate::dice::Dice;
@@ -158,7 +159,8 @@ impl World {
         let Some(mut view) = self.net.host(host).endpoint.connection(handle) else { return };
         let Ok(stream) = view.open(Dir::Uni, options) else { return };
         drop(view);
-        self.texts.insert(salt, len as usize);
+        let text = Text::new(host, self.plan.edges[edge].other(host), len);
+        self.texts.insert(salt, Text { onward: far, ..text });
         let text = Scattered::new(salt, start, len);
         self.nodes[host.0].app.scatter(&mut self.net, handle, stream, text);
     }

@@ -13,6 +13,7 @@ use super::deed::Deed;
 use super::node::Node;
 use super::notes::Note;
 use super::plan::Plan;
+use super::texts::Text;
 use super::{Summary, verdict};
 use crate::app::Reading;
 use crate::dice::Dice;
@@ -57,8 +58,11 @@ pub struct World {
     pub(super) flows: Vec<crate::net::FlowId>,
     /// What will happen, in the order of time.
     pub(super) agenda: BTreeMap<(Instant, u64), Deed>,
-    /// Length of every text that was written, by its number.
-    pub(super) texts: BTreeMap<u64, usize>,
+    /// Every text that was written, by its number.
+    pub(super) texts: BTreeMap<u64, Text>,
+    /// Texts that need not arrive: an end gave them up on purpose, an answer perhaps before it was
+    /// begun, or lost its state.
+    pub(super) given_up: BTreeSet<u64>,
     /// Messages and datagrams, by number.
     pub(super) notes: BTreeMap<u64, Note>,
     /// Datagrams that somebody listening remembers for long, of how many.
@@ -109,6 +113,7 @@ impl World {
             flows: Vec::new(),
             agenda: BTreeMap::new(),
             texts: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             notes: BTreeMap::new(),
             history: VecDeque::new(),
             heard: 0,
@@ -259,6 +264,9 @@ impl World {
             let left = (stats.connections, stats.half_open, stats.budget_committed);
             assert_eq!((left, stats.pipes, stats.pipe_bytes), ((0, 0, 0), 0, 0), "left behind");
         }
+        for app in self.nodes.iter().map(|node| &node.app) {
+            assert_eq!(app.lingering(), [], "{:?} was not told that all is over", app.host);
+        }
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
@@ -383,7 +391,9 @@ impl World {
             (!answered).then_some((flow.connection, flow.stream, salt | ANSWER))
         });
         for (connection, stream, salt) in open.collect::<Vec<_>>() {
-            texts.insert(salt, ANSWER_LEN);
+            let to = texts[&(salt & !ANSWER)].from;
+            let text = Text::new(host, to, ANSWER_LEN as u64);
+            texts.insert(salt, text);
             app.answer(net, connection, stream, salt, ANSWER_LEN);
         }
     }
