@@ -18,6 +18,7 @@ use aqueduct_core::wire::id::{Dir, StreamId};
 use bytes::Bytes;
 
 use super::lab::config;
+use crate::app::prose;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
 use crate::model::Model;
 use crate::net::{HostId, Net, StageId};
@@ -28,6 +29,23 @@ const SEND_BUFFER: u64 = 16 << 20;
 
 /// What one write offers.
 const CHUNK: usize = 65_536;
+
+/// What flows carry is the same again after so many bytes: no packet or buffer has as many.
+const PERIOD: usize = 65_521;
+
+/// What flows carry, from any byte of the period on, so much that a chunk is one slice of it.
+fn pattern() -> Bytes {
+    let period = prose(7, PERIOD);
+    period.iter().copied().cycle().take(PERIOD + CHUNK).collect()
+}
+
+/// Whether these are the bytes from `at` on.
+fn is_pattern(pattern: &[u8], at: u64, bytes: &[u8]) -> bool {
+    (at..).step_by(CHUNK).zip(bytes.chunks(CHUNK)).all(|(at, bytes)| {
+        let first = (at % PERIOD as u64) as usize;
+        pattern[first..][..bytes.len()] == *bytes
+    })
+}
 
 /// A host of this number whose transport has this controller, stays through silence, and holds what
 /// a long path needs.
@@ -46,8 +64,9 @@ pub struct Flow {
     at_source: ConnectionHandle,
     stream: Option<StreamId>,
     inn: Vec<(ConnectionHandle, StreamId)>,
-    /// Bytes that the application still has.
+    /// Bytes that the application still has, and that it gave away.
     left: u64,
+    given: u64,
     finish: bool,
     /// Bytes that the sink read.
     pub read: u64,
@@ -63,7 +82,7 @@ pub struct Bulk {
     pub flows: Vec<Flow>,
     before: Vec<StageId>,
     queue: StageId,
-    chunk: Bytes,
+    pattern: Bytes,
 }
 
 impl Bulk {
@@ -74,7 +93,7 @@ impl Bulk {
         net.model = cfg!(debug_assertions).then(Model::default);
         let before = before.into_iter().map(|machine| net.place_boxed(machine)).collect();
         let queue = net.place(queue);
-        Self { net, flows: Vec::new(), before, queue, chunk: vec![7; CHUNK].into() }
+        Self { net, flows: Vec::new(), before, queue, pattern: pattern() }
     }
 
     /// A pair of hosts this far from each other, with machines on the way back; they connect.
@@ -113,7 +132,7 @@ impl Bulk {
             });
             if up == Some(true) {
                 let (stream, inn) = (None, Vec::new());
-                let (left, finish, read, delivered) = (0, false, 0, false);
+                let (left, given, finish, read, delivered) = (0, 0, false, 0, false);
                 self.flows.push(Flow {
                     source,
                     sink,
@@ -121,6 +140,7 @@ impl Bulk {
                     stream,
                     inn,
                     left,
+                    given,
                     finish,
                     read,
                     delivered,
@@ -241,8 +261,12 @@ impl Bulk {
         let Some(mut stream) = it.stream.and_then(|stream| view.send(stream)) else { return };
         while it.left > 0 {
             let most = it.left.min(CHUNK as u64) as usize;
-            match stream.write(self.chunk.slice(..most)) {
-                Ok(taken) if taken > 0 => it.left -= taken as u64,
+            let first = (it.given % PERIOD as u64) as usize;
+            match stream.write(self.pattern.slice(first..first + most)) {
+                Ok(taken) if taken > 0 => {
+                    it.left -= taken as u64;
+                    it.given += taken as u64;
+                }
                 _ => return,
             }
         }
@@ -265,6 +289,9 @@ impl Bulk {
                 let Some(mut view) = endpoint.connection(*connection) else { continue };
                 while let Some(mut stream) = view.recv(*stream) {
                     let Ok(Some(chunk)) = stream.read_chunk(usize::MAX) else { break };
+                    assert_eq!(chunk.offset, it.read, "flow {flow}: bytes from elsewhere");
+                    let right = is_pattern(&self.pattern, chunk.offset, &chunk.data);
+                    assert!(right, "flow {flow}: wrong bytes at {}", chunk.offset);
                     it.read += chunk.data.len() as u64;
                     stream.release(chunk.data.len() as u64);
                 }
