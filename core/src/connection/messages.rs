@@ -162,7 +162,7 @@ impl Connection {
 
     /// Nobody reads what has come of a message that was given up: it ends the stream here, too.
     fn on_message_reset(&mut self, id: StreamId, budget: &mut Budget, now: Instant) {
-        if self.messages.on_reset(id) {
+        if self.messages.on_reset(id) && self.is_message(id) {
             self.stop_stream(id, budget, now);
         }
     }

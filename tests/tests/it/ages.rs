@@ -7,7 +7,7 @@ use aqueduct_core::stream::Priority;
 use aqueduct_core::tape::Payload;
 use aqueduct_core::time::Instant;
 use aqueduct_core::trace::replay;
-use aqueduct_core::wire::id::{Dir, StreamId};
+use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_tests::app::{Pair, introduction, prose};
 use aqueduct_tests::link::LinkConfig;
 use aqueduct_tests::net::{HostId, Net};
@@ -164,6 +164,23 @@ fn old_messages_are_given_up() {
     let there =
         pair.net.host(pair.b.host).endpoint.connection(pair.at_b).expect("it lives").stats();
     assert_eq!((there.streams, there.bytes_held), (0, 0), "nor at their receiver");
+}
+
+/// A reset of another stream, while a part of a message is there, is its reader's to hear of.
+///
+/// spec: R-STR-12, R-MSG-14
+#[test]
+fn a_reset_beside_a_message_is_heard_of() {
+    let mut pair = pair(MS * 20);
+    message(&mut pair, 1, 60_000, Delivery::new()).expect("a stream");
+    let stream = pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 2, 60_000);
+    pair.pass(MS * 300);
+    let mut view = pair.net.host(pair.a.host).endpoint.connection(pair.at_a).expect("it lives");
+    view.send(stream).expect("it sends").reset(AppCode(9));
+    drop(view);
+    pair.pass(Duration::from_secs(5));
+    assert_eq!(pair.b.inn.iter().map(|flow| flow.reset).collect::<Vec<_>>(), [Some(AppCode(9))]);
+    assert_eq!(pair.b.diary(pair.at_b).messages, [prose(1, 60_000)]);
 }
 
 /// Also where nothing stands in its way; two at one instant, and between two polls.
