@@ -83,6 +83,12 @@ impl Guard {
         self.flow(host, address).reached = true;
     }
 
+    /// Somebody who listens on the way to the address passes on elsewhere what the host says there:
+    /// for the host he is there, whoever answers.
+    pub fn on_passed_on(&mut self, host: HostId, address: SocketAddr) {
+        self.flow(host, address).proven = true;
+    }
+
     /// Bytes that a host said to an address, and heard from there.
     pub fn said_and_heard(&self, host: HostId, address: SocketAddr) -> (u64, u64) {
         self.flows.get(&(host, address)).map_or((0, 0), |flow| (flow.said, flow.heard))

@@ -336,11 +336,18 @@ impl Net {
         self.wire.push(at, Due::Arrive(Parcel { at, ..Parcel::new(from, to, bytes) }));
     }
 
-    /// The same of what the host at `origin` said: whoever lives at `to` has heard that host, and
-    /// proves its address by the answer.
-    pub fn repeat(&mut self, origin: SocketAddr, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+    /// The same of what a host `said`: whoever lives at `to` has heard that host, and proves its
+    /// address by the answer; and if it was meant for elsewhere, that address, too, since who repeats
+    /// it listens there.
+    pub fn repeat(&mut self, said: &Recorded, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let origin = said.from;
         let sender = self.spoke.get(&origin).copied().or_else(|| self.who(origin).map(HostId));
-        sender.into_iter().for_each(|sender| self.guard.on_reached(sender, to));
+        if let Some(sender) = sender {
+            self.guard.on_reached(sender, to);
+            if said.to != to {
+                self.guard.on_passed_on(sender, said.to);
+            }
+        }
         self.inject(from, to, bytes);
     }
 

@@ -72,12 +72,13 @@ impl World {
             }
         }
         self.follow(self.began + self.plan.lasts.saturating_sub(REST));
-        self.agenda.clear();
-        self.settle();
+        // What is left to do over one edge may take longer than the others live in silence.
         for (host, connection) in live {
             let end = self.nodes[host.0].app.closed(connection);
             assert_eq!(end, None, "host {}: {connection:?} ended in the peace", host.0);
         }
+        self.agenda.clear();
+        self.settle();
     }
 
     /// Where one edge is dead, the greeting takes until its connection ends, and over the others

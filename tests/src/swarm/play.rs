@@ -239,7 +239,8 @@ impl World {
             let Some(recorded) = self.net.recording.as_ref().and_then(|all| all.get(pick)) else {
                 return;
             };
-            let (mut bytes, recorded_from) = (recorded.bytes.clone(), recorded.from);
+            let recorded = recorded.clone();
+            let mut bytes = recorded.bytes.clone();
             if dice.one_in(3) {
                 let bit = dice.below(bytes.len() as u64 * 8) as usize;
                 bytes[bit / 8] ^= 1 << (bit % 8);
@@ -248,8 +249,8 @@ impl World {
                 bytes.truncate(dice.below(bytes.len() as u64 + 1) as usize);
             }
             let nowhere = SocketAddr::from(([203, 0, 113, dice.below(250) as u8], 9));
-            let from = if dice.one_in(2) { nowhere } else { recorded_from };
-            self.net.repeat(recorded_from, from, to, bytes);
+            let from = if dice.one_in(2) { nowhere } else { recorded.from };
+            self.net.repeat(&recorded, from, to, bytes);
         }
     }
 

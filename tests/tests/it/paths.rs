@@ -185,9 +185,9 @@ fn an_answer_from_elsewhere_connects() {
     net.connect(a, b);
     net.run(SECOND / 10, |_| false);
     let said = net.recording.as_ref().expect("it is on");
-    let answer = said.iter().find(|one| one.from == at_b).expect("an answer").bytes.clone();
+    let answer = said.iter().find(|one| one.from == at_b).expect("an answer").clone();
     let thief: SocketAddr = "10.66.6.6:666".parse().expect("an address");
-    net.repeat(at_b, thief, at_a, answer);
+    net.repeat(&answer, thief, at_a, answer.bytes.clone());
     // Nothing else of the answerer's has come by the time at which it says more than three times
     // what it heard.
     net.run(SECOND / 10, |_| false);
