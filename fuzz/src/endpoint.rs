@@ -252,10 +252,10 @@ fn step(world: &mut World, op: &Op) {
 fn again(world: &mut World, back: u8, change: impl FnOnce(&mut Recorded)) {
     let past = world.pair.net.recording.as_deref().unwrap_or_default();
     let Some(back) = usize::from(back).checked_rem(past.len()) else { return };
-    let Some(mut past) = past.iter().nth_back(back).cloned() else { return };
-    let origin = past.from;
+    let Some(said) = past.iter().nth_back(back).cloned() else { return };
+    let mut past = said.clone();
     change(&mut past);
     if !past.bytes.is_empty() {
-        world.pair.net.repeat(origin, past.from, past.to, past.bytes);
+        world.pair.net.repeat(&said, past.from, past.to, past.bytes);
     }
 }

@@ -337,8 +337,8 @@ impl Net {
     }
 
     /// The same of what a host `said`: whoever lives at `to` has heard that host, and proves its
-    /// address by the answer; and if it was meant for elsewhere, that address, too, since who repeats
-    /// it listens there.
+    /// address by the answer; and if it was meant for elsewhere, that address, too, since who
+    /// repeats it listens there.
     pub fn repeat(&mut self, said: &Recorded, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         let origin = said.from;
         let sender = self.spoke.get(&origin).copied().or_else(|| self.who(origin).map(HostId));
