@@ -62,6 +62,23 @@ fn another_address_begins_anew() {
     }
 }
 
+/// What was asked of a path's size when data left it is never answered.
+///
+/// spec: R-PATH-16
+#[test]
+fn a_path_that_data_comes_back_to_is_probed_for_its_size_again() {
+    let mut paths = established();
+    let size = paths.active().next_size_probe(0).unwrap();
+    paths.active_mut().on_size_probe_sent(size);
+    assert_eq!(paths.active().next_size_probe(0), None, "one at a time");
+    newest(&mut paths, &from(2, 1), at(100));
+    let token = side(&mut paths, at(100)).unwrap().1.challenge.unwrap();
+    assert!(paths.on_response(token, at(140)).is_some());
+    let (path, moved) = newest(&mut paths, &from(1, 1), at(200));
+    assert!(path == HERE && moved.is_some(), "{moved:?}");
+    assert_eq!(paths.active().next_size_probe(0), Some(size));
+}
+
 /// Scenario 68: somebody who sees packets sends copies from elsewhere, faster than the originals.
 ///
 /// spec: R-PATH-9, R-PATH-10, R-PATH-11
