@@ -215,7 +215,10 @@ impl App {
         connection: ConnectionHandle,
         kind: EventKind,
     ) {
-        let read = self.read_of(connection);
+        if let EventKind::Closed(_) = kind {
+            let read = self.read_of(connection);
+            self.diaries.entry(connection).or_default().read_before_closed = read;
+        }
         let diary = self.diaries.entry(connection).or_default();
         assert!(!diary.drained, "news of a connection that is drained: {kind:?}");
         match kind {
@@ -223,7 +226,6 @@ impl App {
                 assert!(!std::mem::replace(&mut diary.connected, true), "connected twice");
             }
             EventKind::Closed(reason) => {
-                diary.read_before_closed = read;
                 let before = diary.closed.replace(reason);
                 assert_eq!(before, None, "closed twice");
             }
@@ -271,18 +273,20 @@ impl App {
         flows.map(|flow| flow.read).sum()
     }
 
-    /// A stream's text on its way out.
+    /// A stream's text on its way out. Where there are many, it is mostly about the latest.
     pub fn outflow(
         &mut self,
         connection: ConnectionHandle,
         stream: StreamId,
     ) -> Option<&mut Outflow> {
-        self.out.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream))
+        let of = |flow: &&mut Outflow| (flow.connection, flow.stream) == (connection, stream);
+        self.out.iter_mut().rev().find(of)
     }
 
     /// A stream's text on its way in.
     pub fn inflow(&self, connection: ConnectionHandle, stream: StreamId) -> Option<&Inflow> {
-        self.inn.iter().find(|flow| (flow.connection, flow.stream) == (connection, stream))
+        let of = |flow: &&Inflow| (flow.connection, flow.stream) == (connection, stream);
+        self.inn.iter().rev().find(of)
     }
 
     fn accept(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle) {
@@ -332,9 +336,8 @@ impl App {
 
     fn pump(&mut self, endpoint: &mut Endpoint, connection: ConnectionHandle, stream: StreamId) {
         let way = self.reading;
-        let flow =
-            self.inn.iter_mut().find(|flow| (flow.connection, flow.stream) == (connection, stream));
-        if let Some(flow) = flow {
+        let of = |flow: &&mut Inflow| (flow.connection, flow.stream) == (connection, stream);
+        if let Some(flow) = self.inn.iter_mut().rev().find(of) {
             flow.pump(endpoint, way, u64::MAX);
         }
     }

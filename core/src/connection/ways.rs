@@ -116,7 +116,7 @@ impl Connection {
         }
         let to_tcp = after == Some(CarrierKind::Reliable);
         // The peer learns it from a packet that is more than a probe.
-        self.ping |= before != after || to_tcp;
+        self.ping |= before != after || to_tcp || self.ledger.in_flight(from) > 0;
         if to_tcp {
             // One of the two sides has found that the way before carries nothing: what is under way
             // there is said again, and only that.

@@ -110,6 +110,10 @@ pub(super) struct Flight {
     pub(super) last_sent: Instant,
     /// When the last left while the path was in use, or the first of what is in flight there.
     pub(super) used_at: Instant,
+    /// When data left for another path, if what was in flight here then still is.
+    pub(super) left_at: Option<Instant>,
+    /// When the newest packet left that is acknowledged.
+    pub(super) acked_sent_at: Instant,
     /// While something is in flight: since when nothing was acknowledged.
     pub(super) quiet_since: Instant,
     /// On a reliable carrier: a PING went out because nothing was acknowledged for long, and
@@ -137,6 +141,8 @@ impl Flight {
             settled_below: 0,
             last_sent: Instant::ZERO,
             used_at: Instant::ZERO,
+            left_at: None,
+            acked_sent_at: Instant::ZERO,
             quiet_since: Instant::ZERO,
             asked: false,
             first_sample_at: None,
@@ -437,6 +443,7 @@ impl Ledger {
         flight.largest_acked = flight.largest_acked.max(Some((number, index)));
         flight.asked = false;
         flight.quiet_since = now;
+        flight.acked_sent_at = flight.acked_sent_at.max(sent_at);
         flight.rate.on_acked(stamp, (number, size), sent_at, now);
         if let Fate::Lost { at: lost, .. } = fate {
             sometimes!("recovery: a packet that was taken for lost has arrived");

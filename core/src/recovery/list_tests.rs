@@ -43,6 +43,9 @@ pub(super) struct ModelPath {
     pub(super) reordering: Reordering,
     pub(super) asked: bool,
     pub(super) used_at: Instant,
+    pub(super) left_at: Option<Instant>,
+    pub(super) acked_sent_at: Instant,
+    pub(super) own_delay: Duration,
     pub(super) quiet_since: Instant,
 }
 
@@ -82,6 +85,7 @@ impl Model {
 
     fn detect(&mut self, path: usize, lost: &mut Vec<SentFrame>, now: Instant) {
         self.paths[path].loss_at = None;
+        self.paths[path].own_delay = self.loss_delay(path);
         let reliable = self.paths[path].reliable;
         let speaks = reliable || self.timed(path);
         let Some(largest) = self.paths[path].largest_acked.filter(|_| speaks) else { return };
@@ -131,8 +135,18 @@ impl Model {
             let used_at = self.paths[path].used_at;
             return Some(used_at + (self.pto() * 3).max(Duration::from_secs(10)));
         }
-        let waits = waits && self.timed(path);
-        waits.then(|| last.max(self.paths[path].resumed_at) + self.pto() * 3)
+        if !waits || !self.timed(path) {
+            return None;
+        }
+        let resumed = self.paths[path].resumed_at;
+        let waited = last.max(resumed) + self.pto() * 3;
+        let used = &self.paths[self.active];
+        let left =
+            self.paths[path].left_at.filter(|at| !used.reliable && used.acked_sent_at >= *at);
+        // The path's own delay is that of the last ACK; before the first there is none.
+        let own = self.paths[path].own_delay;
+        let passed = left.map(|at| at.max(resumed) + self.loss_delay(self.active).max(own));
+        Some(passed.map_or(waited, |passed| passed.min(waited)))
     }
 
     /// When anything that elicits was last sent on a path.
@@ -233,6 +247,8 @@ impl Model {
             *highest = (*highest).max(Some(p.number));
             self.paths[p.path].asked = false;
             self.paths[p.path].quiet_since = now;
+            let newest = &mut self.paths[p.path].acked_sent_at;
+            *newest = (*newest).max(p.sent_at);
             if !self.paths[p.path].reliable || p.path == self.active {
                 self.probes = 0;
             }
@@ -266,6 +282,7 @@ impl Model {
             lost.append(&mut p.receipts);
         }
         self.paths[path].loss_at = None;
+        self.paths[path].left_at = None;
     }
 
     /// What a deadline brings: what is lost, and whether to probe.

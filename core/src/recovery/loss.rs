@@ -300,8 +300,12 @@ impl Ledger {
 
     /// Another path is in use from now on: what was silent was the one before (spec R-REC-37).
     pub fn on_moved(&mut self, to: PathId, now: Instant) {
-        self.active = to;
-        self.flight_mut(to).quiet_since = now;
+        let from = core::mem::replace(&mut self.active, to);
+        if let Some(left) = self.flights.iter_mut().find(|flight| flight.path == from) {
+            left.left_at = (left.packets > 0).then_some(now);
+        }
+        let taken = self.flight_mut(to);
+        (taken.left_at, taken.quiet_since) = (None, now);
         self.probes.on_answer(now);
     }
 
@@ -372,7 +376,7 @@ impl Ledger {
             at += 1;
         }
         if let Some(flight) = self.flights.iter_mut().find(|flight| flight.path == path) {
-            flight.clock.loss_at = None;
+            (flight.clock.loss_at, flight.left_at) = (None, None);
         }
     }
 
@@ -388,8 +392,21 @@ impl Ledger {
             Carriage::Broken => None,
             Carriage::Reliable => Some(flight.used_at + wait.max(HELD_BACK)),
             Carriage::Datagrams if flight.suspended => None,
-            Carriage::Datagrams => Some(flight.last_sent.max(flight.resumed_at) + wait),
+            Carriage::Datagrams => {
+                let waited = flight.last_sent.max(flight.resumed_at) + wait;
+                earliest([Some(waited), self.passed_by_at(flight, active, rtt)])
+            }
         }
+    }
+
+    /// When what was in flight as data left the path is lost because the path in use has brought
+    /// what was sent after it (spec R-REC-42).
+    fn passed_by_at(&self, left: &Flight, active: PathId, rtt: &Rtt) -> Option<Instant> {
+        let left_at = left.left_at?;
+        let used = self.flight(active)?;
+        let answers = used.carriage == Carriage::Datagrams && used.acked_sent_at >= left_at;
+        let delay = used.reordering.loss_delay(rtt).max(left.clock.loss_delay);
+        answers.then(|| left_at.max(left.resumed_at) + delay)
     }
 
     /// When the next probe timeout fires: not while a packet waits to be lost by time

@@ -1,5 +1,7 @@
 //! What is lost.
 
+use alloc::collections::VecDeque;
+
 use super::*;
 
 /// spec: R-REC-20
@@ -299,6 +301,61 @@ fn a_path_left_behind_is_cleared() {
     assert_eq!(s.lost(), [0, 1, 2, 3, 4]);
     assert!(s.out.paths.is_empty(), "no congestion");
     assert_eq!((s.ledger.in_flight(A), s.deadline()), (0, None));
+}
+
+/// What went by the new way after data left the old one has come, and the ACK names nothing of what
+/// was under way there.
+///
+/// spec: R-REC-42
+#[test]
+fn what_a_path_left_behind_swallowed_is_known_lost_by_the_next_answer() {
+    let mut s = Sender::with_rtt(ms(50));
+    let first = s.send(A);
+    s.wait(ms(50));
+    s.ack(&[first..first + 1]);
+    let under_way = s.burst(A, 3);
+    s.active = B;
+    s.ledger.on_moved(B, s.now);
+    let left = s.now;
+    let asked = s.send(B);
+    // Challenges there prolong no waiting.
+    s.wait(ms(40));
+    s.send(A);
+    s.wait(ms(10));
+    s.ack(&[asked..asked + 1]);
+    assert_eq!(s.lost(), NONE, "what went at the same moment may come a little later");
+    let delay = s.rtt().loss_delay(1);
+    assert_eq!(s.deadline(), Some(left + delay));
+    assert_eq!(s.fire(), Fired::Nothing);
+    assert_eq!(s.lost().len(), 4);
+    assert!(s.out.paths.is_empty(), "no congestion");
+    assert_eq!((s.ledger.in_flight(A), s.deadline()), (0, None));
+    assert_eq!(under_way.count(), 3);
+}
+
+/// Back and forth, each time before the other way could answer: both bring everything, and nothing
+/// is lost.
+///
+/// spec: R-REC-42
+#[test]
+fn going_back_and_forth_loses_nothing() {
+    let mut s = Sender::with_rtt(ms(50));
+    let mut under_way = VecDeque::new();
+    for turn in 0..40 {
+        s.active = [A, B][turn % 2];
+        s.ledger.on_moved(s.active, s.now);
+        under_way.push_back((s.now + ms(50), s.burst(s.active, 3)));
+        s.wait(ms(20));
+        while under_way.front().is_some_and(|(due, _)| *due <= s.now) {
+            let (_, burst) = under_way.pop_front().unwrap();
+            s.ack(&[burst]);
+        }
+        if s.deadline().is_some_and(|at| at <= s.now) {
+            assert_eq!(s.fire(), Fired::Nothing);
+        }
+        assert_eq!(s.lost(), NONE, "turn {turn}");
+    }
+    assert_eq!(s.ledger.stats().lost, 0);
 }
 
 /// A stream may be slow and bring everything; but what it holds back for long is not waited for.

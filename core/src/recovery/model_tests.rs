@@ -148,8 +148,12 @@ impl Pair {
             }
             Op::Abandon { path } => self.abandon(path, &mut out),
             Op::Activate { path } => {
+                let from = self.model.active;
+                let under_way = self.model.in_flight(from) > 0;
+                self.model.paths[from].left_at = under_way.then_some(self.now);
                 self.model.active = path;
                 self.model.probes = 0;
+                self.model.paths[path].left_at = None;
                 self.model.paths[path].quiet_since = self.now;
                 self.ledger.on_moved(PATHS[path], self.now);
             }
@@ -305,7 +309,7 @@ proptest! {
     /// says.
     ///
     /// spec: R-REC-13, R-REC-14, R-REC-18, R-REC-20, R-REC-22, R-REC-23, R-REC-24, R-REC-25,
-    /// R-REC-28, R-REC-29, R-REC-30
+    /// R-REC-28, R-REC-29, R-REC-30, R-REC-42
     #[test]
     fn the_ledger_agrees_with_a_list(ops in proptest::collection::vec(op(), 0..150)) {
         let mut pair = Pair::new();

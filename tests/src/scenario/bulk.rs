@@ -20,7 +20,6 @@ use bytes::Bytes;
 use super::lab::config;
 use crate::app::prose;
 use crate::link::{Delay, LinkConfig, Machine, Queue};
-use crate::model::Model;
 use crate::net::{HostId, Net, StageId};
 
 /// What a stream of a source holds: with the megabyte that it is unless configured, a stream cannot
@@ -89,8 +88,6 @@ impl Bulk {
     /// A bottleneck, and machines before it.
     pub fn new(seed: u64, before: Vec<Box<dyn Machine>>, queue: Queue) -> Self {
         let mut net = Net::new(seed, LinkConfig::default());
-        // A release build is for timing, which the model would spoil.
-        net.model = cfg!(debug_assertions).then(Model::default);
         let before = before.into_iter().map(|machine| net.place_boxed(machine)).collect();
         let queue = net.place(queue);
         Self { net, flows: Vec::new(), before, queue, pattern: pattern() }

@@ -140,6 +140,29 @@ fn what_was_learnt_of_a_way_ends_with_the_address_and_not_with_the_port() {
     assert_eq!(after.2, before.2);
 }
 
+/// What was under way to where the peer is no longer goes out again a round trip after data has
+/// moved, though nothing else is to be said.
+///
+/// spec: R-REC-42
+#[test]
+fn what_went_to_the_old_address_goes_out_again_at_once() {
+    for elsewhere in ["10.0.0.1:5000", "10.9.9.9:4433"] {
+        let mut pair = pair(33, plain());
+        let (at_a, at_b) = (pair.at_a, pair.at_b);
+        pair.b.write(&mut pair.net, at_b, Dir::Uni, 1, 300_000);
+        pair.pass(SECOND * 3);
+        assert!(whole(&pair.a));
+        pair.b.write(&mut pair.net, at_b, Dir::Uni, 2, 6_000);
+        pair.net.move_to(A, elsewhere.parse().expect("an address"));
+        pair.a.write(&mut pair.net, at_a, Dir::Uni, 3, 10);
+        let moved = pair.net.now;
+        assert!(pair.run(SECOND * 5, |_, a, _| a.inn.len() == 2 && whole(a)), "{elsewhere}");
+        let took = pair.net.now.saturating_since(moved);
+        println!("{elsewhere}: all there {took:?} after the move");
+        assert!(took < Duration::from_millis(200), "{elsewhere}: {took:?}");
+    }
+}
+
 /// Somebody on the way copies packets and sends them from elsewhere first: traffic stays.
 #[test]
 fn who_copies_packets_to_another_address_moves_nothing() {
