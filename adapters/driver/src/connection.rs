@@ -23,7 +23,7 @@ use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use bytes::Bytes;
 
-use crate::error::{ConnectError, ConnectionError, MessageError, OpenError};
+use crate::error::{ConnectError, ConnectionError, ExportError, MessageError, OpenError};
 use crate::given::{Datagrams, Given};
 use crate::hub::{Command, Shared};
 use crate::leftovers::{ITEM, Left};
@@ -520,17 +520,18 @@ impl Connection {
     /// Key material of this connection for the application: equal at both ends for equal arguments.
     ///
     /// # Errors
-    /// The connection is over.
+    /// [`ExportError`]: a label or a length that cannot be, or the connection is over.
     pub async fn export_keying_material(
         &self,
         label: &[u8],
         context: &[u8],
         len: usize,
-    ) -> Result<Vec<u8>, ConnectionError> {
+    ) -> Result<Vec<u8>, ExportError> {
+        ExportError::of(label, len)?;
         let (label, context) = (label.to_vec(), context.to_vec());
         let answer = self.ask(|reply| Question::Export { label, context, len, reply });
         let answer = answer.ok_or_else(|| self.over())?;
-        answer.await.flatten().ok_or_else(|| self.over())
+        Ok(answer.await.flatten().ok_or_else(|| self.over())?)
     }
 
     /// Closes after everything that was written has been delivered, or the peer is lost.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use aqueduct_core::crypto::hkdf::EXPAND_MAX;
+use aqueduct_core::crypto::keys::EXPORT_LABEL_MAX;
 use aqueduct_core::error::CloseReason;
 use aqueduct_core::wire::id::AppCode;
 use thiserror::Error;
@@ -115,6 +117,44 @@ impl ConnectionError {
             Self::Closed(reason) => reason.clone(),
             Self::DriverGone => CloseReason::CarrierLost,
         }
+    }
+}
+
+/// Why no key material was derived.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The label is too long.
+    #[error("a label of {len} bytes; at most {max} can be")]
+    Label {
+        /// So long, in bytes.
+        len: usize,
+        /// [`EXPORT_LABEL_MAX`].
+        max: usize,
+    },
+    /// More was asked for than can be derived.
+    #[error("{len} bytes of key material were asked for; at most {max} can be derived")]
+    Length {
+        /// So many, in bytes.
+        len: usize,
+        /// [`EXPAND_MAX`].
+        max: usize,
+    },
+    /// The connection is over.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+impl ExportError {
+    /// What is wrong with a label and a length, before anybody is asked (RFC 5869 section 2.3).
+    pub(crate) fn of(label: &[u8], len: usize) -> Result<(), Self> {
+        if label.len() > EXPORT_LABEL_MAX {
+            return Err(Self::Label { len: label.len(), max: EXPORT_LABEL_MAX });
+        }
+        if len > EXPAND_MAX {
+            return Err(Self::Length { len, max: EXPAND_MAX });
+        }
+        Ok(())
     }
 }
 
@@ -269,12 +309,11 @@ pub enum MessageError {
     Connection(#[from] ConnectionError),
 }
 
+/// Of a connection that was there and is over. [`io::ErrorKind::TimedOut`] is none of these: that is
+/// what a handle's own time-out gives, and who sees it tries again.
 fn kind_of(reason: &CloseReason) -> io::ErrorKind {
     match reason {
         CloseReason::Local(_) => io::ErrorKind::NotConnected,
-        CloseReason::IdleTimeout(_)
-        | CloseReason::PeerLost { .. }
-        | CloseReason::HandshakeTimeout(_) => io::ErrorKind::TimedOut,
         CloseReason::Refused(_) => io::ErrorKind::ConnectionRefused,
         CloseReason::Reset => io::ErrorKind::ConnectionReset,
         _ => io::ErrorKind::ConnectionAborted,
@@ -294,11 +333,12 @@ impl From<ConnectionError> for io::Error {
 impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
+            ConnectError::Failed(CloseReason::HandshakeTimeout(_))
+            | ConnectError::TcpTimeout { .. } => io::ErrorKind::TimedOut,
             ConnectError::Failed(reason) => kind_of(reason),
             ConnectError::EndpointClosed => io::ErrorKind::NotConnected,
             ConnectError::NoAddress | ConnectError::WrongFamily(..) => io::ErrorKind::InvalidInput,
             ConnectError::Tcp { kind, .. } => *kind,
-            ConnectError::TcpTimeout { .. } => io::ErrorKind::TimedOut,
             ConnectError::Core(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)

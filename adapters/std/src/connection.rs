@@ -13,7 +13,9 @@ use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_driver::error::StreamError;
-use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError, SendError};
+use aqueduct_driver::error::{
+    ConnectionError, DatagramError, ExportError, MessageError, OpenError, SendError,
+};
 use aqueduct_driver::message::{Sent, StreamingSerialize};
 use bytes::Bytes;
 
@@ -305,13 +307,14 @@ impl Connection {
     /// Key material for the application: equal at both ends for equal arguments, unknown to others.
     ///
     /// # Errors
-    /// The connection is over, or the time-out.
+    /// [`ExportError`]: a label or a length that cannot be, or the connection is over; or the
+    /// time-out.
     pub fn export_keying_material(
         &self,
         label: &[u8],
         context: &[u8],
         len: usize,
-    ) -> Result<Vec<u8>, Error<ConnectionError>> {
+    ) -> Result<Vec<u8>, Error<ExportError>> {
         wait_for(self.inner.export_keying_material(label, context, len), self.timeout)
     }
 

@@ -250,7 +250,8 @@ impl RecvStream {
     }
 }
 
-/// A read that timed out gives [`io::ErrorKind::TimedOut`] and can be tried again.
+/// A read that timed out gives [`io::ErrorKind::TimedOut`] and can be tried again; no end of the
+/// stream or of its connection has that kind.
 impl Read for RecvStream {
     fn read(&mut self, mut buf: &mut [u8]) -> io::Result<usize> {
         let half = &mut self.half;

@@ -22,6 +22,20 @@ fn patience_ends() {
     assert!(began.elapsed() >= patience);
 }
 
+/// A future that wakes itself in every look is out of time like any other.
+#[test]
+fn who_wakes_itself_has_no_more_patience() {
+    let patience = Duration::from_millis(30);
+    let waited = wait(
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }),
+        Some(patience),
+    );
+    assert_eq!(waited, Err(TimedOut(patience)));
+}
+
 /// A stray permit of the thread's park ends no wait.
 #[test]
 fn a_stray_permit_is_no_wake_up() {

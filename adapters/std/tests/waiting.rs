@@ -383,8 +383,8 @@ fn shutdown_ends_everything_in_time() {
     for _ in 0..waiting {
         ended.recv_timeout(LONG).expect("somebody still waits");
     }
-    // The peer was told, and does not have to find out.
-    assert!(far.with_timeout(LONG).closed().unwrap().to_string().contains("code 0"));
+    // The peer was told why, and does not have to find out.
+    assert!(far.with_timeout(LONG).closed().unwrap().to_string().contains("code 5"));
     assert_eq!(near.open_uni(options()).unwrap_err().to_string(), gone().to_string());
 }
 

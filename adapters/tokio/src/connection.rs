@@ -12,7 +12,9 @@ use aqueduct_core::stream::OpenOptions;
 use aqueduct_core::wire::capabilities::Mode;
 use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 use aqueduct_driver::error::StreamError;
-use aqueduct_driver::error::{ConnectionError, DatagramError, MessageError, OpenError, SendError};
+use aqueduct_driver::error::{
+    ConnectionError, DatagramError, ExportError, MessageError, OpenError, SendError,
+};
 use aqueduct_driver::message::{Sent, StreamingSerialize};
 use bytes::Bytes;
 
@@ -349,13 +351,13 @@ impl Connection {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// The connection is over.
+    /// [`ExportError`]: a label or a length that cannot be, or the connection is over.
     pub async fn export_keying_material(
         &self,
         label: &[u8],
         context: &[u8],
         len: usize,
-    ) -> Result<Vec<u8>, ConnectionError> {
+    ) -> Result<Vec<u8>, ExportError> {
         self.inner.export_keying_material(label, context, len).await
     }
 

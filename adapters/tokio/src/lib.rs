@@ -119,8 +119,8 @@ pub use aqueduct_core::wire::id::{AppCode, Dir, StreamId};
 pub use aqueduct_driver::clock::Clock;
 pub use aqueduct_driver::environment::EnvironmentError;
 pub use aqueduct_driver::error::{
-    BindError, ConnectError, ConnectionError, DatagramError, MessageError, OpenError, PipeError,
-    ReadError, SendError, Stop, StreamError, WriteError,
+    BindError, ConnectError, ConnectionError, DatagramError, ExportError, MessageError, OpenError,
+    PipeError, ReadError, SendError, Stop, StreamError, WriteError,
 };
 pub use aqueduct_driver::loss::LossyIo;
 pub use aqueduct_driver::message::{ChunkSource, Chunks, Reading, Sent, StreamingSerialize};

@@ -242,7 +242,7 @@ impl Connection {
             }
             Frame::RetireCid { sequence } => self.cids.on_retire(*sequence)?,
             Frame::PathChallenge { token } => {
-                path.into_iter().for_each(|path| self.paths.on_challenge(path, *token));
+                path.into_iter().for_each(|path| self.paths.on_challenge(path, *token, now));
             }
             Frame::PathResponse { token } => self.on_path_response(*token, budget, now),
             Frame::ObservedAddress { sequence, address } => {

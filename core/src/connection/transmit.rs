@@ -480,6 +480,9 @@ impl Connection {
         }
         if packet.ack_eliciting {
             self.idle.on_asked(now);
+        }
+        // What goes beside, or only asks for a size, is none of what silence or a move asks for.
+        if packet.ack_eliciting && !packet.mtu_probe && packet.path == self.paths.active().id() {
             self.probes = self.probes.saturating_sub(1);
             self.asks = false;
             self.ping = false;

@@ -37,6 +37,7 @@
 //! Rules and numbers: spec `09-path.md` (R-PATH) and `12-tcp.md` (R-TCP).
 
 mod amplification;
+mod asked;
 mod budget;
 mod deframe;
 mod detour;
@@ -47,9 +48,10 @@ mod observed;
 pub mod ops;
 mod packet_sizes;
 mod paths;
+mod source;
 mod validation;
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::congestion::{Acked, Algorithm, Congestion, CongestionConfig, Lost, Pacer, WindowUse};
@@ -58,6 +60,8 @@ use crate::time::Instant;
 use crate::wire::ack::EcnCounts;
 use crate::wire::id::{CarrierId, Ecn, PathId};
 use crate::wire::packet::Allowance;
+
+use asked::Asked;
 
 pub use amplification::Amplification;
 pub use budget::{Budget, LimitedBy, MAX_BATCH, MAX_BATCH_BYTES, Need};
@@ -68,6 +72,7 @@ pub use mtu::{BASE_SIZE, PacketSize, RETRY_AFTER, SizeChange};
 pub use observed::Observed;
 pub use packet_sizes::{MAX_DATAGRAM, PacketSizes};
 pub use paths::{Arrival, CarrierLoss, MAX_PATHS, PathEvent, Paths, Seen};
+pub use source::{CarrierKind, Source};
 pub use validation::Validation;
 
 /// What the paths of a connection start from.
@@ -95,29 +100,6 @@ impl Default for PathConfig {
     }
 }
 
-/// What a carrier does to datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum CarrierKind {
-    /// It may lose, reorder and double them.
-    #[default]
-    Udp,
-    /// It carries them in order or breaks (TCP).
-    Reliable,
-}
-
-/// Where a datagram came from, or where one is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Source {
-    /// The socket.
-    pub carrier: CarrierId,
-    /// What the socket does to datagrams.
-    pub kind: CarrierKind,
-    /// The peer's address.
-    pub remote: SocketAddr,
-    /// This side's address, if the socket tells.
-    pub local: Option<IpAddr>,
-}
-
 /// One way to the peer.
 #[derive(Clone, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
@@ -131,6 +113,7 @@ pub struct Path {
     usage: WindowUse,
     amplification: Amplification,
     validation: Validation,
+    asked: Asked,
     size: PacketSize,
     ecn: EcnValidation,
     /// When it was last seen to carry something: from the peer, or, by TCP, to the peer.
@@ -201,6 +184,7 @@ impl Path {
             usage: WindowUse::new(),
             amplification: if udp { Amplification::new() } else { Amplification::unlimited() },
             validation: Validation::new(),
+            asked: Asked::new(),
             size,
             ecn: EcnValidation::new(state, ecn),
             last_heard: now,

@@ -195,7 +195,6 @@ impl Paths {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let known = self.paths.iter_mut().find(|path| path.source.is_same_way(source));
         if let Some(path) = known {
-            path.source.local = path.source.local.or(source.local);
             path.on_received(bytes, now);
             return Seen { path: Some(path.id), opened: false, dropped: None };
         }
@@ -276,8 +275,11 @@ impl Paths {
     }
 
     /// PATH_CHALLENGE came on `path`.
-    pub fn on_challenge(&mut self, path: PathId, token: [u8; 8]) {
-        if let Some(path) = self.get_mut(path) {
+    pub fn on_challenge(&mut self, path: PathId, token: [u8; 8], now: Instant) {
+        let (pto, active) = (self.patience(), self.active == path);
+        if let Some(path) = self.get_mut(path)
+            && (active || path.asked.is_heard(pto, now))
+        {
             path.validation.on_challenge(token);
         }
     }
@@ -570,25 +572,6 @@ impl Paths {
         if source.kind == CarrierKind::Udp {
             self.observed.observe(source.remote);
         }
-    }
-}
-
-impl Source {
-    /// Whether both name one way. A local address that a socket does not tell matches any.
-    pub(crate) fn is_same_way(&self, other: &Self) -> bool {
-        let local = match (self.local, other.local) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        self.carrier == other.carrier && self.remote == other.remote && local
-    }
-
-    /// Whether only the peer's port differs, as after a rebinding by its NAT.
-    fn is_rebound(&self, from: &Self) -> bool {
-        self.kind == CarrierKind::Udp
-            && self.carrier == from.carrier
-            && self.remote.ip() == from.remote.ip()
-            && self.local == from.local
     }
 }
 

@@ -238,7 +238,7 @@ fn two_sides_that_move_at_once_agree() {
     // Each asks the other's new address, and each answers on the path it was asked on.
     let tokens = sides.each_mut().map(|paths| side(paths, now).unwrap().1.challenge.unwrap());
     for (i, paths) in sides.iter_mut().enumerate() {
-        paths.on_challenge(PathId(1), tokens[1 - i]);
+        paths.on_challenge(PathId(1), tokens[1 - i], now);
         let (to, written) = side(paths, now).unwrap();
         assert_eq!((to, written.response), (PathId(1), Some(tokens[1 - i])));
     }

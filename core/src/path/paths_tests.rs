@@ -243,13 +243,30 @@ fn a_flood_of_challenges_gets_one_answer_at_a_time() {
     assert!(seen.opened);
     for i in 0..10_000u64 {
         paths.on_packet(&from(2, 9), 100, Arrival::Newest, at(100));
-        paths.on_challenge(path, i.to_be_bytes());
+        paths.on_challenge(path, i.to_be_bytes(), at(100));
     }
     let (to, written) = side(&mut paths, at(101)).unwrap();
-    assert_eq!((to, written.response), (path, Some(9_999u64.to_be_bytes())));
+    assert_eq!((to, written.response), (path, Some(3u64.to_be_bytes())));
     assert_eq!(written.challenge, None, "a path that is only probed is not asked back");
     assert_eq!(side(&mut paths, at(101)), None);
     assert_eq!(paths.active().id(), HERE);
+}
+
+/// A peer that asks as often as it is answered gets four packets a probe timeout, no more.
+///
+/// spec: R-PATH-5
+#[test]
+fn a_peer_that_asks_and_asks_beside_is_answered_four_times_a_probe_timeout() {
+    let mut paths = established();
+    let asked = |paths: &mut Paths, ms: u64| {
+        let seen = paths.on_packet(&from(2, 9), 1_200, Arrival::Newest, at(ms));
+        paths.on_challenge(seen.path.unwrap(), ms.to_be_bytes(), at(ms));
+        side(paths, at(ms)).is_some_and(|(_, written)| written.response.is_some())
+    };
+    let pto = u64::try_from(paths.active().pto().as_millis()).unwrap();
+    let answers = (100..100 + pto).filter(|ms| asked(&mut paths, *ms)).count();
+    assert_eq!(answers, 4);
+    assert!(asked(&mut paths, 1_000 + 100 + pto), "the next time-out hears again");
 }
 
 /// spec: R-PATH-6
@@ -268,14 +285,14 @@ fn challenges_and_answers_fill_a_datagram_of_1200_bytes_or_what_is_allowed() {
     let seen = paths.on_packet(&from(1, 2), 21, Arrival::Newest, at(100));
     paths.on_moving_packet(seen.path.unwrap(), at(100));
     assert_eq!(paths.side_budget(|_| true), None);
-    paths.on_challenge(HERE, [1; 8]);
+    paths.on_challenge(HERE, [1; 8], at(101));
     let written = write(&mut paths, HERE, 1_200, at(101));
     assert_eq!((written.bytes, written.response), (1_200, Some([1; 8])));
 
     // On a path with larger packets the rest is left to others.
     let outcome = PathOutcome { path: HERE, mtu_acked: Some(1_452), ..PathOutcome::default() };
     paths.on_outcome(&outcome, at(102));
-    paths.on_challenge(HERE, [2; 8]);
+    paths.on_challenge(HERE, [2; 8], at(102));
     let written = write(&mut paths, HERE, 1_452, at(102));
     assert_eq!((written.bytes, written.response), (1_200, Some([2; 8])));
     assert_eq!(write(&mut paths, HERE, 1_452, at(103)).bytes, 0, "nothing more to say");
@@ -287,14 +304,14 @@ fn an_answer_does_not_wait_for_the_window() {
     let mut paths = established();
     assert_eq!(paths.budget(Need::Data, 1 << 40, at(1)).allowance, Allowance::AcksOnly);
     assert_eq!(paths.answer_budget(at(1)), None, "there is nothing to answer");
-    paths.on_challenge(HERE, [7; 8]);
+    paths.on_challenge(HERE, [7; 8], at(1));
     let budget = paths.answer_budget(at(1)).unwrap();
     assert_eq!((budget.path, budget.datagram_size, budget.max_datagrams), (HERE, 1_200, 1));
     let written = write(&mut paths, HERE, 1_200, at(1));
     assert_eq!((written.bytes, written.response), (1_200, Some([7; 8])));
     assert_eq!(paths.answer_budget(at(1)), None, "once");
     // Who asks again and again gets no packet each time: once a probe timeout.
-    paths.on_challenge(HERE, [8; 8]);
+    paths.on_challenge(HERE, [8; 8], at(1));
     assert_eq!(paths.answer_budget(at(2)), None);
     let later = at(1) + paths.active().pto();
     assert!(paths.answer_budget(later).is_some());
@@ -304,10 +321,10 @@ fn an_answer_does_not_wait_for_the_window() {
 #[test]
 fn an_answer_on_the_active_path_says_that_this_side_is_there() {
     let mut paths = established();
-    paths.on_challenge(HERE, [1; 8]);
+    paths.on_challenge(HERE, [1; 8], at(1));
     assert!(write(&mut paths, HERE, 1_200, at(1)).ping);
     let seen = paths.on_packet(&from(2, 9), 1_200, Arrival::Newest, at(100));
-    paths.on_challenge(seen.path.unwrap(), [2; 8]);
+    paths.on_challenge(seen.path.unwrap(), [2; 8], at(100));
     let (_, written) = side(&mut paths, at(101)).unwrap();
     assert!(written.response.is_some() && !written.ping);
 }
@@ -324,6 +341,46 @@ fn only_the_newest_packet_opens_a_path() {
     // A socket that does not tell the local address means the same way.
     let silent = Source { local: None, ..from(1, 1) };
     assert_eq!(paths.on_packet(&silent, 1_200, Arrival::Newest, at(101)).path, Some(HERE));
+}
+
+/// A node that leaves its network keeps no address of it: a packet from there would go nowhere.
+///
+/// spec: R-PATH-31
+#[test]
+fn a_path_that_was_dialled_is_tied_to_no_local_address() {
+    let dialled = Source { local: None, ..from(1, 1) };
+    let mut paths = Paths::new(&windowed(), dialled, rng(), Instant::ZERO);
+    for host in 1..4 {
+        let here = Some(IpAddr::V4(Ipv4Addr::new(192, 168, 0, host)));
+        let seen = paths.on_packet(
+            &Source { local: here, ..from(1, 1) },
+            1_200,
+            Arrival::Newest,
+            at(u64::from(host)),
+        );
+        assert_eq!((seen.path, seen.opened), (Some(HERE), false));
+        assert_eq!(paths.active().source().local, None);
+    }
+    // Who is called answers from where it was called.
+    let opened = newest(&mut paths, &from(2, 9), at(100)).0;
+    paths.on_packet(&Source { local: None, ..from(2, 9) }, 1_200, Arrival::Newest, at(101));
+    assert_eq!(paths.get(opened).unwrap().source(), &from(2, 9));
+}
+
+/// The peer's port changes: the path of this side's own that has no local address, and the one that
+/// its packet opened with one, are over the same network.
+///
+/// spec: R-PATH-12, R-PATH-31
+#[test]
+fn a_rebinding_is_one_for_who_dialled_too() {
+    let mut paths = established();
+    paths.active_mut().source.local = None;
+    let window = paths.active().congestion().window();
+    let (there, _) = newest(&mut paths, &from(1, 2), at(100));
+    let token = side(&mut paths, at(101)).unwrap().1.challenge.unwrap();
+    assert_eq!(paths.on_response(token, at(150)), Some(PathEvent::Moved { from: HERE, to: there }));
+    assert_eq!(paths.active().congestion().window(), window, "what is known is kept");
+    assert!(paths.active().rtt().is_sampled());
 }
 
 /// spec: R-PATH-25
@@ -479,7 +536,7 @@ proptest! {
                         paths.on_moving_packet(path, now);
                     }
                 }
-                Op::Challenge(path) => paths.on_challenge(PathId(path), [3; 8]),
+                Op::Challenge(path) => paths.on_challenge(PathId(path), [3; 8], now),
                 Op::Respond(which) => {
                     if let Some(&token) = tokens.get(which % tokens.len().max(1)) {
                         paths.on_response(token, now);

@@ -163,6 +163,9 @@ impl Flight {
         self.size_probes = self.size_probes.saturating_sub(mtu_probe.into());
         self.bytes = self.bytes.saturating_sub(u64::from(size));
         self.packets = self.packets.saturating_sub(1);
+        if self.packets == 0 {
+            self.left_at = None;
+        }
     }
 }
 

@@ -129,7 +129,6 @@ impl Model {
     }
 
     fn stale_at(&self, path: usize) -> Option<Instant> {
-        let last = self.last_sent(path)?;
         let waits = path != self.active && self.in_flight(path) > 0;
         if waits && self.paths[path].reliable {
             let used_at = self.paths[path].used_at;
@@ -139,13 +138,13 @@ impl Model {
             return None;
         }
         let resumed = self.paths[path].resumed_at;
-        let waited = last.max(resumed) + self.pto() * 3;
-        let used = &self.paths[self.active];
-        let left =
-            self.paths[path].left_at.filter(|at| !used.reliable && used.acked_sent_at >= *at);
-        // The path's own delay is that of the last ACK; before the first there is none.
-        let own = self.paths[path].own_delay;
-        let passed = left.map(|at| at.max(resumed) + self.loss_delay(self.active).max(own));
+        let left = &self.paths[path];
+        let waited = left.used_at.max(resumed) + self.pto() * 3;
+        let other = &self.paths[1 - path];
+        let known = left.largest_acked.is_some() && !other.reliable;
+        let left_at = left.left_at.filter(|at| known && other.acked_sent_at >= *at);
+        let delay = self.loss_delay(self.active).max(left.own_delay);
+        let passed = left_at.map(|at| at.max(resumed).max(left.quiet_since) + delay);
         Some(passed.map_or(waited, |passed| passed.min(waited)))
     }
 
@@ -273,7 +272,17 @@ impl Model {
                 self.detect(path, &mut lost, now);
             }
         }
+        self.forget_left();
         (acked, lost, spurious)
+    }
+
+    /// Where nothing is under way there is nothing that data has left behind.
+    fn forget_left(&mut self) {
+        for path in 0..2 {
+            if self.flying(path).next().is_none() {
+                self.paths[path].left_at = None;
+            }
+        }
     }
 
     pub(super) fn lose_all(&mut self, path: usize, fate: Fate, lost: &mut Vec<SentFrame>) {
@@ -295,6 +304,7 @@ impl Model {
                 self.detect(path, &mut lost, now);
             }
         }
+        self.forget_left();
         if self.probe_at().is_none_or(|at| at > now) {
             return (lost, Fired::Nothing);
         }

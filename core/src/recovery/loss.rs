@@ -393,20 +393,24 @@ impl Ledger {
             Carriage::Reliable => Some(flight.used_at + wait.max(HELD_BACK)),
             Carriage::Datagrams if flight.suspended => None,
             Carriage::Datagrams => {
-                let waited = flight.last_sent.max(flight.resumed_at) + wait;
+                let waited = flight.used_at.max(flight.resumed_at) + wait;
                 earliest([Some(waited), self.passed_by_at(flight, active, rtt)])
             }
         }
     }
 
-    /// When what was in flight as data left the path is lost because the path in use has brought
-    /// what was sent after it (spec R-REC-42).
+    /// When what is in flight on a path that data left is lost, because another path has brought what
+    /// was sent after that (spec R-REC-42). A path that still brings something is waited for.
     fn passed_by_at(&self, left: &Flight, active: PathId, rtt: &Rtt) -> Option<Instant> {
-        let left_at = left.left_at?;
-        let used = self.flight(active)?;
-        let answers = used.carriage == Carriage::Datagrams && used.acked_sent_at >= left_at;
+        let (left_at, used) = (left.left_at?, self.flight(active)?);
+        let passes = |other: &Flight| {
+            let beside = other.path != left.path && other.carriage == Carriage::Datagrams;
+            beside && other.acked_sent_at >= left_at
+        };
+        // Before the first answer nothing is known of how long it takes.
+        let known = left.largest_acked.is_some() && self.flights.iter().any(passes);
         let delay = used.reordering.loss_delay(rtt).max(left.clock.loss_delay);
-        answers.then(|| left_at.max(left.resumed_at) + delay)
+        known.then(|| left_at.max(left.quiet_since).max(left.resumed_at) + delay)
     }
 
     /// When the next probe timeout fires: not while a packet waits to be lost by time

@@ -333,6 +333,42 @@ fn what_a_path_left_behind_swallowed_is_known_lost_by_the_next_answer() {
     assert_eq!(under_way.count(), 3);
 }
 
+/// A path that data has left is waited for while it brings something, and where nothing is known of
+/// it; what is sent there meanwhile prolongs nothing.
+///
+/// spec: R-REC-29, R-REC-42
+#[test]
+fn a_path_left_behind_that_still_brings_something_is_waited_for() {
+    for (known, brings) in [(true, false), (true, true), (false, false)] {
+        let mut s = Sender::with_rtt(ms(50));
+        if known {
+            let first = s.send(A);
+            s.wait(ms(50));
+            s.ack(&[first..first + 1]);
+        }
+        let under_way = s.burst(A, 3);
+        s.active = B;
+        s.ledger.on_moved(B, s.now);
+        let left = s.now;
+        let asked = s.send(B);
+        s.wait(ms(20));
+        if brings {
+            s.ack(&[under_way.start..under_way.start + 1]);
+        }
+        let heard = s.now;
+        s.ack(&[asked..asked + 1]);
+        s.send(A);
+        let passed = s.rtt().loss_delay(1).max(ms(50) * 9 / 8);
+        let waited = left + s.rtt().pto(ACK_DELAY) * 3;
+        let expected = match (known, brings) {
+            (true, true) => heard + passed,
+            (true, false) => left + passed,
+            (false, _) => waited,
+        };
+        assert_eq!(s.deadline(), Some(expected.min(waited)), "known {known}, brings {brings}");
+    }
+}
+
 /// Back and forth, each time before the other way could answer: both bring everything, and nothing
 /// is lost.
 ///

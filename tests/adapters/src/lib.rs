@@ -88,7 +88,8 @@ pairings! {
         messages_arrive_whole_and_once,
         what_is_given_after_a_silence_is_not_old,
         a_large_message_is_streamed,
-        both_ends_derive_the_same_key;
+        both_ends_derive_the_same_key,
+        a_key_that_cannot_be_derived_is_an_error_that_names_the_limit;
     forks:
         a_fork_that_does_not_read_holds_the_sender_until_it_is_dropped,
         the_last_handle_stops_the_peer_and_a_fork_does_not,

@@ -15,10 +15,10 @@ use aqueduct_std::relay::{RelayConfig, RelayEvent};
 use aqueduct_std::{
     Algorithm, AppCode, Bandwidth, BufferWarning, Bytes, CarrierKind, Carriers, Chunks,
     CloseReason, ConnectError, ConnectionError, ConnectionStats, DatagramError, Delivery,
-    EndpointConfig, EndpointStats, Figures, IoStats, LegEnd, LegIndex, LegPolicy, MessageError,
-    MessageStats, Mode, NodeAddr, NodeId, NodeKey, OpenError, OpenOptions, PipeError, PipeOptions,
-    PipeStats, Priority, ReadError, Recording, SendError, Sent, Stop, StreamError, StreamId,
-    StreamProtocol, StreamingSerialize, TapeEnd, TransportConfig, WriteError,
+    EndpointConfig, EndpointStats, ExportError, Figures, IoStats, LegEnd, LegIndex, LegPolicy,
+    MessageError, MessageStats, Mode, NodeAddr, NodeId, NodeKey, OpenError, OpenOptions, PipeError,
+    PipeOptions, PipeStats, Priority, ReadError, Recording, SendError, Sent, Stop, StreamError,
+    StreamId, StreamProtocol, StreamingSerialize, TapeEnd, TransportConfig, WriteError,
 };
 
 pub(crate) use tasks::runtime;
@@ -189,7 +189,7 @@ pub(crate) trait Link: Clone + Send + Sync + 'static {
     fn recv_message(&self) -> Result<Bytes, ConnectionError>;
     fn send_auto<T: StreamingSerialize>(&self, object: T) -> Result<Sent, SendError>;
     fn recv_auto(&self) -> Result<Came<Self::Letter>, ConnectionError>;
-    fn key_material(&self, label: &[u8]) -> Vec<u8>;
+    fn key_material(&self, label: &[u8], len: usize) -> Result<Vec<u8>, ExportError>;
     fn close(&self, code: AppCode, reason: &[u8]);
     fn abort(&self, code: AppCode, reason: &[u8]);
     fn closed(&self) -> CloseReason;

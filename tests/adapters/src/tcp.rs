@@ -277,11 +277,16 @@ pub(crate) fn a_cut_in_the_middle<C: Node, S: Node>(total: u64) {
         let half = near.stats();
         client.set_limit(Some(total / 16));
         way.udp(true);
+        let mut by_tcp = half.bytes_in_flight;
         let back = wait_for("back", SECOND * 40, || {
-            near.carriage() == CarrierKind::Udp && far.carriage() == CarrierKind::Udp
+            let stats = near.stats();
+            let back = stats.carriage == CarrierKind::Udp;
+            by_tcp = by_tcp.max(if back { 0 } else { stats.bytes_in_flight });
+            back && far.carriage() == CarrierKind::Udp
         });
         let at = read();
         wait_for("bytes by UDP", SECOND * 10, || read() > at);
+        let again_back = near.stats().stream_stats.resent - half.stream_stats.resent;
         assert!(at < total && near.carriage() == CarrierKind::Udp, "back when all was read");
         client.set_limit(None);
         assert_eq!(reading.join().unwrap(), total);
@@ -292,7 +297,8 @@ pub(crate) fn a_cut_in_the_middle<C: Node, S: Node>(total: u64) {
         println!(
             "{} MiB in {:?}: cut at {} MiB, by TCP after {left:?}; restored, back after {back:?} \
              at {} MiB; {again} bytes sent again in place of {lost} packets, {flight} were in \
-             flight, {} probe time-outs; {} TCP connection",
+             flight, {} probe time-outs; {again_back} again after it was restored, where {by_tcp} \
+             were in flight; {} TCP connection",
             total >> 20,
             begun.elapsed(),
             cut_at >> 20,
@@ -302,6 +308,7 @@ pub(crate) fn a_cut_in_the_middle<C: Node, S: Node>(total: u64) {
         );
         // The first two probe time-outs say two packets again each, which stay in flight.
         assert!(again <= flight + 4 * 1_452, "more than one flight");
+        assert!(again_back <= by_tcp + 4 * 1_452, "more than one flight, on the way back");
         assert_eq!((server.connections(), way.streams()), (1, 1));
         assert_eq!(server.stats().established, 1, "another handshake");
     });

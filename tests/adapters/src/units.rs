@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use aqueduct_std::{Delivery, Priority};
+use aqueduct_core::crypto::hkdf::EXPAND_MAX;
+use aqueduct_core::crypto::keys::EXPORT_LABEL_MAX;
+use aqueduct_std::{AppCode, Delivery, ExportError, Priority};
 
 use crate::node::{Link, Node, Pair, pair, pattern};
 
@@ -86,7 +88,26 @@ pub(crate) fn a_large_message_is_streamed<C: Node, S: Node>() {
 
 pub(crate) fn both_ends_derive_the_same_key<C: Node, S: Node>() {
     let pair = pair::<C, S>();
-    let (near, far) = (pair.near.key_material(b"one"), pair.far.key_material(b"one"));
-    assert_eq!((near.len(), &near), (40, &far));
-    assert_ne!(near, pair.near.key_material(b"two"));
+    let near = pair.near.key_material(b"one", 40).unwrap();
+    assert_eq!((near.len(), Ok(&near)), (40, pair.far.key_material(b"one", 40).as_ref()));
+    assert_ne!(near, pair.near.key_material(b"two", 40).unwrap());
+}
+
+/// Whatever is asked for, the connection goes on.
+pub(crate) fn a_key_that_cannot_be_derived_is_an_error_that_names_the_limit<C: Node, S: Node>() {
+    let pair = pair::<C, S>();
+    for len in [EXPAND_MAX + 1, usize::MAX] {
+        let refused = pair.near.key_material(b"one", len);
+        assert_eq!(refused, Err(ExportError::Length { len, max: EXPAND_MAX }));
+    }
+    let long = [b'l'; EXPORT_LABEL_MAX + 1];
+    let refused = pair.near.key_material(&long, 40);
+    assert_eq!(refused, Err(ExportError::Label { len: long.len(), max: EXPORT_LABEL_MAX }));
+    let label = &long[..EXPORT_LABEL_MAX];
+    let near = pair.near.key_material(label, EXPAND_MAX).unwrap();
+    assert_eq!((near.len(), Ok(near)), (EXPAND_MAX, pair.far.key_material(label, EXPAND_MAX)));
+    pair.near.abort(AppCode(3), b"");
+    pair.near.closed();
+    let over = pair.near.key_material(b"one", 40);
+    assert!(matches!(over, Err(ExportError::Connection(_))), "{over:?}");
 }

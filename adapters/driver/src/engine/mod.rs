@@ -546,12 +546,15 @@ impl Drop for Engine {
 
 impl Engine {
     /// Ends every connection now and sends what that takes, without waiting: for a driver that is
-    /// dropped with its runtime, so that peers hear it and not only the silence.
+    /// dropped with its runtime, or out of time while it closes, so that peers hear it, with the
+    /// code of that, and not only the silence.
     pub fn farewell(&mut self, wire: &mut impl Wire) {
         let now = self.clock.now();
+        let dropped = || (AppCode(0), b"the endpoint was dropped".to_vec());
+        let (code, reason) = self.closing.clone().unwrap_or_else(dropped);
         for slot in self.slots.iter().flatten() {
             if let Some(mut connection) = self.core.connection(slot.handle) {
-                connection.abort(AppCode(0), b"the endpoint was dropped", now);
+                connection.abort(code, &reason, now);
             }
         }
         if self.outbox.is_blocked() {

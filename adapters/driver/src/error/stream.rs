@@ -265,10 +265,12 @@ impl From<WriteError> for StreamError {
 impl From<StreamError> for io::Error {
     fn from(error: StreamError) -> Self {
         let kind = match &error {
-            StreamError::Timeout { .. } => io::ErrorKind::TimedOut,
             StreamError::BufferOverflow { .. } => io::ErrorKind::OutOfMemory,
             StreamError::InvalidRange { .. } => io::ErrorKind::InvalidInput,
-            StreamError::ConnectionLost { .. } => io::ErrorKind::ConnectionAborted,
+            // Not `TimedOut`, which a handle's own time-out gives: it is over.
+            StreamError::Timeout { .. } | StreamError::ConnectionLost { .. } => {
+                io::ErrorKind::ConnectionAborted
+            }
             StreamError::VerificationFailed { .. }
             | StreamError::WrongSize { .. }
             | StreamError::BadVerdict => io::ErrorKind::InvalidData,

@@ -54,17 +54,17 @@ impl Parked {
         }
     }
 
-    /// Until somebody wakes this thread.
+    /// Until somebody wakes this thread. A future that wakes itself each time is out of time, too.
     fn park(&self, began: Instant, patience: Option<Duration>) -> Option<()> {
-        while !self.woken.load(Ordering::Acquire) {
-            match patience {
-                None => park(),
-                Some(patience) => match patience.checked_sub(began.elapsed()) {
-                    Some(left) if !left.is_zero() => park_timeout(left),
-                    _ => return None,
-                },
+        loop {
+            let left = patience.map(|patience| patience.saturating_sub(began.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
             }
+            if self.woken.load(Ordering::Acquire) {
+                return Some(());
+            }
+            left.map_or_else(park, park_timeout);
         }
-        Some(())
     }
 }

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_std::{
-    AppCode, Config, Connection, Endpoint, Incoming, LossyIo, NodeId, TransportConfig, generate_key,
+    AppCode, Carriers, Config, Connection, Endpoint, Incoming, LossyIo, NodeId, TransportConfig,
+    generate_key,
 };
 
 use crate::calls::{CALLS, Caller, respond, take_datagrams, take_messages};
@@ -17,12 +18,13 @@ use crate::{Dice, PATIENCE, comes_back, held, number};
 const CALLERS: usize = 4;
 const SHARE: usize = 2;
 
-/// Loses one datagram of twenty that it sends.
+/// Loses one datagram of twenty that it sends, and sends no other way.
 fn lossy(seed: u64) -> Endpoint {
     let endpoint = aqueduct_std::EndpointConfig::new(generate_key().unwrap()).with_transport(
         TransportConfig::default().with_idle_timeout(Duration::from_secs(5)).unwrap(),
     );
-    let config = Config::from(endpoint).with_socket_io(move |io| LossyIo::new(io, 50_000, seed));
+    let config = Config::from(endpoint).with_carriers(Carriers::udp());
+    let config = config.with_socket_io(move |io| LossyIo::new(io, 50_000, seed));
     Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap().with_timeout(PATIENCE)
 }
 
@@ -40,17 +42,30 @@ impl Shared {
     }
 }
 
-/// How often each call was made.
+/// How often each call was made, and how long the slowest took.
 #[derive(Default)]
-struct Tally([AtomicU64; CALLS.len()]);
+struct Tally {
+    made: [AtomicU64; CALLS.len()],
+    slowest: Mutex<(Duration, &'static str)>,
+}
 
 impl Tally {
     fn sum(&self) -> u64 {
-        self.0.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.made.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    fn note(&self, pick: usize, took: Duration) {
+        self.made[pick].fetch_add(1, Ordering::Relaxed);
+        let mut slowest = self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
+        *slowest = (*slowest).max((took, CALLS[pick].0));
+    }
+
+    fn slowest(&self) -> (Duration, &'static str) {
+        *self.slowest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rarest(&self) -> (&'static str, u64) {
-        let counts = CALLS.iter().zip(&self.0);
+        let counts = CALLS.iter().zip(&self.made);
         let counts = counts.map(|((name, _), count)| (*name, count.load(Ordering::Relaxed)));
         counts.min_by_key(|(_, count)| *count).expect("some calls")
     }
@@ -77,9 +92,9 @@ fn call_at_random(
     while Instant::now() < until || tally.rarest().1 == 0 {
         let Some(connection) = shared.get(client, to) else { continue };
         let pick = dice.below(CALLS.len() as u64) as usize;
-        let (_, call) = CALLS[pick];
+        let ((_, call), began) = (CALLS[pick], Instant::now());
         call(&mut Caller { endpoint: client, connection: &connection, dice: &mut dice });
-        tally.0[pick].fetch_add(1, Ordering::Relaxed);
+        tally.note(pick, began.elapsed());
     }
 }
 
@@ -111,8 +126,12 @@ pub(crate) fn random_calls() {
         client.shutdown(AppCode(0), b"", PATIENCE);
         server.shutdown(AppCode(0), b"", PATIENCE);
     });
-    let rarest = tally.rarest();
+    let (rarest, (slowest, name)) = (tally.rarest(), tally.slowest());
     println!("{} calls in {seconds} s, of each {} at least ({})", tally.sum(), rarest.1, rarest.0);
+    println!("the slowest took {slowest:?} ({name})");
+    // A connection that is over is known to be within five seconds: who waited for as long as its
+    // handle's patience was forgotten.
+    assert!(slowest < PATIENCE, "{name} hung for {slowest:?}");
     drop((shared, client, server));
     comes_back(before);
 }

@@ -8,10 +8,10 @@ use aqueduct_driver::clock::Clock;
 use aqueduct_std::relay::{RelayConfig, RelayEvent};
 use aqueduct_std::{
     Algorithm, AppCode, Bandwidth, BufferWarning, Bytes, CarrierKind, CloseReason, ConnectError,
-    ConnectionError, ConnectionStats, DatagramError, Delivery, EndpointStats, Figures, IoStats,
-    LegEnd, LegIndex, LegPolicy, MessageError, MessageStats, Mode, NodeAddr, NodeId, OpenError,
-    OpenOptions, PipeError, PipeOptions, PipeStats, Priority, ReadError, SendError, Sent, Stop,
-    StreamError, StreamId, StreamingSerialize, TapeEnd, WriteError,
+    ConnectionError, ConnectionStats, DatagramError, Delivery, EndpointStats, ExportError, Figures,
+    IoStats, LegEnd, LegIndex, LegPolicy, MessageError, MessageStats, Mode, NodeAddr, NodeId,
+    OpenError, OpenOptions, PipeError, PipeOptions, PipeStats, Priority, ReadError, SendError,
+    Sent, Stop, StreamError, StreamId, StreamingSerialize, TapeEnd, WriteError,
 };
 
 use super::{Came, Flow, Inlet, Knock, Letter, Link, Node, Outlet, Recv, Send_, Std, Verified};
@@ -262,8 +262,8 @@ impl Link for aqueduct_std::Connection {
         }
     }
 
-    fn key_material(&self, label: &[u8]) -> Vec<u8> {
-        sure(self.export_keying_material(label, b"", 40)).unwrap()
+    fn key_material(&self, label: &[u8], len: usize) -> Result<Vec<u8>, ExportError> {
+        sure(self.export_keying_material(label, b"", len))
     }
 
     fn close(&self, code: AppCode, reason: &[u8]) {
