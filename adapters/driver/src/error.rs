@@ -309,8 +309,8 @@ pub enum MessageError {
     Connection(#[from] ConnectionError),
 }
 
-/// Of a connection that was there and is over. [`io::ErrorKind::TimedOut`] is none of these: that is
-/// what a handle's own time-out gives, and who sees it tries again.
+/// Of a connection that was there and is over. [`io::ErrorKind::TimedOut`] is none of these: that
+/// is what a handle's own time-out gives, and who sees it tries again.
 fn kind_of(reason: &CloseReason) -> io::ErrorKind {
     match reason {
         CloseReason::Local(_) => io::ErrorKind::NotConnected,

@@ -51,7 +51,6 @@ mod paths;
 mod source;
 mod validation;
 
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::congestion::{Acked, Algorithm, Congestion, CongestionConfig, Lost, Pacer, WindowUse};

@@ -1,7 +1,7 @@
 //! One path: what it lets out, and what it makes of what became of it.
 
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::congestion::{Algorithm, State};

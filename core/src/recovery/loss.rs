@@ -399,8 +399,8 @@ impl Ledger {
         }
     }
 
-    /// When what is in flight on a path that data left is lost, because another path has brought what
-    /// was sent after that (spec R-REC-42). A path that still brings something is waited for.
+    /// When what is in flight on a path that data left is lost, because another path has brought
+    /// what was sent after that (spec R-REC-42). A path that still brings something is waited for.
     fn passed_by_at(&self, left: &Flight, active: PathId, rtt: &Rtt) -> Option<Instant> {
         let (left_at, used) = (left.left_at?, self.flight(active)?);
         let passes = |other: &Flight| {

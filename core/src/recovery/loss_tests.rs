@@ -351,14 +351,14 @@ fn a_path_left_behind_that_still_brings_something_is_waited_for() {
         s.ledger.on_moved(B, s.now);
         let left = s.now;
         let asked = s.send(B);
-        s.wait(ms(20));
+        s.wait(ms(50));
         if brings {
             s.ack(&[under_way.start..under_way.start + 1]);
         }
         let heard = s.now;
         s.ack(&[asked..asked + 1]);
         s.send(A);
-        let passed = s.rtt().loss_delay(1).max(ms(50) * 9 / 8);
+        let passed = ms(50) * 9 / 8;
         let waited = left + s.rtt().pto(ACK_DELAY) * 3;
         let expected = match (known, brings) {
             (true, true) => heard + passed,

@@ -170,8 +170,17 @@ fn crumbs() {
     watched.report("crumbs with gaps");
 }
 
-fn flood(what: &str, packets: u64, mut say: impl FnMut(&Watched, u64) -> Vec<u8>, acks: bool) {
-    let mut watched = Watched::new();
+fn flood(what: &str, packets: u64, say: impl FnMut(&Watched, u64) -> Vec<u8>, acks: bool) {
+    flood_at(Watched::new(), what, packets, say, acks);
+}
+
+fn flood_at(
+    mut watched: Watched,
+    what: &str,
+    packets: u64,
+    mut say: impl FnMut(&Watched, u64) -> Vec<u8>,
+    acks: bool,
+) {
     let mut said = 0;
     for round in 0..packets {
         let plaintext = say(&watched, round);
@@ -307,6 +316,10 @@ fn memory_held_stays_within_the_bound() {
         |_: &Watched, round: u64| [numbers(&[0x1e]), round.to_be_bytes().to_vec()].concat();
     flood("challenges", 20_000, challenge, true);
     flood("challenges, no acks", 20_000, challenge, false);
+    // Beside the path in use nothing holds the answers back.
+    let mut beside = Watched::new();
+    beside.duel.from = ([10, 9, 9, 9], 9).into();
+    flood_at(beside, "challenges on another path, no acks", 20_000, challenge, false);
     let messages = |watched: &Watched, round: u64| {
         let id = watched.stream(Dir::Uni, round % watched.allowed[1]);
         [numbers(&[4, id.0, 2, 1, 16 << 20, 0]), body(id, 0, b"x")].concat()

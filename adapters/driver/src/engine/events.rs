@@ -269,6 +269,7 @@ impl Engine {
             *place = None;
             self.live = self.live.saturating_sub(1);
             self.shared.connection_gone();
+            self.lines.on_drained(self.clock.now());
         }
     }
 }

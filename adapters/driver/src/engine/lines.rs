@@ -163,6 +163,13 @@ impl Lines {
         self.look_at.into_iter().chain(self.accept_at).min()
     }
 
+    /// A connection is no more, and has perhaps left a socket.
+    pub(super) fn on_drained(&mut self, now: Instant) {
+        if !self.lines.is_empty() {
+            self.look_at = self.look_at.into_iter().chain([now + PAUSE]).min();
+        }
+    }
+
     fn insert(&mut self, line: Line, now: Instant) -> CarrierId {
         // Neither the UDP socket's name nor that of none.
         self.last = self.last % (CarrierId::NONE.0 - 1) + 1;
@@ -375,6 +382,9 @@ impl Engine {
             }
             let (purpose, remote) = (purpose.clone(), line.remote);
             line.stage = Stage::Open;
+            if matches!(purpose, Purpose::Connect(_)) {
+                line.user = User::Connection;
+            }
             self.open_line(id, remote, purpose);
             return Ok(true);
         }
@@ -463,16 +473,17 @@ impl Engine {
         let connected = self.core.carriers_of_connections();
         let (mut unused, mut late) = (Vec::new(), Vec::new());
         for (id, line) in &mut self.lines.lines {
-            line.user = match used.contains(id) {
+            let user = match used.contains(id) {
                 true if connected.contains(id) => User::Connection,
                 true => User::Stranger,
                 false => User::Nobody,
             };
-            if line.user != User::Nobody {
+            let is_left = std::mem::replace(&mut line.user, user) == User::Connection;
+            if user != User::Nobody {
                 line.used = now;
             } else if let Some(until) = line.dialled_until() {
                 late.extend((until <= now).then_some(*id));
-            } else if now.saturating_since(line.used) >= UNUSED {
+            } else if is_left || now.saturating_since(line.used) >= UNUSED {
                 unused.push(*id);
             }
         }
