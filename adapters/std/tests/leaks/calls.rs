@@ -191,7 +191,9 @@ fn with_gaps(c: &mut Caller<'_>) {
 /// What comes back of a stream goes on by another one, and is given up or not.
 fn piped(c: &mut Caller<'_>) {
     let body = c.body(MOST);
-    let Some((_send, source)) = c.ask(&body) else { return };
+    let Some((_send, mut source)) = c.ask(&body) else { return };
+    // Who answers takes one stream after the other: the leg is not to come before its source.
+    let _over = source.peek(1);
     let onward = source.info().cloned().unwrap_or_else(options).forwarded();
     let leg = onward.and_then(|onward| c.connection.open_uni(onward).ok());
     let Some(leg) = leg else { return };
