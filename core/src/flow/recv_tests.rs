@@ -184,12 +184,20 @@ fn credit_that_frees_within_a_connection_is_tried_for() {
         mine += 1;
     }
     assert!(p.connection.is_hungry() && !p.budget.take_freed());
+    p.connection.progress(&mut p.budget);
+    assert!(!p.budget.take_freed(), "no more than who waits has found");
     p.finish(own(0), 0).expect("an empty answer");
     p.retire(own(0));
     assert!(p.budget.take_freed(), "worth another try");
     p.connection.top_up(p.streams.values_mut(), &mut p.budget);
     assert!(p.open_own(own(mine)));
     assert!(!p.budget.take_freed());
+    // Where nobody waits nobody is called.
+    let mut r = Receiver::usual();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.finish(id, 0).expect("empty");
+    r.retire(id);
+    assert!(!r.connection.is_hungry() && !r.budget.take_freed());
 }
 
 /// However long a connection lives: no count is granted that MAX_STREAMS may not name.

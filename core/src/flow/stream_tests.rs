@@ -165,6 +165,46 @@ fn a_window_follows_the_rate_and_stops_there() {
     assert!(windows.iter().all(|&w| w == windows[0]), "and stays: {windows:?}");
 }
 
+/// A burst in the beginning makes the window wide; what follows is slow. A window that its owner
+/// has fixed stays, and so does any other once the beginning is over.
+///
+/// spec: R-FLOW-12
+#[test]
+fn the_end_of_the_beginning_takes_back_what_a_burst_made_of_a_window() {
+    for most in [RecvLimits::default().max_stream_window, MIB] {
+        let limits = RecvLimits { max_stream_window: most, ..RecvLimits::default() };
+        let mut r = Receiver::with(Budget::new(BudgetLimits::default()), limits);
+        r.connection.set_rtt(Duration::from_millis(50));
+        let id = r.open(peer(Dir::Uni, 0));
+        let pass = |r: &mut Receiver, ms, n: u64| {
+            r.now = at(ms);
+            let end = (r.stream(id).highest() + n).min(r.stream(id).limit());
+            let came = r.data(id, end).expect("inside");
+            r.release(id, came);
+        };
+        while r.stream(id).window() < MIB {
+            pass(&mut r, 1, 64 * 1024);
+        }
+        let wide = r.stream(id).window();
+        pass(&mut r, 100, 1);
+        assert_eq!(r.stream(id).window(), wide, "two round trips are not over");
+        pass(&mut r, 101, 1);
+        assert_eq!(r.stream(id).window(), wide / 4);
+        for ms in 2..20 {
+            pass(&mut r, 101 * ms, 1);
+        }
+        assert_eq!(r.stream(id).window(), wide / 4, "later it does not fall");
+    }
+    let mut r = Receiver::usual();
+    r.connection.set_rtt(Duration::from_millis(50));
+    let id = r.open(peer(Dir::Uni, 0));
+    r.data(id, 1).expect("inside");
+    r.fix(id, MIB);
+    r.now = at(200);
+    r.data(id, 2).expect("inside");
+    assert_eq!(r.stream(id).window(), MIB, "fixed is fixed");
+}
+
 /// Microseconds away is a sender that fills whatever limit it has; what takes its time is the
 /// reader, 300 µs after each burst.
 ///
@@ -265,6 +305,8 @@ fn ranges_are_bounded_by_window_and_by_room() {
     assert_eq!(range_limit(1_201_200, 1), 1001);
     let mut r = Receiver::usual();
     let id = r.open(peer(Dir::Uni, 0));
+    assert_eq!(r.max_ranges(id, FREE_RANGES - 1), FREE_RANGES);
+    assert_eq!(r.connection.held(), 0, "these are free");
     let mut most = 0;
     for now in 0..2000 {
         most = r.max_ranges(id, now.min(most));
@@ -272,6 +314,8 @@ fn ranges_are_bounded_by_window_and_by_room() {
     }
     assert_eq!(most, 1000);
     assert_eq!(r.connection.held(), (1000 - FREE_RANGES) * RANGE_COST);
+    assert_eq!(r.max_ranges(id, most - 2 * RANGE_STEP), most, "two steps are left for the next");
+    assert_eq!(r.max_ranges(id, most - 2 * RANGE_STEP - 1), most - RANGE_STEP);
     for _ in 0..200 {
         r.max_ranges(id, 0);
     }
