@@ -3,13 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]
 
+use std::io;
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_driver::fault::{Call, Faults, FaultyIo};
-use aqueduct_std::{AppCode, CloseReason, Config, Connection, Endpoint, generate_key};
+use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
+use aqueduct_std::{
+    AppCode, CloseReason, Config, Connection, ConnectionError, Endpoint, OpenOptions,
+    StreamProtocol, generate_key,
+};
 use rustix::io::Errno;
+use socket2::SockRef;
 
 /// What a busy machine may add to anything.
 const LONG: Duration = Duration::from_secs(20);
@@ -27,6 +35,10 @@ fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
         let near = client.connect((server.node_id(), server.local_addr())).unwrap();
         (near, taking.join().unwrap())
     })
+}
+
+fn options() -> OpenOptions {
+    OpenOptions::new(StreamProtocol::name("test"))
 }
 
 /// Turns of the loop while a datagram waits at its socket that nobody reads.
@@ -89,4 +101,86 @@ fn a_socket_that_is_lost_after_other_failures_is_left_alone_as_well() {
     // By TCP it goes on, or it has ended; nobody waits for the socket.
     drop((near, far));
     client.shutdown(AppCode(0), b"", LONG);
+}
+
+/// A system call that panics: the worst that can happen to a loop.
+#[derive(Debug)]
+struct Panicking(UdpIo, Arc<AtomicBool>);
+
+impl SocketIo for Panicking {
+    fn recv(&self, socket: SockRef<'_>, batch: &mut RecvBatch) -> io::Result<usize> {
+        self.0.recv(socket, batch)
+    }
+
+    fn send(&self, socket: SockRef<'_>, outgoing: &Outgoing<'_>) -> io::Result<()> {
+        assert!(!self.1.load(Ordering::Relaxed), "this panic is part of the test");
+        self.0.send(socket, outgoing)
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.0.max_gso_segments()
+    }
+
+    fn gro_segments(&self) -> usize {
+        self.0.gro_segments()
+    }
+}
+
+/// Who waits without a time-out would wait for ever.
+#[test]
+fn a_loop_that_panics_wakes_everybody() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let config = Config::new(generate_key().unwrap()).with_socket_io({
+        let armed = armed.clone();
+        move |io| Panicking(io, armed.clone())
+    });
+    let client = Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
+    let server = faulty(&Faults::new());
+    let (near, _far) = connect(&client, &server);
+    let (mut send, mut recv) = near.open_bi(options()).unwrap();
+    let gone = ConnectionError::DriverGone;
+    let (tell, told) = mpsc::channel();
+    let waits: [(&str, Box<dyn FnOnce() -> bool + Send>); 6] = [
+        ("read", Box::new(move || recv.read_chunk(10).is_err())),
+        ("accept_uni", of(&near, |near| near.accept_uni().is_err())),
+        ("read_datagram", of(&near, |near| near.read_datagram().is_err())),
+        ("recv_message", of(&near, |near| near.recv_message().is_err())),
+        ("closed", of(&near, |near| near.closed() == Ok(CloseReason::CarrierLost))),
+        ("accept", of(&client, |client| matches!(client.accept(), Ok(None)))),
+    ];
+    let count = waits.len();
+    for (name, wait) in waits {
+        let tell = tell.clone();
+        thread::spawn(move || tell.send((name, wait())).unwrap());
+    }
+    thread::sleep(Duration::from_millis(50));
+    armed.store(true, Ordering::Relaxed);
+    // Who calls may take the loop's turn, and meets the panic itself.
+    let write = || send.write_bytes(vec![7; 100].into());
+    let _queued = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
+    for _ in 0..count {
+        let (name, as_expected) = told.recv_timeout(LONG).expect("somebody waits for ever");
+        assert!(as_expected, "{name}");
+    }
+    // And what comes later does not hang either.
+    assert!(send.write_bytes(vec![7; 100].into()).is_err());
+    assert!(send.delivered().is_err());
+    assert!(near.open_uni(options()).is_err());
+    assert_eq!(
+        near.send_message(b"anybody?".to_vec().into()).unwrap_err().to_string(),
+        gone.to_string()
+    );
+    assert!(client.connect((server.node_id(), server.local_addr())).is_err());
+    let began = Instant::now();
+    client.shutdown(AppCode(0), b"", LONG);
+    assert!(began.elapsed() < LONG / 2, "there is nothing to wait for");
+}
+
+/// A call on a handle, for another thread.
+fn of<T: Clone + Send + 'static>(
+    handle: &T,
+    call: impl FnOnce(T) -> bool + Send + 'static,
+) -> Box<dyn FnOnce() -> bool + Send> {
+    let handle = handle.clone();
+    Box::new(move || call(handle))
 }
