@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aqueduct_driver::fault::{Call, Faults, FaultyIo};
+use aqueduct_driver::fault::{self, Faults, FaultyIo};
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
 use aqueduct_std::{
     AppCode, CloseReason, Config, Connection, ConnectionError, Endpoint, OpenOptions,
@@ -55,7 +55,7 @@ fn a_socket_that_only_fails_to_receive_does_not_make_the_loop_spin() {
     let faults = Faults::new();
     let (client, server) = (faulty(&faults), faulty(&Faults::new()));
     let (near, far) = connect(&client, &server);
-    faults.plan(Call::Recv, Errno::NOBUFS.raw_os_error(), u64::MAX);
+    faults.plan(fault::Call::Recv, Errno::NOBUFS.raw_os_error(), u64::MAX);
     let turns = turns_for_one(&client);
     let failed = client.io_stats().recv_errors;
     println!("{failed} receives failed, in {turns} turns");
@@ -72,7 +72,7 @@ fn a_socket_that_is_lost_is_not_looked_at_any_more() {
     let faults = Faults::new();
     let (client, server) = (faulty(&faults), faulty(&Faults::new()));
     let (near, _far) = connect(&client, &server);
-    faults.plan(Call::Send, Errno::BADF.raw_os_error(), 1);
+    faults.plan(fault::Call::Send, Errno::BADF.raw_os_error(), 1);
     near.send_datagram(b"by a socket that is none".to_vec().into()).unwrap();
     assert_eq!(near.closed().unwrap(), CloseReason::CarrierLost);
     let turns = turns_for_one(&client);
@@ -88,8 +88,8 @@ fn a_socket_that_is_lost_after_other_failures_is_left_alone_as_well() {
     let faults = Faults::new();
     let (client, server) = (faulty(&faults), faulty(&Faults::new()));
     let (near, far) = connect(&client, &server);
-    faults.plan(Call::Recv, Errno::NOBUFS.raw_os_error(), 12);
-    faults.plan(Call::Recv, Errno::BADF.raw_os_error(), 1);
+    faults.plan(fault::Call::Recv, Errno::NOBUFS.raw_os_error(), 12);
+    faults.plan(fault::Call::Recv, Errno::BADF.raw_os_error(), 1);
     let began = Instant::now();
     while faults.left() > 0 {
         assert!(began.elapsed() < LONG, "{} faults did not strike", faults.left());
@@ -140,7 +140,7 @@ fn a_loop_that_panics_wakes_everybody() {
     let (mut send, mut recv) = near.open_bi(options()).unwrap();
     let gone = ConnectionError::DriverGone;
     let (tell, told) = mpsc::channel();
-    let waits: [(&str, Box<dyn FnOnce() -> bool + Send>); 6] = [
+    let waits: [(&str, Call); 6] = [
         ("read", Box::new(move || recv.read_chunk(10).is_err())),
         ("accept_uni", of(&near, |near| near.accept_uni().is_err())),
         ("read_datagram", of(&near, |near| near.read_datagram().is_err())),
@@ -176,11 +176,13 @@ fn a_loop_that_panics_wakes_everybody() {
     assert!(began.elapsed() < LONG / 2, "there is nothing to wait for");
 }
 
-/// A call on a handle, for another thread.
+/// A call for another thread; whether it gave what it should.
+type Call = Box<dyn FnOnce() -> bool + Send>;
+
 fn of<T: Clone + Send + 'static>(
     handle: &T,
     call: impl FnOnce(T) -> bool + Send + 'static,
-) -> Box<dyn FnOnce() -> bool + Send> {
+) -> Call {
     let handle = handle.clone();
     Box::new(move || call(handle))
 }

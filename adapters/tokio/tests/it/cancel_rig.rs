@@ -201,7 +201,7 @@ pub(crate) const SENDS: Calls =
 pub(crate) const MESSAGES: Calls = Calls::of(&["Connection::recv_message"], &[]);
 pub(crate) const STREAMED: Calls =
     Calls::of(&["Connection::send_auto", "Connection::recv_auto"], &["MessageStream::read_chunk"]);
-pub(crate) const COLLECTS: Calls = Calls::of(&[], &["MessageStream::collect_all"]);
+pub(crate) const COLLECTS: Calls = Calls::of(&["MessageStream::collect_all"], &[]);
 pub(crate) const DATAGRAMS: Calls =
     Calls::of(&["Connection::send_datagram_wait", "Connection::read_datagram"], &[]);
 pub(crate) const QUESTIONS: Calls = Calls::of(
@@ -217,7 +217,7 @@ pub(crate) const HANDSHAKES: Calls =
     Calls::of(&["Endpoint::connect", "Endpoint::accept", "Incoming::accept"], &[]);
 pub(crate) const PIPES: Calls = Calls::of(&[], &["Endpoint::pipe", "Endpoint::pipe_and_read"]);
 pub(crate) const OF_PIPES: Calls =
-    Calls::of(&[], &["Pipe::stats", "Pipe::add_leg", "Pipe::leg_ended", "Pipe::ended"]);
+    Calls::of(&["Pipe::leg_ended", "Pipe::ended"], &["Pipe::stats", "Pipe::add_leg"]);
 pub(crate) const RANGES: Calls = Calls::of(&["Connection::request_range"], &[]);
 pub(crate) const TAPES: Calls = Calls::of(&["Recorded::closed"], &["Recorded::end"]);
 
