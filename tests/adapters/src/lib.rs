@@ -166,6 +166,7 @@ pairings! {
         a_closed_endpoint_becomes_idle;
     tcp:
         streams_go_on_by_tcp_and_come_back,
+        a_download_goes_on_by_tcp_and_comes_back,
         tcp_alone_connects,
         each_kind_of_carrier_may_be_left_out,
         a_refusal_holds_for_both,

@@ -85,7 +85,7 @@ pub(crate) fn tcp_is_found_at_another_address<C: Node, S: Node>() {
 }
 
 /// With TCP alone a connection is there within two round trips and 300 ms. A busy machine may miss
-/// that once or twice.
+/// that half of the times.
 ///
 /// spec: R-TCP-16
 pub(crate) fn tcp_alone_connects_in_time<C: Node, S: Node>() {
@@ -107,15 +107,9 @@ pub(crate) fn tcp_alone_connects_in_time<C: Node, S: Node>() {
         took
     };
     let limit = ROUND_TRIP * 2 + Duration::from_millis(300);
-    let mut took = Vec::new();
-    for _ in 0..4 {
-        took.push(attempt());
-        if took.last().is_some_and(|took| *took < limit) {
-            break;
-        }
-    }
+    let took: Vec<_> = (0..4).map(|_| attempt()).collect();
     println!("connected after {took:?}");
-    assert!(took.iter().any(|took| *took < limit), "{took:?}");
+    assert!(took.iter().filter(|took| **took < limit).count() >= 2, "{took:?}");
     let least = Duration::from_millis(200) + ROUND_TRIP * 2;
     assert!(
         took.iter().all(|took| *took >= least),

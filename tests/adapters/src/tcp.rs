@@ -62,20 +62,31 @@ pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bo
 ///
 /// spec: R-TCP-8, R-TCP-10, R-TCP-12, R-TCP-16
 pub(crate) fn streams_go_on_by_tcp_and_come_back<C: Node, S: Node>() {
+    go_on_by_tcp_and_come_back::<C, S>(true);
+}
+
+/// The side that dials TCP sends nothing but what acknowledges.
+///
+/// spec: R-TCP-8, R-TCP-10, R-TCP-12, R-TCP-16
+pub(crate) fn a_download_goes_on_by_tcp_and_comes_back<C: Node, S: Node>() {
+    go_on_by_tcp_and_come_back::<C, S>(false);
+}
+
+fn go_on_by_tcp_and_come_back<C: Node, S: Node>(uploads: bool) {
     let (client, server) = (C::new(), S::new());
     let way = Way::to(server.addr().1);
     let (near, far) = connect_at(&client, &server, way.front);
     assert_eq!((near.carriage(), way.streams()), (CarrierKind::Udp, 0), "TCP is not needed yet");
     let (enough, count) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        let up = near.open_uni(options());
         let down = far.open_uni(options());
-        let writing =
-            [scope.spawn(|| write_words(up, &enough)), scope.spawn(|| write_words(down, &enough))];
-        let reading = [
-            scope.spawn(|| read_words(far.accept_uni().unwrap(), &count)),
-            scope.spawn(|| read_words(near.accept_uni().unwrap(), &count)),
-        ];
+        let mut writing = vec![scope.spawn(|| write_words(down, &enough))];
+        let mut reading = vec![scope.spawn(|| read_words(near.accept_uni().unwrap(), &count))];
+        if uploads {
+            let up = near.open_uni(options());
+            writing.push(scope.spawn(|| write_words(up, &enough)));
+            reading.push(scope.spawn(|| read_words(far.accept_uni().unwrap(), &count)));
+        }
         let by = |kind| {
             move |near: &C::Link, far: &S::Link| near.carriage() == kind && far.carriage() == kind
         };
@@ -95,9 +106,10 @@ pub(crate) fn streams_go_on_by_tcp_and_come_back<C: Node, S: Node>() {
             println!("turn {turn}: by TCP after {left:?}, back after {back:?}");
         }
         enough.store(true, Ordering::Relaxed);
-        let written = writing.map(|it| it.join().unwrap());
-        let read = reading.map(|it| it.join().unwrap());
-        assert_eq!(written, read);
+        let sums = |all: Vec<thread::ScopedJoinHandle<'_, u64>>| -> Vec<u64> {
+            all.into_iter().map(|it| it.join().unwrap()).collect()
+        };
+        assert_eq!(sums(writing), sums(reading));
     });
     assert_eq!((server.connections(), client.connections()), (1, 1), "another handshake");
     assert_eq!(way.streams(), 1, "the TCP connection is kept");
