@@ -61,6 +61,19 @@ fn as_many_hops_and_receivers_as_one_likes_over_links_that_lose() {
 }
 
 #[test]
+fn it_goes_by_the_carrier_that_one_asks_for() {
+    let place = Place::new();
+    for (args, carrier) in [(&[][..], "udp"), (&["--udp"], "udp"), (&["--tcp"], "tcp")] {
+        let asked = [&["demo", "--json", "--size", "1MiB"], args].concat();
+        let last = place.run(&asked).expect(0).last();
+        assert_eq!((&last["carrier"], &last["digest_equal"]), (&carrier.into(), &true.into()));
+    }
+    let plain = place.run(&["demo", "--size", "1MB", "--tcp"]);
+    assert_eq!(plain.code, Some(0), "{}", plain.stderr);
+    assert!(plain.lines.iter().any(|line| line.starts_with("by ") && line.ends_with("TCP")));
+}
+
+#[test]
 fn people_get_a_table() {
     let place = Place::new();
     let plain = place.run(&["demo", "--size", "1MB"]);

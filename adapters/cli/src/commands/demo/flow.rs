@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 
 use crate::exit::{Cause, Failure};
+use crate::node::carrier;
 use crate::progress::Progress;
 
 use super::nodes::Nodes;
@@ -67,7 +68,7 @@ pub(super) async fn transfer(nodes: &mut Nodes, size: u64) -> Result<Measured, F
     let (passed, (sent, sent_at), taken) = work;
     let clocks = nodes.relays.iter().map(Endpoint::clock).collect();
     let cpu = cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
-    let stats = connection.stats().await;
+    let (stats, carrier) = (connection.stats().await, carrier(connection.carriage()));
     let (ends, out_of_order) = ((pouring, sent_at), nodes.out_of_order());
     Ok(Measured {
         size,
@@ -81,6 +82,7 @@ pub(super) async fn transfer(nodes: &mut Nodes, size: u64) -> Result<Measured, F
         taken,
         out_of_order,
         stats,
+        carrier,
     })
 }
 

@@ -48,8 +48,9 @@ pub(super) struct Measured {
     pub(super) taken: Vec<Taken>,
     /// The most bytes that came above a gap: of each relay, then of each receiver.
     pub(super) out_of_order: Vec<u64>,
-    /// Of the sender's connection.
+    /// Of the sender's connection, and what it goes by.
     pub(super) stats: ConnectionStats,
+    pub(super) carrier: &'static str,
 }
 
 /// A line for the whole, and its name and value for programs.
@@ -105,6 +106,7 @@ impl Measured {
         if let Some(last) = last {
             rows.push(row("to the first byte", millis(last), "first_byte_seconds", seconds(last)));
         }
+        rows.push(row("by", self.carrier.to_uppercase(), "carrier", json!(self.carrier)));
         let Self { stats, .. } = self;
         let packet = stats.datagram_size;
         for (label, key, count) in [
