@@ -52,6 +52,24 @@ fn a_stray_permit_is_no_wake_up() {
     assert_eq!((waited, looks), (Err(TimedOut(patience)), 1));
 }
 
+/// The thread runs again only when its time is over, and what it waited for is there.
+#[test]
+fn what_is_ready_at_the_end_is_no_time_out() {
+    let mut looks = 0;
+    let waited = wait(
+        poll_fn(|cx| {
+            looks += 1;
+            if looks == 2 {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }),
+        Some(Duration::ZERO),
+    );
+    assert_eq!((waited, looks), (Ok(()), 2));
+}
+
 #[test]
 fn another_thread_wakes_it() {
     for round in 0..1_000 {

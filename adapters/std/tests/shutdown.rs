@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
 use aqueduct_std::{AppCode, Config, Connection, Endpoint, generate_key};
@@ -107,4 +107,36 @@ fn a_recording_is_whole_when_its_endpoint_has_ended() {
     let tape = reading.join().unwrap();
     assert_eq!(written, tape.len() as u64);
     assert!(written > 500_000 && trace::replay(&tape).unwrap().is_whole());
+}
+
+/// The disk is somebody who reads nothing: who waits for it waits as long as the handle says.
+///
+/// spec: R-TAPE-18
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_takes_nothing_holds_nobody_up_for_longer_than_the_time_out() {
+    use std::os::fd::AsRawFd;
+
+    use aqueduct_std::Recording;
+
+    let (disk, writer) = io::pipe().unwrap();
+    let recording = Recording::to(format!("/proc/self/fd/{}", writer.as_raw_fd()));
+    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let client = Endpoint::bind(loopback, config).unwrap().with_timeout(LONG);
+    drop(writer);
+    let server = Endpoint::bind(loopback, generate_key().unwrap()).unwrap().with_timeout(LONG);
+    let (near, far) = connect(&client, &server);
+    let reading = thread::spawn(move || far.recv_message().unwrap().len());
+    near.send_message(vec![7; 500_000].into()).unwrap();
+    assert_eq!(reading.join().unwrap(), 500_000, "the transport waits for no disk");
+    let short = Duration::from_millis(200);
+    let recorded = client.recording().unwrap().with_timeout(short);
+    let began = Instant::now();
+    assert_eq!(recorded.end().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!((short..LONG / 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let began = Instant::now();
+    assert!(!client.shutdown(AppCode(0), b"", short), "not all is written");
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+    drop(disk);
 }

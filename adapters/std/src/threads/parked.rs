@@ -34,7 +34,7 @@ impl Parked {
     }
 
     /// Looks at `future`, and again whenever `waker`, which is this one's, was woken. It is looked
-    /// at once at least. `None`: the patience is at its end.
+    /// at once at least, and once more at the end if it was woken. `None`: the patience is over.
     pub(crate) fn wait<F: Future>(
         &self,
         waker: &Waker,
@@ -50,19 +50,27 @@ impl Parked {
                 return Some(output);
             }
             let began = *began.get_or_insert_with(Instant::now);
-            self.park(began, patience)?;
+            if !self.park(began, patience) {
+                // It may be ready since, and this thread was only late to run: that is no time-out.
+                let last = self.woken.swap(false, Ordering::AcqRel);
+                return match last.then(|| future.poll(&mut cx)) {
+                    Some(Poll::Ready(output)) => Some(output),
+                    _ => None,
+                };
+            }
         }
     }
 
-    /// Until somebody wakes this thread. A future that wakes itself each time is out of time, too.
-    fn park(&self, began: Instant, patience: Option<Duration>) -> Option<()> {
+    /// Until somebody wakes this thread; `false` if the time is over. A future that wakes itself
+    /// each time is out of time, too.
+    fn park(&self, began: Instant, patience: Option<Duration>) -> bool {
         loop {
             let left = patience.map(|patience| patience.saturating_sub(began.elapsed()));
             if left.is_some_and(|left| left.is_zero()) {
-                return None;
+                return false;
             }
             if self.woken.load(Ordering::Acquire) {
-                return Some(());
+                return true;
             }
             left.map_or_else(park, park_timeout);
         }
