@@ -64,6 +64,10 @@ impl Wire for Port {
         self.lines.write(line, bytes)
     }
 
+    fn finish(&mut self, line: CarrierId) {
+        self.lines.finish(line);
+    }
+
     fn close(&mut self, line: CarrierId) {
         self.lines.close(line);
     }

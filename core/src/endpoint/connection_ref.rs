@@ -189,6 +189,12 @@ impl<'a> ConnectionRef<'a> {
         self.tape.note(|tape| tape.call(op, |out| came.map(Bytes::len).put(out)));
     }
 
+    /// The carriers that it has paths over, in no order, some perhaps twice. None once it is
+    /// drained.
+    pub fn carriers(&self) -> impl Iterator<Item = CarrierId> {
+        self.member.connection.carriers()
+    }
+
     /// Another way to the peer, by an open carrier. A reliable one is kept, and taken when UDP
     /// falls silent; a UDP socket is taken as soon as the peer answers there, while data takes TCP
     /// (spec `12-tcp.md`). The peer learns of it from what is sent there. Returns whether it is of

@@ -251,7 +251,10 @@ impl Engine {
         self.fill_rest(handle);
         let error = ConnectionError::Closed(reason.clone());
         self.empty(handle, &error);
-        let stats = self.core.connection(handle).map(|connection| connection.stats());
+        let stats = self.core.connection(handle).map(|connection| {
+            self.lines.on_closed(handle, connection.carriers());
+            connection.stats()
+        });
         let Some(slot) = self.slot(handle) else { return };
         tracing::info!(%reason, "connection over");
         lock(&slot.shared.state).stats = stats;
@@ -269,7 +272,7 @@ impl Engine {
             *place = None;
             self.live = self.live.saturating_sub(1);
             self.shared.connection_gone();
-            self.lines.on_drained(self.clock.now());
+            self.lines.on_drained(handle, self.clock.now());
         }
     }
 }

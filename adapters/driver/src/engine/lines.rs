@@ -5,8 +5,8 @@
 //!                ▲
 //!   dial ──► Dialling ── connected ──┐
 //!                                    ├──► Open ── unused for 5 s, broken, a bad length ──► closed
-//!   accept ── no more than 256, ─────┘
-//!             whoever has most gives way
+//!   accept ── no more than 256, ─────┘ └── its connection is over ──► no more is said ── no more
+//!             whoever has most gives way                               is heard ──► closed
 //! ```
 //!
 //! The adapter keeps the sockets and says which of them may be read or written again; what is read
@@ -54,6 +54,8 @@ pub(super) struct Lines {
     /// Those that may have something to read, or take something.
     ready: VecDeque<CarrierId>,
     wanted: Vec<Wanted>,
+    /// What connections that are over, and not drained, go by.
+    left: BTreeMap<ConnectionHandle, Vec<CarrierId>>,
     look_at: Option<Instant>,
     accept_at: Option<Instant>,
     looked_at: Option<Instant>,
@@ -97,6 +99,9 @@ struct Line {
     theirs: bool,
     /// What it was found to be used for when last looked at.
     user: User,
+    /// A connection that is over has used it: whoever is there hears that no more follows, when
+    /// no other uses it.
+    left: bool,
 }
 
 /// What uses a socket.
@@ -163,11 +168,25 @@ impl Lines {
         self.look_at.into_iter().chain(self.accept_at).min()
     }
 
-    /// A connection is no more, and has perhaps left a socket.
-    pub(super) fn on_drained(&mut self, now: Instant) {
-        if !self.lines.is_empty() {
-            self.look_at = self.look_at.into_iter().chain([now + PAUSE]).min();
+    /// A connection is over, and uses these carriers until it is drained.
+    pub(super) fn on_closed(
+        &mut self,
+        connection: ConnectionHandle,
+        carriers: impl Iterator<Item = CarrierId>,
+    ) {
+        let left: Vec<_> = carriers.filter(|id| self.lines.contains_key(id)).collect();
+        if !left.is_empty() {
+            self.left.insert(connection, left);
         }
+    }
+
+    /// It is drained: its sockets are looked at soon.
+    pub(super) fn on_drained(&mut self, connection: ConnectionHandle, now: Instant) {
+        let Some(left) = self.left.remove(&connection) else { return };
+        for id in left {
+            self.lines.entry(id).and_modify(|line| line.left = true);
+        }
+        self.look_at = self.look_at.into_iter().chain([now + PAUSE]).min();
     }
 
     fn insert(&mut self, line: Line, now: Instant) -> CarrierId {
@@ -219,7 +238,8 @@ impl Line {
     fn new(remote: SocketAddr, stage: Stage, limit: u16, now: Instant) -> Self {
         let deframer = Deframer::new(limit);
         let theirs = matches!(stage, Stage::Open);
-        Self { remote, stage, deframer, kept: Vec::new(), used: now, theirs, user: User::Nobody }
+        let (kept, user, left) = (Vec::new(), User::Nobody, false);
+        Self { remote, stage, deframer, kept, used: now, theirs, user, left }
     }
 
     /// Whether it counts among those of strangers (spec R-TCP-18).
@@ -382,9 +402,6 @@ impl Engine {
             }
             let (purpose, remote) = (purpose.clone(), line.remote);
             line.stage = Stage::Open;
-            if matches!(purpose, Purpose::Connect(_)) {
-                line.user = User::Connection;
-            }
             self.open_line(id, remote, purpose);
             return Ok(true);
         }
@@ -478,13 +495,16 @@ impl Engine {
                 true => User::Stranger,
                 false => User::Nobody,
             };
-            let is_left = std::mem::replace(&mut line.user, user) == User::Connection;
+            line.user = user;
+            let left = std::mem::take(&mut line.left);
             if user != User::Nobody {
                 line.used = now;
             } else if let Some(until) = line.dialled_until() {
                 late.extend((until <= now).then_some(*id));
-            } else if is_left || now.saturating_since(line.used) >= UNUSED {
+            } else if now.saturating_since(line.used) >= UNUSED {
                 unused.push(*id);
+            } else if left && line.kept.is_empty() {
+                wire.finish(*id);
             }
         }
         add(&self.shared.counters.tcp_unused, unused.len() as u64);

@@ -208,3 +208,61 @@ fn a_handshake_that_is_not_ended_leaves_a_stranger_one() {
     let left: Vec<_> = left.map(|(id, _)| id.0).collect();
     assert_eq!(left, (17..=32).collect::<Vec<_>>());
 }
+
+/// Notes which sockets are to say no more, and which are closed.
+#[derive(Default)]
+struct Noted {
+    finished: Vec<CarrierId>,
+    closed: Vec<CarrierId>,
+}
+
+impl Wire for Noted {
+    fn recv(&mut self, _: &mut crate::socket::RecvBatch) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, _: &crate::socket::Outgoing<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self, line: CarrierId) {
+        self.finished.push(line);
+    }
+
+    fn close(&mut self, line: CarrierId) {
+        self.closed.push(line);
+    }
+}
+
+/// Soon after a connection is drained, and once; not while another uses the socket, nor before what
+/// is kept for it is written. A socket that no connection has left is given its time.
+///
+/// spec: R-TCP-17
+#[test]
+fn what_a_connection_has_left_says_no_more_and_is_closed_later() {
+    let (mut engine, mut wire) = (engine("127.0.0.1:9".parse().unwrap()), Noted::default());
+    let begun = engine.clock.now();
+    let [used, kept, left, other] = [1, 2, 3, 4].map(|host| {
+        let id = stranger(&mut engine.lines, &format!("192.0.2.{host}"));
+        let remote = engine.lines.lines[&id].remote;
+        engine.core.carrier_opened(id, CarrierKind::Reliable { remote }, begun);
+        id
+    });
+    let there = PeerAddr { id: None, remote: engine.lines.lines[&used].remote, carrier: used };
+    let handle = engine.core.connect(there, begun).unwrap();
+    let carriers: Vec<_> = engine.core.connection(handle).unwrap().carriers().collect();
+    assert_eq!(carriers, [used]);
+    engine.lines.lines.get_mut(&kept).unwrap().kept.push(7);
+    let over = [used, kept, left, CarrierId(77)];
+    engine.lines.on_closed(handle, over.into_iter());
+    let soon = begun + PAUSE;
+    assert!(engine.lines.deadline().is_some_and(|at| at > soon), "not before it is drained");
+    engine.lines.on_drained(handle, begun);
+    assert_eq!(engine.lines.deadline(), Some(soon));
+    for now in [soon, soon + PAUSE] {
+        engine.close_unused(&mut wire, now);
+    }
+    assert_eq!((&wire.finished, &wire.closed), (&vec![left], &vec![]));
+    engine.close_unused(&mut wire, begun + UNUSED);
+    assert_eq!((wire.finished, wire.closed), (vec![left], vec![kept, left, other]));
+}

@@ -71,6 +71,12 @@ pub trait Wire {
         Err(io::ErrorKind::NotFound.into())
     }
 
+    /// Writes no more to a TCP socket, if it is there: who reads at the other end comes to an end
+    /// when all has arrived. What is still said there is read.
+    fn finish(&mut self, line: CarrierId) {
+        let _none = line;
+    }
+
     /// Closes a TCP socket, if it is there.
     fn close(&mut self, line: CarrierId) {
         let _none = line;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use aqueduct_core::wire::id::CarrierId;
@@ -117,6 +117,11 @@ impl Lines {
             self.ask(id, |line| line.write = true)?;
         }
         written
+    }
+
+    pub(super) fn finish(&mut self, id: CarrierId) {
+        // Where it fails there is nobody to hear it, and reading says so.
+        let _broken = self.line(id).and_then(|line| line.socket.shutdown(Shutdown::Write));
     }
 
     pub(super) fn close(&mut self, id: CarrierId) {

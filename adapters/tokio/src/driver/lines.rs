@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -118,6 +118,12 @@ impl Lines {
     /// The same without readiness, when the runtime is gone.
     pub(super) fn write_last(&self, id: CarrierId, bytes: &[u8]) -> io::Result<usize> {
         send(SockRef::from(&self.line(id)?.socket), bytes)
+    }
+
+    pub(super) fn finish(&self, id: CarrierId) {
+        // Where it fails there is nobody to hear it, and reading says so.
+        let end = |line: &Line| SockRef::from(&line.socket).shutdown(Shutdown::Write);
+        let _broken = self.line(id).and_then(end);
     }
 
     pub(super) fn close(&mut self, id: CarrierId) {
