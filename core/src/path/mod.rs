@@ -448,6 +448,9 @@ impl Path {
 
     /// Takes over what `other` learnt: the way is the same, only the peer's port has changed.
     fn inherit(&mut self, other: &Self, now: Instant) {
+        if other.source.local.is_none() {
+            self.source.local = None;
+        }
         self.rtt = other.rtt;
         self.congestion = other.congestion.clone();
         self.congestion.on_moved();

@@ -277,10 +277,11 @@ impl Paths {
     /// PATH_CHALLENGE came on `path`.
     pub fn on_challenge(&mut self, path: PathId, token: [u8; 8], now: Instant) {
         let (pto, active) = (self.patience(), self.active == path);
-        if let Some(path) = self.get_mut(path)
-            && (active || path.asked.is_heard(pto, now))
-        {
-            path.validation.on_challenge(token);
+        if let Some(path) = self.get_mut(path) {
+            let held_back = active || path.is_reliable();
+            if held_back || path.asked.is_heard(pto, now) {
+                path.validation.on_challenge(token);
+            }
         }
     }
 

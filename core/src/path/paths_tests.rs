@@ -263,10 +263,18 @@ fn a_peer_that_asks_and_asks_beside_is_answered_four_times_a_probe_timeout() {
         paths.on_challenge(seen.path.unwrap(), ms.to_be_bytes(), at(ms));
         side(paths, at(ms)).is_some_and(|(_, written)| written.response.is_some())
     };
-    let pto = u64::try_from(paths.active().pto().as_millis()).unwrap();
+    let pto = u64::try_from(paths.patience().as_millis()).unwrap();
     let answers = (100..100 + pto).filter(|ms| asked(&mut paths, *ms)).count();
     assert_eq!(answers, 4);
-    assert!(asked(&mut paths, 1_000 + 100 + pto), "the next time-out hears again");
+    assert!(asked(&mut paths, 101 + pto), "the next time-out hears again");
+    // A stream holds back by itself who asks too often.
+    let by_tcp = newest(&mut paths, &tcp(9), at(200)).0;
+    for token in 0..9u64 {
+        paths.on_challenge(by_tcp, token.to_be_bytes(), at(201));
+    }
+    assert!(paths.get(by_tcp).unwrap().validation.is_asked());
+    let (_, written) = side(&mut paths, at(201)).unwrap();
+    assert_eq!(written.response, Some(8u64.to_be_bytes()));
 }
 
 /// spec: R-PATH-6
@@ -381,6 +389,7 @@ fn a_rebinding_is_one_for_who_dialled_too() {
     assert_eq!(paths.on_response(token, at(150)), Some(PathEvent::Moved { from: HERE, to: there }));
     assert_eq!(paths.active().congestion().window(), window, "what is known is kept");
     assert!(paths.active().rtt().is_sampled());
+    assert_eq!(paths.active().source().local, None, "as before");
 }
 
 /// spec: R-PATH-25

@@ -139,7 +139,8 @@ impl Model {
         }
         let resumed = self.paths[path].resumed_at;
         let left = &self.paths[path];
-        let waited = left.used_at.max(resumed) + self.pto() * 3;
+        let since = left.used_at.max(left.quiet_since).max(resumed);
+        let waited = since + (self.pto() * 3).max(left.own_delay * 3);
         let other = &self.paths[1 - path];
         let known = left.largest_acked.is_some() && !other.reliable;
         let left_at = left.left_at.filter(|at| known && other.acked_sent_at >= *at);

@@ -393,7 +393,9 @@ impl Ledger {
             Carriage::Reliable => Some(flight.used_at + wait.max(HELD_BACK)),
             Carriage::Datagrams if flight.suspended => None,
             Carriage::Datagrams => {
-                let waited = flight.used_at.max(flight.resumed_at) + wait;
+                let since = flight.used_at.max(flight.quiet_since).max(flight.resumed_at);
+                // Its own round trip may be the longer one.
+                let waited = since + wait.max(flight.clock.loss_delay * LINGER);
                 earliest([Some(waited), self.passed_by_at(flight, active, rtt)])
             }
         }

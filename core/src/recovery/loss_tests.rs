@@ -369,6 +369,34 @@ fn a_path_left_behind_that_still_brings_something_is_waited_for() {
     }
 }
 
+/// From a slow way to a fast one: what is under way on the slow one has all its time.
+///
+/// spec: R-REC-29
+#[test]
+fn a_slow_path_left_for_a_fast_one_is_waited_for() {
+    let mut s = Sender::with_rtt(ms(600));
+    let first = s.send(A);
+    s.wait(ms(600));
+    s.ack(&[first..first + 1]);
+    let under_way = s.burst(A, 5);
+    s.rtts[1] = Rtt::new();
+    for _ in 0..100 {
+        s.rtts[1].on_sample(ms(10), Duration::ZERO, ACK_DELAY);
+    }
+    s.active = B;
+    s.ledger.on_moved(B, s.now);
+    let asked = s.send(B);
+    s.wait(ms(10));
+    s.ack(&[asked..asked + 1]);
+    assert!(s.deadline().is_some_and(|at| at > s.now + ms(600)));
+    s.wait(ms(590));
+    assert_eq!(s.fire_now(), Fired::Nothing);
+    assert_eq!(s.lost(), NONE);
+    s.ack(&[under_way.clone()]);
+    assert_eq!(s.acked(), under_way.collect::<Vec<_>>());
+    assert_eq!(s.deadline(), None);
+}
+
 /// Back and forth, each time before the other way could answer: both bring everything, and nothing
 /// is lost.
 ///
