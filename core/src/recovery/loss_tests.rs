@@ -392,7 +392,7 @@ fn a_slow_path_left_for_a_fast_one_is_waited_for() {
     s.wait(ms(590));
     assert_eq!(s.fire_now(), Fired::Nothing);
     assert_eq!(s.lost(), NONE);
-    s.ack(&[under_way.clone()]);
+    s.ack(std::slice::from_ref(&under_way));
     assert_eq!(s.acked(), under_way.collect::<Vec<_>>());
     assert_eq!(s.deadline(), None);
 }

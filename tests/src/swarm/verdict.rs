@@ -9,7 +9,7 @@ use super::world::World;
 use crate::app::App;
 
 /// Between honest peers a connection ends because somebody wants it, or by silence. A `crowded`
-/// node, at which rogues come and go, may have no room for another.
+/// node, at which rogues come and go or whose places are taken, may have no room for another.
 ///
 /// # Panics
 /// If it was for anything else.

@@ -349,8 +349,17 @@ impl World {
         }
     }
 
+    /// Whether a host has no place for another connection, but for one that may have gone since.
+    /// Who crashes again and again leaves its own there until they are silent for long.
+    fn has_a_full_host(&self) -> bool {
+        self.net.hosts.iter().zip(&self.plan.nodes).any(|(host, plan)| {
+            let stats = host.endpoint.stats();
+            stats.refused_busy > 0 && stats.connections + stats.half_open + 1 >= plan.memory.1
+        })
+    }
+
     fn on_closed(&mut self, host: HostId, connection: ConnectionHandle, reason: &CloseReason) {
-        verdict::explain(reason, !self.rogues.is_empty());
+        verdict::explain(reason, !self.rogues.is_empty() || self.has_a_full_host());
         self.attempts.remove(&(host, connection));
         if !self.over {
             self.ends.push(format!("host {} {reason}", host.0));
