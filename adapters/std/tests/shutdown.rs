@@ -2,14 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
-use aqueduct_std::{AppCode, Config, Connection, Endpoint, generate_key};
+use aqueduct_std::{
+    AppCode, Config, Connection, Endpoint, EndpointConfig, OpenOptions, StreamProtocol,
+    TransportConfig, generate_key,
+};
 use socket2::SockRef;
 
 /// What a busy machine may add to anything.
@@ -139,4 +142,36 @@ fn a_disk_that_takes_nothing_holds_nobody_up_for_longer_than_the_time_out() {
     assert!(!client.shutdown(AppCode(0), b"", short), "not all is written");
     assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
     drop(disk);
+}
+
+/// What is not delivered is waited for as long as the setting says, whoever does not read it: then
+/// the loop and its socket are gone. Who drops the last handle waits for nothing.
+///
+/// spec: R-CLOSE-12
+#[test]
+fn what_is_dropped_is_gone_when_its_time_to_deliver_is_over() {
+    let (gone, linger) = (Arc::new(AtomicBool::new(false)), Duration::from_millis(500));
+    let endpoint = EndpointConfig::new(generate_key().unwrap());
+    let endpoint = endpoint.with_transport(TransportConfig::default().with_linger(linger).unwrap());
+    let config = Config::from(endpoint).with_socket_io({
+        let gone = gone.clone();
+        move |io| Lingering(io, gone.clone())
+    });
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let client = Endpoint::bind(loopback, config).unwrap();
+    let server = Endpoint::bind(loopback, generate_key().unwrap()).unwrap();
+    let (near, _far) = connect(&client, &server);
+    let near = near.with_timeout(Duration::from_millis(300));
+    let mut send = near.open_uni(OpenOptions::new(StreamProtocol::name("unread"))).unwrap();
+    let full = send.write_all(&vec![7; 64 << 20]).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::TimedOut);
+    send.finish().unwrap();
+    let began = Instant::now();
+    drop((send, near, client));
+    assert!(began.elapsed() < linger, "the drop waited for {:?}", began.elapsed());
+    while !gone.load(Ordering::SeqCst) {
+        assert!(began.elapsed() < LONG, "the loop goes on");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(began.elapsed() >= linger, "gone after {:?}", began.elapsed());
 }
