@@ -22,7 +22,8 @@ pub enum Call {
 #[derive(Debug)]
 struct Fault {
     call: Call,
-    error: i32,
+    /// The system's number; `None`: the call panics.
+    error: Option<i32>,
     left: u64,
 }
 
@@ -40,9 +41,18 @@ impl Faults {
 
     /// Makes the next `times` calls of kind `call` fail with the system's error number `error`.
     pub fn plan(&self, call: Call, error: i32, times: u64) {
-        if times > 0 {
+        self.add(call, Some(error), times);
+    }
+
+    /// Makes every call of kind `call` panic from now on: the worst that can happen to a driver.
+    pub fn plan_panics(&self, call: Call) {
+        self.add(call, None, u64::MAX);
+    }
+
+    fn add(&self, call: Call, error: Option<i32>, left: u64) {
+        if left > 0 {
             let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-            planned.push(Fault { call, error, left: times });
+            planned.push(Fault { call, error, left });
         }
     }
 
@@ -68,6 +78,9 @@ impl Faults {
         if fault.left == 0 {
             planned.remove(at);
         }
+        drop(planned);
+        #[expect(clippy::panic, reason = "a test has asked for it")]
+        let Some(error) = error else { panic!("this panic is part of the test") };
         Err(io::Error::from_raw_os_error(error))
     }
 }

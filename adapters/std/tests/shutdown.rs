@@ -18,6 +18,9 @@ use socket2::SockRef;
 /// What a busy machine may add to anything.
 const LONG: Duration = Duration::from_secs(20);
 
+/// What a socket takes to go.
+const TO_GO: Duration = Duration::from_millis(200);
+
 /// A socket that takes its time to go, and says when it is gone: with its loop.
 #[derive(Debug)]
 struct Lingering(UdpIo, Arc<AtomicBool>);
@@ -42,7 +45,7 @@ impl SocketIo for Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(TO_GO);
         self.1.store(true, Ordering::SeqCst);
     }
 }
@@ -74,6 +77,19 @@ fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
     })
 }
 
+/// An endpoint whose recording goes to this pipe.
+#[cfg(target_os = "linux")]
+fn recorded() -> (io::PipeReader, Endpoint) {
+    use std::os::fd::AsRawFd;
+
+    let (disk, writer) = io::pipe().unwrap();
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let recording = aqueduct_std::Recording::to(path);
+    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let client = Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
+    (disk, client.with_timeout(LONG))
+}
+
 /// The disk is somebody who begins to read when all is over.
 ///
 /// spec: R-TAPE-18
@@ -81,16 +97,11 @@ fn connect(client: &Endpoint, server: &Endpoint) -> (Connection, Connection) {
 #[test]
 fn a_recording_is_whole_when_its_endpoint_has_ended() {
     use std::io::Read;
-    use std::os::fd::AsRawFd;
 
-    use aqueduct_std::{Recording, trace};
+    use aqueduct_std::trace;
 
-    let (mut disk, writer) = io::pipe().unwrap();
-    let recording = Recording::to(format!("/proc/self/fd/{}", writer.as_raw_fd()));
-    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let (mut disk, client) = recorded();
     let loopback = "127.0.0.1:0".parse().unwrap();
-    let client = Endpoint::bind(loopback, config).unwrap().with_timeout(LONG);
-    drop(writer);
     let server = Endpoint::bind(loopback, generate_key().unwrap()).unwrap().with_timeout(LONG);
     let (near, far) = connect(&client, &server);
     let message = vec![7; 500_000];
@@ -118,16 +129,8 @@ fn a_recording_is_whole_when_its_endpoint_has_ended() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_takes_nothing_holds_nobody_up_for_longer_than_the_time_out() {
-    use std::os::fd::AsRawFd;
-
-    use aqueduct_std::Recording;
-
-    let (disk, writer) = io::pipe().unwrap();
-    let recording = Recording::to(format!("/proc/self/fd/{}", writer.as_raw_fd()));
-    let config = Config::new(generate_key().unwrap()).with_recording(recording);
+    let (disk, client) = recorded();
     let loopback = "127.0.0.1:0".parse().unwrap();
-    let client = Endpoint::bind(loopback, config).unwrap().with_timeout(LONG);
-    drop(writer);
     let server = Endpoint::bind(loopback, generate_key().unwrap()).unwrap().with_timeout(LONG);
     let (near, far) = connect(&client, &server);
     let reading = thread::spawn(move || far.recv_message().unwrap().len());
@@ -173,5 +176,5 @@ fn what_is_dropped_is_gone_when_its_time_to_deliver_is_over() {
         assert!(began.elapsed() < LONG, "the loop goes on");
         thread::sleep(Duration::from_millis(5));
     }
-    assert!(began.elapsed() >= linger, "gone after {:?}", began.elapsed());
+    assert!(began.elapsed() >= linger + TO_GO, "gone after {:?}", began.elapsed());
 }

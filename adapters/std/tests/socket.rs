@@ -3,21 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 #![cfg(target_os = "linux")]
 
-use std::io;
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aqueduct_driver::fault::{self, Faults, FaultyIo};
-use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
 use aqueduct_std::{
     AppCode, CloseReason, Config, Connection, ConnectionError, Endpoint, OpenOptions,
     StreamProtocol, generate_key,
 };
 use rustix::io::Errno;
-use socket2::SockRef;
 
 /// What a busy machine may add to anything.
 const LONG: Duration = Duration::from_secs(20);
@@ -103,38 +99,11 @@ fn a_socket_that_is_lost_after_other_failures_is_left_alone_as_well() {
     client.shutdown(AppCode(0), b"", LONG);
 }
 
-/// A system call that panics: the worst that can happen to a loop.
-#[derive(Debug)]
-struct Panicking(UdpIo, Arc<AtomicBool>);
-
-impl SocketIo for Panicking {
-    fn recv(&self, socket: SockRef<'_>, batch: &mut RecvBatch) -> io::Result<usize> {
-        self.0.recv(socket, batch)
-    }
-
-    fn send(&self, socket: SockRef<'_>, outgoing: &Outgoing<'_>) -> io::Result<()> {
-        assert!(!self.1.load(Ordering::Relaxed), "this panic is part of the test");
-        self.0.send(socket, outgoing)
-    }
-
-    fn max_gso_segments(&self) -> usize {
-        self.0.max_gso_segments()
-    }
-
-    fn gro_segments(&self) -> usize {
-        self.0.gro_segments()
-    }
-}
-
 /// Who waits without a time-out would wait for ever.
 #[test]
 fn a_loop_that_panics_wakes_everybody() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let config = Config::new(generate_key().unwrap()).with_socket_io({
-        let armed = armed.clone();
-        move |io| Panicking(io, armed.clone())
-    });
-    let client = Endpoint::bind("127.0.0.1:0".parse().unwrap(), config).unwrap();
+    let faults = Faults::new();
+    let client = faulty(&faults).with_timeout(None);
     let server = faulty(&Faults::new());
     let (near, _far) = connect(&client, &server);
     let (mut send, mut recv) = near.open_bi(options()).unwrap();
@@ -154,7 +123,7 @@ fn a_loop_that_panics_wakes_everybody() {
         thread::spawn(move || tell.send((name, wait())).unwrap());
     }
     thread::sleep(Duration::from_millis(50));
-    armed.store(true, Ordering::Relaxed);
+    faults.plan_panics(fault::Call::Send);
     // Who calls may take the loop's turn, and meets the panic itself.
     let write = || send.write_bytes(vec![7; 100].into());
     let _queued = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));

@@ -251,6 +251,9 @@ impl Engine {
         self.fill_rest(handle);
         let error = ConnectionError::Closed(reason.clone());
         self.empty(handle, &error);
+        if slot_of(&mut self.slots, handle).is_none() {
+            return;
+        }
         let stats = self.core.connection(handle).map(|connection| {
             self.lines.on_closed(handle, connection.carriers());
             connection.stats()

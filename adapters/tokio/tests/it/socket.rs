@@ -1,17 +1,12 @@
 //! Sockets that fail: nothing that passes ends a connection, everything is counted.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aqueduct_driver::fault::{Call, Faults, FaultyIo};
-use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo, UdpIo};
 use aqueduct_tokio::{
     CloseReason, Config, ConnectError, ConnectionError, Endpoint, ReadError, SocketConfig,
     WriteError, generate_key,
 };
-use socket2::SockRef;
 
 use crate::harness::*;
 use crate::transfer::transfer;
@@ -145,37 +140,10 @@ async fn a_socket_that_is_gone_ends_its_connections_with_that_cause() {
     println!("{error}");
 }
 
-/// A system call that panics: the worst that can happen to a driver.
-#[derive(Debug)]
-struct Panicking(UdpIo, Arc<AtomicBool>);
-
-impl SocketIo for Panicking {
-    fn recv(&self, socket: SockRef<'_>, batch: &mut RecvBatch) -> io::Result<usize> {
-        self.0.recv(socket, batch)
-    }
-
-    fn send(&self, socket: SockRef<'_>, outgoing: &Outgoing<'_>) -> io::Result<()> {
-        assert!(!self.1.load(Ordering::Relaxed), "this panic is part of the test");
-        self.0.send(socket, outgoing)
-    }
-
-    fn max_gso_segments(&self) -> usize {
-        self.0.max_gso_segments()
-    }
-
-    fn gro_segments(&self) -> usize {
-        self.0.gro_segments()
-    }
-}
-
 #[tokio::test]
 async fn a_driver_that_panics_wakes_everybody() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let config = Config::new(generate_key().unwrap()).with_socket_io({
-        let armed = armed.clone();
-        move |io| Panicking(io, armed.clone())
-    });
-    let pair = pair_of(Endpoint::bind(loopback(), config).unwrap(), endpoint()).await;
+    let faults = Faults::new();
+    let pair = pair_of(faulty(&faults), endpoint()).await;
     let (mut send, mut recv) = pair.near.open_bi(test_options()).await.unwrap();
     let waits = async {
         tokio::join!(
@@ -189,7 +157,7 @@ async fn a_driver_that_panics_wakes_everybody() {
     };
     let (panics, waits) = tokio::join!(
         async {
-            armed.store(true, Ordering::Relaxed);
+            faults.plan_panics(Call::Send);
             send.write_bytes(pattern(100).into()).await
         },
         soon("everybody", waits)
