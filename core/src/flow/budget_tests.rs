@@ -126,6 +126,7 @@ fn demand_is_remembered_only_when_the_pool_is_short_and_planned_ten_times_a_seco
         candidate(3, 20 * KIB, 5_000),  // idle
         candidate(4, 100 * KIB, 8_000), // idle for longest
         Candidate { recallable: 0, ..candidate(5, MIB, 8_500) },
+        candidate(6, part - KIB, 10), // busy, holds less than its part
     ];
     let plan = budget.plan(candidates, now);
     assert_eq!(plan, [(4, 30 * KIB), (3, 20 * KIB), (2, KIB)]);

@@ -568,3 +568,20 @@ fn what_is_kept_is_no_part_of_what_makes_a_raise_due() {
     r.release(id, 1);
     assert_eq!(r.stream(id).limit(), limit + 10_000);
 }
+
+/// A raise that is put off covers nothing.
+///
+/// spec: R-FLOW-11 R-PIPE-23
+#[test]
+fn what_is_covered_grows_by_what_is_raised() {
+    let mut r = Receiver::poor();
+    let id = r.open(peer(Dir::Uni, 0));
+    r.fix(id, 100_000);
+    let covered = r.stream(id).limit();
+    r.fix(id, covered + covered / 2);
+    let told = |r: &mut Receiver| r.streams.get_mut(&id).expect("open").covered();
+    assert_eq!(told(&mut r), covered, "there is no more");
+    r.data(id, covered / 2).expect("inside");
+    r.release(id, 1);
+    assert_eq!(told(&mut r), covered, "less than a half is missing");
+}
