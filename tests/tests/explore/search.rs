@@ -35,6 +35,8 @@ pub(crate) struct Scenario {
     pub(crate) agree: Agree,
     /// What the scenario is made for: it must come about at some end.
     rare: fn(&World) -> bool,
+    /// What it says does not hold for more moves than these.
+    deepest: u8,
     /// When it is enough.
     until: Option<Instant>,
     /// The search is over: what it found is walked through once more, however long that takes.
@@ -110,7 +112,13 @@ impl Model for Scenario {
 impl Scenario {
     /// Explores `start`; at its ends `agree` must say so.
     pub(crate) fn new(name: &'static str, start: World, agree: Agree) -> Self {
-        Self { name, start, agree, rare: |_| true, until: None, over: Arc::default() }
+        let (rare, deepest) = (|_: &World| true, u8::MAX);
+        Self { name, start, agree, rare, deepest, until: None, over: Arc::default() }
+    }
+
+    /// With more moves than these it comes out otherwise, for a reason that is known.
+    pub(crate) fn no_deeper_than(self, deepest: u8) -> Self {
+        Self { deepest, ..self }
     }
 
     /// It shows nothing if this does not come about.
@@ -162,6 +170,7 @@ impl Scenario {
         let budget = number("AQUEDUCT_SECONDS").map(Duration::from_secs);
         let begun = Instant::now();
         let most = depth.unwrap_or(if budget.is_some() { u8::MAX } else { moves });
+        let most = most.min(self.deepest);
         let least = if budget.is_some() { moves.min(most) } else { most };
         for moves in least..=most {
             let left = budget.map(|budget| budget.saturating_sub(begun.elapsed()));
