@@ -1,43 +1,85 @@
-//! Aqueduct over the tokio adapter, with its default settings but for the size of its datagrams.
+//! Aqueduct over the tokio adapter, with its default settings but for the size of its datagrams and
+//! a controller that is asked for.
 
+use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use aqueduct_tokio::{
-    AppCode, Connection, Endpoint, EndpointConfig, NodeId, OpenOptions, Provider, RecvStream,
-    SendStream, StreamProtocol, TransportConfig, generate_key,
+    Algorithm, AppCode, Connection, Endpoint, EndpointConfig, NodeId, OpenOptions, Provider,
+    RecvStream, SendStream, StreamProtocol, TransportConfig, generate_key,
 };
 use bytes::Bytes;
 
-use crate::peer::{self, Client, Gone, Peer};
+use crate::peer::{self, Client, Gone, Peer, any};
 use crate::serve::answer;
 
-/// With datagrams of at most so many bytes.
-pub(crate) struct Limited<const PACKET: u16>;
+/// What is said of a node.
+pub(crate) trait Settings: Send + Sync + 'static {
+    const NAME: &'static str;
+    /// The largest datagram, in bytes: as its peers'.
+    const PACKET: u16 = 1_452;
 
-/// As its peers.
-pub(crate) type Aqueduct = Limited<1_452>;
-/// As it is by itself on loopback.
-pub(crate) type Jumbo = Limited<65_507>;
-
-/// A node whose datagrams have at most so many bytes.
-pub(crate) fn endpoint(packet: u16) -> Endpoint {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let transport = TransportConfig::default().with_max_packet_size(packet).expect("a size");
-    let config = EndpointConfig::new(generate_key().expect("a key")).with_transport(transport);
-    Endpoint::bind(any, config.with_provider(Provider::AwsLc)).expect("a socket")
+    /// Who paces what it sends.
+    fn controller() -> Algorithm {
+        Algorithm::default()
+    }
 }
 
-impl<const PACKET: u16> Peer for Limited<PACKET> {
-    const NAME: &'static str = match PACKET {
-        1_452 => "Aqueduct",
-        _ => "Aqueduct, jumbo packets",
-    };
+pub(crate) struct With<S>(PhantomData<S>);
+
+/// As its peers.
+pub(crate) struct Usual;
+/// As it is by itself on loopback.
+pub(crate) struct Large;
+/// With [`Algorithm::Weir`].
+pub(crate) struct Weir;
+/// With [`Algorithm::Bbr`].
+pub(crate) struct Bbr;
+
+pub(crate) type Aqueduct = With<Usual>;
+pub(crate) type Jumbo = With<Large>;
+
+impl Settings for Usual {
+    const NAME: &'static str = "Aqueduct";
+}
+
+impl Settings for Large {
+    const NAME: &'static str = "Aqueduct, jumbo packets";
+    const PACKET: u16 = 65_507;
+}
+
+impl Settings for Weir {
+    const NAME: &'static str = "Aqueduct, Weir";
+
+    fn controller() -> Algorithm {
+        Algorithm::Weir
+    }
+}
+
+impl Settings for Bbr {
+    const NAME: &'static str = "Aqueduct, BBR";
+
+    fn controller() -> Algorithm {
+        Algorithm::Bbr
+    }
+}
+
+/// A node.
+pub(crate) fn endpoint<S: Settings>(at: Ipv4Addr) -> Endpoint {
+    let transport = TransportConfig::default().with_max_packet_size(S::PACKET).expect("a size");
+    let transport = transport.with_controller(S::controller());
+    let config = EndpointConfig::new(generate_key().expect("a key")).with_transport(transport);
+    Endpoint::bind(any(at), config.with_provider(Provider::AwsLc)).expect("a socket")
+}
+
+impl<S: Settings> Peer for With<S> {
+    const NAME: &'static str = S::NAME;
     type Door = (NodeId, SocketAddr);
     type Dialer = (Endpoint, Self::Door);
     type Client = Connection;
 
-    async fn serve() -> Self::Door {
-        let server = endpoint(PACKET);
+    async fn serve(at: Ipv4Addr) -> Self::Door {
+        let server = endpoint::<S>(at);
         let door = (server.node_id(), server.local_addr());
         tokio::spawn(async move {
             while let Some(incoming) = server.accept().await {
@@ -47,8 +89,12 @@ impl<const PACKET: u16> Peer for Limited<PACKET> {
         door
     }
 
-    async fn dialer(door: Self::Door) -> Self::Dialer {
-        (endpoint(PACKET), door)
+    fn place((_, addr): &mut Self::Door) -> &mut SocketAddr {
+        addr
+    }
+
+    async fn dialer(at: Ipv4Addr, door: Self::Door) -> Self::Dialer {
+        (endpoint::<S>(at), door)
     }
 
     async fn connect((client, door): &Self::Dialer) -> Connection {

@@ -1,5 +1,6 @@
 //! `--case bulk`, `--case streams`: as many bytes as go through, on one stream or on eight.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ const BLOCK: usize = 256 << 10;
 const WARM: u64 = 4 << 20;
 
 /// Sends so many bytes on a stream and waits until the server has counted all of them.
-async fn send(client: Arc<impl Client>, bytes: u64) {
+pub(crate) async fn send(client: Arc<impl Client>, bytes: u64) {
     let mut stream = client.open().await;
     let block = Bytes::from(vec![COUNT; BLOCK]);
     let mut left = bytes;
@@ -35,8 +36,10 @@ async fn send(client: Arc<impl Client>, bytes: u64) {
 /// `bytes` in all, on so many streams at once.
 pub(crate) fn round<P: Peer>(bytes: u64, streams: u64) -> Vec<f64> {
     let ends = Ends::new();
-    let door = ends.server(P::serve());
-    let client = ends.client(async move { Arc::new(P::connect(&P::dialer(door).await).await) });
+    let door = ends.server(P::serve(Ipv4Addr::LOCALHOST));
+    let client = ends.client(async move {
+        Arc::new(P::connect(&P::dialer(Ipv4Addr::LOCALHOST, door).await).await)
+    });
     ends.client(send(client.clone(), WARM));
     let (began, before) = (Instant::now(), used());
     ends.client(async move {

@@ -1,5 +1,6 @@
 //! `--case handshakes`, `--case idle`: what a connection costs to make, and to keep.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,8 +37,8 @@ async fn dial<P: Peer>(dialer: Arc<P::Dialer>, count: usize) -> Vec<P::Client> {
 /// So many full handshakes, none resumed.
 pub(crate) fn handshakes<P: Peer>(count: usize) -> Vec<f64> {
     let ends = Ends::new();
-    let door = ends.server(P::serve());
-    let dialer = ends.client(async move { Arc::new(P::dialer(door).await) });
+    let door = ends.server(P::serve(Ipv4Addr::LOCALHOST));
+    let dialer = ends.client(async move { Arc::new(P::dialer(Ipv4Addr::LOCALHOST, door).await) });
     ends.client(dial::<P>(dialer.clone(), AT_ONCE));
     let (began, before) = (Instant::now(), used());
     let made = ends.client(dial::<P>(dialer, count));
@@ -65,8 +66,8 @@ fn resident() -> f64 {
 /// So many connections that do nothing.
 pub(crate) fn idle<P: Peer>(count: usize) -> Vec<f64> {
     let ends = Ends::new();
-    let door = ends.server(P::serve());
-    let dialer = ends.client(async move { Arc::new(P::dialer(door).await) });
+    let door = ends.server(P::serve(Ipv4Addr::LOCALHOST));
+    let dialer = ends.client(async move { Arc::new(P::dialer(Ipv4Addr::LOCALHOST, door).await) });
     let first = ends.client(dial::<P>(dialer.clone(), AT_ONCE));
     let before = resident();
     let made = ends.client(dial::<P>(dialer, count));

@@ -4,7 +4,7 @@
 //!
 //! Cases, one after the other unless one is named: `bulk` (one stream), `streams` (eight),
 //! `requests` (64 B and 1 KiB), `handshakes`, `idle`, `memory` (no sockets), `relay` (one receiver),
-//! `fan` (four). Rounds are interleaved; figures are medians with their range, ratios are taken
+//! `fan` (four), `paths` (bad ones, in user space: needs root). Rounds are interleaved; figures are medians with their range, ratios are taken
 //! round by round. All send datagrams of 1,452 bytes, but for the row that says so; TCP has its own
 //! segments. Each node has
 //! threads of its own, and a relay is a process of its own.
@@ -17,16 +17,19 @@ mod ends;
 mod figures;
 #[path = "../pair/run.rs"]
 mod pair;
+mod paths;
 mod peer;
 mod proto;
 mod quinn;
 mod raw;
 mod relay;
 mod requests;
+mod road;
 mod s2n;
 mod serve;
 mod tls;
 
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use aqueduct::{Aqueduct, Jumbo};
@@ -34,6 +37,7 @@ use aqueduct_core::crypto::provider::Provider;
 use figures::{Contestant, Figures};
 use peer::Peer;
 use quinn::Quinn;
+use road::Road;
 use s2n::S2n;
 use tls::Tls;
 
@@ -48,8 +52,8 @@ struct Options {
     json: bool,
 }
 
-const CASES: [&str; 8] =
-    ["bulk", "streams", "requests", "handshakes", "idle", "memory", "relay", "fan"];
+const CASES: [&str; 9] =
+    ["bulk", "streams", "requests", "handshakes", "idle", "memory", "relay", "fan", "paths"];
 
 fn options() -> Options {
     let args: Vec<String> = std::env::args().collect();
@@ -145,6 +149,29 @@ fn relayed(options: &Options, fan: usize) -> Figures {
     Figures::measure(title, &relay::COLUMNS, options.rounds, contestants)
 }
 
+fn paths(options: &Options) -> Vec<Figures> {
+    let road = Arc::new(Mutex::new(Road::new()));
+    let measured = paths::PATHS.iter().map(|path| {
+        macro_rules! on_it {
+            ($peer:ty) => {{
+                let road = road.clone();
+                Contestant::new(<$peer>::NAME, move || paths::round::<$peer>(&road, path))
+            }};
+        }
+        let contestants = vec![
+            on_it!(aqueduct::With<aqueduct::Weir>),
+            on_it!(Aqueduct),
+            on_it!(aqueduct::With<aqueduct::Bbr>),
+            on_it!(Quinn),
+            on_it!(quinn::With<quinn::Bbr>),
+            on_it!(S2n),
+            on_it!(Tls),
+        ];
+        Figures::measure(path.title(), &paths::COLUMNS, options.rounds, contestants)
+    });
+    measured.collect()
+}
+
 fn measure(case: &str, options: &Options) -> Vec<Figures> {
     let rounds = options.rounds;
     let each = |title: String, columns, calls, what| four(title, columns, rounds, calls, what);
@@ -176,6 +203,7 @@ fn measure(case: &str, options: &Options) -> Vec<Figures> {
         "memory" => vec![memory(options)],
         "relay" => vec![relayed(options, 1)],
         "fan" => vec![relayed(options, 4)],
+        "paths" => paths(options),
         _ => Vec::new(),
     }
 }

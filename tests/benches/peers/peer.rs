@@ -1,6 +1,7 @@
 //! What a transport has to offer to be measured: a server, and connections with streams both ways.
 
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -21,12 +22,20 @@ pub(crate) trait Peer: 'static {
     /// A connection, seen by the client.
     type Client: Client;
 
-    /// A server that answers as [`crate::serve`] says, on the runtime it is called on.
-    fn serve() -> impl Future<Output = Self::Door> + Send;
-    /// A client that is not connected yet.
-    fn dialer(door: Self::Door) -> impl Future<Output = Self::Dialer> + Send;
+    /// A server at this address that answers as [`crate::serve`] says, on the runtime it is called
+    /// on.
+    fn serve(at: Ipv4Addr) -> impl Future<Output = Self::Door> + Send;
+    /// Where the server is.
+    fn place(door: &mut Self::Door) -> &mut SocketAddr;
+    /// A client at this address that is not connected yet.
+    fn dialer(at: Ipv4Addr, door: Self::Door) -> impl Future<Output = Self::Dialer> + Send;
     /// One more connection.
     fn connect(dialer: &Self::Dialer) -> impl Future<Output = Self::Client> + Send;
+}
+
+/// Any port of an address.
+pub(crate) fn any(at: Ipv4Addr) -> SocketAddr {
+    SocketAddr::from((at, 0))
 }
 
 /// A connection.

@@ -1,17 +1,52 @@
-//! quinn with its default settings.
+//! quinn with its default settings, but for a controller that is asked for.
 
+use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use ::quinn::congestion::BbrConfig;
 use ::quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use ::quinn::{ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig};
+use ::quinn::{
+    ClientConfig, Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig,
+    TransportConfig,
+};
 use bytes::Bytes;
 
 use crate::certificate;
-use crate::peer::{self, Client, Gone, Peer};
+use crate::peer::{self, Client, Gone, Peer, any};
 use crate::serve::answer;
 
-pub(crate) struct Quinn;
+/// What is said of the client, which sends.
+pub(crate) trait Settings: Send + Sync + 'static {
+    const NAME: &'static str;
+
+    fn transport() -> TransportConfig {
+        TransportConfig::default()
+    }
+}
+
+pub(crate) struct With<S>(PhantomData<S>);
+
+/// As it is by itself.
+pub(crate) struct Usual;
+/// Its BBR.
+pub(crate) struct Bbr;
+
+pub(crate) type Quinn = With<Usual>;
+
+impl Settings for Usual {
+    const NAME: &'static str = "quinn";
+}
+
+impl Settings for Bbr {
+    const NAME: &'static str = "quinn, BBR";
+
+    fn transport() -> TransportConfig {
+        let mut transport = TransportConfig::default();
+        transport.congestion_controller_factory(Arc::new(BbrConfig::default()));
+        transport
+    }
+}
 
 const PROTOCOL: &[u8] = b"bench";
 
@@ -25,18 +60,14 @@ pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::new(Arc::new(tls))
 }
 
-fn any() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-impl Peer for Quinn {
-    const NAME: &'static str = "quinn";
+impl<S: Settings> Peer for With<S> {
+    const NAME: &'static str = S::NAME;
     type Door = SocketAddr;
     type Dialer = (Endpoint, SocketAddr);
     type Client = Connection;
 
-    async fn serve() -> SocketAddr {
-        let server = Endpoint::server(server_config(), any()).expect("a socket");
+    async fn serve(at: Ipv4Addr) -> SocketAddr {
+        let server = Endpoint::server(server_config(), any(at)).expect("a socket");
         let door = server.local_addr().expect("an address");
         tokio::spawn(async move {
             while let Some(incoming) = server.accept().await {
@@ -46,9 +77,15 @@ impl Peer for Quinn {
         door
     }
 
-    async fn dialer(door: SocketAddr) -> Self::Dialer {
-        let mut client = Endpoint::client(any()).expect("a socket");
-        client.set_default_client_config(client_config());
+    fn place(door: &mut SocketAddr) -> &mut SocketAddr {
+        door
+    }
+
+    async fn dialer(at: Ipv4Addr, door: SocketAddr) -> Self::Dialer {
+        let mut client = Endpoint::client(any(at)).expect("a socket");
+        let mut config = client_config();
+        config.transport_config(Arc::new(S::transport()));
+        client.set_default_client_config(config);
         (client, door)
     }
 

@@ -1,6 +1,7 @@
 //! `--case requests`: small requests and answers of one size, one at a time and 64 at a time, on
 //! one long stream and with a stream for each.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -106,9 +107,9 @@ async fn each_many<C: Client>(client: Arc<C>, body: Bytes) -> f64 {
 /// Requests and answers of `size` bytes.
 pub(crate) fn round<P: Peer>(size: usize) -> Vec<f64> {
     let ends = Ends::new();
-    let door = ends.server(P::serve());
+    let door = ends.server(P::serve(Ipv4Addr::LOCALHOST));
     ends.client(async move {
-        let client = Arc::new(P::connect(&P::dialer(door).await).await);
+        let client = Arc::new(P::connect(&P::dialer(Ipv4Addr::LOCALHOST, door).await).await);
         let body = Bytes::from(vec![ECHO; size]);
         let [p50, p99] = long_single(&*client, &body).await;
         let many = long_many(&*client, &body).await;

@@ -10,16 +10,12 @@ use s2n_quic::stream::BidirectionalStream;
 use s2n_quic::{Connection, Server};
 
 use crate::certificate;
-use crate::peer::{self, Gone, Peer};
+use crate::peer::{self, Gone, Peer, any};
 use crate::serve::answer;
 
 pub(crate) struct S2n;
 
 const PROTOCOL: &[u8] = b"bench";
-
-fn any() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
 
 impl Peer for S2n {
     const NAME: &'static str = "s2n-quic";
@@ -27,10 +23,10 @@ impl Peer for S2n {
     type Dialer = (s2n_quic::Client, SocketAddr);
     type Client = Client;
 
-    async fn serve() -> SocketAddr {
+    async fn serve(at: Ipv4Addr) -> SocketAddr {
         let tls = rustls::Server::from(certificate::server(PROTOCOL));
         let server = Server::builder().with_tls(tls).expect("a key");
-        let server = server.with_io(any()).expect("a socket").start();
+        let server = server.with_io(any(at)).expect("a socket").start();
         let mut server: Server = server.expect("a server");
         let door = server.local_addr().expect("an address");
         tokio::spawn(async move {
@@ -41,10 +37,14 @@ impl Peer for S2n {
         door
     }
 
-    async fn dialer(door: SocketAddr) -> Self::Dialer {
+    fn place(door: &mut SocketAddr) -> &mut SocketAddr {
+        door
+    }
+
+    async fn dialer(at: Ipv4Addr, door: SocketAddr) -> Self::Dialer {
         let tls = rustls::Client::from(certificate::client(PROTOCOL));
         let client = s2n_quic::Client::builder().with_tls(tls).expect("a root");
-        (client.with_io(any()).expect("a socket").start().expect("a client"), door)
+        (client.with_io(any(at)).expect("a socket").start().expect("a client"), door)
     }
 
     async fn connect((client, door): &Self::Dialer) -> Client {

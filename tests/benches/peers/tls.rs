@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::certificate;
-use crate::peer::{self, Gone, Peer};
+use crate::peer::{self, Gone, Peer, any};
 use crate::serve::answer;
 
 pub(crate) struct Tls;
@@ -38,10 +38,9 @@ impl Peer for Tls {
     type Dialer = Dialer;
     type Client = Client;
 
-    async fn serve() -> SocketAddr {
+    async fn serve(at: Ipv4Addr) -> SocketAddr {
         let acceptor = TlsAcceptor::from(Arc::new(certificate::server(PROTOCOL)));
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(any).await.expect("a socket");
+        let listener = TcpListener::bind(any(at)).await.expect("a socket");
         let door = listener.local_addr().expect("an address");
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -56,7 +55,11 @@ impl Peer for Tls {
         door
     }
 
-    async fn dialer(door: SocketAddr) -> Dialer {
+    fn place(door: &mut SocketAddr) -> &mut SocketAddr {
+        door
+    }
+
+    async fn dialer(_: Ipv4Addr, door: SocketAddr) -> Dialer {
         Dialer(TlsConnector::from(Arc::new(certificate::client(PROTOCOL))), door)
     }
 

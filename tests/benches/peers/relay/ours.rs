@@ -10,7 +10,7 @@ use crate::ends::Ends;
 
 /// Its datagrams are as large as its peer's.
 fn endpoint() -> Endpoint {
-    aqueduct::endpoint(1_452)
+    aqueduct::endpoint::<aqueduct::Usual>(Ipv4Addr::LOCALHOST)
 }
 
 fn there(node: &Endpoint) -> NodeAddr {
