@@ -24,6 +24,7 @@ fn tokens_belong_to_key_and_id() {
         let long_hand =
             provider.hmac_sha256(&[7; 32], &[b"aqdt reset\x09\x09\x09\x09\x09\x09\x09\x09"]);
         assert_eq!(token.0, long_hand[..16]);
+        assert!(token == ResetKey::new(provider, [7; 32]).token(CID));
         assert!(token != ResetKey::new(provider, [8; 32]).token(CID));
         assert!(token != ResetKey::new(provider, [7; 32]).token(ConnectionId([8; 8])));
     }

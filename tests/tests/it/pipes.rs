@@ -354,28 +354,43 @@ fn a_pipe_in_silence_ends() {
     assert_eq!(ended(&chain.relays[0]), Some(end));
 }
 
-/// Two relays with pipes that cross both ways, one of them stuck: the others flow.
+/// Two relays with pipes that cross both ways, and stuck ones that hold all that a relay lends to
+/// their connection, which is less than their windows: the others flow.
 ///
-/// spec: R-PIPE-16
+/// spec: R-PIPE-16 R-FLOW-18
 #[test]
-fn a_stuck_pipe_holds_up_no_other() {
-    let mut chain = clean(3);
+fn stuck_pipes_hold_up_no_other() {
+    const MEMORY: u64 = 3 << 20;
+    const STUCK: u64 = 2;
+    let poor = |config: EndpointConfig| config.with_memory(MEMORY, 16).unwrap();
+    let mut chain = Chain::with(1, 3, hop(0), Forwarding::CutThrough, poor);
     chain.sink.reading = Reading::Never;
-    chain.write(1, 8 << 20);
+    for salt in 1..=STUCK {
+        chain.write(salt, 8 << 20);
+    }
     chain.run(SECOND * 10, |_| false);
+    let held = |chain: &mut Chain, relay: usize| {
+        let host = chain.relays[relay].host;
+        chain.net.host(host).endpoint.stats().pipe_bytes
+    };
+    let before = [held(&mut chain, 0), held(&mut chain, 1)];
+    let windows = STUCK * PipeOptions::default().stock;
+    assert!(before.iter().all(|held| (windows / 2..windows).contains(held)), "{before:?}");
     chain.sink.reading = Reading::InOrder;
-    chain.sink.inn[0].ignored = true;
+    chain.sink.inn.iter_mut().for_each(|flow| flow.ignored = true);
     // The way back: streams of the sink over the same connections.
     let back = chain.sink.inn[0].connection;
     chain.sink.write(&mut chain.net, back, Dir::Uni, 7, 2 << 20);
-    chain.write(2, 2 << 20);
+    chain.write(5, 2 << 20);
     let both = |chain: &mut Chain| {
         let there = chain.sink.inn.iter().any(|flow| flow.finished);
         there && chain.source.inn.iter().any(|flow| flow.finished)
     };
-    assert!(chain.run(SECOND * 20, both));
-    assert!(!chain.source.out[0].written, "it waits");
-    assert_eq!(chain.sink.inn[0].read, 0);
+    assert!(chain.run(SECOND * 60, both));
+    assert!(chain.source.out[..STUCK as usize].iter().all(|out| !out.written), "they wait");
+    assert!(chain.sink.inn[..STUCK as usize].iter().all(|flow| flow.read == 0));
+    let after = [held(&mut chain, 0), held(&mut chain, 1)];
+    assert!(after.iter().all(|held| *held <= MEMORY), "{after:?}");
 }
 
 /// spec: R-PIPE-16
