@@ -12,7 +12,9 @@
 //! Where others fill a queue until it overflows, this one wants 60 ms of it, and shrinks as soon as
 //! more waits, so that whoever fills it has the path. How much waits is what a round trip takes
 //! beyond the least of the last ten minutes. The slowdowns empty the queue, so that everybody sees
-//! how long an empty way is; else who came late would take the queue of the others for it.
+//! how long an empty way is; else who came late would take the queue of the others for it. A queue
+//! that overflows before it holds 120 ms is too short for all that: of it this one wants a half
+//! (R-CC-45, which is not the draft's).
 //!
 //! Sections without another name are those of the draft.
 
@@ -26,6 +28,8 @@ use super::{Acked, CongestionConfig};
 
 /// What may wait, in nanoseconds (`TARGET`).
 const TARGET: u64 = 60_000_000;
+/// Where less waits than that when something is lost, no queue overflowed.
+const SHALLOW: u64 = 4_000_000;
 /// Beyond so much of it the first slow start ends.
 const ENOUGH: u64 = TARGET / 4 * 3;
 /// The window never grows slower than a 16th of Reno's.
@@ -51,7 +55,7 @@ pub struct Ledbat {
     base: Base,
     delays: Delays,
     slowdown: Slowdown,
-    undo: Option<Undo<()>>,
+    undo: Option<Undo<Option<Instant>>>,
 }
 
 /// Where it stands between two slowdowns.
@@ -75,7 +79,11 @@ struct Delays {
     recent: [u64; RECENT],
     /// The least of each minute, the present one first.
     minutes: [u64; MINUTES],
+    /// The most of each minute that it took.
+    mosts: [u64; MINUTES],
     minute: Instant,
+    /// Until then the most that waited counts for all that finds room.
+    overflows: Option<Instant>,
 }
 
 impl Ledbat {
@@ -144,8 +152,10 @@ impl Ledbat {
     fn avoid(&mut self, acked: &Acked) {
         let (window, queue) = (self.base.window(), self.delays.queue());
         let gain = self.base.datagram() / self.delays.divisor();
-        let excess = u128::from(window) * u128::from(queue.saturating_sub(TARGET));
-        let excess = u64::try_from(excess / u128::from(TARGET)).unwrap_or(u64::MAX);
+        self.delays.note_most();
+        let target = self.delays.target();
+        let excess = u128::from(window) * u128::from(queue.saturating_sub(target));
+        let excess = u64::try_from(excess / u128::from(target)).unwrap_or(u64::MAX);
         let acked_part = u128::from(acked.bytes.min(window));
         if excess > gain {
             self.base.shrink(u128::from((excess - gain).min(window / 2)) * acked_part, window);
@@ -163,7 +173,8 @@ impl Ledbat {
             self.base.come_back();
         }
         if let Some(undo) = self.base.reduce(sent, HALF, now) {
-            self.undo = Some(undo);
+            self.undo = Some(undo.with(self.delays.overflows));
+            self.delays.on_overflow(now);
         }
         if slow {
             self.base.fall_back();
@@ -181,6 +192,7 @@ impl Ledbat {
         let base = &self.base;
         if let Some(undo) = self.undo.take_if(|undo| undo.on_found(sent, base)) {
             self.base.restore(&undo);
+            self.delays.overflows = undo.own;
         }
     }
 }
@@ -196,7 +208,13 @@ impl Slowdown {
 
 impl Delays {
     const fn new() -> Self {
-        Self { recent: [NONE; RECENT], minutes: [NONE; MINUTES], minute: Instant::ZERO }
+        Self {
+            recent: [NONE; RECENT],
+            minutes: [NONE; MINUTES],
+            mosts: [0; MINUTES],
+            minute: Instant::ZERO,
+            overflows: None,
+        }
     }
 
     fn on_sample(&mut self, rtt: u64, now: Instant) {
@@ -205,6 +223,9 @@ impl Delays {
             let gone = usize::try_from(passed).unwrap_or(MINUTES).min(MINUTES);
             self.minutes.rotate_right(gone);
             self.minutes.iter_mut().take(gone).for_each(|least| *least = NONE);
+            self.mosts.rotate_right(gone);
+            self.mosts.iter_mut().take(gone).for_each(|most| *most = 0);
+            self.overflows = self.overflows.filter(|until| *until > now);
             self.minute = self.minute + Duration::from_nanos(passed.saturating_mul(MINUTE));
         }
         let [minute, ..] = &mut self.minutes;
@@ -214,15 +235,41 @@ impl Delays {
         *newest = rtt;
     }
 
+    /// So much waits while the window is not made small on purpose.
+    fn note_most(&mut self) {
+        let now = self.recent();
+        let [most, ..] = &mut self.mosts;
+        *most = now.max(*most);
+    }
+
+    /// Something was lost. Where a queue stands that is what it is too short for.
+    fn on_overflow(&mut self, now: Instant) {
+        if self.queue() >= SHALLOW {
+            self.note_most();
+            self.overflows = Some(now + Duration::from_nanos(MINUTES as u64 * MINUTE));
+        }
+    }
+
+    /// What may wait.
+    fn target(&self) -> u64 {
+        let most = self.mosts.iter().copied().max().unwrap_or(0).saturating_sub(self.least());
+        let finds_room = self.overflows.map_or(u64::MAX, |_| most);
+        (finds_room / 2).clamp(SHALLOW / 2, TARGET)
+    }
+
     /// What an empty path takes; 0 while nothing is known.
     fn least(&self) -> u64 {
         self.minutes.iter().copied().min().filter(|least| *least != NONE).unwrap_or(0)
     }
 
+    /// What the path takes now; 0 while nothing is known.
+    fn recent(&self) -> u64 {
+        self.recent.iter().copied().min().filter(|now| *now != NONE).unwrap_or(0)
+    }
+
     /// What waits.
     fn queue(&self) -> u64 {
-        let now = self.recent.iter().copied().min().filter(|now| *now != NONE).unwrap_or(0);
-        now.saturating_sub(self.least())
+        self.recent().saturating_sub(self.least())
     }
 
     /// 1 / GAIN (section 4.1): the shorter the way, the more round trips the target is.

@@ -211,6 +211,64 @@ fn loss_and_marks_halve_it_once_a_round_trip() {
     assert_eq!(flow.window(), 25 * DATAGRAM);
 }
 
+/// spec: R-CC-45
+#[test]
+fn of_a_queue_that_overflows_it_wants_a_half() {
+    let target = |flow: &Flow| flow.it.delays.target();
+    let lose = |flow: &mut Flow| {
+        let sent = flow.now;
+        flow.now = flow.now + ms(50);
+        flow.it.on_congestion(1, sent, flow.now);
+    };
+    let mut flow = Flow::avoiding(50, 100);
+    flow.queue = ms(3);
+    flow.round();
+    lose(&mut flow);
+    assert_eq!(target(&flow), TARGET, "no queue stands");
+    flow.queue = ms(20);
+    flow.round();
+    assert_eq!(target(&flow), TARGET, "nothing is lost");
+    let since = flow.now + ms(50);
+    lose(&mut flow);
+    assert_eq!(target(&flow), 10_000_000);
+    flow.queue = ms(30);
+    flow.round();
+    assert_eq!(target(&flow), 15_000_000, "there is more room than that");
+    flow.queue = ms(5);
+    flow.round();
+    lose(&mut flow);
+    assert_eq!(target(&flow), 15_000_000, "the most counts");
+    flow.it.base.set_window(100 * DATAGRAM);
+    flow.queue = ms(18);
+    (0..2).for_each(|_| flow.round());
+    assert!(flow.window() < 85 * DATAGRAM, "a fifth too much a round trip: {}", flow.window());
+    let before = flow.window();
+    flow.queue = ms(15);
+    (0..2).for_each(|_| flow.round());
+    assert!(flow.window() >= before, "as much as may");
+    // A long queue changes nothing.
+    flow.queue = ms(200);
+    flow.round();
+    assert_eq!(target(&flow), TARGET);
+    flow.queue = ms(15);
+    flow.now = since + ms(11 * 60_000);
+    flow.round();
+    assert_eq!(target(&flow), TARGET, "ten minutes are over");
+}
+
+/// spec: R-CC-7, R-CC-45
+#[test]
+fn a_loss_that_was_none_teaches_nothing() {
+    let mut flow = Flow::avoiding(50, 100);
+    flow.queue = ms(20);
+    flow.round();
+    let sent = flow.now;
+    flow.it.on_congestion(1, sent, flow.now + ms(50));
+    assert_eq!(flow.it.delays.target(), 10_000_000);
+    flow.it.on_spurious_loss(sent);
+    assert_eq!(flow.it.delays.target(), TARGET);
+}
+
 /// spec: R-CC-7, R-CC-44
 #[test]
 fn a_loss_that_was_none_is_undone() {

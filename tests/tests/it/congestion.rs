@@ -52,27 +52,30 @@ fn weir_shares_a_bottleneck() {
     }
 }
 
-/// Where a queue has room for what it wants, LEDBAT++ leaves the link to who fills it, fills it
-/// alone, and shares it with its like.
+/// LEDBAT++ leaves the link to who fills it, however long its queue is. Where that has room for what it
+/// wants it fills the link alone, and shares it with its like.
 ///
-/// spec: R-CC-41, R-CC-42, R-CC-43
+/// spec: R-CC-41, R-CC-42, R-CC-43, R-CC-45
 #[test]
 fn the_background_yields_and_fills_what_is_left() {
     const IT: Algorithm = Algorithm::Ledbat;
-    let late = |flows: &[(Algorithm, u64, u64)]| {
-        let crowd = Crowd { flows: flows.to_vec(), queue: 400, lasts: 50 };
+    let late = |queue: u64, flows: &[(Algorithm, u64, u64)]| {
+        let crowd = Crowd { flows: flows.to_vec(), queue, lasts: 50 };
         total(&crowd.play(1)[20..])
     };
-    for other in [Algorithm::Cubic, Algorithm::NewReno] {
-        let shares = late(&[(IT, 50, 0), (other, 50, 0)]);
-        println!("{other:?}: {shares:?}");
-        assert!(shares[0] * 10 < RATE * 30, "{other:?}: {shares:?}");
-        assert!(shares[1] * 10 > RATE * 30 * 9, "{other:?}: {shares:?}");
+    for queue in [25, 100, 400] {
+        for other in [Algorithm::Cubic, Algorithm::NewReno] {
+            let shares = late(queue, &[(IT, 50, 0), (other, 50, 0)]);
+            println!("{other:?}, {queue}: {shares:?}");
+            let both: u64 = shares.iter().sum();
+            assert!(shares[0] * 10 < both, "{other:?}, {queue}: {shares:?}");
+            assert!(both * 100 > RATE * 30 * 85, "{other:?}, {queue}: {shares:?}");
+        }
     }
-    let alone = late(&[(IT, 50, 0)])[0];
+    let alone = late(400, &[(IT, 50, 0)])[0];
     println!("alone: {alone}");
     assert!(alone * 10 >= RATE * 30 * 9, "{alone}");
-    let shares = late(&[(IT, 50, 0), (IT, 50, 0)]);
+    let shares = late(400, &[(IT, 50, 0), (IT, 50, 0)]);
     println!("two: {shares:?}");
     assert!(jain(&shares) >= 0.95, "{shares:?}");
 }
