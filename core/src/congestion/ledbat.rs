@@ -174,7 +174,7 @@ impl Ledbat {
         }
         if let Some(undo) = self.base.reduce(sent, HALF, now) {
             self.undo = Some(undo.with(self.delays.overflows));
-            self.delays.on_overflow(now);
+            self.delays.on_overflow();
         }
         if slow {
             self.base.fall_back();
@@ -242,11 +242,12 @@ impl Delays {
         *most = now.max(*most);
     }
 
-    /// Something was lost. Where a queue stands that is what it is too short for.
-    fn on_overflow(&mut self, now: Instant) {
+    /// Something was lost. Where a queue stands that is what it is too short for, for as long as
+    /// the most of this minute is known.
+    fn on_overflow(&mut self) {
         if self.queue() >= SHALLOW {
             self.note_most();
-            self.overflows = Some(now + Duration::from_nanos(MINUTES as u64 * MINUTE));
+            self.overflows = Some(self.minute + Duration::from_nanos(MINUTES as u64 * MINUTE));
         }
     }
 

@@ -228,7 +228,6 @@ fn of_a_queue_that_overflows_it_wants_a_half() {
     flow.queue = ms(20);
     flow.round();
     assert_eq!(target(&flow), TARGET, "nothing is lost");
-    let since = flow.now + ms(50);
     lose(&mut flow);
     assert_eq!(target(&flow), 10_000_000);
     flow.queue = ms(30);
@@ -250,10 +249,28 @@ fn of_a_queue_that_overflows_it_wants_a_half() {
     flow.queue = ms(200);
     flow.round();
     assert_eq!(target(&flow), TARGET);
-    flow.queue = ms(15);
-    flow.now = since + ms(11 * 60_000);
+}
+
+/// Never is it believed that a queue overflows, and forgotten with how much in it.
+///
+/// spec: R-CC-45
+#[test]
+fn what_overflows_is_forgotten_with_how_much_waited() {
+    let mut flow = Flow::avoiding(50, 100);
+    flow.now = Instant::ZERO + ms(30_000);
+    flow.queue = ms(20);
     flow.round();
-    assert_eq!(target(&flow), TARGET, "ten minutes are over");
+    flow.it.on_congestion(1, flow.now, flow.now + ms(50));
+    flow.queue = ms(8);
+    for second in 31..700 {
+        flow.now = Instant::ZERO + ms(second * 1_000);
+        flow.least = ms(50);
+        let delays = &mut flow.it.delays;
+        delays.on_sample(50_000_000, flow.now);
+        flow.ack(false);
+        let wanted = if second < 600 { 10_000_000 } else { TARGET };
+        assert_eq!(flow.it.delays.target(), wanted, "after {second} s");
+    }
 }
 
 /// spec: R-CC-7, R-CC-45

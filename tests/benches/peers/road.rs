@@ -6,6 +6,7 @@
 //! sent in batches, and refuses what is too large.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,16 +142,16 @@ pub(crate) struct Road {
 }
 
 impl Road {
-    /// # Panics
-    /// If this process may not have such a device.
-    pub(crate) fn new() -> Self {
+    /// # Errors
+    /// This process may not have such a device.
+    pub(crate) fn new() -> io::Result<Self> {
         let device = DeviceBuilder::new().ipv4(HERE, 24, None).mtu(MTU).build_sync();
-        let device = Arc::new(device.expect("--case paths makes a TUN device, which root may"));
+        let device = Arc::new(device?);
         let (news, heard) = channel();
         let (reads, tells) = (device.clone(), news.clone());
         thread::spawn(move || read(&reads, &tells));
         thread::spawn(move || carry(&device, &heard));
-        Self { news, laid: 0 }
+        Ok(Self { news, laid: 0 })
     }
 
     /// From now on it is like that for a server at `port`, and nothing is on it.
