@@ -247,11 +247,11 @@ impl Closing {
 
     /// The last CLOSE may be lost, and the peer have no reason to speak: it is said again.
     pub(crate) fn on_deadline(&mut self, now: Instant) {
-        if let Some(at) = self.next.filter(|at| *at <= now) {
+        if self.next.is_some_and(|at| at <= now) {
             sometimes!("connection: a close is said again");
             self.due = true;
             self.asked = None;
-            self.next = Some(at + self.pto).filter(|next| *next < self.until);
+            self.next = Some(now + self.pto).filter(|next| *next < self.until);
         }
     }
 
@@ -260,3 +260,7 @@ impl Closing {
         self.next.map_or(self.until, |next| next.min(self.until))
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;
