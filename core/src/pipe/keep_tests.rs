@@ -76,8 +76,8 @@ fn where_a_leg_begins_does_not_count_as_how_far_it_is() {
     assert_eq!(rig.pipe.held_from(), acked.saturating_sub(500));
 }
 
-/// A pipe whose second leg was given up, and which has delivered everything else.
-fn with_one_missing() -> (Rig, u64) {
+/// A pipe whose second leg was given up while its source sends, and where that leg was.
+fn with_one_gone() -> (Rig, u64) {
     let mut rig = keeping(1 << 20);
     let slow = rig.add_leg(ALL, LegPolicy::Detach { allowance: 3000 }).unwrap();
     rig.arrive(0..9000, false);
@@ -85,6 +85,12 @@ fn with_one_missing() -> (Rig, u64) {
     rig.packet(slow, true);
     rig.wait(PTO * 2);
     let Some(LegEnd::Detached { at }) = rig.legs[slow].ended else { panic!("not given up") };
+    (rig, at)
+}
+
+/// The same, when everything else was delivered.
+fn with_one_missing() -> (Rig, u64) {
+    let (mut rig, at) = with_one_gone();
     rig.arrive(9000..12_000, true);
     rig.drain();
     assert_eq!(rig.legs[0].ended, Some(LegEnd::Delivered));
@@ -115,6 +121,21 @@ fn who_does_not_come_back_is_waited_for_no_longer_than_the_time_out() {
     assert_eq!(rig.pipe.stats().held, 0);
     rig.drain();
     assert_eq!(rig.stop, None, "its source has said everything");
+}
+
+/// A body that breaks off is nothing to come back for, whether or not its beginning is certain.
+///
+/// spec: R-PIPE-14, R-PIPE-24
+#[test]
+fn nobody_is_waited_for_by_a_pipe_whose_source_broke_off() {
+    for reliable in [0, 9000] {
+        let (mut rig, _) = with_one_gone();
+        rig.reset(reliable, 1);
+        rig.drain();
+        rig.check_legs();
+        assert!(rig.pipe.is_over(), "{reliable}: until {:?}", rig.pipe.deadline());
+        assert_eq!(rig.pipe.stats().held, 0);
+    }
 }
 
 /// A node that has less for a source than its pipe would keep: the body goes through all the same,
