@@ -227,16 +227,20 @@ impl Put for Vec<u8> {
     #[inline]
     fn varint(&mut self, value: u64) {
         debug_assert!(value <= varint::MAX, "{value} is no varint");
-        if value < 0x40 {
-            return self.push(value as u8);
+        match value {
+            0..0x40 => self.push(value as u8),
+            _ => put_long_varint(self, value.min(varint::MAX)),
         }
-        let value = value.min(varint::MAX);
-        match varint::len(value) {
-            1 => self.push(value as u8),
-            2 => self.bytes(&(value as u16 | 1 << 14).to_be_bytes()),
-            4 => self.bytes(&(value as u32 | 2 << 30).to_be_bytes()),
-            _ => self.bytes(&(value | 3 << 62).to_be_bytes()),
-        }
+    }
+}
+
+/// The forms of two, four and eight bytes; apart, so that the one of a byte stays small where it is
+/// used.
+fn put_long_varint(out: &mut Vec<u8>, value: u64) {
+    match varint::len(value) {
+        ..=2 => out.bytes(&(value as u16 | 1 << 14).to_be_bytes()),
+        4 => out.bytes(&(value as u32 | 2 << 30).to_be_bytes()),
+        _ => out.bytes(&(value | 3 << 62).to_be_bytes()),
     }
 }
 

@@ -104,6 +104,7 @@ impl Frame<'_> {
 }
 
 /// The frames that speak of limits: all of them a type and one or two numbers.
+#[inline]
 fn put_credit(frame: &Frame<'_>, out: &mut impl Put) {
     match frame {
         Frame::MaxData { limit } => numbers(out, [kind::MAX_DATA, *limit]),
@@ -130,6 +131,7 @@ fn put_credit(frame: &Frame<'_>, out: &mut impl Put) {
     }
 }
 
+#[inline]
 fn numbers<const N: usize>(out: &mut impl Put, values: [u64; N]) {
     for value in values {
         out.varint(value);
