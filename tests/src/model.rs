@@ -8,7 +8,8 @@
 //! | no packet number, so no nonce, is used twice | `wiretap`, off the wire |
 //! | what a peer is granted and makes us hold fits its share; shares fit | [`Model::look`] |
 //! | nobody is flooded: three times what came from an address | [`crate::guard`] |
-//! | a deadline is later than now | [`crate::net::Net::step`] |
+//! | an endpoint's deadline is later than now | [`crate::net::Net::step`] |
+//! | a connection's deadline is later than now | [`Model::look`] |
 //! | every byte once, in order, as it was written | [`crate::app`] |
 //! | memory that is really held | the test binary `memory`, by its allocator |
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use aqueduct_core::connection::Audit;
 use aqueduct_core::endpoint::{ConnectionHandle, Endpoint};
+use aqueduct_core::time::Instant;
 
 use crate::net::HostId;
 
@@ -34,11 +36,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// An endpoint has nothing more to say for now.
+    /// An endpoint has nothing more to say; it is `now` by its clock. Of itself it says no instant
+    /// that has passed, whatever its connections wish for: so these are asked.
     ///
     /// # Panics
     /// If something does not hold.
-    pub fn look(&mut self, host: HostId, endpoint: &Endpoint) {
+    pub fn look(&mut self, host: HostId, endpoint: &Endpoint, now: Instant) {
         self.looks += 1;
         let stats = endpoint.stats();
         assert!(
@@ -52,6 +55,8 @@ impl Model {
         for (handle, connection) in endpoint.connections() {
             let audit = connection.audit();
             shares += audit.share;
+            let late = audit.wakes.is_some_and(|at| at <= now);
+            assert!(!late, "host {}: a wish for {now:?} or before: {audit:?}", host.0);
             let seen = Seen { audit, look: self.looks };
             let before = self.seen.insert((host, handle), seen);
             compare(host, before.map(|seen| seen.audit), &audit);

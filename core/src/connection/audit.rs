@@ -2,6 +2,7 @@
 
 use crate::flow::STREAM_OVERHEAD;
 use crate::path::CarrierKind;
+use crate::time::Instant;
 use crate::wire::id::{PacketNumber, PathId};
 
 use super::Connection;
@@ -32,6 +33,8 @@ pub struct Audit {
     pub share: u64,
     /// By how much what had to be taken may pass that: the records of its streams (spec R-FLOW-15).
     pub records: u64,
+    /// When it wishes to be woken: later than now, once it has nothing more to say.
+    pub wakes: Option<Instant>,
 }
 
 impl Connection {
@@ -50,6 +53,7 @@ impl Connection {
             held: self.credit.held(),
             share: self.credit.share().size(),
             records: STREAM_OVERHEAD.saturating_mul(self.streams.count() as u64),
+            wakes: self.deadline(),
         }
     }
 }

@@ -125,7 +125,7 @@ fn who_does_not_come_back_is_waited_for_no_longer_than_the_time_out() {
 
 /// A body that breaks off is nothing to come back for, whether or not its beginning is certain.
 ///
-/// spec: R-PIPE-14, R-PIPE-24
+/// spec: R-PIPE-24
 #[test]
 fn nobody_is_waited_for_by_a_pipe_whose_source_broke_off() {
     for reliable in [0, 9000] {

@@ -465,7 +465,7 @@ impl Net {
                     host.wait = wait.map(|wait| host.clock.world(wait));
                     host.dirty = false;
                     if let Some(model) = &mut self.model {
-                        model.look(HostId(index), &host.endpoint);
+                        model.look(HostId(index), &host.endpoint, now);
                     }
                     break;
                 }
