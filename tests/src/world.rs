@@ -196,8 +196,16 @@ impl World {
         }
     }
 
-    /// A host's address changes its port, and the host does not know.
+    /// A host's address changes its port, and the host does not know. Not so while the host itself
+    /// does not know where the other is since that moved: two that move at once have lost each
+    /// other, and no transport can help it.
     pub fn rebind(&mut self, host: HostId) {
+        let there = self.addr(other(host));
+        let mut connections = self.pair.net.hosts[host.0].endpoint.connections();
+        if connections.any(|(_, connection)| connection.remote() != there) {
+            return;
+        }
+        drop(connections);
         self.ports += 1;
         self.pair.net.rebind(host, self.ports);
     }
