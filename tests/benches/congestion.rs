@@ -5,7 +5,8 @@
 //! Cases: `matrix` (100 MB at 50 Mbit/s; `matrix-1000` at 1 Gbit/s, `matrix-1` 1 MB at 1 Mbit/s),
 //! `short`, `narrow` (queues of a few milliseconds, policers), `coexist`, `turns`. All controllers
 //! unless some are named, one seed a cell unless `seeds=N`; `rtt=MS` and `loss=PERCENT` leave out the
-//! other rows, `crowd=TEXT` the crowds with no such text in their names.
+//! other rows, `crowd=TEXT` the crowds with no such text in their names, `queue=HUNDREDTHS` those over
+//! other queues.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,6 +74,8 @@ struct Only {
     loss: Option<f64>,
     /// What the name of a crowd has in it.
     crowd: String,
+    /// A crowd's queue, in hundredths of 50 ms of the rate.
+    queue: Option<u64>,
 }
 
 impl Only {
@@ -80,7 +83,8 @@ impl Only {
         let number = |name| args.iter().find_map(|arg| arg.strip_prefix(name)?.parse().ok());
         let crowd = args.iter().find_map(|arg| arg.strip_prefix("crowd="));
         let crowd = crowd.unwrap_or_default().to_owned();
-        Self { rtt: number("rtt="), loss: number("loss="), crowd }
+        let queue = args.iter().find_map(|arg| arg.strip_prefix("queue=")?.parse().ok());
+        Self { rtt: number("rtt="), loss: number("loss="), crowd, queue }
     }
 
     fn has(&self, cell: &Cell) -> bool {
@@ -206,7 +210,9 @@ fn coexist(controllers: &[Algorithm], seeds: u64, only: &Only) {
             crowds.push((name, Crowd { flows, queue, lasts: 60 }));
         }
     }
-    crowds.retain(|(name, _)| name.contains(&only.crowd));
+    crowds.retain(|(name, crowd)| {
+        name.contains(&only.crowd) && only.queue.is_none_or(|it| it == crowd.queue)
+    });
     let lines = all(&crowds, |(name, crowd)| {
         let mut runs: Vec<_> = (1..=seeds).map(|seed| Shares::of(&crowd.play(seed))).collect();
         runs.sort_by(|one, other| one.jain.total_cmp(&other.jain));

@@ -48,6 +48,26 @@ impl Rules for Weir {
         if Self::queue_ends_probe(waiting) { 1 } else { 3 }
     }
 
+    /// R-CC-49. Of a queue that is full, a large flight loses something whenever it probes.
+    fn let_pass() -> u64 {
+        0
+    }
+
+    /// R-CC-49.
+    fn backoff() -> u64 {
+        70
+    }
+
+    /// R-CC-49.
+    fn is_bound(waiting: Waiting) -> bool {
+        stands(waiting.min_rtt, waiting.queue)
+    }
+
+    /// R-CC-50. 1.3 roots of the flight in percent of it are 130 / root.
+    fn probe_pace(datagrams: u64) -> u64 {
+        100 + (1_300 / (100 * datagrams).isqrt().max(1)).clamp(25, 100)
+    }
+
     /// R-CC-34. A probe at 5/4 of the rate shows no growth of 5/4 where nothing is in its way.
     fn growth() -> (u64, u64) {
         (9, 8)

@@ -52,6 +52,34 @@ fn weir_shares_a_bottleneck() {
     }
 }
 
+/// Who comes ten seconds later has its share twenty seconds on, whatever the queue.
+///
+/// spec: R-CC-49
+#[test]
+fn who_comes_later_is_given_its_share() {
+    for queue in [25, 100, 400] {
+        let flows = vec![(WEIR, 50, 0), (WEIR, 50, 10)];
+        let late = total(&Crowd { flows, queue, lasts: 40 }.play(1)[30..]);
+        println!("{queue}: {late:?}, {:.3}", jain(&late));
+        assert!(jain(&late) >= 0.9, "{queue}: {late:?}");
+        assert!(late.iter().sum::<u64>() > RATE * 10 * 90 / 100, "{queue}: {late:?}");
+    }
+}
+
+/// Fifty flows keep a queue full that none of them ever saw empty: yet loss counts, and nobody
+/// takes the link.
+///
+/// spec: R-CC-33, R-CC-49, R-CC-50
+#[test]
+fn a_queue_that_is_always_full_is_a_queue() {
+    for queue in [25, 100] {
+        let flows = vec![(WEIR, 50, 0); 50];
+        let late = total(&Crowd { flows, queue, lasts: 30 }.play(1)[15..]);
+        println!("{queue}: {:.3}", jain(&late));
+        assert!(jain(&late) >= 0.8, "{queue}: {late:?}");
+    }
+}
+
 /// LEDBAT++ leaves the link to who fills it, however long its queue is. Where that has room for what it
 /// wants it fills the link alone, and shares it with its like.
 ///

@@ -107,9 +107,9 @@ impl Background {
         Losses::of(lost, sent, datagram).in_runs(u64::MAX, self.run).exceed(self.share, 0)
     }
 
-    /// Whether it is more by what BBR lets pass.
-    pub(super) fn is_excess(&self, lost: u64, sent: u64, datagram: u64) -> bool {
-        Losses::of(lost, sent, datagram).in_runs(u64::MAX, self.run).exceed(self.share, LET_PASS)
+    /// Whether it is more by what is let pass, in parts of a million.
+    pub(super) fn is_excess(&self, lost: u64, sent: u64, let_pass: u64, datagram: u64) -> bool {
+        Losses::of(lost, sent, datagram).in_runs(u64::MAX, self.run).exceed(self.share, let_pass)
     }
 
     pub(super) const fn on_lost(&mut self, lost: &Lost) {

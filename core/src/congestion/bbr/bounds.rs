@@ -19,6 +19,8 @@ const STARTUP_RANGES: u64 = 6;
 pub(super) struct Bounds {
     /// Bytes in flight with which a probe lost too much.
     pub(super) long: u64,
+    /// Though nothing waited: so it holds where nothing waits.
+    dry: bool,
     /// Since the last probe: bytes a second that were delivered in rounds with losses.
     pub(super) short_rate: u64,
     /// And bytes in flight.
@@ -32,6 +34,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             long: UNBOUND,
+            dry: false,
             short_rate: UNBOUND,
             short_flight: UNBOUND,
             before: (UNBOUND, UNBOUND, UNBOUND),
@@ -207,13 +210,19 @@ impl<R: Rules> Bbr<R> {
         self.probe.too_high = true;
         self.probe.sampling = false;
         if !app_limited {
+            self.bounds.dry = !R::is_bound(self.waiting());
             let target = self.flight(self.rate(), 100).min(self.window);
-            self.bounds.long = flight.max(target * BETA / 100);
+            self.bounds.long = (flight * R::backoff() / 100).max(target * BETA / 100);
         }
         if self.mode == Mode::Up {
             self.bounds.left = Some(Mode::Up);
             self.go_down(now);
         }
+    }
+
+    /// Whether the long-term bound is in force between probes.
+    pub(super) fn is_bound(&self) -> bool {
+        self.bounds.dry || R::is_bound(self.waiting())
     }
 
     /// The long-term bound without what is left to others (section 5.3.3.8).

@@ -195,7 +195,8 @@ impl<R: Rules> Bbr<R> {
 
     fn is_time_to_cruise(&self, sample: &Sample) -> bool {
         let drained = self.whole(self.flight(self.max_rate.get(), 100));
-        sample.in_flight <= self.with_headroom() && sample.in_flight <= drained
+        let roomy = sample.in_flight <= self.with_headroom() || !self.is_bound();
+        roomy && sample.in_flight <= drained
     }
 
     /// Section 5.3.3.4.3.

@@ -75,14 +75,14 @@ enum Mode {
 }
 
 impl Mode {
-    /// In percent of the rate (section 5.6.1).
+    /// In percent of the rate, but for Up, which adds what [`Rules::probe_pace`] says (section
+    /// 5.6.1).
     const fn pacing_gain(self) -> u64 {
         match self {
             Self::Startup => 277,
             Self::Drain => 50,
             Self::Down => 90,
-            Self::Cruise | Self::Refill | Self::ProbeRtt => 100,
-            Self::Up => 125,
+            Self::Cruise | Self::Refill | Self::ProbeRtt | Self::Up => 100,
         }
     }
 
@@ -291,7 +291,7 @@ impl<R: Rules> Bbr<R> {
         self.look_at_rtt(acked.rtt, now);
         self.look_for_min_rtt(&sample, now);
         self.losses.end_round(&sample);
-        self.set_pacing(self.mode.pacing_gain());
+        self.set_pacing(self.pacing_gain());
         self.set_window(&sample);
         self.hurry(rtt);
     }
@@ -345,7 +345,7 @@ impl<R: Rules> Bbr<R> {
 
     /// Whether a flight lost more than may be.
     fn is_excess(&self, lost: u64, flight: u64) -> bool {
-        self.background.is_excess(lost, flight, self.datagram)
+        self.background.is_excess(lost, flight, R::let_pass(), self.datagram)
     }
 
     /// A packet was marked: as much as if too much had been lost (section 3.6).
@@ -417,6 +417,14 @@ impl<R: Rules> Bbr<R> {
         self.max_rate.get().min(self.bounds.short_rate)
     }
 
+    /// In percent of the rate.
+    fn pacing_gain(&self) -> u64 {
+        match self.mode {
+            Mode::Up => R::probe_pace(self.flight(self.rate(), 100) / self.datagram),
+            mode => mode.pacing_gain(),
+        }
+    }
+
     /// Four datagrams (section 2.5: `MinPipeCwnd`).
     const fn least(&self) -> u64 {
         4 * self.datagram
@@ -474,6 +482,7 @@ impl<R: Rules> Bbr<R> {
     fn bound_window(&mut self) {
         let long = match self.mode {
             Mode::Startup => UNBOUND,
+            Mode::Down | Mode::Cruise | Mode::Refill if !self.is_bound() => UNBOUND,
             Mode::ProbeRtt | Mode::Cruise => self.with_headroom(),
             _ => self.bounds.long,
         };
@@ -500,3 +509,6 @@ impl LossSample {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod fair_tests;

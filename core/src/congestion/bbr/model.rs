@@ -11,6 +11,9 @@ const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 /// Time between two probes for it, at least (section 2.14.2: `ProbeRTTInterval`).
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// For how long at least an empty path is remembered (spec R-CC-33).
+const EMPTY_WINDOW: Duration = Duration::from_secs(300);
+
 /// Packet-timed round trips (section 5.5.1): one ends when a packet is acknowledged that was sent
 /// after the last one ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,11 +70,39 @@ impl MaxRate {
     }
 }
 
+/// What a path takes that nobody fills, in nanoseconds: the least of five minutes and of the five
+/// before. A filter of seconds takes a queue that never empties for the path itself.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
+struct Empty {
+    this: u64,
+    last: u64,
+    since: Instant,
+}
+
+impl Empty {
+    const fn new() -> Self {
+        Self { this: UNKNOWN, last: UNKNOWN, since: Instant::ZERO }
+    }
+
+    fn get(&self) -> u64 {
+        self.this.min(self.last)
+    }
+
+    fn update(&mut self, rtt: u64, now: Instant) {
+        if now > self.since + EMPTY_WINDOW {
+            (self.last, self.this, self.since) = (self.this, UNKNOWN, now);
+        }
+        self.this = self.this.min(rtt);
+    }
+}
+
 /// The least round trip, in nanoseconds, and when it is to be looked for (section 5.3.4.3).
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub(super) struct MinRtt {
     value: u64,
+    empty: Empty,
     at: Instant,
     probed: u64,
     probed_at: Instant,
@@ -90,6 +121,7 @@ impl MinRtt {
     pub(super) const fn new() -> Self {
         Self {
             value: UNKNOWN,
+            empty: Empty::new(),
             at: Instant::ZERO,
             probed: UNKNOWN,
             probed_at: Instant::ZERO,
@@ -116,6 +148,7 @@ impl MinRtt {
                 *slot = rtt;
             }
             self.next = (self.next + 1) % self.recent.len();
+            self.empty.update(rtt, now);
             if rtt < self.probed || self.expired {
                 (self.probed, self.probed_at) = (rtt, now);
             } else if now >= self.doubted_until && R::confirms(rtt, self.probed) {
@@ -138,7 +171,7 @@ impl MinRtt {
     /// What even the fastest of the last packets waited, in nanoseconds.
     pub(super) fn queue(&self) -> u64 {
         let least = self.recent.iter().copied().min().unwrap_or(UNKNOWN);
-        if least == UNKNOWN { 0 } else { least.saturating_sub(self.value) }
+        if least == UNKNOWN { 0 } else { least.saturating_sub(self.empty.get()) }
     }
 }
 

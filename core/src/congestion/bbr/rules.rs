@@ -43,6 +43,28 @@ pub trait Rules: Clone + Debug {
         200
     }
 
+    /// The loss of a flight that is let pass, in parts of a million (section 2.5: `LossThresh`).
+    fn let_pass() -> u64 {
+        20_000
+    }
+
+    /// What remains of a flight with which a probe lost too much, in percent (section 5.5.10.2: all
+    /// of it).
+    fn backoff() -> u64 {
+        100
+    }
+
+    /// Whether a long-term bound is in force between probes that was found while something waited
+    /// (section 5.6.4.7: always).
+    fn is_bound(_: Waiting) -> bool {
+        true
+    }
+
+    /// The pace of a probe for so many datagrams in flight, in percent of the rate (section 5.6.1).
+    fn probe_pace(_datagrams: u64) -> u64 {
+        125
+    }
+
     /// What counts as growth while probing in steady state, as a fraction (section 5.3.1.2).
     fn growth() -> (u64, u64) {
         (5, 4)

@@ -1,0 +1,113 @@
+//! What lets flows come to equal shares, rule by rule. What comes of it, flow by flow, is in the
+//! tests of whole endpoints.
+
+use core::time::Duration;
+
+use super::*;
+use crate::congestion::Weir;
+
+const DATAGRAM: u64 = 1_200;
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_nanos(seconds * 1_000_000_000)
+}
+
+/// A controller that saw a path of 40 ms and a megabyte a second, in steady state.
+fn cruising<R: Rules>() -> Bbr<R> {
+    let mut it = Bbr::<R>::new(&CongestionConfig::default(), 1_200);
+    wait(&mut it, 40, at(1));
+    it.max_rate.update(1_000_000);
+    it.full.reached = true;
+    it.mode = Mode::Cruise;
+    it.window = 50 * DATAGRAM;
+    it
+}
+
+/// The last packets took so many milliseconds.
+fn wait<R: Rules>(it: &mut Bbr<R>, millis: u64, now: Instant) {
+    (0..4).for_each(|_| it.min_rtt.update::<R>(Some(Duration::from_millis(millis)), now));
+}
+
+/// spec: R-CC-49
+#[test]
+fn a_probe_that_lost_too_much_leaves_seven_tenths() {
+    let flight = 100 * DATAGRAM;
+    let mut drafted = cruising::<Drafted>();
+    drafted.on_too_high(flight, false, at(2));
+    assert_eq!(drafted.bounds.long, flight);
+    let mut weir = cruising::<Weir>();
+    weir.on_too_high(flight, false, at(2));
+    assert_eq!(weir.bounds.long, flight * 7 / 10);
+}
+
+/// One datagram of a hundred: the draft lets two pass.
+///
+/// spec: R-CC-25, R-CC-49
+#[test]
+fn of_a_flight_that_probes_nothing_is_let_pass() {
+    assert!(!cruising::<Drafted>().is_excess(DATAGRAM, 100 * DATAGRAM));
+    assert!(cruising::<Drafted>().is_excess(3 * DATAGRAM, 100 * DATAGRAM));
+    assert!(cruising::<Weir>().is_excess(DATAGRAM, 100 * DATAGRAM));
+}
+
+/// spec: R-CC-49
+#[test]
+fn a_bound_that_a_queue_taught_holds_while_one_stands() {
+    let bounded = |it: &mut Bbr<Weir>| {
+        it.window = 50 * DATAGRAM;
+        it.bound_window();
+        it.window
+    };
+    let mut it = cruising::<Weir>();
+    wait(&mut it, 80, at(2));
+    it.on_too_high(20 * DATAGRAM, false, at(2));
+    let bound = it.with_headroom();
+    assert_eq!(bounded(&mut it), bound);
+    wait(&mut it, 40, at(3));
+    assert_eq!(bounded(&mut it), 50 * DATAGRAM, "nothing waits");
+    it.mode = Mode::Up;
+    assert_eq!(bounded(&mut it), it.bounds.long, "who probes is bound");
+    it.mode = Mode::Cruise;
+    wait(&mut it, 80, at(4));
+    assert_eq!(bounded(&mut it), bound, "a queue stands again");
+
+    // What was lost where nothing waits bounds where nothing waits.
+    wait(&mut it, 40, at(5));
+    it.on_too_high(20 * DATAGRAM, false, at(5));
+    let bound = it.with_headroom();
+    assert_eq!(bounded(&mut it), bound);
+}
+
+/// spec: R-CC-50
+#[test]
+fn a_small_flight_probes_for_more_of_its_own() {
+    let pace = |datagrams| <Weir as Rules>::probe_pace(datagrams);
+    assert_eq!([0, 1, 2, 4, 9, 16, 25].map(pace), [200, 200, 192, 165, 143, 132, 126]);
+    assert_eq!([27, 260, 100_000].map(pace), [125; 3]);
+    assert_eq!([1, 4, 260].map(<Drafted as Rules>::probe_pace), [125; 3]);
+    let mut it = cruising::<Weir>();
+    it.mode = Mode::Up;
+    // 40 ms of a megabyte a second are 33 datagrams, of which an eighth of the rate has four.
+    assert_eq!(it.pacing_gain(), 125);
+    it.bounds.short_rate = 125_000;
+    assert_eq!(it.pacing_gain(), 165);
+    it.mode = Mode::Cruise;
+    assert_eq!(it.pacing_gain(), 100);
+}
+
+/// The queue of many that never empties becomes no part of the path within seconds.
+///
+/// spec: R-CC-33
+#[test]
+fn an_empty_path_is_remembered_for_minutes() {
+    let mut it = cruising::<Weir>();
+    for second in 2..300 {
+        wait(&mut it, 60, at(second));
+        assert_eq!(it.min_rtt.queue(), 20_000_000, "after {second} s");
+    }
+    assert_eq!(it.min_rtt.get(), Some(60_000_000), "the draft's filter has forgotten it");
+    for second in 300..603 {
+        wait(&mut it, 60, at(second));
+    }
+    assert_eq!(it.min_rtt.queue(), 0, "a path that was long for ten minutes is long");
+}
