@@ -219,8 +219,6 @@ impl Connection {
             return None;
         }
         let size = usize::from(allowed.datagram_size);
-        // Probes wait for no limit (spec R-SHP-9).
-        let grant = if need == Need::Probe { Grant::Free } else { grant };
         let slip = Slip { path: id, allowance: allowed.allowance, size, grant };
         if self.asks {
             self.build(buf, slip, Build::Ping, now)?;

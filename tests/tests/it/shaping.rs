@@ -429,3 +429,32 @@ fn a_limit_that_is_gone_leaves_nothing_behind() {
     };
     assert_eq!(run(false), run(true));
 }
+
+/// Where half of all datagrams are lost something is probed for at each time-out, and what comes
+/// back resets the back-off: probes with bytes in them would be a rate of their own.
+///
+/// spec: R-SHP-6, R-SHP-9
+#[test]
+fn probes_of_a_limited_node_carry_no_bytes_that_wait() {
+    const RATE: u64 = 30_000;
+    let mut net = net(MS * 3);
+    net.add(config(1), 1);
+    let peer = net.add(config(2), 2);
+    let (handle, _) = connected(&mut net, NODE, peer);
+    let now = net.now;
+    net.host(NODE).endpoint.set_limit(Some(RATE), now);
+    let stream = open(&mut net.host(NODE).endpoint, handle, Priority::Normal);
+    write(&mut net.host(NODE).endpoint, (handle, stream), 1 << 20);
+    let [here, there] = [NODE, peer].map(|host| net.hosts[host.0].addr);
+    net.link(here, there).config.loss = 500;
+    let (mut reading, first) = (Vec::new(), sent(&net, NODE).len());
+    net.run(SECOND * 20, |net| {
+        read(net, peer, &mut reading);
+        false
+    });
+    let probed = net.hosts[NODE.0].endpoint.connections().next().expect("it lives").1.stats();
+    assert!(probed.ledger.probe_timeouts > 20, "{:?}", probed.ledger);
+    let (_, most) = seconds(&sent(&net, NODE)[first..]);
+    // Besides what R-SHP-6 says there is control: ACKs, credit, and the probes themselves.
+    assert!(most <= RATE + 2 * 1_452 + RATE / 10, "{most} of {RATE} in a second");
+}
