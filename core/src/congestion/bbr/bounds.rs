@@ -26,6 +26,7 @@ pub(super) struct Bounds {
     /// And bytes in flight.
     pub(super) short_flight: u64,
     before: (u64, u64, u64),
+    dry_before: bool,
     /// The state that was left for losses.
     left: Option<Mode>,
 }
@@ -38,6 +39,7 @@ impl Default for Bounds {
             short_rate: UNBOUND,
             short_flight: UNBOUND,
             before: (UNBOUND, UNBOUND, UNBOUND),
+            dry_before: false,
             left: None,
         }
     }
@@ -47,13 +49,16 @@ impl Bounds {
     /// Section 5.5.11.1.
     pub(super) const fn save(&mut self) {
         self.before = (self.long, self.short_rate, self.short_flight);
+        self.dry_before = self.dry;
         self.left = None;
     }
 
     /// Section 5.5.11.2. Returns the state to go back to.
     pub(super) fn restore(&mut self) -> Option<Mode> {
         let (long, rate, flight) = self.before;
-        self.long = self.long.max(long);
+        if long > self.long {
+            (self.long, self.dry) = (long, self.dry_before);
+        }
         self.short_rate = self.short_rate.max(rate);
         self.short_flight = self.short_flight.max(flight);
         self.left.take()
@@ -198,6 +203,7 @@ impl<R: Rules> Bbr<R> {
             sometimes!("congestion: startup ended by losses");
             self.bounds.left = Some(Mode::Startup);
             self.full.reached = true;
+            self.bounds.dry = !R::is_bound(self.waiting());
             self.bounds.long = self.flight(self.rate(), 100).max(self.losses.delivered);
         }
         self.losses.forget();
