@@ -112,7 +112,9 @@ impl Laid {
     /// Lets out what has arrived. Returns when the next packet does.
     fn deliver(&mut self, device: &SyncDevice, now: Instant) -> Option<Instant> {
         for lane in [&mut self.up, &mut self.down] {
-            while let Some((_, packet)) = lane.under_way.pop_front_if(|(at, _)| *at <= now) {
+            while lane.under_way.front().is_some_and(|(at, _)| *at <= now)
+                && let Some((_, packet)) = lane.under_way.pop_front()
+            {
                 // A device whose queue is full loses it, as any link would.
                 let _lost = device.send(&packet);
             }
