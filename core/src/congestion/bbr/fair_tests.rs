@@ -78,6 +78,56 @@ fn a_bound_that_a_queue_taught_holds_while_one_stands() {
     assert_eq!(bounded(&mut it), bound);
 }
 
+/// Losses that were none take back what they said, and with it where that held.
+///
+/// spec: R-CC-30, R-CC-49
+#[test]
+fn an_undo_brings_back_where_a_bound_holds() {
+    let mut it = cruising::<Weir>();
+    it.on_too_high(40 * DATAGRAM, false, at(2));
+    assert!(it.is_bound(), "nothing waited, and too much was lost");
+    let before = it.bounds.long;
+    it.bounds.save();
+    it.window = 20 * DATAGRAM;
+    wait(&mut it, 80, at(3));
+    it.on_too_high(20 * DATAGRAM, false, at(3));
+    wait(&mut it, 40, at(4));
+    assert!(!it.is_bound() && it.bounds.long < before);
+    it.bounds.restore();
+    assert!(it.is_bound());
+    assert_eq!(it.bounds.long, before);
+}
+
+/// spec: R-CC-28, R-CC-33, R-CC-49
+#[test]
+fn marks_that_end_startup_bound_though_nothing_waits() {
+    let mut it = cruising::<Weir>();
+    (it.mode, it.full.reached) = (Mode::Startup, false);
+    (0..6).for_each(|_| it.on_marked(at(2)));
+    let rate = RateSample {
+        delivered: 10 * DATAGRAM,
+        interval: Duration::from_millis(40),
+        prior_delivered: 0,
+        total_delivered: 10 * DATAGRAM,
+        tx_in_flight: 10 * DATAGRAM,
+        lost: 0,
+        app_limited: false,
+    };
+    let acked = Acked {
+        bytes: 10 * DATAGRAM,
+        sent: at(1),
+        in_flight: 0,
+        app_limited: false,
+        rtt: None,
+        rate: Some(rate),
+    };
+    let sample = it.sample(&acked, &rate);
+    it.losses.on_acked(&rate, &sample);
+    it.look_for_startup_loss(&sample);
+    assert!(it.full.reached && it.bounds.long != UNBOUND);
+    assert!(it.is_bound());
+}
+
 /// spec: R-CC-50
 #[test]
 fn a_small_flight_probes_for_more_of_its_own() {
