@@ -19,8 +19,6 @@ const LARGEST: u64 = 1_452;
 /// What a bucket holds is at least so many of those, or this part of a second.
 const DATAGRAMS: u64 = 2;
 const BURSTS_A_SECOND: u64 = 200;
-/// Probes wait for no bucket (spec R-SHP-9), and bytes may be in them: so many datagrams a second.
-const PROBES: u64 = 20;
 /// Limits of those that had one at all, when the faults are over: enough for all that is left.
 const AMPLE: u64 = 5_000_000;
 
@@ -134,8 +132,7 @@ impl World {
         let largest = self.plan.nodes[host.0].packets.map_or(LARGEST, u64::from);
         let time = now.saturating_since(then).as_nanos();
         let earned = u64::try_from(u128::from(rate) * time / 1_000_000_000).unwrap_or(u64::MAX);
-        let probes = PROBES * largest * (1 + time / EVERY.as_nanos()) as u64;
-        let most = earned + (rate / BURSTS_A_SECOND).max(DATAGRAMS * largest) + probes;
+        let most = earned + (rate / BURSTS_A_SECOND).max(DATAGRAMS * largest);
         let left = what_waits(endpoint) - before;
         assert!(left <= most, "host {}: {left} bytes left, and {most} may: {limits:?}", host.0);
         limits.since = Some((now, before + left));
