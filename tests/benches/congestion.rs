@@ -217,7 +217,9 @@ fn coexist(controllers: &[Algorithm], seeds: u64, only: &Only) {
         let mut runs: Vec<_> = (1..=seeds).map(|seed| Shares::of(&crowd.play(seed))).collect();
         runs.sort_by(|one, other| one.jain.total_cmp(&other.jain));
         let queue = crowd.queue as f64 / 100.0;
-        let line = format!("{name:<26} {queue:>4.2}  {}", runs[runs.len() / 2]);
+        let (least, most) = (runs[0].jain, runs[runs.len() - 1].jain);
+        let middle = &runs[runs.len() / 2];
+        let line = format!("{name:<26} {queue:>4.2}  {middle}  ({least:.3} to {most:.3})");
         eprintln!("{line}");
         line
     });

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock};
 
 use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::endpoint::{
@@ -26,6 +27,9 @@ pub(crate) struct Node {
 
 fn node(number: u8, provider: Provider, tape: Option<Payload>, now: Instant) -> Node {
     let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(provider);
+    // As the peer has it that this stands beside; and nothing has a rate here to be measured.
+    let transport = config.transport().clone().with_controller(Algorithm::Cubic);
+    let config = config.with_transport(transport);
     let seed = Seed::from_u64(number.into());
     let mut endpoint = match tape {
         None => Endpoint::new(config, seed),

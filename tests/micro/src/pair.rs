@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aqueduct_core::config::EndpointConfig;
+use aqueduct_core::congestion::Algorithm;
 use aqueduct_core::crypto::identity::NodeKey;
 use aqueduct_core::crypto::provider::Provider;
 use aqueduct_core::endpoint::{
@@ -40,6 +41,10 @@ struct Node {
 impl Node {
     fn new(number: u8, provider: Provider, tape: Option<Payload>, now: Instant) -> Self {
         let config = EndpointConfig::new(NodeKey::from_seed(&[number; 32])).with_provider(provider);
+        // Nothing has a rate here, and a controller that measures one measures the turns: how much
+        // goes in a turn, and with it what a datagram costs, is the window's to say.
+        let transport = config.transport().clone().with_controller(Algorithm::Cubic);
+        let config = config.with_transport(transport);
         let seed = Seed::from_u64(number.into());
         let mut endpoint = match tape {
             Some(payload) => {

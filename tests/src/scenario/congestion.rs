@@ -12,6 +12,7 @@ use aqueduct_core::congestion::Algorithm;
 
 use super::Report;
 use super::bulk::Bulk;
+use crate::dice::Dice;
 use crate::link::{Loss, Machine, Policer, Queue, Waits};
 
 /// 50 Mbit/s in bytes a second.
@@ -150,12 +151,15 @@ pub struct Crowd {
 pub type Seconds = Vec<Vec<u64>>;
 
 impl Crowd {
-    /// Plays it.
+    /// Plays it. The seed draws by what part of a hundredth each flow's round trip is longer, so
+    /// that no two are in step.
     pub fn play(&self, seed: u64) -> Seconds {
         let room = RATE / 20 * self.queue / 100;
         let mut bulk = Bulk::new(seed, Vec::new(), Queue::bytes(RATE, room));
+        let mut dice = Dice::new(seed, "round trips of a crowd");
         for (algorithm, rtt, _) in &self.flows {
-            bulk.add(*algorithm, Duration::from_millis(*rtt), Vec::new());
+            let rtt = Duration::from_millis(*rtt);
+            bulk.add(*algorithm, rtt + dice.between(Duration::ZERO, rtt / 100), Vec::new());
         }
         let mut out = Seconds::new();
         for second in 0..self.lasts {

@@ -8,15 +8,18 @@
 //!   R = min(link, W / RTT)      W = max(sqrt(3 / 2p), (C (3 + b) / (4 (1 - b)))^1/4 (RTT / p)^3/4)
 //! ```
 //!
-//! and goes on at that. `W` is the response function of the controller in use, CUBIC: RFC 9438
-//! section 5.1 with C = 0.4 and b = 0.7, in datagrams, and the one of Reno where that is larger
-//! (section 4.3). What is *reached* is that time as a part of the time that it took, from the first
-//! write to the last byte acknowledged.
+//! and goes on at that. `W` is the response function of the controller that is used here, CUBIC:
+//! RFC 9438 section 5.1 with C = 0.4 and b = 0.7, in datagrams, and the one of Reno where that is
+//! larger (section 4.3). What is *reached* is that time as a part of the time that it took, from
+//! the first write to the last byte acknowledged. Weir, which does not answer loss as such, has
+//! tables of its own.
 
 use std::time::Duration;
 
+use aqueduct_core::congestion::Algorithm;
+
 use super::Report;
-use super::lab::{HEADERS, Lab, Road};
+use super::lab::{HEADERS, Lab, Road, config};
 use crate::link::{Delay, Loss, Machine, Queue};
 
 /// The link, in bytes a second: 100 Mbit/s.
@@ -98,7 +101,12 @@ impl Cell {
             let loss = Box::new(Loss::of(self.loss)) as Box<dyn Machine>;
             vec![loss, Box::new(queue), Box::new(delay)]
         };
-        let mut run = Lab::over(seed, road(), road()).connect();
+        let nodes = [1, 2].map(|number| {
+            let config = config(number);
+            let transport = config.transport().clone().with_controller(Algorithm::Cubic);
+            config.with_transport(transport)
+        });
+        let mut run = Lab::new(seed, [road(), road()], nodes).connect();
         let limit = self.ideal() * 20 + Duration::from_secs(10);
         let took = run.fetch(&[self.size], limit);
         (self.ideal().as_secs_f64() / took.as_secs_f64(), run.report(Vec::new()))
