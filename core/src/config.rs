@@ -212,7 +212,8 @@ impl TransportConfig {
         self
     }
 
-    /// Longest time that an ACK is held back, and at most half of the idle time-out. Default 25 ms.
+    /// Longest time that an ACK is held back, and at most half of the idle time-out; a quarter of a
+    /// round trip counts where that is less (spec R-REC-6). Default 25 ms.
     ///
     /// # Errors
     /// More than a second.

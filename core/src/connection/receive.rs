@@ -140,6 +140,7 @@ impl Connection {
         }
         if whole {
             let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
+            self.acks.set_rtt(self.paths.active().rtt().smoothed());
             self.acks.on_packet(packet, now);
         }
         let moving = moving && !self.config.planted.has(Fault::RootedPath);

@@ -12,6 +12,12 @@ use crate::wire::packet::{Allowance, PacketWriter};
 /// How long an ACK waits for company, unless configured otherwise.
 pub const DEFAULT_MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
+/// An ACK waits for company no longer than this part of a round trip ...
+const RTT_PARTS: u32 = 4;
+
+/// ... but as long as timers are taken to be late by (RFC 9002 section 6.1.2).
+const LEAST_ACK_DELAY: Duration = Duration::from_millis(1);
+
 /// Ranges of received numbers that are remembered.
 pub const MAX_RECEIVED_RANGES: usize = 256;
 
@@ -94,6 +100,8 @@ impl AckStats {
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct AckTracker {
     max_ack_delay: Duration,
+    /// What is made of that: see [`set_rtt`](Self::set_rtt).
+    delay: Duration,
     /// What arrived and is not known to be known. Always holds `largest`.
     received: RangeSet,
     /// What lies below was told, as arrived or as missing, and was forgotten.
@@ -104,8 +112,8 @@ pub struct AckTracker {
     largest_eliciting: Option<u64>,
     /// Packets that want an ACK, since the last one was written.
     eliciting: u32,
-    /// When the first of them came.
-    eliciting_since: Option<Instant>,
+    /// When the first of them has waited long enough.
+    overdue_at: Option<Instant>,
     /// Whether something was seen that does not wait.
     immediate: bool,
     /// Whether anything came since the last ACK was written.
@@ -134,12 +142,13 @@ impl AckTracker {
     pub fn new(max_ack_delay: Duration) -> Self {
         Self {
             max_ack_delay,
+            delay: max_ack_delay,
             received: RangeSet::new(),
             told_below: 0,
             largest: None,
             largest_eliciting: None,
             eliciting: 0,
-            eliciting_since: None,
+            overdue_at: None,
             immediate: false,
             fresh: false,
             unconfirmed: 0,
@@ -148,6 +157,12 @@ impl AckTracker {
             ecn: None,
             stats: AckStats::default(),
         }
+    }
+
+    /// How long a round trip takes on the path in use, smoothed: that bounds how long the next
+    /// packet waits for company (spec R-REC-6).
+    pub fn set_rtt(&mut self, smoothed: Duration) {
+        self.delay = (smoothed / RTT_PARTS).max(LEAST_ACK_DELAY).min(self.max_ack_delay);
     }
 
     /// A packet was opened, found to be no replay, and its frames were handled.
@@ -160,7 +175,7 @@ impl AckTracker {
             self.immediate |= self.calls_for_ack(number) || packet.ecn == Some(Ecn::Ce);
             self.largest_eliciting = self.largest_eliciting.max(Some(number));
             self.eliciting = self.eliciting.saturating_add(1);
-            self.eliciting_since.get_or_insert(now);
+            self.overdue_at.get_or_insert(now + self.delay);
         }
         if !below {
             self.largest = Some((number, now));
@@ -207,7 +222,7 @@ impl AckTracker {
         }
         self.stats.acks_written += 1;
         self.eliciting = 0;
-        self.eliciting_since = None;
+        self.overdue_at = None;
         self.immediate = false;
         self.fresh = false;
         self.named = self.largest.map(|(number, _)| number);
@@ -230,13 +245,13 @@ impl AckTracker {
     pub fn is_due(&self, now: Instant) -> bool {
         self.immediate
             || self.eliciting >= ELICITING_PER_ACK
-            || self.timer().is_some_and(|timer| timer <= now)
+            || self.overdue_at.is_some_and(|overdue| overdue <= now)
     }
 
     /// When an ACK that is not due yet will be. `None` while one is: that is for
     /// [`AckTracker::write`].
     pub fn deadline(&self) -> Option<Instant> {
-        if self.immediate || self.eliciting >= ELICITING_PER_ACK { None } else { self.timer() }
+        if self.immediate || self.eliciting >= ELICITING_PER_ACK { None } else { self.overdue_at }
     }
 
     /// Notes that the deadline has come, if it has.
@@ -269,10 +284,6 @@ impl AckTracker {
     fn can_ride(&self, packet: &PacketWriter<'_>) -> bool {
         let most = HEAD_LEN + RANGE_LEN * self.received.count();
         self.fresh && !packet.is_empty() && most <= packet.room()
-    }
-
-    fn timer(&self) -> Option<Instant> {
-        self.eliciting_since.map(|since| since + self.max_ack_delay)
     }
 
     /// Whether a packet that elicits an ACK shows reordering or loss: it is below an earlier one,

@@ -90,6 +90,31 @@ fn numbers(ranges: &[Range<u64>]) -> BTreeSet<u64> {
 
 /// spec: R-REC-6
 #[test]
+fn an_ack_waits_for_company_a_quarter_of_a_round_trip() {
+    let micros = Duration::from_micros;
+    let mut acks = tracker();
+    let waits =
+        [(200, 1_000), (4_000, 1_000), (40_000, 10_000), (100_000, 25_000), (333_000, 25_000)];
+    for (packet, (rtt, wait)) in (0..).zip(waits) {
+        acks.set_rtt(micros(rtt));
+        acks.on_packet(eliciting(packet), at(1));
+        let due = at(1) + micros(wait);
+        assert_eq!(acks.deadline(), Some(due), "{rtt} us");
+        // What waits already is neither put off nor hurried when the round trip changes.
+        acks.set_rtt(micros(rtt / 2));
+        assert_eq!(acks.deadline(), Some(due));
+        assert!(acks.is_due(due));
+        write_into(&mut acks, Allowance::AcksOnly, 0, due).unwrap();
+    }
+    // A promise of less holds.
+    let mut hurried = AckTracker::new(Duration::ZERO);
+    hurried.set_rtt(micros(40_000));
+    hurried.on_packet(eliciting(0), at(1));
+    assert!(hurried.is_due(at(1)));
+}
+
+/// spec: R-REC-6
+#[test]
 fn an_ack_is_due_for_two_packets_or_after_the_delay() {
     let mut acks = tracker();
     acks.on_packet(eliciting(0), at(10));

@@ -196,6 +196,7 @@ impl Link {
         self.delivered.insert(content.map_or(0..0, one));
         let number = PacketNumber(number);
         let packet = ReceivedPacket { number, ack_eliciting: content.is_some(), ecn: None };
+        self.acks.set_rtt(self.rtt.smoothed());
         self.acks.on_packet(packet, self.now);
     }
 

@@ -49,8 +49,8 @@ impl Core {
         Instant::from_nanos(self.begun.elapsed().as_nanos() as u64 + 1)
     }
 
-    /// Says what there is to say, and listens for a moment.
-    fn turn(&mut self) {
+    /// Says what there is to say.
+    fn speak(&mut self) {
         let mut buf = Vec::new();
         loop {
             let now = self.now();
@@ -66,6 +66,10 @@ impl Core {
                 _ => {}
             }
         }
+    }
+
+    /// Listens for a moment.
+    fn listen(&mut self) {
         let mut bytes = [0; 65_536];
         if let Ok((len, remote)) = self.socket.recv_from(&mut bytes) {
             let now = self.now();
@@ -77,8 +81,13 @@ impl Core {
     }
 
     fn until(&mut self, mut done: impl FnMut(&EventKind) -> bool) {
-        while !self.events.iter().any(&mut done) {
-            self.turn();
+        // What happened is looked at before anything else is heard, which may be the end of it.
+        loop {
+            self.speak();
+            if self.events.iter().any(&mut done) {
+                return;
+            }
+            self.listen();
         }
     }
 

@@ -125,9 +125,10 @@ fn an_end_before_what_is_missing() {
 
 #[test]
 fn keys_that_run_ahead() {
+    // One loss: else an ACK of each packet comes before the next.
     let fault = Fault::HastyKeys;
     let scenario = keys::talk("planted, phases", faulty(fault), 12);
-    finds(fault, &scenario, 0, &[Rule::Phases]);
+    finds(fault, &scenario, 1, &[Rule::Phases]);
 }
 
 #[test]

@@ -80,6 +80,20 @@ fn write_goodput() {
     }
 }
 
+/// On a short path the last packet of a body comes alone as often as not, and its ACK is not long in
+/// coming: what most of these bodies took was a wait of a hundred round trips.
+///
+/// spec: R-REC-6
+#[test]
+fn a_short_body_over_a_short_path_waits_for_no_ack() {
+    for (loss, most) in [(0, 0), (10_000, 10), (50_000, 30)] {
+        let cell = Cell { rtt: 200, loss, size: 64_000 };
+        let slow = (0..100).filter(|seed| cell.reached(*seed) < LEAST).count();
+        println!("{loss}: {slow} of 100 below half of what is possible");
+        assert!(slow <= most, "{loss}: {slow} of 100");
+    }
+}
+
 /// A cell is the same whenever it is played.
 #[test]
 fn a_cell_is_the_same_each_time() {

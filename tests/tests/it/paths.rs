@@ -115,6 +115,8 @@ fn learnt(elsewhere: SocketAddr) -> [(u64, Duration, Duration); 2] {
     };
     look(&mut pair.net);
     pair.net.move_to(A, elsewhere);
+    // Who only listens says nothing until it misses something, a second later.
+    pair.a.write(&mut pair.net, pair.at_a, Dir::Uni, 2, 10);
     assert!(pair.run(SECOND, |_, _, b| !b.diary(at_b).moves.is_empty()));
     look(&mut pair.net);
     assert!(pair.run(SECOND * 30, |_, a, _| whole(a)));

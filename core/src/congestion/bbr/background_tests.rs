@@ -99,3 +99,22 @@ fn what_bounded_nothing_undoes_nothing() {
     it.on_spurious_loss(at(100));
     assert_ne!(it.bounds.short_rate, 5);
 }
+
+/// What is lost is judged against the path of minutes, and forgotten only if that had a queue.
+///
+/// spec: R-CC-36
+#[test]
+fn the_background_outlives_the_filter_of_seconds() {
+    let mut it = weir();
+    it.background.share = 50_000;
+    let look = |it: &mut Bbr<Weir>, millis, now| {
+        it.look_at_rtt(Some(Duration::from_millis(millis)), at(now));
+    };
+    look(&mut it, 40, 1_000);
+    (2..20).for_each(|second| look(&mut it, 60, second * 1_000));
+    assert_eq!(it.min_rtt.get(), Some(60_000_000), "the draft's filter has forgotten 40 ms");
+    look(&mut it, 41, 20_000);
+    assert_eq!(it.background.share, 50_000);
+    look(&mut it, 30, 21_000);
+    assert_eq!(it.background.share, 0, "40 ms had a queue");
+}

@@ -156,10 +156,23 @@ fn an_empty_path_is_remembered_for_minutes() {
         assert_eq!(it.min_rtt.queue(), 20_000_000, "after {second} s");
     }
     assert_eq!(it.min_rtt.get(), Some(60_000_000), "the draft's filter has forgotten it");
-    for second in 300..602 {
+    for second in 300..=600 {
         wait(&mut it, 60, at(second));
         assert_eq!(it.min_rtt.queue(), 20_000_000, "after {second} s: in the window before");
     }
-    wait(&mut it, 60, at(603));
+    wait(&mut it, 60, at(601));
     assert_eq!(it.min_rtt.queue(), 0, "a path that was long for ten minutes is long");
+}
+
+/// Nor beyond them: what was measured before a long silence says nothing after it.
+///
+/// spec: R-CC-33
+#[test]
+fn after_a_long_silence_the_path_is_learnt_anew() {
+    let mut it = cruising::<Weir>();
+    wait(&mut it, 60, at(599));
+    assert_eq!(it.min_rtt.queue(), 20_000_000, "in the window before");
+    let mut it = cruising::<Weir>();
+    wait(&mut it, 60, at(602));
+    assert_eq!(it.min_rtt.queue(), 0);
 }

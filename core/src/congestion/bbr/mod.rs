@@ -394,12 +394,12 @@ impl<R: Rules> Bbr<R> {
         }
     }
 
-    /// Looks for the least round trip. If a smaller one shows that what was the least was a queue,
-    /// then nothing is known of what is lost without one.
+    /// Looks for the least round trip. If a smaller one shows that what was taken for an empty path
+    /// had a queue, then nothing is known of what is lost without one.
     fn look_at_rtt(&mut self, rtt: Option<Duration>, now: Instant) {
-        let before = self.min_rtt.get();
+        let before = self.min_rtt.empty();
         self.min_rtt.update::<R>(rtt, now);
-        if let (Some(before), Some(min_rtt)) = (before, self.min_rtt.get()) {
+        if let (Some(before), Some(min_rtt)) = (before, self.min_rtt.empty()) {
             let queue = before.saturating_sub(min_rtt);
             if R::loss_is_congestion(Waiting { min_rtt, queue, before: 0 }) && queue > 0 {
                 self.background.forget();

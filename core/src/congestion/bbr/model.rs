@@ -91,7 +91,11 @@ impl Empty {
 
     fn update(&mut self, rtt: u64, now: Instant) {
         if now > self.since + EMPTY_WINDOW {
-            (self.last, self.this, self.since) = (self.this, UNKNOWN, now);
+            // After a long silence both windows are over.
+            let over = now > self.since + EMPTY_WINDOW * 2;
+            self.last = if over { UNKNOWN } else { self.this };
+            self.since = if over { now } else { self.since + EMPTY_WINDOW };
+            self.this = UNKNOWN;
         }
         self.this = self.this.min(rtt);
     }
@@ -134,6 +138,12 @@ impl MinRtt {
 
     pub(super) fn get(&self) -> Option<u64> {
         (self.value != UNKNOWN).then_some(self.value)
+    }
+
+    /// What the path takes that nobody fills.
+    pub(super) fn empty(&self) -> Option<u64> {
+        let empty = self.empty.get();
+        (empty != UNKNOWN).then_some(empty)
     }
 
     /// Too much is lost to take any sample for a confirmation.
