@@ -18,7 +18,7 @@
 
 use super::bbr::{Rules, Waiting};
 
-/// A wait below this many nanoseconds is that of an operating system.
+/// A wait below this many nanoseconds says nothing: timers and interrupts make as much.
 const LEAST_QUEUE: u64 = 100_000;
 /// And one above is a queue, however long the way: that of others may be short.
 const MOST_QUEUE: u64 = 5_000_000;

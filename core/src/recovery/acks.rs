@@ -100,8 +100,8 @@ impl AckStats {
 #[cfg_attr(any(test, feature = "fingerprint"), derive(Hash))]
 pub struct AckTracker {
     max_ack_delay: Duration,
-    /// What is made of that: see [`set_rtt`](Self::set_rtt).
-    delay: Duration,
+    /// A round trip of the path in use, smoothed.
+    rtt: Duration,
     /// What arrived and is not known to be known. Always holds `largest`.
     received: RangeSet,
     /// What lies below was told, as arrived or as missing, and was forgotten.
@@ -142,7 +142,7 @@ impl AckTracker {
     pub fn new(max_ack_delay: Duration) -> Self {
         Self {
             max_ack_delay,
-            delay: max_ack_delay,
+            rtt: Duration::MAX,
             received: RangeSet::new(),
             told_below: 0,
             largest: None,
@@ -161,8 +161,8 @@ impl AckTracker {
 
     /// How long a round trip takes on the path in use, smoothed: that bounds how long the next
     /// packet waits for company (spec R-REC-6).
-    pub fn set_rtt(&mut self, smoothed: Duration) {
-        self.delay = (smoothed / RTT_PARTS).max(LEAST_ACK_DELAY).min(self.max_ack_delay);
+    pub const fn set_rtt(&mut self, smoothed: Duration) {
+        self.rtt = smoothed;
     }
 
     /// A packet was opened, found to be no replay, and its frames were handled.
@@ -175,7 +175,9 @@ impl AckTracker {
             self.immediate |= self.calls_for_ack(number) || packet.ecn == Some(Ecn::Ce);
             self.largest_eliciting = self.largest_eliciting.max(Some(number));
             self.eliciting = self.eliciting.saturating_add(1);
-            self.overdue_at.get_or_insert(now + self.delay);
+            if self.overdue_at.is_none() {
+                self.overdue_at = Some(now + self.delay());
+            }
         }
         if !below {
             self.largest = Some((number, now));
@@ -284,6 +286,11 @@ impl AckTracker {
     fn can_ride(&self, packet: &PacketWriter<'_>) -> bool {
         let most = HEAD_LEN + RANGE_LEN * self.received.count();
         self.fresh && !packet.is_empty() && most <= packet.room()
+    }
+
+    /// How long a packet that comes now waits for company.
+    fn delay(&self) -> Duration {
+        (self.rtt / RTT_PARTS).max(LEAST_ACK_DELAY).min(self.max_ack_delay)
     }
 
     /// Whether a packet that elicits an ACK shows reordering or loss: it is below an earlier one,

@@ -52,7 +52,8 @@ fn weir_shares_a_bottleneck() {
     }
 }
 
-/// Who comes ten seconds later has its share twenty seconds on, whatever the queue.
+/// Who comes ten seconds later has its share twenty seconds on: in this run, whatever the queue.
+/// Over a queue of one round trip others take longer (decision 0013).
 ///
 /// spec: R-CC-49
 #[test]
