@@ -15,6 +15,14 @@ impl Contestant {
     }
 }
 
+/// How often, and who takes part.
+#[derive(Clone)]
+pub(crate) struct Rounds {
+    pub(crate) count: u64,
+    /// Nobody else than who has this name: for a profiler.
+    pub(crate) only: Option<String>,
+}
+
 /// What all rounds of a case gave.
 pub(crate) struct Figures {
     title: String,
@@ -39,15 +47,24 @@ fn text(spread: Option<[f64; 3]>) -> String {
 }
 
 impl Figures {
-    /// Measures `contestants` in turn, `rounds` times.
+    /// Measures `contestants` in turn.
+    ///
+    /// # Panics
+    /// Nobody has the name of who alone is to take part.
     pub(crate) fn measure(
         title: String,
         columns: &'static [&'static str],
-        rounds: u64,
+        rounds: &Rounds,
         mut contestants: Vec<Contestant>,
     ) -> Self {
+        let Rounds { count: rounds, only } = rounds;
+        if let Some(only) = only {
+            let names: Vec<_> = contestants.iter().map(|contestant| contestant.name).collect();
+            contestants.retain(|contestant| contestant.name == only);
+            assert!(!contestants.is_empty(), "{title}: nobody is named {only:?} of {names:?}");
+        }
         let mut values = vec![Vec::new(); contestants.len()];
-        for number in 0..rounds {
+        for number in 0..*rounds {
             for (contestant, values) in contestants.iter_mut().zip(&mut values) {
                 eprint!("\r{title}: round {} of {rounds}, {:<16}", number + 1, contestant.name);
                 values.push((contestant.round)());

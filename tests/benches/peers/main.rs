@@ -1,6 +1,6 @@
 //! Aqueduct beside its peers, in one process and one run:
 //! `cargo bench -p aqueduct-tests --features peers --bench peers -- [--case CASE] [--rounds N]
-//! [--size MIB] [--count N] [--json]`.
+//! [--size MIB] [--count N] [--only NAME] [--json]`.
 //!
 //! Cases, one after the other unless one is named: `bulk` (one stream), `streams` (eight),
 //! `requests` (64 B and 1 KiB), `handshakes`, `idle`, `memory` (no sockets), `relay` (one receiver),
@@ -34,7 +34,7 @@ use std::time::Instant;
 
 use aqueduct::{Aqueduct, Jumbo};
 use aqueduct_core::crypto::provider::Provider;
-use figures::{Contestant, Figures};
+use figures::{Contestant, Figures, Rounds};
 use peer::Peer;
 use quinn::Quinn;
 use road::Road;
@@ -44,7 +44,7 @@ use tls::Tls;
 /// What the command line says.
 struct Options {
     case: Option<String>,
-    rounds: u64,
+    rounds: Rounds,
     /// Bytes of a bulk transfer.
     bytes: u64,
     /// Idle connections.
@@ -66,7 +66,7 @@ fn options() -> Options {
     };
     Options {
         case: text("--case"),
-        rounds: number("--rounds", 5),
+        rounds: Rounds { count: number("--rounds", 5), only: text("--only") },
         bytes: number("--size", 512) << 20,
         count: number("--count", 2_000) as usize,
         json: args.iter().any(|arg| arg == "--json"),
@@ -76,7 +76,7 @@ fn options() -> Options {
 fn four<const N: usize>(
     title: String,
     columns: &'static [&'static str; N],
-    rounds: u64,
+    rounds: &Rounds,
     [ours, quinn, s2n, tls]: [fn(u64) -> Vec<f64>; 4],
     what: u64,
 ) -> Figures {
@@ -114,7 +114,7 @@ fn bulk(options: &Options) -> Figures {
         Contestant::new("raw UDP, 10 a call", raw(10)),
     ];
     let title = format!("bulk, one stream of {} MiB", bytes >> 20);
-    Figures::measure(title, &bulk::COLUMNS, options.rounds, contestants)
+    Figures::measure(title, &bulk::COLUMNS, &options.rounds, contestants)
 }
 
 /// MB/s, and nanoseconds a datagram of both ends together.
@@ -136,7 +136,7 @@ fn memory(options: &Options) -> Figures {
         Contestant::new("quinn-proto", move || proto::round(mib)),
     ];
     let title = format!("both ends in one thread, no sockets, {mib} MiB");
-    Figures::measure(title, &["MB/s", "ns a datagram"], options.rounds, contestants)
+    Figures::measure(title, &["MB/s", "ns a datagram"], &options.rounds, contestants)
 }
 
 fn relayed(options: &Options, fan: usize) -> Figures {
@@ -146,7 +146,7 @@ fn relayed(options: &Options, fan: usize) -> Figures {
         Contestant::new("quinn copy loop", move || relay::theirs::round(bytes, fan)),
     ];
     let title = format!("{} MiB through a relay to {fan}", bytes >> 20);
-    Figures::measure(title, &relay::COLUMNS, options.rounds, contestants)
+    Figures::measure(title, &relay::COLUMNS, &options.rounds, contestants)
 }
 
 fn paths(options: &Options) -> Vec<Figures> {
@@ -175,13 +175,13 @@ fn paths(options: &Options) -> Vec<Figures> {
             on_it!(S2n),
             on_it!(Tls),
         ];
-        Figures::measure(path.title(), &paths::COLUMNS, options.rounds, contestants)
+        Figures::measure(path.title(), &paths::COLUMNS, &options.rounds, contestants)
     });
     measured.collect()
 }
 
 fn measure(case: &str, options: &Options) -> Vec<Figures> {
-    let rounds = options.rounds;
+    let rounds = &options.rounds;
     let each = |title: String, columns, calls, what| four(title, columns, rounds, calls, what);
     match case {
         "bulk" => vec![bulk(options)],
