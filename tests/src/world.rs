@@ -34,6 +34,8 @@ pub struct World {
     pub pair: Pair,
     /// Streams that somebody gave up, with the sender's host.
     pub given_up: BTreeSet<(HostId, StreamId)>,
+    /// Those that a reader wants no more of.
+    stopped: BTreeSet<(HostId, StreamId)>,
     /// Lengths of the whole messages that were taken for sending, of each host.
     pub sent_messages: [Vec<usize>; 2],
     /// Where each text ends, by who writes it and its number.
@@ -54,7 +56,8 @@ impl World {
     /// A pair that is there.
     pub fn of(pair: Pair) -> Self {
         let (given_up, texts) = (BTreeSet::new(), BTreeMap::new());
-        Self { pair, given_up, sent_messages: Default::default(), texts, ports: 7_000, salt: 0 }
+        let (stopped, sent_messages) = (BTreeSet::new(), Default::default());
+        Self { pair, given_up, stopped, sent_messages, texts, ports: 7_000, salt: 0 }
     }
 
     /// How the two applications read from now on.
@@ -177,6 +180,7 @@ impl World {
         drop(view);
         if there {
             self.given_up.insert((other(host), stream));
+            self.stopped.insert((host, stream));
         }
     }
 
@@ -272,6 +276,12 @@ impl World {
             let inn = inn
                 .filter(|flow| flow.reset.is_none() || !self.is_unheard_of(app.host, flow.stream));
             left.extend(inn.map(|flow| format!("{:?} {flow:?}", app.host)));
+            // Who reads on hears that the other gave it up.
+            let reads_on = |stream| !self.stopped.contains(&(app.host, stream));
+            let inn = app.inn.iter().filter(|flow| !flow.finished && flow.reset.is_none());
+            let inn = inn.filter(|flow| !live(other(app.host), flow.stream));
+            let inn = inn.filter(|flow| reads_on(flow.stream));
+            left.extend(inn.map(|flow| format!("{:?} hears nothing of {flow:?}", app.host)));
         }
         let got = [&self.pair.b, &self.pair.a].map(|app| {
             let mut got: Vec<_> = messages(app).iter().map(Bytes::len).collect();

@@ -14,7 +14,7 @@ use crate::stream::{Accepted, RecvAccount};
 use crate::time::Instant;
 use crate::wire::frame::{Frame, frames};
 use crate::wire::header::{Class, classify};
-use crate::wire::id::{ConnectionId, CreditTarget, Ecn, PathId};
+use crate::wire::id::{ConnectionId, CreditTarget, Dir, Ecn, PathId};
 use crate::wire::open::Protocol;
 use crate::wire::params::Params;
 use crate::wire::protocol;
@@ -121,13 +121,14 @@ impl Connection {
         let path = self.on_way(&way, arrival, budget, now);
         let context = Context { path, phase: opened.phase, now };
         let (mut ack_eliciting, mut moving, mut whole, mut empty) = (false, false, true, true);
-        let (mut fed, mut classed) = (false, None);
+        let (mut fed, mut ends, mut classed) = (false, false, None);
         for frame in frames(opened.payload) {
             let frame = frame?;
             empty = false;
             ack_eliciting |= frame.is_ack_eliciting();
             moving |= !is_probing(&frame);
             fed |= matches!(frame, Frame::Stream(_));
+            ends |= is_last_word(&frame);
             whole &= self.on_frame(&frame, context, budget)?;
             classed = classed.or_else(|| self.class_of_frame(&frame));
         }
@@ -140,8 +141,7 @@ impl Connection {
         }
         if whole {
             let packet = ReceivedPacket { number: opened.number, ack_eliciting, ecn };
-            self.acks.set_rtt(self.paths.active().rtt().smoothed());
-            self.acks.on_packet(packet, now);
+            self.acknowledge(packet, ends, now);
         }
         let moving = moving && !self.config.planted.has(Fault::RootedPath);
         if let Some(path) = path.filter(|_| newest && moving) {
@@ -150,6 +150,14 @@ impl Connection {
         }
         self.widen_replay_window(now);
         Ok(true)
+    }
+
+    fn acknowledge(&mut self, packet: ReceivedPacket, ends: bool, now: Instant) {
+        self.acks.set_rtt(self.paths.active().rtt().smoothed());
+        self.acks.on_packet(packet, now);
+        if ends {
+            self.acks.on_end();
+        }
     }
 
     /// The path that a packet came on. `None`: it came from where nothing can be sent.
@@ -360,4 +368,9 @@ impl Meter {
         *self = Self::new(now);
         Some(packets)
     }
+}
+
+/// Whether it ends a body that nobody answers on its stream.
+fn is_last_word(frame: &Frame<'_>) -> bool {
+    matches!(frame, Frame::Stream(stream) if stream.fin && stream.id.dir() == Dir::Uni)
 }

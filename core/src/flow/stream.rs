@@ -117,7 +117,6 @@ impl StreamCredit {
     /// below the highest offset, since a gap is paid for with what lies above it.
     ///
     /// # Errors
-    ///
     /// `FlowControl` past a limit, `FinalSize` past the known end. Nothing changes.
     pub fn on_data(
         &mut self,
@@ -126,13 +125,25 @@ impl StreamCredit {
         budget: &mut Budget,
         now: Instant,
     ) -> Result<u64, Violation> {
+        let fresh = self.on_last_data(end, connection, now)?;
+        if fresh > 0 && !self.abandoned {
+            self.grow(connection, budget, now);
+        }
+        Ok(fresh)
+    }
+
+    /// The same, with the same errors, for data that comes with the end: no window grows any more.
+    /// [`on_final`](Self::on_final) is to follow.
+    pub fn on_last_data(
+        &mut self,
+        end: u64,
+        connection: &mut RecvCredit,
+        now: Instant,
+    ) -> Result<u64, Violation> {
         let first = self.highest == 0;
         let fresh = self.charge(end, connection, now)?;
         if first {
             self.raised = now;
-        }
-        if fresh > 0 && !self.abandoned {
-            self.grow(connection, budget, now);
         }
         Ok(fresh)
     }
@@ -140,7 +151,6 @@ impl StreamCredit {
     /// The end is known, by FIN or RESET. Charges what lies below it, settles what lies above.
     ///
     /// # Errors
-    ///
     /// `FinalSize` if it differs from what was known, `FlowControl` past a limit. Nothing changes.
     pub fn on_final(
         &mut self,

@@ -165,6 +165,12 @@ impl AckTracker {
         self.rtt = smoothed;
     }
 
+    /// The last packet ended a body that nobody answers on its stream: its sender may wait to hear
+    /// that it arrived (spec R-REC-7).
+    pub const fn on_end(&mut self) {
+        self.immediate = true;
+    }
+
     /// A packet was opened, found to be no replay, and its frames were handled.
     pub fn on_packet(&mut self, packet: ReceivedPacket, now: Instant) {
         let number = packet.number.0;

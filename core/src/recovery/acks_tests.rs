@@ -176,6 +176,19 @@ fn an_ack_rides_along_only_if_it_is_news() {
 
 /// spec: R-REC-7
 #[test]
+fn the_end_of_a_body_that_nobody_answers_does_not_wait() {
+    let mut acks = tracker();
+    acks.on_packet(eliciting(0), at(0));
+    assert!(!acks.is_due(at(0)));
+    acks.on_end();
+    assert!(acks.is_due(at(0)));
+    assert!(write(&mut acks, at(0)).is_some());
+    acks.on_packet(eliciting(1), at(1));
+    assert!(!acks.is_due(at(1)), "the next one waits again");
+}
+
+/// spec: R-REC-7
+#[test]
 fn gaps_reordering_and_congestion_marks_do_not_wait() {
     let mut acks = tracker();
     acks.on_packet(eliciting(0), at(0));

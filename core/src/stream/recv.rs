@@ -259,7 +259,12 @@ impl RecvHalf {
             return Err(Violation::new(TransportCode::FinalSize, "a stream's final size changed"));
         }
         let RecvAccount { credit, budget, now } = account;
-        self.credit.on_data(range.end - self.start, credit, budget, *now)?;
+        let end = range.end - self.start;
+        if is_final {
+            self.credit.on_last_data(end, credit, *now)?;
+        } else {
+            self.credit.on_data(end, credit, budget, *now)?;
+        }
         if is_final && range.end - self.start < self.credit.highest() {
             let what = "a final size below what was sent";
             return Err(Violation::new(TransportCode::FinalSize, what));

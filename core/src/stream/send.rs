@@ -254,7 +254,7 @@ impl SendHalf {
     /// Whether a frame of body, SKIP or FIN could go out if the connection's credit allowed.
     pub(super) fn has_work(&self) -> bool {
         let limit = self.stream_limit();
-        self.buffer.peek_skip(limit).is_some() || self.buffer.peek(1, limit).is_some()
+        self.buffer.has_piece(limit) || self.buffer.peek_skip(limit).is_some()
     }
 
     /// Whether what goes out next was sent before and lost.
@@ -264,7 +264,7 @@ impl SendHalf {
 
     /// Whether body, SKIP or FIN has to be sent, whatever credit allows.
     pub(super) fn is_unsent(&self) -> bool {
-        self.buffer.peek_skip(u64::MAX).is_some() || self.buffer.peek(1, u64::MAX).is_some()
+        self.buffer.has_piece(u64::MAX) || self.buffer.peek_skip(u64::MAX).is_some()
     }
 
     /// Writes SKIP and STREAM frames until `turn` bytes went out.
@@ -351,7 +351,7 @@ impl SendHalf {
         let sent = self.buffer.sent_end();
         let all = self.buffer.final_size() == Some(sent)
             && self.buffer.contiguous_end() == sent
-            && self.buffer.peek(1, u64::MAX).is_none()
+            && !self.buffer.has_piece(u64::MAX)
             && self.buffer.peek_skip(u64::MAX).is_none();
         self.state = self.state.after(if all { SendEvent::EndSent } else { SendEvent::DataSent });
         self.arm_reset();

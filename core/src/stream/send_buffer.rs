@@ -276,6 +276,11 @@ impl SendBuffer {
         (!data.is_empty()).then_some(Piece { offset: range.start, data, fin })
     }
 
+    /// Whether there is one.
+    pub fn has_piece(&self, limit: u64) -> bool {
+        self.next_range(limit).is_some() || self.lone_fin(limit).is_some()
+    }
+
     /// The piece `range` (with the end of the body, if `fin`) is in a packet.
     pub fn on_sent(&mut self, range: Range<u64>, fin: bool) {
         self.hint = self.locate(range.start).unwrap_or(self.hint);
@@ -420,8 +425,8 @@ impl SendBuffer {
 
     /// Whether bytes wait that only credit beyond `limit` would let go.
     pub fn is_blocked_at(&self, limit: u64) -> bool {
-        let nothing = self.peek(1, limit).is_none() && self.peek_skip(limit).is_none();
-        nothing && (self.peek(1, u64::MAX).is_some() || !self.skips.pending.is_empty())
+        let waits = self.has_piece(u64::MAX) || !self.skips.pending.is_empty();
+        waits && !self.has_piece(limit) && self.peek_skip(limit).is_none()
     }
 
     fn within_body(&self, from: u64, to: u64) -> Result<(), BufferError> {

@@ -163,16 +163,9 @@ impl Slot {
             && self.recv.as_ref().is_none_or(RecvHalf::is_done)
     }
 
-    /// Whether OPEN must still be delivered: a stream that was reset at once never speaks of
-    /// itself.
-    fn open_matters(&self) -> bool {
-        !self.send.as_ref().is_some_and(|half| half.promises_nothing() && half.buffer.start() == 0)
-    }
-
     /// Whether OPEN waits to be written.
     pub(super) fn open_is_due(&self) -> bool {
         matches!(&self.opening, Opening::Ours { sent, .. } if sent.is_pending())
-            && self.open_matters()
     }
 
     /// Writes OPEN if it must stand before what the stream writes next into packet `number`. False
@@ -181,9 +174,6 @@ impl Slot {
     /// A body that does not begin at 0 cannot be judged without OPEN, so until that is acknowledged
     /// it stands in every packet with frames of the stream (spec R-STR-6).
     pub(super) fn write_open(&mut self, packet: &mut PacketWriter<'_>, number: u64) -> bool {
-        if !self.open_matters() {
-            return true;
-        }
         let Opening::Ours { options, sent, packet: last } = &mut self.opening else { return true };
         let again = options.start > 0 && !sent.is_delivered() && *last != number;
         if !sent.is_pending() && !again {

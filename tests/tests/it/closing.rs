@@ -334,11 +334,12 @@ fn is_known_after_close(seed: u64, loss: u32) -> bool {
     abort(&mut pair.net, HostId(1), at_b, 7, b"");
     assert!(pair.run(SECOND * 60, |_, a, _| a.diary(at_a).closed.is_some()));
     // Who has nothing in flight asks nothing, and may miss each CLOSE. Where two in five are lost,
-    // who asks may miss every answer in the time that the peer still gives any.
+    // who asks may miss every answer in the time that the peer still gives any, and then hear that
+    // it knows nothing of them.
     let closed = pair.a.diary(at_a).closed.clone();
     let missed = match closed {
         Some(CloseReason::IdleTimeout(_)) => loss > 0,
-        Some(CloseReason::PeerLost { .. }) => loss >= 400,
+        Some(CloseReason::PeerLost { .. } | CloseReason::Reset) => loss >= 400,
         _ => false,
     };
     assert!(missed || closed == closed_by_peer(7, ""), "loss {loss}: {closed:?}");

@@ -605,7 +605,7 @@ fn tapes_of_small_packets_cost_so_much_a_packet() {
         println!("{packets} of {came} bytes came, {sent} went: a tape of {}", tape.len());
         println!("{each:.1} bytes a packet, {:.2} x what came", tape.len() as f64 / came as f64);
         assert!(packets >= 1_000 && came < packets * 200, "small packets");
-        assert!(each <= 32.0, "{each}");
+        assert!(each <= 40.0, "{each}");
     }
 }
 

@@ -227,19 +227,25 @@ fn a_reset_before_open_ends_the_stream_unheard() {
     assert_eq!(pair.b.streams.count(), 0, "it does not come back");
 }
 
-/// Where a body begins is said all the same if that is not at 0.
+/// Also if the packet is lost that says both.
 ///
 /// spec: R-STR-6, R-STR-7
 #[test]
-fn a_stream_that_is_reset_at_once_is_not_introduced() {
-    for start in [0, 5] {
+fn a_stream_that_is_reset_at_once_is_introduced_before() {
+    for (start, lost) in [(0, false), (5, false), (0, true), (5, true)] {
         let mut pair = Pair::new();
         let id = pair.a.open(Dir::Uni, OpenOptions { start, ..plain() }).unwrap();
         pair.a.send(id).reset(AppCode(4));
-        let packet = pair.a.packet().unwrap();
-        assert_eq!(packet.receipts.contains(&SentFrame::Open(id)), start > 0);
-        assert!(packet.receipts.contains(&SentFrame::Reset(id)));
-        assert!(pair.a.packet().is_none());
+        if lost {
+            let packet = pair.a.packet().unwrap();
+            pair.a.settle(&packet.receipts, false);
+        }
+        assert!(pair.step_a() && !pair.step_a());
+        assert_eq!(pair.b.streams.accept(), Some(id));
+        let error = ReadError::Reset { code: AppCode(4), hop: 0 };
+        assert_eq!(pair.b.read(id), (vec![], Err(error)));
+        pair.run();
+        assert_eq!((pair.a.streams.count(), pair.b.streams.count()), (0, 0));
     }
 }
 
