@@ -200,6 +200,14 @@ impl ConnShared {
         }
     }
 
+    /// For who waits for an answer to his wish.
+    fn ask(self: &Arc<Self>) {
+        let work = || Command::Connection(self.clone());
+        if self.shared.hub.ask(&self.mark, work).is_err() {
+            self.end(ConnectError::EndpointClosed);
+        }
+    }
+
     /// For the driver, before it reads the wishes.
     pub(crate) fn unmark(&self) {
         self.mark.clear();
@@ -383,8 +391,9 @@ impl Connection {
         lock(self.state()).max_datagram
     }
 
-    /// Opens a stream; waits while the peer allows no more. Cancel-safe: a stream that was opened
-    /// for a future that is gone is given up at once.
+    /// Opens a stream; waits while the peer allows no more. It leaves with its first bytes, or by
+    /// itself when nothing is written before the driver's next turn. Cancel-safe: a stream that was
+    /// opened for a future that is gone is given up at once.
     ///
     /// # Errors
     /// The options cannot be sent, or the connection is over.
@@ -411,7 +420,7 @@ impl Connection {
             let line = if dir == Dir::Bi { bi } else { uni };
             line.push(opening, reply);
         }
-        self.shared().mark();
+        self.shared().ask();
         let (send, recv) = answer.await.ok_or_else(|| self.over())??;
         let recv = recv.map(|recv| recv.kept_by(self.guard.clone()));
         Ok((send.kept_by(self.guard.clone()), recv))

@@ -120,6 +120,18 @@ impl Hub {
         Ok(())
     }
 
+    /// Puts an object on the list and has it looked at here and now, if nobody does already: for
+    /// who needs an answer before he goes on. What follows of it leaves in the driver's turn, with
+    /// what he says next: the beginning of a stream with its first bytes.
+    pub(crate) fn ask(&self, mark: &Mark, work: impl FnOnce() -> Command) -> Result<(), Command> {
+        let sleeper = mark.raise(&self.work, work)?;
+        match self.helper.get().and_then(Weak::upgrade) {
+            Some(helper) => helper.ask(sleeper),
+            None => sleeper.into_iter().for_each(Waker::wake),
+        }
+        Ok(())
+    }
+
     fn see_to_it(&self, sleeper: Option<Waker>) {
         let Some(sleeper) = sleeper else { return };
         match self.helper.get().and_then(Weak::upgrade) {

@@ -30,7 +30,7 @@ fn no_wake_up_is_lost() {
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             let mut list = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                hub.work.take(&mut list);
+                let _awake = hub.work.take(&mut list);
                 taken.fetch_add(list.len() as u64, Ordering::Relaxed);
                 list.clear();
                 if hub.work.park(&waker) {

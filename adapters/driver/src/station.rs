@@ -51,6 +51,9 @@ pub struct Desk<W> {
 pub(crate) trait Errands: Send + Sync {
     fn run(&self, sleeper: Waker);
 
+    /// Answers what is asked for; what follows of it is the driver's.
+    fn ask(&self, sleeper: Option<Waker>);
+
     /// Asks the core for its figures; waits while somebody works there. `None`: it is broken.
     fn look(&self) -> Option<CoreFigures>;
 }
@@ -80,6 +83,10 @@ impl<W: Wire + Send> Errands for Station<W> {
         self.desk.run(sleeper);
     }
 
+    fn ask(&self, sleeper: Option<Waker>) {
+        self.desk.ask(sleeper);
+    }
+
     fn look(&self) -> Option<CoreFigures> {
         Some(self.desk.enter()?.engine.core_figures())
     }
@@ -95,7 +102,7 @@ impl<W: Wire> Desk<W> {
 
 impl<W: Wire> Errand for Desk<W> {
     fn errand(&mut self, sleeper: &Waker) -> bool {
-        if self.sent || self.engine.is_blocked() {
+        if self.sent || self.engine.is_blocked() || self.wire.is_near() {
             return false;
         }
         let before = self.engine.sends();
@@ -104,6 +111,10 @@ impl<W: Wire> Errand for Desk<W> {
         let Turn::Sleep(until) = turn else { return false };
         let in_time = until.is_none_or(|until| self.alarm.is_some_and(|alarm| alarm <= until));
         in_time && !self.engine.is_blocked() && self.engine.sleep_on(sleeper)
+    }
+
+    fn answer(&mut self, sleeper: &mut Option<Waker>) {
+        self.engine.look(sleeper);
     }
 }
 

@@ -2,6 +2,7 @@
 //! every turn to the engine. Nothing is polled in vain: it sleeps until one of the three calls.
 
 mod lines;
+mod ready;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -16,12 +17,10 @@ use aqueduct_core::wire::id::CarrierId;
 use aqueduct_driver::engine::{Engine, Turn, Wire};
 use aqueduct_driver::socket::{Outgoing, RecvBatch, SocketIo};
 use aqueduct_driver::station::{Desk, Station};
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::time::Sleep;
 
 use lines::Lines;
+use ready::Readiness;
 
 /// Turns in one go before other tasks get theirs.
 const TURNS: usize = 16;
@@ -29,7 +28,7 @@ const TURNS: usize = 16;
 /// tokio's readiness in front of the calls.
 #[derive(Debug)]
 struct Port {
-    socket: UdpSocket,
+    socket: Readiness,
     io: Box<dyn SocketIo>,
     lines: Lines,
 }
@@ -37,8 +36,8 @@ struct Port {
 impl Wire for Port {
     fn recv(&mut self, batch: &mut RecvBatch) -> io::Result<usize> {
         let mut short = None;
-        let received = self.socket.try_io(Interest::READABLE, || {
-            let count = self.io.recv(SockRef::from(&self.socket), batch)?;
+        let received = self.socket.read(|socket| {
+            let count = self.io.recv(socket, batch)?;
             if count < RecvBatch::CAPACITY {
                 // The socket is empty: this takes the readiness back, as of before the call, and
                 // spares a second call that would only say so.
@@ -51,15 +50,12 @@ impl Wire for Port {
     }
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
-        let send = || self.io.send(SockRef::from(&self.socket), outgoing);
-        match send() {
-            // Only if the socket is full the runtime has to know: asked again under its eyes, so
-            // that it cannot miss the moment when there is room.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.try_io(Interest::WRITABLE, send)
-            }
-            done => done,
-        }
+        self.socket.write(|socket| self.io.send(socket, outgoing))
+    }
+
+    /// A task that is woken by another is the next on its worker.
+    fn is_near(&self) -> bool {
+        tokio::task::try_id().is_some()
     }
 
     fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
@@ -104,7 +100,7 @@ impl Wire for Bare<'_> {
     }
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()> {
-        self.0.io.send(SockRef::from(&self.0.socket), outgoing)
+        self.0.io.send(self.0.socket.socket(), outgoing)
     }
 
     fn write(&mut self, line: CarrierId, bytes: &[u8]) -> io::Result<usize> {
@@ -129,7 +125,7 @@ impl Driver {
         listener: Option<TcpListener>,
     ) -> io::Result<Self> {
         let sleep = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
-        let port = Port { socket: UdpSocket::from_std(socket)?, io, lines: Lines::new(listener)? };
+        let port = Port { socket: Readiness::new(socket)?, io, lines: Lines::new(listener)? };
         Ok(Self { station: Station::new(engine, port), sleep, gathers: false })
     }
 }
@@ -169,10 +165,10 @@ fn may_sleep(
     if set_alarm(desk, sleep, cx, until) {
         return false;
     }
-    if desk.engine.wants_input() && desk.wire.socket.poll_recv_ready(cx).is_ready() {
+    if desk.engine.wants_input() && desk.wire.socket.poll_read(cx).is_ready() {
         return false;
     }
-    if desk.engine.is_blocked() && desk.wire.socket.poll_send_ready(cx).is_ready() {
+    if desk.engine.is_blocked() && desk.wire.socket.poll_write(cx).is_ready() {
         desk.engine.writable(&mut desk.wire);
         return false;
     }
@@ -186,9 +182,8 @@ impl Future for Driver {
         let Self { station, sleep, gathers } = &mut *self;
         let Some(mut desk) = station.enter() else { return Poll::Ready(()) };
         let desk = &mut *desk;
-        // Who has brought work is seldom alone: of 64 tasks that got an answer each asks again. The
-        // others that are ready to run go first, so that what they write leaves in one packet.
-        *gathers = !*gathers && desk.engine.has_work();
+        // The others that are ready to run go first.
+        *gathers = !*gathers && desk.engine.is_awaiting_more();
         if *gathers {
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use aqueduct_core::connection::MessageError as MessageRefusal;
@@ -50,8 +51,15 @@ impl Way {
 
 impl Engine {
     pub(super) fn run_commands(&mut self) {
+        let mut sleeper = None;
+        self.run_commands_of(&mut sleeper);
+    }
+
+    /// The same for who is not the driver: `sleeper` is to be woken.
+    pub(super) fn run_commands_of(&mut self, sleeper: &mut Option<Waker>) {
         let mut commands = std::mem::take(&mut self.commands);
-        self.shared.hub.work.take(&mut commands);
+        let other = self.shared.hub.work.take(&mut commands);
+        *sleeper = sleeper.take().or(other);
         for command in commands.drain(..) {
             self.run(command);
         }

@@ -19,7 +19,9 @@
 mod alarms;
 mod asks;
 mod commands;
+mod crowd;
 mod events;
+mod farewell;
 mod lines;
 mod outbox;
 mod pipes;
@@ -60,6 +62,7 @@ use crate::wait::lock;
 use alarms::Alarms;
 use asks::Asks;
 use commands::Way;
+use crowd::Crowd;
 use lines::Lines;
 use outbox::Outbox;
 use rest::Rest;
@@ -129,6 +132,7 @@ pub struct Engine {
     outgoing: VecDeque<Piece>,
     closing: Option<(AppCode, Vec<u8>)>,
     abandoned: bool,
+    crowd: Crowd,
     carrier: Carrier,
     /// The kernel has taken every batch so far.
     batches: bool,
@@ -252,6 +256,7 @@ impl Engine {
             commands: Vec::new(),
             outgoing: VecDeque::new(),
             closing: None,
+            crowd: Crowd::default(),
             abandoned: false,
             carrier: Carrier::Open,
             batches: true,
@@ -268,13 +273,16 @@ impl Engine {
     /// Does everything that can be done now, within bounds.
     pub fn turn(&mut self, wire: &mut impl Wire) -> Turn {
         add(&self.shared.counters.turns, 1);
+        self.crowd.turn_begins();
         if self.retry_at.is_some_and(|at| at <= self.clock.now()) {
             self.writable(wire);
         }
         self.run_commands();
         self.dial_lines(wire);
         let more = self.receive(wire) | self.tend_lines(wire);
-        self.conclude(wire, more, usize::MAX)
+        let turn = self.conclude(wire, more, usize::MAX);
+        self.crowd.turn_ends();
+        turn
     }
 
     /// What the list of work asks for and nothing else, for a driver that sleeps: as far as
@@ -355,9 +363,15 @@ impl Engine {
         self.shared.hub.work.park(waker)
     }
 
-    /// Whether handles have put something on the list.
-    pub fn has_work(&self) -> bool {
-        self.shared.hub.work.has_work()
+    /// Whether somebody has brought work and many others may be about to.
+    pub fn is_awaiting_more(&self) -> bool {
+        self.crowd.is_awaited(self.shared.hub.work.is_urged())
+    }
+
+    /// Answers what handles ask for and sends nothing: a driver that sleeps is to be woken.
+    pub(crate) fn look(&mut self, sleeper: &mut Option<Waker>) {
+        self.crowd.ask();
+        self.run_commands_of(sleeper);
     }
 
     /// The driver sleeps on. `false`: there is work again.
@@ -541,45 +555,6 @@ impl Drop for Engine {
             }
         }
         tracing::debug!(local = %self.shared.local, "the driver has ended");
-    }
-}
-
-impl Engine {
-    /// Ends every connection now and sends what that takes, without waiting: for a driver that is
-    /// dropped with its runtime, or out of time while it closes, so that peers hear it, with the
-    /// code of that, and not only the silence.
-    pub fn farewell(&mut self, wire: &mut impl Wire) {
-        let now = self.clock.now();
-        let dropped = || (AppCode(0), b"the endpoint was dropped".to_vec());
-        let (code, reason) = self.closing.clone().unwrap_or_else(dropped);
-        for slot in self.slots.iter().flatten() {
-            if let Some(mut connection) = self.core.connection(slot.handle) {
-                connection.abort(code, &reason, now);
-            }
-        }
-        if self.outbox.is_blocked() {
-            // What is kept goes first, if the socket has room now; nobody can wait for it.
-            self.outbox.retry(wire, &self.shared.counters);
-            self.core.carrier_writable(UDP, now);
-        }
-        // News have an end by themselves: no datagram comes in any more.
-        let mut left = self.live.saturating_mul(FAREWELL_TRANSMITS) + FAREWELL_REPLIES;
-        while left > 0 {
-            // A line that is full or broken has told the core a later time than that of the start.
-            match self.core.poll(&mut self.buf, self.clock.now()) {
-                Output::Transmit(transmit) => {
-                    left -= 1;
-                    if transmit.carrier != UDP {
-                        self.write_line(wire, &transmit);
-                        continue;
-                    }
-                    let counters = &self.shared.counters;
-                    let _last = self.outbox.send(wire, counters, &transmit, &mut self.buf);
-                }
-                Output::Wait(_) => return,
-                Output::Event(_) | Output::Pipe(_) | Output::Incoming(_) => {}
-            }
-        }
     }
 }
 

@@ -125,6 +125,7 @@ impl Engine {
     /// Hands the readers of a stream what the core can give. `false`: its connection is over, and
     /// there is no room for what it left.
     pub(super) fn pump_recv(&mut self, handle: ConnectionHandle, id: StreamId) -> bool {
+        self.crowd.tell();
         let Some(slot) = slot_of(&mut self.slots, handle) else { return true };
         let halves = slot.streams.get_mut(&id);
         let Some(inlet) = halves.and_then(|halves| halves.recv.as_mut()) else { return true };

@@ -8,6 +8,10 @@ use super::sync::{Mutex, MutexGuard};
 pub(crate) trait Errand {
     /// Does what there is to do, for a driver who sleeps on then. `false`: he has to come.
     fn errand(&mut self, sleeper: &Waker) -> bool;
+
+    /// Looks at what is asked for and leaves the rest to the driver, whom it finds out to be asleep
+    /// at the latest now.
+    fn answer(&mut self, sleeper: &mut Option<Waker>);
 }
 
 /// The place.
@@ -34,6 +38,15 @@ impl<D: Errand> Post<D> {
             && desk.errand(sleeper)
         {
             call.0 = None;
+        }
+    }
+
+    /// Answers what was asked for, if nobody else is there: who is, does it. A driver that sleeps
+    /// is woken for what follows of it.
+    pub(crate) fn ask(&self, sleeper: Option<Waker>) {
+        let mut call = Call(sleeper);
+        if let Ok(mut desk) = self.0.try_lock() {
+            desk.answer(&mut call.0);
         }
     }
 }

@@ -20,13 +20,15 @@ pub(crate) struct WorkList<T>(Mutex<Work<T>>);
 #[derive(Debug)]
 struct Work<T> {
     waiting: Vec<T>,
+    /// Some of it is worth waking somebody.
+    urged: bool,
     sleeper: Option<Waker>,
     dead: bool,
 }
 
 impl<T> Default for WorkList<T> {
     fn default() -> Self {
-        Self(Mutex::new(Work { waiting: Vec::new(), sleeper: None, dead: false }))
+        Self(Mutex::new(Work { waiting: Vec::new(), urged: false, sleeper: None, dead: false }))
     }
 }
 
@@ -41,6 +43,7 @@ impl<T> WorkList<T> {
             return Err(work);
         }
         list.waiting.push(work);
+        list.urged = true;
         Ok(list.sleeper.take())
     }
 
@@ -56,15 +59,18 @@ impl<T> WorkList<T> {
 
     /// Who sleeps, to be woken for what is on the list.
     fn rouse(&self) -> Option<Waker> {
-        lock(&self.0).sleeper.take()
+        let mut list = lock(&self.0);
+        list.urged = true;
+        list.sleeper.take()
     }
 
-    /// Takes the whole list; `into` must be empty and lends its memory to the next one. Whoever
-    /// takes it is awake and need not be woken.
-    pub(crate) fn take(&self, into: &mut Vec<T>) {
+    /// Takes the whole list; `into` must be empty and lends its memory to the next one. Nobody is
+    /// woken for it any more: if it is not the sleeper who takes it, he is to be woken.
+    pub(crate) fn take(&self, into: &mut Vec<T>) -> Option<Waker> {
         let mut list = lock(&self.0);
-        list.sleeper = None;
+        list.urged = false;
         std::mem::swap(&mut list.waiting, into);
+        list.sleeper.take()
     }
 
     /// Says whom to wake. `false`: there is work, do not sleep.
@@ -83,6 +89,11 @@ impl<T> WorkList<T> {
     /// Whether there is work.
     pub(crate) fn has_work(&self) -> bool {
         !lock(&self.0).waiting.is_empty()
+    }
+
+    /// Whether there is work that somebody would be woken for.
+    pub(crate) fn is_urged(&self) -> bool {
+        lock(&self.0).urged
     }
 
     /// No more work is taken. Gives what was left.

@@ -17,10 +17,12 @@ struct Desk {
 }
 
 impl Desk {
-    fn work(&mut self) {
+    /// Gives whoever slept.
+    fn work(&mut self) -> Option<Waker> {
         let mut list = Vec::new();
-        self.list.take(&mut list);
+        let sleeper = self.list.take(&mut list);
         self.done += list.iter().sum::<usize>();
+        sleeper
     }
 }
 
@@ -29,32 +31,42 @@ impl Errand for Desk {
         if self.tired {
             return false;
         }
-        self.work();
+        // He sleeps on, or is called.
+        let _sleeper = self.work();
         self.tired = true;
         // The driver is to see the end.
         self.done < self.all && self.list.park(sleeper)
     }
+
+    fn answer(&mut self, sleeper: &mut Option<Waker>) {
+        let other = self.work();
+        *sleeper = sleeper.take().or(other);
+    }
 }
 
-/// So many handles with one piece of work each: all of it is done, by themselves or by the driver,
-/// who comes for what they leave and otherwise sleeps.
-pub(in super::super) fn all_work_is_done(handles: usize) {
+/// So many handles with one piece of work each, which they do or leave to the driver, and as many
+/// askers, who leave him what follows of theirs: all of it is done, and he has seen the end, though
+/// he sleeps whenever there is nothing for him.
+pub(in super::super) fn all_work_is_done(handles: usize, askers: usize) {
     let list = Arc::new(WorkList::default());
-    let desk = Desk { list: list.clone(), done: 0, all: handles, tired: false };
+    let desk = Desk { list: list.clone(), done: 0, all: handles + askers, tired: false };
     let post = Arc::new(Post::new(desk));
-    let handle = |_| {
+    let thread = |asks: bool| {
         let (list, post) = (list.clone(), post.clone());
         spawn(move || {
             let sleeper = list.push(1).unwrap();
-            sleeper.into_iter().for_each(|sleeper| post.run(sleeper));
+            match asks {
+                true => post.ask(sleeper),
+                false => sleeper.into_iter().for_each(|sleeper| post.run(sleeper)),
+            }
         })
     };
-    let threads: Vec<_> = (0..handles).map(handle).collect();
+    let threads: Vec<_> = (0..handles + askers).map(|number| thread(number < askers)).collect();
     let (gate, waker) = bed();
     loop {
         let mut desk = post.enter().unwrap();
         desk.tired = false;
-        desk.work();
+        assert!(desk.work().is_none(), "he is awake");
         if desk.done == desk.all {
             break;
         }

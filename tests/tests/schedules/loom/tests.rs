@@ -75,9 +75,13 @@ fn nothing_is_left_at_the_end() {
 /// spec: R-HAND-15
 #[test]
 fn all_work_is_done() {
-    every(4, || post::all_work_is_done(1));
-    every(3, || post::all_work_is_done(2));
-    every(2, || post::all_work_is_done(3));
+    every(4, || post::all_work_is_done(1, 0));
+    every(3, || post::all_work_is_done(2, 0));
+    every(2, || post::all_work_is_done(3, 0));
+    every(4, || post::all_work_is_done(0, 1));
+    every(3, || post::all_work_is_done(1, 1));
+    every(3, || post::all_work_is_done(0, 2));
+    every(2, || post::all_work_is_done(2, 1));
 }
 
 /// spec: R-HAND-16

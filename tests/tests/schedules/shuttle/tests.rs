@@ -58,7 +58,8 @@ fn nothing_is_left_at_the_end() {
 /// spec: R-HAND-15
 #[test]
 fn all_work_is_done() {
-    often(|| post::all_work_is_done(6));
+    often(|| post::all_work_is_done(6, 0));
+    often(|| post::all_work_is_done(3, 3));
 }
 
 /// spec: R-HAND-16
