@@ -18,6 +18,11 @@
 //! short: two batches at most leave on the thread of whoever has the work, each one call to the
 //! system and no more than the 64 KiB that such a call takes. A window that has room for more is
 //! the driver's to fill, and it is woken.
+//!
+//! Who has to have an answer, because he opens a stream, gets it here and now as well, but nothing
+//! leaves: the beginning of a stream belongs into the packet of its first bytes. And where the
+//! driver runs next on the caller's own thread ([`Wire::is_near`]), an errand spares nothing: the
+//! driver is woken, and all that a task says until it waits leaves together.
 
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;

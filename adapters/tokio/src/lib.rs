@@ -70,10 +70,14 @@
 //!
 //! # Threads
 //!
-//! The endpoint's task does the work. While it sleeps, whoever calls does what the call asks for on
-//! his own thread, so that a request leaves without waking anybody first: for that long, and for no
-//! more than two batches to the socket (of 64 KiB at most each), a call may compute and send. What
-//! is left is the task's.
+//! The endpoint's task does the work. A task that calls wakes it, and it runs next on the same
+//! worker: all that is said until the caller waits for something leaves together. So who computes
+//! for long behind a write holds up what he wrote, until he awaits.
+//!
+//! Who calls from outside of any task, while it sleeps, does what the call asks for on his own
+//! thread, so that a request leaves without waking anybody first: for that long, and for no more
+//! than two batches to the socket (of 64 KiB at most each), a call may compute and send. What is
+//! left is the task's.
 //!
 //! # Dropping
 //!
