@@ -60,6 +60,8 @@ pub struct Relay {
     pub back: Option<ConnectionHandle>,
     /// Pipes that it made.
     pub pipes: Vec<PipeId>,
+    /// What each of them forwards.
+    pub piped: Vec<StreamAddr>,
     /// News of its pipes.
     pub news: Vec<PipeEvent>,
     /// News of its connections.
@@ -79,6 +81,7 @@ impl Relay {
             next: Vec::new(),
             back: None,
             pipes: Vec::new(),
+            piped: Vec::new(),
             news: Vec::new(),
             events: Vec::new(),
             most_held: 0,
@@ -124,6 +127,7 @@ impl Relay {
             if self.forwarding == Forwarding::CutThrough {
                 let legs: Vec<_> = to.into_iter().map(Leg::Stream).collect();
                 self.pipes.push(endpoint.pipe(from, &legs, self.options).expect("a pipe"));
+                self.piped.push(from);
             } else {
                 let to = *to.first().expect("somewhere to go");
                 if self.forwarding == Forwarding::InOrder {

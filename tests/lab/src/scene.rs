@@ -258,8 +258,8 @@ impl Lab {
 
     /// A receiver that is back joins what is under way, from where the relay still holds it.
     fn rejoin(&mut self, link: usize, handle: ConnectionHandle) {
-        let Some(id) = self.live_pipe() else { return };
-        let (salt, policy) = (self.files, self.relay.options.policy);
+        let Some((id, salt)) = self.live_pipe() else { return };
+        let policy = self.relay.options.policy;
         let host = self.net.host(self.relay.host);
         let from = host.endpoint.piped(id).map(|pipe| pipe.held_from()).unwrap_or_default();
         let Some(mut options) = introduction(salt).forwarded() else { return };
@@ -280,10 +280,15 @@ impl Lab {
         }
     }
 
-    /// The pipe of the file that is under way.
-    fn live_pipe(&mut self) -> Option<PipeId> {
-        let id = *self.relay.pipes.last()?;
-        self.net.host(self.relay.host).endpoint.piped(id).is_some().then_some(id)
+    /// The pipe of the file that is under way at the relay, and which one it is: the source may
+    /// have begun the next.
+    fn live_pipe(&mut self) -> Option<(PipeId, u64)> {
+        let (id, from) = (*self.relay.pipes.last()?, *self.relay.piped.last()?);
+        let endpoint = &mut self.net.host(self.relay.host).endpoint;
+        endpoint.piped(id)?;
+        let view = endpoint.connection(from.connection)?;
+        let head = view.stream_info(from.stream)?.head.first_chunk::<8>().copied()?;
+        Some((id, u64::from_be_bytes(head)))
     }
 
     fn see_pipes(&mut self) {
