@@ -1,9 +1,9 @@
 //! Where the engine stands: one at a time works at it.
 //!
 //! The driver is there whenever it is awake. While it sleeps, whoever has work for it does that
-//! work himself, on his own thread: a request leaves without waking anybody first. The driver is
-//! woken only if more is to be arranged than that: an earlier alarm, a full socket, a long
-//! transfer.
+//! work himself, on his own thread: what is written leaves without waking anybody first. The driver
+//! is woken only if more is to be arranged than that: a stream to be opened, an earlier alarm, a
+//! full socket, a long transfer.
 //!
 //! ```text
 //!   handle ── work ─► driver awake?  ── yes ─► it takes the work in its next turn

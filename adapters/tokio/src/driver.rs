@@ -53,7 +53,8 @@ impl Wire for Port {
         self.socket.write(|socket| self.io.send(socket, outgoing))
     }
 
-    /// A task that is woken by another is the next on its worker.
+    /// A task that is woken by another is mostly the next on its worker. (Not so from a thread that
+    /// may block, or of another runtime, where it is woken all the same.)
     fn is_near(&self) -> bool {
         tokio::task::try_id().is_some()
     }

@@ -70,9 +70,10 @@
 //!
 //! # Threads
 //!
-//! The endpoint's task does the work. A task that calls wakes it, and it runs next on the same
-//! worker: all that is said until the caller waits for something leaves together. So who computes
-//! for long behind a write holds up what he wrote, until he awaits.
+//! The endpoint's task does the work. A task that calls wakes it, and it mostly runs next on the
+//! same worker: all that is said until the caller has to wait leaves together. Nobody takes it from
+//! that worker before: who computes for long behind a write, or blocks his thread, holds up the
+//! whole endpoint, as he holds up other tasks. `tokio::task::block_in_place` is for that.
 //!
 //! Who calls from outside of any task, while it sleeps, does what the call asks for on his own
 //! thread, so that a request leaves without waking anybody first: for that long, and for no more

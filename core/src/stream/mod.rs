@@ -512,8 +512,9 @@ impl Streams {
             self.expecting = if expects { self.expecting + 1 } else { self.expecting - 1 };
         }
         slot.note_blocked(&mut self.blocked);
-        // What was lost needs no credit to be sent again (spec R-STR-27).
-        let waits = slot.has_work() && !slot.send.as_ref().is_some_and(SendHalf::repeats);
+        // OPEN needs no credit, nor what was lost to be sent again (spec R-STR-27).
+        let repeats = slot.open_is_due() || slot.send.as_ref().is_some_and(SendHalf::repeats);
+        let waits = slot.has_work() && !repeats;
         if slot.place == Place::Starved && !waits {
             slot.place = Place::Out;
             self.starved.retain(|starved| *starved != id);

@@ -92,8 +92,6 @@ pub(crate) fn who_goes_first_is_set_while_a_stream_is_open<C: Node, S: Node>() {
     let (bulk, urgent) = (pattern(6 * MIB), pattern(100_000));
     let mut slow = pair.near.open_uni(options());
     slow.set_priority(Priority::Bulk);
-    let mut quick = pair.near.open_uni(options());
-    quick.set_priority(Priority::Urgent);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -108,6 +106,9 @@ pub(crate) fn who_goes_first_is_set_while_a_stream_is_open<C: Node, S: Node>() {
             assert!(first.all(rest.len()).unwrap() == rest);
             over.store(true, Ordering::Relaxed);
         });
+        // Only now: of two that are opened together the urgent one is heard of first.
+        let mut quick = pair.near.open_uni(options());
+        quick.set_priority(Priority::Urgent);
         quick.put(&urgent).unwrap();
         quick.finish().unwrap();
         assert!(pair.far.accept_uni().unwrap().all(urgent.len()).unwrap() == urgent);

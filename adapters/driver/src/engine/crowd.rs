@@ -8,7 +8,8 @@ const WORTH: usize = 4;
 /// How many may be about to bring work.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
-    /// Readers that got something at once, when it last was any.
+    /// Looks into streams for readers in one turn, when there last were any: one that has just
+    /// come may count twice.
     told: usize,
     /// In this turn.
     telling: usize,

@@ -12,6 +12,8 @@ impl Engine {
     /// dropped with its runtime, or out of time while it closes, so that peers hear it, with the
     /// code of that, and not only the silence.
     pub fn farewell(&mut self, wire: &mut impl Wire) {
+        // Who closed it just before is not to be heard as a driver that was dropped.
+        self.run_commands();
         let now = self.clock.now();
         let dropped = || (AppCode(0), b"the endpoint was dropped".to_vec());
         let (code, reason) = self.closing.clone().unwrap_or_else(dropped);

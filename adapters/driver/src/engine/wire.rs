@@ -24,8 +24,8 @@ pub trait Wire {
     /// [`io::ErrorKind::WouldBlock`] if the socket is full; the adapter then waits for it.
     fn send(&mut self, outgoing: &Outgoing<'_>) -> io::Result<()>;
 
-    /// Whether the driver runs next where the caller runs now, if it is woken. Then nobody does its
-    /// work for it: what is said until then leaves together.
+    /// Whether the driver mostly runs next where the caller runs now, if it is woken. Then nobody
+    /// does its work for it: what is said until then leaves together.
     fn is_near(&self) -> bool {
         false
     }

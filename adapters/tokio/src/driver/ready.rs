@@ -18,13 +18,26 @@ mod apart {
     use socket2::SockRef;
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
+    use tokio::runtime::Handle;
 
     /// Two registrations, of which the second one comes and goes.
     #[derive(Debug)]
     pub(crate) struct Readiness {
         reads: AsyncFd<UdpSocket>,
-        /// The same socket, while it is full.
-        full: Option<AsyncFd<UdpSocket>>,
+        room: Room,
+        /// Who writes may be on a thread of no runtime, or of another one.
+        runtime: Handle,
+    }
+
+    /// Whether the socket takes something.
+    #[derive(Debug)]
+    enum Room {
+        /// It did, when it was last asked.
+        Some,
+        /// It is full; the same socket tells when it is not any more.
+        None(AsyncFd<UdpSocket>),
+        /// It is full, and nobody tells: the engine tries again before long.
+        Unknown,
     }
 
     impl Readiness {
@@ -33,7 +46,7 @@ mod apart {
         pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
             socket.set_nonblocking(true)?;
             let reads = register(socket, Interest::READABLE)?;
-            Ok(Self { reads, full: None })
+            Ok(Self { reads, room: Room::Some, runtime: Handle::current() })
         }
 
         pub(crate) fn socket(&self) -> SockRef<'_> {
@@ -58,25 +71,33 @@ mod apart {
             mut write: impl FnMut(SockRef<'_>) -> io::Result<()>,
         ) -> io::Result<()> {
             let mut wrote = write(self.socket());
-            if let (true, Some(full)) = (is_full(&wrote), &self.full) {
+            if let (true, Room::None(full)) = (is_full(&wrote), &self.room) {
                 // Again under its eyes, so that it cannot miss the moment when there is room.
                 wrote = full.try_io(Interest::WRITABLE, |socket| write(SockRef::from(socket)));
             }
             if !is_full(&wrote) {
-                self.full = None;
-            } else if self.full.is_none() {
-                // A fresh registration tells of room that there is already.
-                let socket = self.reads.get_ref().try_clone()?;
-                self.full = Some(register(socket, Interest::WRITABLE)?);
+                self.room = Room::Some;
+            } else if !matches!(self.room, Room::None(_)) {
+                self.room = self.await_room().map_or(Room::Unknown, Room::None);
             }
             wrote
         }
 
+        /// A fresh registration tells also of room that there is already.
+        fn await_room(&self) -> io::Result<AsyncFd<UdpSocket>> {
+            let _here = self.runtime.enter();
+            register(self.reads.get_ref().try_clone()?, Interest::WRITABLE)
+        }
+
         /// Ready unless the socket was full when it was last written to and still is.
         pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
-            match &self.full {
-                Some(full) => full.poll_write_ready(cx).map(|_| ()),
-                None => Poll::Ready(()),
+            match &self.room {
+                Room::Some => Poll::Ready(()),
+                Room::None(full) => match full.poll_write_ready(cx) {
+                    Poll::Ready(Ok(_)) => Poll::Ready(()),
+                    _ => Poll::Pending,
+                },
+                Room::Unknown => Poll::Pending,
             }
         }
     }

@@ -70,6 +70,22 @@ async fn a_full_socket_holds_one_transmit_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_socket_may_be_met_on_a_thread_of_no_runtime() {
+    let faults = Faults::new();
+    let pair = pair_of(faulty(&faults), endpoint()).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        faults.plan(Call::Send, libc::EAGAIN, 1);
+        let near = pair.near.clone();
+        let send = move || near.send_datagram(pattern(1000).into()).unwrap();
+        std::thread::spawn(send).join().unwrap();
+        let came = soon("the datagram", pair.far.read_datagram()).await.unwrap();
+        assert_eq!(came, pattern(1000));
+    }
+    assert!(pair.client.io_stats().blocked > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_seconds_without_a_network_end_no_session() {
     let faults = Faults::new();
     let pair = pair_of(faulty(&faults), endpoint()).await;

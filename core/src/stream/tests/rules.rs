@@ -205,6 +205,25 @@ fn bytes_outside_of_start_and_end_break_a_rule() {
     assert_eq!(stream.write(Bytes::from_static(b"5678")), Ok(4));
 }
 
+/// It needs no credit: what waits for that has no reader before.
+///
+/// spec: R-STR-3
+#[test]
+fn an_open_that_was_lost_is_said_again_while_the_body_waits_for_credit() {
+    let mut pair = Pair::new();
+    pair.a.send = SendCredit::new(CreditTarget::Connection, 1_000);
+    let id = pair.a.uni();
+    let open = pair.a.packet().unwrap();
+    pair.a.write(id, &[7; 5_000]);
+    assert!(pair.step_a());
+    while pair.step_a() {}
+    assert_eq!(pair.b.streams.accept(), None);
+    pair.a.settle(&open.receipts, false);
+    assert!(pair.step_a());
+    assert_eq!(pair.b.streams.accept(), Some(id));
+    assert_eq!(pair.b.read(id).0.len(), 1_000);
+}
+
 /// spec: R-STR-7
 #[test]
 fn a_reset_before_open_ends_the_stream_unheard() {
