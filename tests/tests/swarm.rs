@@ -55,12 +55,12 @@ const RARE: [(u64, &str); 12] = [
     (63, "stream: bytes come behind a gap and find no room"),
     (81, "congestion: a probe lost too much, and nothing waited"),
     (257, "pipe: a leg is too slow, and is detached"),
-    (287, "path: a way by TCP that is slow to answer is kept"),
+    (268, "path: a way by TCP that is slow to answer is kept"),
     (315, "message: one is given up for its silence"),
     (444, "recovery: a packet is lost because its receiver refused it"),
-    (513, "congestion: loss without a queue bounds the rate"),
-    (513, "congestion: loss is nobody's doing"),
-    (830, "path: an address may get no more before it is proven"),
+    (451, "path: an address may get no more before it is proven"),
+    (552, "congestion: loss without a queue bounds the rate"),
+    (552, "congestion: loss is nobody's doing"),
 ];
 
 /// One test at a time: the counters are the process's.

@@ -51,9 +51,9 @@
 //!
 //! Handles may be cloned and used by any number of threads. The endpoint's thread does the work;
 //! while it sleeps, whoever calls does what the call asks for on his own thread, so that what is
-//! written leaves without waking anybody first (opening a stream does wake it): for that long, and for no more than two batches to the
-//! socket (of 64 KiB at most each), a call may compute and send. [`Endpoint::prepare`] gives the
-//! loop for a thread of your own.
+//! written leaves without waking anybody first (opening a stream does wake it): for that long, and
+//! for no more than two batches to the socket (of 64 KiB at most each), a call may compute and
+//! send. [`Endpoint::prepare`] gives the loop for a thread of your own.
 //!
 //! # Ending
 //!
