@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use crate::error::{ConnectError, ConnectionError, ExportError, MessageError, OpenError};
 use crate::given::{Datagrams, Given};
-use crate::hub::{Command, Shared};
+use crate::hub::{Command, Part, Shared};
 use crate::leftovers::{ITEM, Left};
 use crate::message::{Arrivals, is_message};
 use crate::recv::RecvHalf;
@@ -195,7 +195,7 @@ impl ConnShared {
 
     pub(crate) fn mark(self: &Arc<Self>) {
         let work = || Command::Connection(self.clone());
-        if self.shared.hub.raise(&self.mark, Urgency::High, work).is_err() {
+        if self.shared.hub.raise(&self.mark, Urgency::High, Part::Alone, work).is_err() {
             self.end(ConnectError::EndpointClosed);
         }
     }

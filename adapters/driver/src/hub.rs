@@ -89,6 +89,16 @@ pub(crate) enum Command {
     Abandoned,
 }
 
+/// What is to be done, beside what its handle may say next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it, or the first bytes of a stream: an end may follow at once, and belongs into the
+    /// same packet.
+    Alone,
+    /// More bytes of a stream, which go on.
+    More,
+}
+
 /// The list of work, and who does it.
 #[derive(Default)]
 pub(crate) struct Hub {
@@ -100,7 +110,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// Puts work on the list. `Err` gives it back: the driver has ended.
     pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
-        self.see_to_it(self.work.push(command)?);
+        self.see_to_it(self.work.push(command)?, Part::Alone);
         Ok(())
     }
 
@@ -110,13 +120,14 @@ impl Hub {
         &self,
         mark: &Mark,
         urgency: Urgency,
+        part: Part,
         work: impl FnOnce() -> Command,
     ) -> Result<(), Command> {
         let sleeper = match urgency {
             Urgency::High => mark.raise(&self.work, work)?,
             Urgency::Low => mark.raise_quietly(&self.work, work)?,
         };
-        self.see_to_it(sleeper);
+        self.see_to_it(sleeper, part);
         Ok(())
     }
 
@@ -132,10 +143,10 @@ impl Hub {
         Ok(())
     }
 
-    fn see_to_it(&self, sleeper: Option<Waker>) {
+    fn see_to_it(&self, sleeper: Option<Waker>, part: Part) {
         let Some(sleeper) = sleeper else { return };
         match self.helper.get().and_then(Weak::upgrade) {
-            Some(helper) => helper.run(sleeper),
+            Some(helper) => helper.run(sleeper, part),
             None => sleeper.wake(),
         }
     }

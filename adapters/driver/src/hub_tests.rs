@@ -68,10 +68,10 @@ fn a_dead_hub_gives_work_back() {
     let hub = Hub::default();
     assert!(hub.push(work()).is_ok());
     let mark = Mark::default();
-    assert!(hub.raise(&mark, Urgency::Low, work).is_ok());
+    assert!(hub.raise(&mark, Urgency::Low, Part::Alone, work).is_ok());
     assert_eq!(hub.work.die().len(), 2);
     assert!(matches!(hub.push(work()), Err(Command::Close(..))));
     mark.clear();
-    assert!(matches!(hub.raise(&mark, Urgency::Low, work), Err(Command::Close(..))));
+    assert!(matches!(hub.raise(&mark, Urgency::Low, Part::Alone, work), Err(Command::Close(..))));
     assert!(!hub.work.has_work());
 }

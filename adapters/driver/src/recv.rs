@@ -30,7 +30,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, ReadError, StreamError};
-use crate::hub::Command;
+use crate::hub::{Command, Part};
 use crate::leftovers::{self, Left, Leftovers};
 use crate::message::{self, Witness};
 use crate::planted::Planted;
@@ -79,7 +79,7 @@ impl RecvShared {
     fn mark(self: &Arc<Self>, urgency: Urgency) {
         let (hub, work) = (&self.connection.shared.hub, || Command::Recv(self.clone()));
         // A driver that takes no more work is about to end the half.
-        let _taken = hub.raise(&self.mark, urgency, work);
+        let _taken = hub.raise(&self.mark, urgency, Part::Alone, work);
     }
 
     fn wish(self: &Arc<Self>, wish: impl FnOnce(&mut Wishes)) {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::connection::{ConnGuard, ConnShared};
 use crate::error::{ConnectionError, Stop, StreamError, WriteError};
-use crate::hub::Command;
+use crate::hub::{Command, Part};
 use crate::threads::Mark;
 use crate::wait::{Wakers, lock};
 
@@ -148,6 +148,12 @@ pub(crate) struct SendWork {
     pub(crate) scattered: bool,
 }
 
+impl Part {
+    fn of(before: &Pieces) -> Self {
+        if before.have_begun() { Self::More } else { Self::Alone }
+    }
+}
+
 impl SendShared {
     /// A half of a stream, for a body within `bounds`.
     pub(crate) fn new(connection: Arc<ConnShared>, id: StreamId, bounds: Range<u64>) -> Arc<Self> {
@@ -156,8 +162,12 @@ impl SendShared {
     }
 
     fn mark(self: &Arc<Self>) {
+        self.mark_written(Part::Alone);
+    }
+
+    fn mark_written(self: &Arc<Self>, part: Part) {
         let (hub, work) = (&self.connection.shared.hub, || Command::Send(self.clone()));
-        if hub.raise(&self.mark, Urgency::High, work).is_err() {
+        if hub.raise(&self.mark, Urgency::High, part, work).is_err() {
             self.end(SendEnd::Lost(ConnectionError::DriverGone));
         }
     }
@@ -266,15 +276,16 @@ impl SendHalf {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let taken = {
+        let (taken, part) = {
             let mut state = lock(&self.shared.state);
             let room = ready!(state.room(cx))?;
+            let part = Part::of(&state.pieces);
             let (taken, _rest) = bytes.split_at(bytes.len().min(room));
             let _fits = state.pieces.next(taken.len())?;
             state.pieces.copy(taken);
-            taken.len()
+            (taken.len(), part)
         };
-        self.shared.mark();
+        self.shared.mark_written(part);
         Poll::Ready(Ok(taken))
     }
 
@@ -290,12 +301,14 @@ impl SendHalf {
         if bytes.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        {
+        let part = {
             let mut state = lock(&self.shared.state);
             let _room = ready!(state.room(cx))?;
+            let part = Part::of(&state.pieces);
             state.append(bytes)?;
-        }
-        self.shared.mark();
+            part
+        };
+        self.shared.mark_written(part);
         Poll::Ready(Ok(()))
     }
 
@@ -316,12 +329,14 @@ impl SendHalf {
         if bytes.is_empty() {
             return Ok(());
         }
-        {
+        let part = {
             let mut state = lock(&self.shared.state);
             state.is_unfinished()?;
+            let part = Part::of(&state.pieces);
             state.append(&mut bytes)?;
-        }
-        self.shared.mark();
+            part
+        };
+        self.shared.mark_written(part);
         Ok(())
     }
 

@@ -21,8 +21,9 @@
 //!
 //! Who has to have an answer, because he opens a stream, gets it here and now as well, but nothing
 //! leaves: the beginning of a stream belongs into the packet of its first bytes. And where the
-//! driver runs next on the caller's own thread ([`Wire::is_near`]), an errand spares nothing: the
-//! driver is woken, and all that a task says until it waits leaves together.
+//! driver runs next on the caller's own thread ([`Wire::is_near`]), only what goes on with a stream
+//! is an errand, since it is written while the driver reads. For the rest the driver is woken, and
+//! all that a task says until it waits leaves together.
 
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
@@ -31,6 +32,7 @@ use aqueduct_core::time::Instant;
 
 use crate::engine::{Engine, Turn, Wire};
 use crate::figures::CoreFigures;
+use crate::hub::Part;
 use crate::threads::{Errand, Post};
 
 /// An engine and its wire, behind a lock.
@@ -54,7 +56,7 @@ pub struct Desk<W> {
 
 /// Somebody who runs an errand for a driver that sleeps, or wakes it.
 pub(crate) trait Errands: Send + Sync {
-    fn run(&self, sleeper: Waker);
+    fn run(&self, sleeper: Waker, part: Part);
 
     /// Answers what is asked for; what follows of it is the driver's.
     fn ask(&self, sleeper: Option<Waker>);
@@ -84,8 +86,12 @@ impl<W> Station<W> {
 }
 
 impl<W: Wire + Send> Errands for Station<W> {
-    fn run(&self, sleeper: Waker) {
-        self.desk.run(sleeper);
+    fn run(&self, sleeper: Waker, part: Part) {
+        if part == Part::Alone && W::is_near() {
+            sleeper.wake();
+        } else {
+            self.desk.run(sleeper);
+        }
     }
 
     fn ask(&self, sleeper: Option<Waker>) {
@@ -107,7 +113,7 @@ impl<W: Wire> Desk<W> {
 
 impl<W: Wire> Errand for Desk<W> {
     fn errand(&mut self, sleeper: &Waker) -> bool {
-        if self.sent || self.engine.is_blocked() || self.wire.is_near() {
+        if self.sent || self.engine.is_blocked() {
             return false;
         }
         let before = self.engine.sends();

@@ -55,7 +55,7 @@ impl Wire for Port {
 
     /// A task that is woken by another is mostly the next on its worker. (Not so from a thread that
     /// may block, or of another runtime, where it is woken all the same.)
-    fn is_near(&self) -> bool {
+    fn is_near() -> bool {
         tokio::task::try_id().is_some()
     }
 

@@ -26,7 +26,10 @@ pub trait Wire {
 
     /// Whether the driver mostly runs next where the caller runs now, if it is woken. Then nobody
     /// does its work for it: what is said until then leaves together.
-    fn is_near(&self) -> bool {
+    fn is_near() -> bool
+    where
+        Self: Sized,
+    {
         false
     }
 

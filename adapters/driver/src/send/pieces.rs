@@ -61,6 +61,11 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
+    /// Whether anything was written or skipped.
+    pub(super) fn have_begun(&self) -> bool {
+        self.end > self.bounds.start
+    }
+
     /// None yet, of a body within these bounds.
     pub(super) fn new(bounds: Range<u64>) -> Self {
         Self {
