@@ -70,15 +70,16 @@
 //!
 //! # Threads
 //!
-//! The endpoint's task does the work. A task that calls wakes it, and it mostly runs next on the
-//! same worker: all that is said until the caller has to wait leaves together. Nobody takes it from
-//! that worker before: who computes for long behind a write, or blocks his thread, holds up the
-//! whole endpoint, as he holds up other tasks. `tokio::task::block_in_place` is for that.
+//! The endpoint's task does the work. A task that has something new for it, as the first bytes of a
+//! stream, wakes it, and it mostly runs next on the same worker: all that is said until the caller
+//! has to wait leaves together. Nobody takes it from that worker before: who computes for long
+//! behind a write, or blocks his thread, holds up the whole endpoint, as he holds up other tasks.
+//! `tokio::task::block_in_place` is for that.
 //!
-//! Who calls from outside of any task, while it sleeps, does what the call asks for on his own
-//! thread, so that a request leaves without waking anybody first: for that long, and for no more
-//! than two batches to the socket (of 64 KiB at most each), a call may compute and send. What is
-//! left is the task's.
+//! Who writes more of a stream, or calls from outside of any task, does what the call asks for on
+//! his own thread while it sleeps, so that it leaves without waking anybody first: for that long,
+//! and for no more than two batches to the socket (of 64 KiB at most each), a call may compute and
+//! send. What is left is the task's.
 //!
 //! # Dropping
 //!
